@@ -1,0 +1,1 @@
+"""Generated worlds: pictures whose every object, attribute and relation is known."""

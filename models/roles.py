@@ -1,0 +1,70 @@
+"""The roles a model can play, one Protocol each.
+
+Every adapter class carries
+
+- ``VERSION``: an integer, part of every key, raised when the same settings give other results;
+- ``Settings``: a frozen pydantic model of what ``params.yaml`` may say about it (unknown names are refused);
+- ``identity()``: what enters an item's key beside the inputs: checkpoint, revision, settings that change the result.
+  It is cheap: no heavy import, no weights read into memory;
+- ``load()``: heavy imports and weights. Called once, and only when an item is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """Base of every adapter's settings: frozen, and refusing names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Adapter(Protocol):
+    """What every role shares."""
+
+    VERSION: ClassVar[int]
+    Settings: ClassVar[type[Settings]]
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able parts of the key: everything but the inputs that the result depends on."""
+
+    def load(self) -> None:
+        """Import the heavy libraries and read the weights."""
+
+
+class Inpainter(Adapter, Protocol):
+    """Repaints the True part of a mask."""
+
+    sees_hole: ClassVar[bool]
+    """False where the pixels under the mask cannot matter: such an item is shared by all degradations of one region."""
+
+    prompted: bool
+    """Whether the prompt matters; an unprompted adapter gets empty prompts and its items do not depend on them."""
+
+    def inpaint(
+        self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]
+    ) -> list[np.ndarray]:
+        """Raw repainted pictures, (H, W, 3) uint8, each of its input's size.
+
+        ``seeds`` has one integer per item; the result of an item depends on its own seed and never on its neighbours in
+        the batch. The caller composites, so a result may differ outside the mask: that drift is measured.
+        """
+
+
+class Captioner(Adapter, Protocol):
+    """Says what a picture shows."""
+
+    def caption(self, pictures: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]) -> list[list[str]]:
+        """Candidate captions of each picture, best first."""
+
+
+class Embedder(Adapter, Protocol):
+    """Turns sentences into vectors."""
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, D) float32 of unit norm."""

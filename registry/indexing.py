@@ -1,0 +1,147 @@
+"""From stage outputs to tables: what stands where, and what was measured there.
+
+Everything goes through Core inserts in bulk. Indexing the same rows again changes nothing, and what a study no longer
+asks for is dropped from its cells (its items stay: they may be asked for again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from registry.items import ids_of, upsert
+from registry.keys import canonical, digest
+from registry.schema import (
+    Base,
+    Cell,
+    Configuration,
+    Corpus,
+    Measurement,
+    Model,
+    Placement,
+    Reference,
+    Sample,
+    Study,
+    Summary,
+)
+
+Row = Mapping[str, Any]
+AXES = ("degradation", "inpainter", "captioner")
+ROWS_AN_INSERT = 20_000
+
+
+class Index:
+    """Writes one study's outputs, inside one transaction of the caller's.
+
+    ``settings`` maps each axis to its entries in the study (name → settings), so that a configuration is told apart
+    from another of the same names with other settings.
+    """
+
+    def __init__(self, connection: Connection, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        self.connection = connection
+        self.settings = settings
+        self.upsert = upsert(connection.engine)
+        self.corpora: dict[str, int] = {}
+        self.samples: dict[tuple[str, str], int] = {}
+        self.configurations: dict[tuple[str | None, ...], int] = {}
+        self.cells: set[tuple[int, int]] = set()
+
+    def _bulk(self, table: type[Base], rows: Sequence[Row], unique: Sequence[str]) -> None:
+        """Insert the rows, or update those whose unique columns are there already."""
+        for start in range(0, len(rows), ROWS_AN_INSERT):
+            some = list(rows[start : start + ROWS_AN_INSERT])
+            statement = self.upsert(table)
+            changing = {name: statement.excluded[name] for name in some[0] if name not in unique}
+            statement = (
+                statement.on_conflict_do_update(index_elements=list(unique), set_=changing)
+                if changing
+                else statement.on_conflict_do_nothing()
+            )
+            self.connection.execute(statement, some)
+
+    def corpus(self, name: str, settings: Row, rows: Sequence[Row]) -> None:
+        """A corpus with its samples and their references; samples that left the corpus are removed."""
+        self._bulk(Corpus, [{"name": name, "settings": dict(settings)}], ["name"])
+        corpus = self.connection.scalar(select(Corpus.id).where(Corpus.name == name))
+        self.corpora[name] = corpus
+        columns = ("split", "width", "height", "annotations")
+        samples = [{"corpus_id": corpus, "name": row["sample"], **{c: row[c] for c in columns}} for row in rows]
+        self._bulk(Sample, samples, ["corpus_id", "name"])
+        known = self.connection.execute(select(Sample.name, Sample.id).where(Sample.corpus_id == corpus))
+        ids = dict(known.all())
+        self.samples.update({(name, row["sample"]): ids[row["sample"]] for row in rows})
+        gone = [{"gone": id} for sample, id in ids.items() if (name, sample) not in self.samples]
+        if gone:
+            self.connection.execute(delete(Sample).where(Sample.id == bindparam("gone")), gone)
+        self.connection.execute(
+            delete(Reference).where(Reference.sample_id.in_(select(Sample.id).where(Sample.corpus_id == corpus)))
+        )
+        references = [
+            {"sample_id": ids[row["sample"]], "position": position, "text": text}
+            for row in rows
+            for position, text in enumerate(row["references"])
+        ]
+        self._bulk(Reference, references, ["sample_id", "position"])
+
+    def model(self, role: str, name: str, identity: Row) -> None:
+        """A model as the study names it."""
+        text = canonical(identity)
+        row = {"role": role, "name": name, "digest": digest(text.encode()), "settings": dict(identity)}
+        self._bulk(Model, [row], ["role", "name", "digest"])
+
+    def configuration(self, row: Row) -> int:
+        """The id of the configuration that a row's axes name."""
+        axes = tuple(row.get(axis) for axis in AXES)
+        if axes not in self.configurations:
+            named = dict(zip(AXES, axes, strict=True))
+            settings = {axis: self.settings[axis][name] for axis, name in named.items() if name is not None}
+            key = digest(canonical([named, settings]).encode())
+            self._bulk(Configuration, [{"digest": key, **named, "settings": settings}], ["digest"])
+            self.configurations[axes] = self.connection.scalar(
+                select(Configuration.id).where(Configuration.digest == key)
+            )
+        return self.configurations[axes]
+
+    def place(self, kind: str, rows: Sequence[Row]) -> None:
+        """Items where they stand. Rows need ``corpus``, ``sample``, ``key`` and their axes."""
+        items = ids_of(self.connection, (row["key"] for row in rows))
+        placements = []
+        for row in rows:
+            configuration = self.configuration(row)
+            self.cells.add((self.corpora[row["corpus"]], configuration))
+            placements.append(
+                {
+                    "kind": kind,
+                    "sample_id": self.samples[row["corpus"], row["sample"]],
+                    "configuration_id": configuration,
+                    "item_id": items[row["key"]],
+                }
+            )
+        self._bulk(Placement, placements, ["configuration_id", "sample_id", "kind"])
+
+    def measure(self, values: Iterable[tuple[str, str, str, float | None]]) -> None:
+        """Measurements: (item key, metric, region, value)."""
+        values = list(values)
+        items = ids_of(self.connection, (key for key, *_ in values))
+        rows = [
+            {"item_id": items[key], "metric": metric, "region": region, "layer": -1, "value": value}
+            for key, metric, region, value in values
+        ]
+        self._bulk(Measurement, rows, ["item_id", "metric", "region", "layer"])
+
+    def summarise(self, row: Row, values: Mapping[str, float | None], items: int) -> None:
+        """Corpus-level values of one cell."""
+        where = {"corpus_id": self.corpora[row["corpus"]], "configuration_id": self.configuration(row)}
+        rows = [{**where, "metric": metric, "value": value, "items": items} for metric, value in values.items()]
+        self._bulk(Summary, rows, ["corpus_id", "configuration_id", "metric"])
+
+    def study(self, name: str, params: Row) -> None:
+        """The study, holding exactly the cells that were placed."""
+        self._bulk(Study, [{"name": name, "params": dict(params)}], ["name"])
+        study = self.connection.scalar(select(Study.id).where(Study.name == name))
+        self.connection.execute(delete(Cell).where(Cell.study_id == study))
+        cells = [{"study_id": study, "corpus_id": a, "configuration_id": b} for a, b in sorted(self.cells)]
+        if cells:
+            self.connection.execute(insert(Cell), cells)

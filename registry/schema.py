@@ -1,0 +1,272 @@
+"""The tables, and how to open them.
+
+corpus · sample · reference      what was looked at
+model · configuration            what was done to it, with which models
+run · item · parent              what was computed, by which execution, from what
+placement · measurement · summary  where an item stands in the grid, and what was measured there
+study · cell                     which corpora × configurations a study asks for now
+published · pin                  what papers report; what a team agreed to keep
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+HEAD = "0001"
+"""The newest migration; a test compares it with the files in ``migrations/``."""
+
+intpk = Annotated[int, mapped_column(primary_key=True)]
+digest = Annotated[str, mapped_column(String(64))]
+name = Annotated[str, mapped_column(String(255))]
+
+
+def to(column: str) -> Any:
+    """A foreign key that is also indexed."""
+    return mapped_column(ForeignKey(column, ondelete="CASCADE"), index=True)
+
+
+class Base(DeclarativeBase):
+    """Named constraints, so that migrations can drop them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, datetime: DateTime(timezone=True)}
+
+
+class Corpus(Base):
+    """A named collection of samples, with the settings that made it."""
+
+    __tablename__ = "corpus"
+    id: Mapped[intpk]
+    name: Mapped[name] = mapped_column(unique=True)
+    settings: Mapped[dict[str, Any]]
+
+
+class Sample(Base):
+    """One picture with its references, before anything was done to it."""
+
+    __tablename__ = "sample"
+    __table_args__ = (UniqueConstraint("corpus_id", "name"),)
+    id: Mapped[intpk]
+    corpus_id: Mapped[int] = to("corpus.id")
+    name: Mapped[name]
+    split: Mapped[str] = mapped_column(String(32))
+    width: Mapped[int]
+    height: Mapped[int]
+    annotations: Mapped[dict[str, Any]]
+
+
+class Reference(Base):
+    """One human (or generated) caption of a sample."""
+
+    __tablename__ = "reference"
+    __table_args__ = (UniqueConstraint("sample_id", "position"),)
+    id: Mapped[intpk]
+    sample_id: Mapped[int] = to("sample.id")
+    position: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Model(Base):
+    """A model as a study names it, with everything its results depend on."""
+
+    __tablename__ = "model"
+    __table_args__ = (UniqueConstraint("role", "name", "digest"),)
+    id: Mapped[intpk]
+    role: Mapped[str] = mapped_column(String(32))
+    name: Mapped[name]
+    digest: Mapped[digest]
+    settings: Mapped[dict[str, Any]]
+
+
+class Configuration(Base):
+    """One point of the grid. An axis is null where it does not apply: the originals have no degradation."""
+
+    __tablename__ = "configuration"
+    id: Mapped[intpk]
+    digest: Mapped[digest] = mapped_column(unique=True)
+    degradation: Mapped[str | None] = mapped_column(String(255))
+    inpainter: Mapped[str | None] = mapped_column(String(255))
+    captioner: Mapped[str | None] = mapped_column(String(255))
+    settings: Mapped[dict[str, Any]]
+
+
+class Run(Base):
+    """One execution of a stage; its id is the id of its MLflow run."""
+
+    __tablename__ = "run"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    stage: Mapped[name]
+    git_commit: Mapped[str] = mapped_column(String(64))
+    device: Mapped[name]
+    engine: Mapped[str] = mapped_column(String(32))
+    started_at: Mapped[datetime]
+
+
+class Item(Base):
+    """One image, caption or score: the value of one computation, under the key of all that it depends on."""
+
+    __tablename__ = "item"
+    id: Mapped[intpk]
+    key: Mapped[digest] = mapped_column(unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str | None] = mapped_column(Text)
+    value: Mapped[dict[str, Any] | None]
+    object: Mapped[str | None] = mapped_column(String(64), index=True)
+    parts: Mapped[dict[str, Any]]
+    run_id: Mapped[str] = to("run.id")
+
+
+class Parent(Base):
+    """An edge of the lineage: ``item`` was computed from ``parent``."""
+
+    __tablename__ = "parent"
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    parent_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class Placement(Base):
+    """Where an item stands: it is the ``kind`` of this sample under this configuration."""
+
+    __tablename__ = "placement"
+    __table_args__ = (
+        UniqueConstraint("configuration_id", "sample_id", "kind"),
+        Index("ix_placement_item_id", "item_id"),
+    )
+    id: Mapped[intpk]
+    kind: Mapped[str] = mapped_column(String(32))
+    sample_id: Mapped[int] = to("sample.id")
+    configuration_id: Mapped[int] = mapped_column(ForeignKey("configuration.id", ondelete="CASCADE"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
+
+
+class Measurement(Base):
+    """One number about one item: a metric, in a region of the picture, at a layer, where these apply."""
+
+    __tablename__ = "measurement"
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    metric: Mapped[str] = mapped_column(String(32), primary_key=True)
+    region: Mapped[str] = mapped_column(String(16), primary_key=True, default="")
+    layer: Mapped[int] = mapped_column(primary_key=True, default=-1)
+    value: Mapped[float | None]
+
+
+class Summary(Base):
+    """A corpus-level value that is not a mean of item values, such as corpus BLEU."""
+
+    __tablename__ = "summary"
+    corpus_id: Mapped[int] = mapped_column(ForeignKey("corpus.id", ondelete="CASCADE"), primary_key=True)
+    configuration_id: Mapped[int] = mapped_column(ForeignKey("configuration.id", ondelete="CASCADE"), primary_key=True)
+    metric: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[float | None]
+    items: Mapped[int]
+
+
+class Study(Base):
+    """A params.yaml, as it was when its results were last indexed."""
+
+    __tablename__ = "study"
+    id: Mapped[intpk]
+    name: Mapped[name] = mapped_column(unique=True)
+    params: Mapped[dict[str, Any]]
+
+
+class Cell(Base):
+    """A corpus × configuration that a study holds."""
+
+    __tablename__ = "cell"
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
+    corpus_id: Mapped[int] = mapped_column(ForeignKey("corpus.id", ondelete="CASCADE"), primary_key=True)
+    configuration_id: Mapped[int] = mapped_column(ForeignKey("configuration.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Published(Base):
+    """A number that a paper reports."""
+
+    __tablename__ = "published"
+    __table_args__ = (UniqueConstraint("paper", "table", "row", "metric"),)
+    id: Mapped[intpk]
+    paper: Mapped[name]
+    table: Mapped[str] = mapped_column(String(32))
+    row: Mapped[name]
+    metric: Mapped[str] = mapped_column(String(32))
+    value: Mapped[float]
+    unit: Mapped[str] = mapped_column(String(64))
+
+
+class Pin(Base):
+    """A version that a team agreed to keep. Rows are events: appended, never edited."""
+
+    __tablename__ = "pin"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+    id: Mapped[intpk]
+    name: Mapped[name]
+    version: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[digest]
+    path: Mapped[str] = mapped_column(Text)
+    git_commit: Mapped[str] = mapped_column(String(64))
+    pinned_at: Mapped[datetime]
+
+
+def connect(url: str) -> Engine:
+    """An engine for the URL; SQLite gets WAL, foreign keys and patience with other writers."""
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: Any, _record: Any) -> None:
+            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=60000", "synchronous=NORMAL"):
+                connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def migrate_when_behind(engine: Engine) -> None:
+    """Bring the database to the newest schema; a new database is made from nothing, a current one is left at once.
+
+    >>> engine = connect("sqlite://")
+    >>> migrate_when_behind(engine)
+    >>> inspect(engine).has_table("measurement")
+    True
+    """
+    if inspect(engine).has_table("alembic_version"):
+        with engine.connect() as connection:
+            if connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD:
+                return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,135 @@
+"""MLflow: one parent run per execution of a stage, one run per cell below it. The only module that imports mlflow.
+
+Experiments: a study's cells are in the experiment of its name (that is what people compare); the executions of its
+stages are in ``<study>/stages``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from registry import places
+from registry.items import Execution
+
+PARAMS_A_BATCH = 100
+METRICS_A_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class CellLog:
+    """What MLflow is told about one cell: its axes, its summary metrics, and files to look at."""
+
+    axes: Mapping[str, str]
+    metrics: Mapping[str, float]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def git_commit() -> str:
+    """The commit of the checkout, with ``+`` behind it where tracked files differ from it; ``unknown`` outside git."""
+    git = ["git", "-C", str(places.root())]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!dvc.lock"], check=False).returncode
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        return "unknown"
+    return commit + "+" * bool(changed)
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names, the form MLflow's comparison reads.
+
+    >>> flatten({"inpainter": {"steps": 20, "prompted": True}})
+    {'inpainter.steps': '20', 'inpainter.prompted': 'True'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+class Tracker:
+    """The MLflow side of one execution of a stage."""
+
+    def __init__(self, experiment: str, study: str, stage: str) -> None:
+        from mlflow import MlflowClient
+
+        self.client = MlflowClient(tracking_uri=places.tracking_uri())
+        self.experiment = self._experiment(experiment)
+        self.tags = {"palimpsest.study": study, "dvc.stage": stage, "git.commit": git_commit()}
+        self.marker = places.home() / "running" / stage
+        if interrupted := self._interrupted():
+            self.tags["palimpsest.resumes"] = interrupted
+        self.started_at = datetime.now(UTC).replace(microsecond=0)
+        self.id = self.client.create_run(self.experiment, tags=self.tags, run_name=stage).info.run_id
+        self.marker.parent.mkdir(exist_ok=True)
+        self.marker.write_text(self.id)
+
+    def execution(self, device: str) -> Execution:
+        """This execution, as the registry keeps it."""
+        return Execution(self.id, self.tags["dvc.stage"], self.tags["git.commit"], device, "local", self.started_at)
+
+    def _experiment(self, name: str) -> str:
+        """The id of an experiment, made when missing; artifacts lie beside a local tracking database."""
+        if found := self.client.get_experiment_by_name(name):
+            return found.experiment_id
+        local = places.tracking_uri().startswith("sqlite:")
+        return self.client.create_experiment(name, str(places.home() / "artifacts") if local else None)
+
+    def _interrupted(self) -> str | None:
+        """The run of an execution of this stage that was cut off here; it is closed as killed."""
+        from mlflow.exceptions import MlflowException
+
+        if not self.marker.exists():
+            return None
+        run = self.marker.read_text()
+        try:
+            self.client.set_terminated(run, "KILLED")
+        except MlflowException:  # another tracking server was in use then
+            return None
+        return run
+
+    def finish(self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Sequence[CellLog]) -> None:
+        """Log the execution and its cells, and close their runs."""
+        self._log(self.id, flatten(params), metrics, {})
+        for cell in cells:
+            tags = self.tags | {"mlflow.parentRunId": self.id} | {f"axis.{k}": v for k, v in cell.axes.items()}
+            name = " · ".join(cell.axes.values())
+            run = self.client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
+            self._log(run, cell.axes, cell.metrics, cell.files)
+            self.client.set_terminated(run)
+        self.client.set_terminated(self.id)
+        self.marker.unlink()
+
+    def fail(self) -> None:
+        self.client.set_terminated(self.id, "FAILED")
+        self.marker.unlink()
+
+    def _log(
+        self, run: str, params: Mapping[str, str], metrics: Mapping[str, float], files: Mapping[str, bytes]
+    ) -> None:
+        from mlflow.entities import Metric, Param
+
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        numbers = [Metric(name, value, now, 0) for name, value in metrics.items()]
+        texts = [Param(name, value[:6000]) for name, value in params.items()]
+        for start in range(0, max(len(numbers), len(texts), 1), PARAMS_A_BATCH):
+            some = slice(start, start + PARAMS_A_BATCH)
+            self.client.log_batch(run, metrics=numbers[some], params=texts[some])
+        if files:
+            self._log_files(run, files)
+
+    def _log_files(self, run: str, files: Mapping[str, bytes]) -> None:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            for name, data in files.items():
+                (Path(folder) / name).write_bytes(data)
+            self.client.log_artifacts(run, folder)

@@ -1,0 +1,116 @@
+"""Where pictures and references come from, one module per corpus.
+
+A corpus lists what it holds without decoding a picture: each sample carries the ``source`` that its picture depends on,
+so that a known one is recalled by key and only the missing ones are read or drawn. What is wrong with one sample becomes a
+:class:`Problem`, never the end of the corpus.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from models.roles import Settings
+
+CATALOGUE = {
+    "scenes": "stages.corpora.scenes:Scenes",
+    "truce": "stages.corpora.truce:Truce",
+    "coco": "stages.corpora.coco:Coco",
+    "folder": "stages.corpora.folder:Folder",
+}
+
+Kind = Literal[
+    "missing_image", "unreadable_image", "empty_caption", "bad_caption", "unstorable_text", "no_caption", "duplicate_id",
+    "bad_box", "box_outside", "size_differs", "bad_record",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one sample, and what was done about it.
+
+    ==================  ==============================================================================================
+    kind                what becomes of the sample
+    ==================  ==============================================================================================
+    missing_image       dropped
+    unreadable_image    dropped; a file that breaks only further in raises ``Unreadable`` from ``Sample.picture``
+    empty_caption       kept without that caption
+    bad_caption         kept without that caption, which is not text
+    unstorable_text     kept; NUL and lone surrogates, which no database takes, are removed from the text
+    no_caption          dropped: nothing is left to compare a caption with
+    duplicate_id        the first is kept, the later one dropped
+    bad_box             kept without that box
+    box_outside         kept; the box is clipped to the picture, or dropped where nothing of it is inside
+    size_differs        kept without its boxes, which belong to a picture of another size
+    bad_record          a line or record that cannot be understood is passed over
+    ==================  ==============================================================================================
+    """
+
+    sample: str
+    kind: Kind
+    message: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture with its references; the picture itself is read or drawn by ``picture()``, and only then."""
+
+    sample: str
+    """Unique within its corpus."""
+
+    split: str
+
+    source: dict[str, Any]
+    """All that the picture depends on, JSON-able: equal sources give equal pictures."""
+
+    references: tuple[str, ...]
+    """At least one, as written by people or by the world's grammar."""
+
+    annotations: dict[str, Any]
+    """``objects`` (boxes [x, y, width, height] in pixels of the picture), ``relations``, ``background``, ``series``."""
+
+    picture: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    """The picture (H, W, 3) uint8, RGB; raises :class:`stages.corpora.pictures.Unreadable` where the file is broken."""
+
+
+class Corpus(Protocol):
+    """What every corpus class is."""
+
+    VERSION: ClassVar[int]
+    """Raised when equal files or seeds give other samples; part of every source."""
+
+    Settings: ClassVar[type[Settings]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def samples(self) -> Iterator[Sample | Problem]:
+        """Samples in an order that depends on the settings and files alone, problems where they were met.
+
+        Raises FileNotFoundError or ValueError only where there is no corpus to read: a path that does not exist, a file
+        in another format, a split that nobody has.
+        """
+
+
+def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
+    """The corpus of the catalogue's ``name`` with the settings that ``params.yaml`` gives it.
+
+    >>> next(open_corpus("scenes", {"count": 1}).samples()).sample
+    'seed-0/0'
+    >>> open_corpus("scene")
+    Traceback (most recent call last):
+    ValueError: There is no corpus "scene"; did you mean "scenes"? Known: coco, folder, scenes, truce.
+
+    Raises ValueError for an unknown name and pydantic's ValidationError for settings that the corpus does not take.
+    """
+    if name not in CATALOGUE:
+        near = difflib.get_close_matches(name, CATALOGUE, n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else "."
+        raise ValueError(f'There is no corpus "{name}"{hint} Known: {", ".join(sorted(CATALOGUE))}.')
+    module, _, attribute = CATALOGUE[name].partition(":")
+    corpus = getattr(importlib.import_module(module), attribute)
+    return corpus(corpus.Settings.model_validate(dict(options or {})))

@@ -1,0 +1,116 @@
+"""Any picture file as one (H, W, 3) uint8 RGB array."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+VERSION = 1
+"""Raised when the same file gives other pixels."""
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+"""What Pillow's decoders raise on damaged files."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what turns the stored picture upright."""
+
+
+class Unreadable(ValueError):
+    """A picture that cannot be read; the message names it, says why and what to do."""
+
+
+@contextmanager
+def _opened(file: Path | bytes, name: str) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
+                yield image
+    except Unreadable:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise Unreadable(f"{name} is too large to be decoded safely ({error}). Scale it down first.") from error
+    except Image.UnidentifiedImageError as error:
+        raise Unreadable(f"{name} is no picture in a known format ({', '.join(FORMATS)}). Convert it first.") from error
+    except _BROKEN as error:
+        raise Unreadable(f"{name} cannot be decoded ({error or type(error).__name__}). Replace it.") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    # The base class looks at what the header holds; PNG's own getexif would decode the whole picture to search behind it.
+    return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode.startswith("I"):
+        levels = np.asarray(image)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise Unreadable(f"{name} holds integers beyond 16 bits. Save it with 8 or 16 bits a channel.")
+        return Image.fromarray(np.rint(levels / 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise Unreadable(f"{name} holds floating-point values of unknown range. Save it with 8 or 16 bits a channel.")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def fitted(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """(width, height) scaled down until the longer side is ``max_side``; each side keeps at least one pixel.
+
+    >>> fitted((640, 480), 512), fitted((20000, 10), 512), fitted((64, 64), 512)
+    ((512, 384), (512, 1), (64, 64))
+    """
+    if max_side is None or max(size) <= max_side:
+        return size
+    scale = max_side / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def picture_size(data: bytes, name: str = "The picture") -> tuple[int, int]:
+    """(width, height) of the upright picture, from its header alone; raises :class:`Unreadable`."""
+    with _opened(data, name) as image:
+        return image.size[::-1] if _orientation(image) >= 5 else image.size
+
+
+def read_picture(file: Path | bytes, max_side: int | None = None, name: str | None = None) -> np.ndarray:
+    """The picture (H, W, 3) uint8, RGB, upright, scaled down (Lanczos) until no side is longer than ``max_side``.
+
+    The first frame of an animation; an EXIF orientation is applied; transparency lies on white; 16 bits become 8 by their
+    full scale (65535 becomes 255), so a 12-bit picture stored in 16 bits comes out dark: stretch it first. CMYK is
+    converted without a colour profile, and embedded profiles are not applied.
+
+    Raises :class:`Unreadable` for a file that is missing, of a format not in ``FORMATS``, damaged, of floating-point
+    values, or larger than Pillow decodes without warning of a decompression bomb (89 million pixels).
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("LA", (20, 4), (0, 0)).save(buffer, "PNG")
+    >>> read_picture(buffer.getvalue(), max_side=10)[0, 0].tolist(), read_picture(buffer.getvalue(), 10).shape
+    ([255, 255, 255], (2, 10, 3))
+    """
+    name = name or (str(file) if isinstance(file, Path) else "The picture")
+    with _opened(file, name) as image:
+        turn = _UPRIGHT.get(_orientation(image))
+        picture = _rgb(image, name)
+        if turn is not None:
+            picture = picture.transpose(turn)
+        size = fitted(picture.size, max_side)
+        return np.asarray(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))

@@ -1,0 +1,94 @@
+"""``fidelity@measure``: how far each repainted picture is from its original, inside the mask, outside, and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import typer
+
+from models.images import decode_mask, decode_png
+from models.measures import REGIONS
+from registry.keys import digest
+from stages.loop import Node, Outcome, Task, execute
+from stages.shards import count_rows, read_shard, shards
+from stages.study import Adapted, Study, read_study
+
+PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "fidelity"))
+AXES = ("degradation", "inpainter")
+
+
+class Inputs(NamedTuple):
+    original: bytes
+    repainted: bytes
+    mask: bytes
+
+
+def column(metric: str, region: str) -> str:
+    """The column of a metric in a region.
+
+    >>> column("mse", "region")
+    'mse_region'
+    """
+    return f"{metric}_{region}"
+
+
+def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
+    """Every repainted picture beside its original and its mask, shard by shard."""
+    for path in shards(DEGRADED):
+        shard = path.relative_to(DEGRADED)
+        originals = {row["sample"]: row["image"] for row in read_shard(PREPARED / shard)}
+        masks = {(row["sample"], row["degradation"]): row["mask"] for row in read_shard(path)}
+        tasks = []
+        for row in (row for name in study.inpainters for row in read_shard(REPAINTED / name / shard)):
+            if row["status"] != "ok":
+                continue
+            mask = masks[row["sample"], row["degradation"]]["bytes"]
+            inputs = Inputs(originals[row["sample"]]["bytes"], row["image"]["bytes"], mask)
+            parts = {name: digest(data) for name, data in inputs._asdict().items()} | {"measure": measure.identity()}
+            columns = {axis: row[axis] for axis in AXES}
+            tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
+        yield str(shard), tasks
+
+
+def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
+    """The values of one batch, one column a metric and region."""
+    results = measure.adapter.measure(
+        [decode_png(task.inputs.original) for task in tasks],
+        [decode_png(task.inputs.repainted) for task in tasks],
+        [decode_mask(task.inputs.mask) for task in tasks],
+    )
+    return [
+        Outcome({column(metric, region): v for metric, values in result.items() for region, v in values.items()})
+        for result in results
+    ]
+
+
+def main(name: str) -> None:
+    """Compare with the measure that params.yaml calls NAME."""
+    study = read_study()
+    entry = study.entry("fidelity", name)
+    measure = Adapted("fidelity", name, entry, role="measures")
+    metrics = [(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS]
+    execute(
+        Node(
+            name=f"fidelity@{name}",
+            kind=f"fidelity.{name}",
+            out=OUT / name,
+            fields=[*((axis, pa.string()) for axis in AXES), *metrics],
+            axes=AXES,
+            settings=entry,
+            study=study.study,
+            total=count_rows(s for n in study.inpainters for s in shards(REPAINTED / n)),
+            plan=plan(measure, study),
+            compute=lambda tasks, seeds: compare(measure, tasks),
+            load=measure.load,
+            batch_size=measure.batch_size,
+        )
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
