@@ -15,13 +15,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-
-class Settings(BaseModel):
-    """Base of every adapter's settings: frozen, and refusing names it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from models.settings import Settings
 
 
 class Adapter(Protocol):

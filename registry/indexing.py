@@ -61,9 +61,9 @@ class Index:
             )
             self.connection.execute(statement, some)
 
-    def corpus(self, name: str, settings: Row, rows: Sequence[Row]) -> None:
+    def corpus(self, name: str, settings: Row, problems: Row, rows: Sequence[Row]) -> None:
         """A corpus with its samples and their references; samples that left the corpus are removed."""
-        self._bulk(Corpus, [{"name": name, "settings": dict(settings)}], ["name"])
+        self._bulk(Corpus, [{"name": name, "settings": dict(settings), "problems": dict(problems)}], ["name"])
         corpus = self.connection.scalar(select(Corpus.id).where(Corpus.name == name))
         self.corpora[name] = corpus
         columns = ("split", "width", "height", "annotations")

@@ -71,6 +71,20 @@ def ids_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
     }
 
 
+def parts_of(engine: Engine, key: str) -> dict[str, Any]:
+    """The parts of an item's key, with its kind. ``key`` may be the beginning of one, if only one item begins so.
+
+    Raises ``ValueError`` where none or several do.
+    """
+    with engine.connect() as connection:
+        begins = Item.key.startswith(key, autoescape=True)
+        found = connection.execute(select(Item.key, Item.kind, Item.parts).where(begins).limit(2)).all()
+    if len(found) != 1:
+        many = "No item" if not found else "More than one item"
+        raise ValueError(f"{many} has a key that begins with {key!r}; take a whole key from a stage's output.")
+    return {"kind": found[0].kind, **found[0].parts}
+
+
 def upsert(engine: Engine) -> Any:
     """The dialect's ``insert``, which knows ``on_conflict_do_update``."""
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]

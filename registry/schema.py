@@ -66,6 +66,8 @@ class Corpus(Base):
     id: Mapped[intpk]
     name: Mapped[name] = mapped_column(unique=True)
     settings: Mapped[dict[str, Any]]
+    problems: Mapped[dict[str, Any]]
+    """How often each kind of problem was met in its files."""
 
 
 class Sample(Base):

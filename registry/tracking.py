@@ -133,3 +133,31 @@ class Tracker:
             for name, data in files.items():
                 (Path(folder) / name).write_bytes(data)
             self.client.log_artifacts(run, folder)
+
+
+class Curve:
+    """A training's MLflow run: its parameters, and its losses and figures by step.
+
+    Used as a context; an exception marks the run as failed and passes through.
+    """
+
+    def __init__(self, experiment: str, name: str, params: Mapping[str, Any]) -> None:
+        self.tracker = Tracker(experiment, experiment, f"train@{name}")
+        self.params = params
+
+    def __enter__(self) -> Curve:
+        return self
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        from mlflow.entities import Metric
+
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        self.tracker.client.log_batch(
+            self.tracker.id, [Metric(name, value, now, step) for name, value in metrics.items()]
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.tracker.finish(self.params, {}, [])
+        else:
+            self.tracker.fail()

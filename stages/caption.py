@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import typer
 
 from models.images import decode_png
 from registry.keys import digest
-from stages.loop import Node, Outcome, Task, execute
+from stages.adapted import Adapted
+from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import TEXTS, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
-from stages.study import Adapted, Study, read_study
+from stages.study import Study, read_study
 
 PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "caption"))
 AXES = ("degradation", "inpainter", "captioner")
@@ -72,7 +72,7 @@ def main(name: str) -> None:
     """Caption with the captioner that params.yaml calls NAME."""
     study = read_study()
     entry = study.entry("captioners", name)
-    model = Adapted("captioners", name, entry)
+    model = Adapted(name, entry, "captioners")
     execute(
         Node(
             name=f"caption@{name}",
@@ -93,4 +93,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import typer
 
 from models.images import decode_mask, decode_png
-from models.measures import REGIONS
+from models.measures.regions import REGIONS
 from registry.keys import digest
-from stages.loop import Node, Outcome, Task, execute
+from stages.adapted import Adapted
+from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import count_rows, read_shard, shards
-from stages.study import Adapted, Study, read_study
+from stages.study import Study, read_study
 
 PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "fidelity"))
 AXES = ("degradation", "inpainter")
@@ -33,6 +33,16 @@ def column(metric: str, region: str) -> str:
     'mse_region'
     """
     return f"{metric}_{region}"
+
+
+def split_column(name: str) -> tuple[str, str]:
+    """The metric and the region of a column; a caption metric has no region.
+
+    >>> split_column("mse_region"), split_column("bleu_4")
+    (('mse', 'region'), ('bleu_4', ''))
+    """
+    metric, _, region = name.rpartition("_")
+    return (metric, region) if region in REGIONS else (name, "")
 
 
 def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
@@ -70,7 +80,7 @@ def main(name: str) -> None:
     """Compare with the measure that params.yaml calls NAME."""
     study = read_study()
     entry = study.entry("fidelity", name)
-    measure = Adapted("fidelity", name, entry, role="measures")
+    measure = Adapted(name, entry, "fidelity")
     metrics = [(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS]
     execute(
         Node(
@@ -91,4 +101,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

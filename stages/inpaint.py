@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import typer
 
 from models.images import composite, decode_mask, decode_png, encode_png
 from registry.keys import digest
-from stages.loop import Node, Outcome, Task, execute
+from stages.adapted import Adapted
+from stages.loop import Node, Outcome, Task, command, execute
 from stages.prompts import inpainting_prompt
 from stages.shards import IMAGE, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
-from stages.study import Adapted, read_study
+from stages.study import read_study
 
 PREPARED, DEGRADED, OUT = Path("data/prepare"), Path("data/degrade"), Path("data/inpaint")
 FIELDS = [("degradation", pa.string()), ("inpainter", pa.string()), ("image", IMAGE), ("drift", pa.float64())]
@@ -92,7 +92,7 @@ def main(name: str) -> None:
     """Repaint with the inpainter that params.yaml calls NAME."""
     study = read_study()
     entry = study.entry("inpainters", name)
-    model = Adapted("inpainters", name, entry)
+    model = Adapted(name, entry, "inpainters")
     execute(
         Node(
             name=f"inpaint@{name}",
@@ -113,4 +113,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

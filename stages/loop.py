@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -88,6 +89,8 @@ class Node:
     load: Callable[[], str] = lambda: "cpu"
     """Makes ready to compute and says on which device."""
     batch_size: int = 16
+    problems: Mapping[str, int] = field(default_factory=dict)
+    """What was wrong with the input, by kind: counted in the run link."""
     sheet: Callable[[Sequence[tuple[Task, Mapping[str, Any]]]], bytes] | None = None
     """Draws a cell's first items as a PNG for MLflow."""
 
@@ -239,6 +242,7 @@ class Execution:
             "stage": self.node.name,
             **self.counts,
             "reasons": dict(self.reasons.most_common(10)),
+            "problems": dict(self.node.problems),
             "seconds": round(time.monotonic() - self.began, 3),
             "device": self.device or "none",
             "engine": "local",
@@ -282,3 +286,13 @@ def execute(node: Node) -> dict[str, Any]:
     if link["failed"] and os.environ.get("PALIMPSEST_STRICT"):
         raise SystemExit(f"{link['failed']} item(s) of {node.name} failed, and --strict allows none.")
     return link
+
+
+def command(main: Callable[..., None]) -> None:
+    """Run a stage from the command line; bad input ends in one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
+    logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), format="%(message)s")
+    try:
+        main(*sys.argv[1:])
+    except (ValueError, FileNotFoundError) as error:
+        log.debug("", exc_info=True)
+        sys.exit(str(error))

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SAMPLES_A_SHARD = 256
+WHOLE = "corpus.parquet"
+"""The file of the items that are about a corpus as a whole, beside its shards."""
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 TEXTS = pa.list_(pa.string())
@@ -63,7 +65,7 @@ def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], fields: Sequence[
 
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a shard; a shard that does not exist holds none."""
-    return pq.read_table(path, columns=columns).to_pylist() if path.exists() else []
+    return pq.read_table(path, columns=columns and list(columns)).to_pylist() if path.exists() else []
 
 
 def shards(folder: Path) -> list[Path]:

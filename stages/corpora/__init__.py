@@ -1,8 +1,8 @@
 """Where pictures and references come from, one module per corpus.
 
-A corpus lists what it holds without decoding a picture: each sample carries the ``source`` that its picture depends on,
-so that a known one is recalled by key and only the missing ones are read or drawn. What is wrong with one sample becomes a
-:class:`Problem`, never the end of the corpus.
+A corpus lists what it holds without decoding a picture: each sample carries the ``source`` that its picture depends
+on, so that a known one is recalled by key and only the missing ones are read or drawn. What is wrong with one sample
+becomes a :class:`Problem`, never the end of the corpus.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CATALOGUE = {
 }
 
 Kind = Literal[
-    "missing_image", "unreadable_image", "empty_caption", "bad_caption", "unstorable_text", "no_caption", "duplicate_id",
-    "bad_box", "box_outside", "size_differs", "bad_record",
+    "missing_image", "unreadable_image", "empty_caption", "bad_caption", "unstorable_text", "no_caption",
+    "duplicate_id", "bad_box", "box_outside", "size_differs", "bad_record",
 ]  # fmt: skip
 
 
@@ -82,7 +82,7 @@ class Corpus(Protocol):
     """What every corpus class is."""
 
     VERSION: ClassVar[int]
-    """Raised when equal files or seeds give other samples; part of every source."""
+    """Raised when the same file, series or seed gives another picture; part of every source."""
 
     Settings: ClassVar[type[Settings]]
 

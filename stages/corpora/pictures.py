@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 VERSION = 1
 """Raised when the same file gives other pixels."""
@@ -20,17 +20,6 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 """What Pillow's decoders raise on damaged files."""
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation -> what turns the stored picture upright."""
 
 
 class Unreadable(ValueError):
@@ -41,6 +30,8 @@ class Unreadable(ValueError):
 def _opened(file: Path | bytes, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
+            # Damaged metadata is no matter of ours: either the pixels can be decoded or an error says that they cannot.
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
                 yield image
@@ -52,11 +43,6 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Image.Image]:
         raise Unreadable(f"{name} is no picture in a known format ({', '.join(FORMATS)}). Convert it first.") from error
     except _BROKEN as error:
         raise Unreadable(f"{name} cannot be decoded ({error or type(error).__name__}). Replace it.") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    # The base class looks at what the header holds; PNG's own getexif would decode the whole picture to search behind it.
-    return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
@@ -71,6 +57,14 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8, that the header states.
+
+    PNG's own ``getexif`` would decode the whole picture to search behind it.
+    """
+    return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
 
 
 def fitted(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
@@ -88,15 +82,17 @@ def fitted(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
 def picture_size(data: bytes, name: str = "The picture") -> tuple[int, int]:
     """(width, height) of the upright picture, from its header alone; raises :class:`Unreadable`."""
     with _opened(data, name) as image:
-        return image.size[::-1] if _orientation(image) >= 5 else image.size
+        # Pillow gives the size of a TIFF as it will be once upright, that of other formats as they are stored.
+        turned = image.format != "TIFF" and _orientation(image) >= 5
+        return image.size[::-1] if turned else image.size
 
 
 def read_picture(file: Path | bytes, max_side: int | None = None, name: str | None = None) -> np.ndarray:
     """The picture (H, W, 3) uint8, RGB, upright, scaled down (Lanczos) until no side is longer than ``max_side``.
 
-    The first frame of an animation; an EXIF orientation is applied; transparency lies on white; 16 bits become 8 by their
-    full scale (65535 becomes 255), so a 12-bit picture stored in 16 bits comes out dark: stretch it first. CMYK is
-    converted without a colour profile, and embedded profiles are not applied.
+    The first frame of an animation; an EXIF orientation is applied; transparency lies on white; 16 bits become 8 by
+    their full scale (65535 becomes 255), so a 12-bit picture stored in 16 bits comes out dark: stretch it first. CMYK
+    is converted without a colour profile, and embedded profiles are not applied.
 
     Raises :class:`Unreadable` for a file that is missing, of a format not in ``FORMATS``, damaged, of floating-point
     values, or larger than Pillow decodes without warning of a decompression bomb (89 million pixels).
@@ -108,9 +104,8 @@ def read_picture(file: Path | bytes, max_side: int | None = None, name: str | No
     """
     name = name or (str(file) if isinstance(file, Path) else "The picture")
     with _opened(file, name) as image:
-        turn = _UPRIGHT.get(_orientation(image))
-        picture = _rgb(image, name)
-        if turn is not None:
-            picture = picture.transpose(turn)
+        # Called first, it makes exif_transpose turn by what the header says, as picture_size does.
+        _orientation(image)
+        picture = _rgb(ImageOps.exif_transpose(image), name)
         size = fitted(picture.size, max_side)
         return np.asarray(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ def read_text(path: Path, what: str) -> str:
         ) from error
 
 
-def read_json(path: Path, what: str) -> Any:
-    """The value in a JSON file; raises FileNotFoundError and ValueError as :func:`read_text` does, and for broken JSON."""
+def read_json(path: Path, what: str, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value in a JSON file, its objects made by ``hook`` from their pairs where one is given.
+
+    Raises FileNotFoundError and ValueError as :func:`read_text` does, and ValueError for broken JSON.
+    """
     text = read_text(path, what)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=hook)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}). Mend it or download it again.") from error
 
@@ -56,33 +59,35 @@ def json_lines(path: Path, what: str) -> Iterator[Row]:
         yield number, fields if isinstance(fields, dict) else "is not a JSON object; write one object a line"
 
 
-def csv_rows(path: Path, what: str) -> Iterator[Row]:
+def csv_rows(path: Path, what: str) -> list[Row]:
     """Each row of a CSV file as a dict of its header's names, lower case; the delimiter is comma, semicolon or tab.
 
-    The delimiter is the one that splits the header into most names. A row with more or fewer columns than the header
-    comes as the reason why. Raises ValueError for a file without a header or with quotes that never close.
+    The delimiter is the one that the header holds most of. A row with more or fewer columns than the header comes as
+    the reason why. Raises ValueError for a file without a header and for quotes that do not close.
     """
     text = read_text(path, what)
-    first = text.partition("\n")[0].rstrip("\r")
-    if not first.strip():
-        raise ValueError(f"{path} is empty. Its first line names the columns, such as: file,caption.")
+    first = text.partition("\n")[0].strip()
+    if not first:
+        raise ValueError(f"{path} has no header. Its first line names the columns, such as: file,caption.")
     delimiter = max(DELIMITERS, key=first.count)
     # The default of 131,072 characters is less than a caption of ten thousand long words.
-    limit = csv.field_size_limit(max(len(text), 1))
+    limit = csv.field_size_limit(len(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         names = [name.strip().lower() for name in next(reader)]
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) == len(names):
-                yield reader.line_num, dict(zip(names, cells, strict=True))
-            else:
-                yield reader.line_num, (
-                    f"has {len(cells)} columns where the header has {len(names)};"
-                    f' put a text that contains "{delimiter}" in double quotes'
-                )
+        return [(reader.line_num, _fields(names, cells, delimiter)) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
-        raise ValueError(f"{path} is not valid CSV near line {reader.line_num} ({error}). Check its quotes.") from error
+        raise ValueError(
+            f"{path} is not valid CSV near line {reader.line_num} ({error}). Inside a quoted text, double every quote."
+        ) from error
     finally:
         csv.field_size_limit(limit)
+
+
+def _fields(names: list[str], cells: list[str], delimiter: str) -> dict[str, Any] | str:
+    if len(cells) == len(names):
+        return dict(zip(names, cells, strict=True))
+    return (
+        f"has {len(cells)} columns where the header has {len(names)};"
+        f' put a text that contains "{delimiter}" in double quotes'
+    )

@@ -1,0 +1,48 @@
+"""Everything that is measured: its name, range and direction. The measures themselves are in this package's modules.
+
+Picture measures give one value per *region*: ``region`` is the repainted part (mask True), ``outside`` the rest, and
+``whole`` the picture. None means that the measure is undefined there: PSNR of equal pixels (it is infinite, and an
+infinity or a cap would make a mean over pictures say nothing), SSIM of a picture smaller than its window, and any
+measure of an empty region. Means are taken over the values that are there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number means: values lie in [low, high]; an unbounded side is ``math.inf``."""
+
+    name: str
+    title: str
+    low: float
+    high: float
+    higher_is_better: bool
+    unit: str = ""
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("mse", "MSE", 0, 1, False, "squared intensity, intensities in [0, 1]"),
+        Metric("psnr", "PSNR", 0, math.inf, True, "dB"),
+        Metric("ssim", "SSIM", -1, 1, True),
+        Metric("lpips", "LPIPS", 0, math.inf, False),
+        Metric("bleu_1", "BLEU-1", 0, 1, True),
+        Metric("bleu_2", "BLEU-2", 0, 1, True),
+        Metric("bleu_3", "BLEU-3", 0, 1, True),
+        Metric("bleu_4", "BLEU-4", 0, 1, True),
+        Metric("rouge_l", "ROUGE-L", 0, 1, True),
+        Metric("cider", "CIDEr", 0, 10, True),
+        Metric("meteor", "METEOR 1.5", 0, 1, True),
+        Metric("sbert", "SBERT cosine", -1, 1, True),
+    )
+}
+"""By name, in the order in which tables show them.
+
+>>> METRICS["psnr"].unit, METRICS["lpips"].higher_is_better
+('dB', False)
+"""

@@ -1,0 +1,50 @@
+"""Where in a picture a measure is taken, and what a pair of pictures must look like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+REGIONS = ("whole", "region", "outside")
+"""The whole picture, the repainted part (mask True), and the rest."""
+
+
+def check_pair(original: np.ndarray, result: np.ndarray, mask: np.ndarray) -> None:
+    """Refuse what cannot be compared: pictures are (H, W, 3) uint8 of one size, the mask (H, W) bool.
+
+    Raises
+    ------
+    ValueError
+        Naming what was given and what was expected.
+
+    >>> check_pair(np.zeros((4, 5, 3), np.uint8), np.zeros((4, 6, 3), np.uint8), np.zeros((4, 5), bool))
+    Traceback (most recent call last):
+        ...
+    ValueError: the original is 5 × 4 pixels and the result 6 × 4: compare pictures of one size
+    """
+    for name, picture in (("original", original), ("result", result)):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+            raise ValueError(
+                f"the {name} is {picture.dtype} of shape {picture.shape}: a picture is uint8 of shape (H, W, 3)"
+            )
+    if original.shape != result.shape:
+        raise ValueError(
+            f"the original is {_size(original)} pixels and the result {_size(result)}: compare pictures of one size"
+        )
+    if mask.dtype != np.bool_ or mask.ndim != 2:
+        raise ValueError(f"the mask is {mask.dtype} of shape {mask.shape}: a mask is bool of shape (H, W)")
+    if mask.shape != original.shape[:2]:
+        raise ValueError(f"the mask is {_size(mask)} pixels and the pictures {_size(original)}: make them of one size")
+
+
+def region_means(values: np.ndarray, mask: np.ndarray) -> dict[str, float | None]:
+    """Means of a map (H, W) over each region, accumulated in float64; None where a region is empty.
+
+    >>> region_means(np.array([[1.0, 3.0]]), np.array([[True, False]]))
+    {'whole': 2.0, 'region': 1.0, 'outside': 3.0}
+    """
+    parts = {"whole": values.ravel(), "region": values[mask], "outside": values[~mask]}
+    return {name: float(part.mean(dtype=np.float64)) if part.size else None for name, part in parts.items()}
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]} × {array.shape[0]}"

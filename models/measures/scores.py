@@ -1,0 +1,169 @@
+"""Scores of a file's worth of captions, or of one pair of pictures, as JSON-able dictionaries."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.measures.lexical import Lexical, Scores
+from models.measures.meteor import MeteorError
+from models.measures.perceptual import Lpips
+from models.measures.pixel import SSIM_WINDOW, Pixel
+from models.measures.ptb import TOKENIZERS, Tokenizer
+from models.measures.references import check_hypotheses, check_references
+from models.measures.regions import REGIONS
+from models.measures.semantic import Semantic
+from models.roles import Embedder
+
+CAPTION_METRICS = ("bleu", "meteor", "rouge_l", "cider", "sbert")
+"""What can be asked for; ``bleu`` gives ``bleu_1`` to ``bleu_4``."""
+
+IMAGE_METRICS = ("mse", "psnr", "ssim", "lpips")
+
+
+def score_captions(
+    hypotheses: Mapping[str, Sequence[str]],
+    references: Mapping[str, Sequence[str]],
+    metrics: Sequence[str] = CAPTION_METRICS,
+    tokenizer: Tokenizer = "ptb",
+    embedder: Embedder | None = None,
+) -> dict[str, Any]:
+    """Coco-caption's ``res`` against its ``gts``: one caption and one or more references for each id.
+
+    Gives ``{"corpus": {metric: value}, "items": {id: {metric: value}}}``, as defined by
+    :class:`~models.measures.lexical.Lexical` and :class:`~models.measures.semantic.Semantic`. A metric that cannot be
+    had (METEOR without Java, ``sbert`` without an ``embedder``, which is passed unloaded) is missing there and named
+    with the reason under ``"unavailable"``, a key which is there only then. So is METEOR's corpus value, where METEOR
+    cannot align some captions: only their items lack it.
+
+    Raises
+    ------
+    ValueError
+        An unknown metric or tokenizer, ids that do not match (naming the nearest), an id with no or several captions.
+    JavaMissing
+        Tokenizer ``ptb`` without Java.
+
+    >>> gts, res = {"1": ["a cat on a mat", "the cat sits"]}, {"1": ["a cat on a mat"]}
+    >>> scores = score_captions(res, gts, metrics=["rouge_l"], tokenizer="none")
+    >>> scores["corpus"], scores["items"]
+    ({'rouge_l': 1.0}, {'1': {'rouge_l': 1.0}})
+    """
+    _check_names("metric", metrics, CAPTION_METRICS)
+    _check_names("tokenizer", [tokenizer], TOKENIZERS)
+    captions = _single_captions(hypotheses, references)
+    unavailable: dict[str, str] = {}
+    corpus: dict[str, float] = {}
+    items: dict[str, dict[str, float]] = {key: {} for key in captions}
+    if lexical := tuple(name for name in CAPTION_METRICS if name in metrics and name != "sbert"):
+        scores = _lexical(captions, references, lexical, tokenizer, unavailable)
+        corpus, items = scores.corpus, scores.items
+    if "sbert" in metrics and embedder is None:
+        unavailable["sbert"] = "no sentence embedder was given: name a sentence-transformers checkpoint"
+    elif "sbert" in metrics:
+        semantic = Semantic(embedder)
+        semantic.load()
+        semantic.fit(references, captions.values())
+        corpus |= semantic.corpus(captions)
+        for key, values in semantic.score(captions).items():
+            items[key] |= values
+    return {"corpus": corpus, "items": items} | ({"unavailable": unavailable} if unavailable else {})
+
+
+def score_images(
+    original: np.ndarray,
+    reconstructed: np.ndarray,
+    mask: np.ndarray | None = None,
+    metrics: Sequence[str] = IMAGE_METRICS,
+    lpips: Lpips | None = None,
+) -> dict[str, Any]:
+    """Metric → region → value for two pictures (H, W, 3) uint8; without a mask (H, W) bool only the ``whole``.
+
+    A metric that cannot be had (LPIPS without ``lpips``, which is passed unloaded; pictures too small) is missing and
+    named with the reason under ``"unavailable"``, a key which is there only then. PSNR of equal pixels is None.
+
+    Raises
+    ------
+    ValueError
+        An unknown metric, or pictures and mask of different sizes (naming both).
+
+    >>> black, grey = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 51, np.uint8)
+    >>> score_images(black, grey, metrics=["mse"])
+    {'mse': {'whole': 0.04}}
+    """
+    _check_names("metric", metrics, IMAGE_METRICS)
+    pair = [original], [reconstructed], [np.zeros(original.shape[:2], bool) if mask is None else mask]
+    values = Pixel().measure(*pair)[0]
+    unavailable: dict[str, str] = {}
+    if min(original.shape[:2]) < SSIM_WINDOW:
+        unavailable["ssim"] = f"SSIM's window is {SSIM_WINDOW} pixels wide, and the pictures are smaller"
+    if "lpips" in metrics and lpips is None:
+        unavailable["lpips"] = "no LPIPS weights were given: name a trunk's weights"
+    elif "lpips" in metrics:
+        lpips.load()
+        try:
+            values |= lpips.measure(*pair)[0]
+        except ValueError as error:  # too small: what else could be wrong, the pixel measures have checked
+            unavailable["lpips"] = str(error)
+    regions = ("whole",) if mask is None else REGIONS
+    unavailable = {name: reason for name, reason in unavailable.items() if name in metrics}
+    chosen = [name for name in IMAGE_METRICS if name in metrics and name not in unavailable]
+    scores: dict[str, Any] = {name: {region: values[name][region] for region in regions} for name in chosen}
+    return scores | ({"unavailable": unavailable} if unavailable else {})
+
+
+def _lexical(
+    captions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    metrics: tuple[str, ...],
+    tokenizer: Tokenizer,
+    unavailable: dict[str, str],
+) -> Scores:
+    measure = Lexical(Lexical.Settings(metrics=metrics, tokenizer=tokenizer))
+    unavailable |= measure.unavailable
+    try:
+        measure.fit(references, captions.values())
+        measure.load()
+        scores = measure.evaluate(captions)
+    except MeteorError as error:  # not about one caption: the program does not run here
+        unavailable["meteor"] = str(error)
+        others = tuple(name for name in metrics if name != "meteor")
+        return _lexical(captions, references, others, tokenizer, unavailable)
+    finally:
+        measure.close()
+    for key, reason in scores.failed.items():
+        count = f"{len(scores.failed)} of {len(captions)} captions"
+        unavailable.setdefault("meteor", f"no corpus value: {count} could not be aligned, first {key!r}: {reason}")
+    return scores
+
+
+def _single_captions(
+    hypotheses: Mapping[str, Sequence[str]], references: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    for name, given in (("captions", hypotheses), ("references", references)):
+        if not isinstance(given, Mapping) or not given:
+            raise ValueError(f"the {name} are {given!r:.80}: expected id → list of texts, with at least one id")
+    for key, texts in hypotheses.items():
+        if not isinstance(texts, (list, tuple)) or len(texts) != 1:
+            raise ValueError(
+                f"the captions of {key!r} are {texts!r:.80}: expected a list of one caption, the one to score"
+            )
+    captions = {key: texts[0] for key, texts in hypotheses.items()}
+    check_references(references)
+    check_hypotheses(captions, references)
+    if missing := [key for key in references if key not in captions]:
+        raise ValueError(
+            f"{len(missing)} of {len(references)} ids have references but no caption, first {missing[0]!r}: "
+            "a corpus is scored whole, so caption them or leave their references out"
+        )
+    return captions
+
+
+def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"unknown {kind} {name!r}: {hint}known are {', '.join(known)}")

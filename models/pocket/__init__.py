@@ -1,0 +1,48 @@
+"""Small checkpoints of our own: real architectures, real formats, trained on the generated worlds by the recipes here.
+
+``weights/<name>`` holds what :func:`train` made, each with a model card. Importing this package costs nothing; torch
+comes with the recipe.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+RECIPES = {
+    "vae": "models.pocket.vae:Vae",
+    "unet": "models.pocket.unet:Unet",
+    "blip": "models.pocket.blip:Blip",
+    "sbert": "models.pocket.sbert:Sbert",
+    "squeezenet": "models.pocket.squeezenet:Squeezenet",
+    "probe": "models.pocket.probe:Probe",
+}
+"""Recipe -> where it is. ``unet`` needs the trained ``vae``; both fill ``weights/sd-inpaint``."""
+
+
+def train(
+    name: str,
+    log: Callable[[dict[str, float], int], None] | None = None,
+    resume: bool = True,
+    steps: int | None = None,
+    corpora: Sequence[Path | str] = (),
+    build: Path | str = Path("build/pocket"),
+    weights: Path | str = WEIGHTS,
+) -> dict[str, float]:
+    """Train the pocket model ``name``, write it with its card under ``weights`` and return its held-out figures.
+
+    ``log(figures, step)`` hears of losses as they come and of the held-out figures at the end. ``corpora`` are folders
+    of prepared corpora (Parquet shards); only their ``train`` split is learnt, ``test`` is held out. Caches and the
+    checkpoint from which an interrupted training resumes live under ``build``. Raises ValueError for an unknown name
+    and FileNotFoundError where a corpus or a model that this one builds on is missing.
+    """
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or list(RECIPES)
+        raise ValueError(f"No recipe is named {name!r}. Take one of: {', '.join(near)}.")
+    module, _, kind = RECIPES[name].partition(":")
+    recipe = getattr(importlib.import_module(module), kind)(Path(build), Path(weights), [Path(c) for c in corpora])
+    return recipe.train(log or (lambda figures, step: None), resume, steps)

@@ -1,0 +1,69 @@
+"""What pocket models learn from: scenes of the generated world, and prepared corpora of plotted series."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.images import decode_png
+from models.pocket.worlds.scenes import WORLD_VERSION, scene
+
+TRAIN_SEED, HELD_OUT_SEED = 1, 2
+"""Worlds for learning and for the cards' figures. Seed 0 is the studies' and is never learnt from."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pictures (N, 64, 64, 3) uint8 with their captions and annotations: a scene graph or ``{"series": ...}``."""
+
+    pictures: np.ndarray
+    captions: list[list[str]]
+    annotations: list[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+
+def scenes(seed: int, count: int, build: Path) -> Examples:
+    """The first ``count`` scenes of world ``seed``, rendered once and kept under ``build``."""
+    stem = build / "worlds" / f"scenes-v{WORLD_VERSION}-{seed}-{count}"
+    if not stem.with_suffix(".json").exists():
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        with ProcessPoolExecutor(2) as pool:
+            made = list(pool.map(partial(scene, seed), range(count), chunksize=500))
+        np.save(stem.with_suffix(".npy"), np.stack([one.picture for one in made]))
+        stem.with_suffix(".json").write_text(json.dumps([[one.references, one.graph] for one in made]))
+    captions, graphs = zip(*json.loads(stem.with_suffix(".json").read_text()), strict=True)
+    return Examples(np.load(stem.with_suffix(".npy")), list(captions), list(graphs))
+
+
+def corpus(folders: Sequence[Path], split: str) -> Examples:
+    """One split of prepared corpora of 64 x 64 pictures, in the order of their sample ids."""
+    import pyarrow.parquet as parquet
+
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        shards = sorted(Path(folder).glob("*.parquet"))
+        if not shards:
+            raise FileNotFoundError(f"{folder} holds no Parquet shards; a prepared corpus was expected. Prepare it.")
+        for shard in shards:
+            rows += parquet.read_table(
+                shard, columns=["sample", "image", "references", "annotations"], filters=[("split", "=", split)]
+            ).to_pylist()
+    rows.sort(key=lambda row: row["sample"])
+    pictures = [decode_png(row["image"]["bytes"]) for row in rows]
+    wrong = {picture.shape for picture in pictures} - {(64, 64, 3)}
+    if wrong:
+        raise ValueError(f"Pocket models learn from 64 x 64 pictures; {folders} hold {wrong}. Prepare at that size.")
+    return Examples(
+        np.stack(pictures) if pictures else np.zeros((0, 64, 64, 3), np.uint8),
+        [row["references"] for row in rows],
+        [json.loads(row["annotations"]) for row in rows],
+    )

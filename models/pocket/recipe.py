@@ -1,0 +1,212 @@
+"""How a pocket model is trained: one loop for the whole family.
+
+A recipe says what it builds, what one step's loss is and how good the result is. The loop does the rest: one cycle of
+the learning rate, bfloat16 autocast around float32 weights, an exponential moving average, checkpoints that resume to
+the very numbers of an uninterrupted run, and the model card.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import os
+import platform
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from models.pocket import data
+
+Log = Callable[[dict[str, float], int], None]
+logger = logging.getLogger(__name__)
+
+
+class Recipe(ABC):
+    """Base of the recipes; the class variables are the training's settings."""
+
+    name: ClassVar[str]
+    folder: ClassVar[str]
+    """Where under the weights the result goes."""
+    steps: ClassVar[int]
+    rate: ClassVar[float]
+    """Highest learning rate of the cycle."""
+    seed: ClassVar[int] = 0
+    scene_count: ClassVar[int] = 30_000
+    checkpoint_every: ClassVar[int] = 250
+    card: ClassVar[dict[str, Any]] = {}
+    """Front matter of the model card."""
+    about: ClassVar[str] = ""
+    """What the model card says."""
+
+    def __init__(self, build: Path, weights: Path, corpora: Sequence[Path]) -> None:
+        self.build_folder, self.weights, self.corpora = build, weights, list(corpora)
+
+    @cached_property
+    def scenes(self) -> data.Examples:
+        return data.scenes(data.TRAIN_SEED, self.scene_count, self.build_folder)
+
+    @cached_property
+    def held_out(self) -> data.Examples:
+        return data.scenes(data.HELD_OUT_SEED, 512, self.build_folder)
+
+    @cached_property
+    def plots(self) -> data.Examples:
+        return data.corpus(self.corpora, "train")
+
+    @cached_property
+    def held_out_plots(self) -> data.Examples:
+        return data.corpus(self.corpora, "test")
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The untrained model; all its randomness comes from torch's global generator."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one step at ``progress`` in [0, 1), drawn with ``rng`` and torch's generator, and what to log."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Figures on held-out data."""
+
+    @abstractmethod
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the model as its library's ``from_pretrained`` reads it, in float16 safetensors."""
+
+    def prepare(self, model: nn.Module) -> None:
+        """What must be computed once before the first step, such as latents."""
+
+    def train(self, log: Log, resume: bool, steps: int | None) -> dict[str, float]:
+        """Train, save, evaluate what was saved for, and write the card; returns the figures."""
+        steps = steps or self.steps
+        model, seconds = fit(self, self.build_folder / self.name / "checkpoint.pt", log, resume, steps)
+        model.eval()
+        with torch.no_grad():
+            self.save(model, self.weights / self.folder)
+            figures = self.evaluate(model)
+        log(figures, steps)
+        self.write_card(figures, steps, seconds)
+        return figures
+
+    def write_card(self, figures: dict[str, float], steps: int, seconds: float) -> None:
+        """The model card, in Hugging Face's form: YAML front matter, then what it is and how it was made."""
+        front = yaml.safe_dump({"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}, sort_keys=False)
+        rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
+        trained_on = f"`scenes` (world version {data.WORLD_VERSION}, seed {data.TRAIN_SEED}, {self.scene_count} pictures)"
+        if self.corpora:
+            trained_on += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
+        text = (
+            f"---\n{front}---\n\n# {self.folder}\n\n{self.about.strip()}\n\n## Training\n\n"
+            f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; data: {trained_on}; "
+            f"training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
+            f"On scenes of seed {data.HELD_OUT_SEED}"
+            f"{' and the test split' if self.corpora else ''}, which were not learnt from.\n\n"
+            f"| figure | value |\n|---|---|\n{rows}\n"
+        )
+        path = self.weights / self.folder / "README.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def hardware() -> str:
+    """The machine in words, for the card."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} thread(s) of {os.cpu_count()} {platform.machine()} CPU cores"
+
+
+def one_cycle(step: int, steps: int, warmup: float = 0.06) -> float:
+    """Factor on the learning rate: a straight climb, then half a cosine down to a hundredth.
+
+    >>> [round(one_cycle(step, 100), 2) for step in (0, 5, 99)]
+    [0.17, 1.0, 0.01]
+    """
+    top = max(1.0, warmup * steps)
+    if step + 1 <= top:
+        return (step + 1) / top
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step + 1 - top) / (steps - top)))
+
+
+def fit(
+    recipe: Recipe, checkpoint: Path, log: Log, resume: bool, steps: int, stop: int | None = None
+) -> tuple[nn.Module, float]:
+    """Run the recipe's steps and return the averaged model and the seconds that its training took in all.
+
+    Every step draws from generators seeded with its own number, so a run that was stopped (``stop`` names a step at
+    which to stop early) and resumed computes what an uninterrupted one does. Resumed with another number of steps it goes
+    on at its place in the new cycle; a checkpoint of another recipe seed is not resumed from.
+    """
+    torch.manual_seed(recipe.seed)
+    model = recipe.build().to(memory_format=torch.channels_last).train()
+    average = copy.deepcopy(model).requires_grad_(False)
+    recipe.prepare(model)
+    optimiser = torch.optim.AdamW(
+        [{"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.01},
+         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}], lr=recipe.rate
+    )  # fmt: skip
+    plan = {"seed": recipe.seed}
+    first, seconds = 0, 0.0
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        if state["plan"] == plan:
+            model.load_state_dict(state["model"])
+            average.load_state_dict(state["average"])
+            optimiser.load_state_dict(state["optimiser"])
+            first, seconds = state["step"], state["seconds"]
+            logger.info("%s resumes at step %d", recipe.name, first)
+    last, started, heard = min(steps, stop or steps), time.monotonic() - seconds, {}
+    for step in range(first, last):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate * one_cycle(step, steps)
+        torch.manual_seed(recipe.seed * 1_000_003 + step)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, parts = recipe.loss(model, np.random.default_rng([recipe.seed, step]), step / steps)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        _average(average, model, min(0.999, (step + 1) / (step + 10)))
+        for name, value in {"loss": loss.item(), **parts}.items():
+            heard.setdefault(name, []).append(value)
+        done, seconds = step + 1, time.monotonic() - started
+        if done % 50 == 0 or done == last:
+            log({**{name: float(np.mean(values)) for name, values in heard.items()}, "seconds": seconds}, done)
+            heard = {}
+        if done % recipe.checkpoint_every == 0 or done == last:
+            state = {"plan": plan, "step": done, "seconds": seconds, "model": model.state_dict(),
+                     "average": average.state_dict(), "optimiser": optimiser.state_dict()}  # fmt: skip
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    return average, seconds
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the average towards the model; buffers (batch norm's statistics) are copied."""
+    kept, now = list(average.parameters()), list(model.parameters())
+    torch._foreach_lerp_(kept, now, 1 - decay)
+    for old, new in zip(average.buffers(), model.buffers(), strict=True):
+        old.copy_(new)
+
+
+def to_signed(pictures: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1], as diffusers wants it."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def save_half(model: Any, folder: Path) -> None:
+    """Save a transformers model in float16, to be computed with in float32 unless its user says otherwise."""
+    half = copy.deepcopy(model).half()
+    half.save_pretrained(folder)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"float16"', '"float32"'))

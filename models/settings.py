@@ -1,0 +1,57 @@
+"""Settings as ``params.yaml`` gives them: refused in one sentence that names the nearest valid choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and refusing names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
+    """The sentence about a name that nobody knows.
+
+    >>> unknown("captioner", "blib", ["blip", "qwen"])
+    'There is no captioner "blib"; did you mean "blip"? Known: blip, qwen.'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f'; did you mean "{near[0]}"?' if near else "."
+    return f'There is no {what} "{name}"{hint} Known: {", ".join(names) or "none"}.'
+
+
+def validated(what: str, kind: type[S], options: Mapping[str, Any]) -> S:
+    """The options as settings of a kind.
+
+    Raises ``ValueError`` with one sentence about the first thing that is wrong.
+
+    >>> class Blur(Settings):
+    ...     kernel: int = 3
+    >>> validated("blur", Blur, {"kernal": 5})
+    Traceback (most recent call last):
+    ValueError: There is no setting of blur "kernal"; did you mean "kernel"? Known: kernel.
+    >>> validated("blur", Blur, {"kernel": "wide"})
+    Traceback (most recent call last):
+    ValueError: The setting kernel of blur is "wide": input should be a valid integer, unable to parse string as an integer.
+    """
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ValueError(unknown(f"setting of {what}", name, kind.model_fields)) from None
+        if first["type"] == "missing":
+            raise ValueError(f"The setting {name} of {what} is missing; add it.") from None
+        message = first["msg"][0].lower() + first["msg"][1:].rstrip(".")
+        raise ValueError(f'The setting {name} of {what} is "{first["input"]!s:.80}": {message}.') from None

@@ -1,0 +1,168 @@
+"""The front door: one command for what people do with a study.
+
+Every import of weight happens inside a command, so that ``palimpsest --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An experiment database for captioning research: degrade, repaint, caption, measure, correlate.",
+)
+score = typer.Typer(no_args_is_help=True, help="Score captions or pictures of your own, as JSON.")
+registry = typer.Typer(no_args_is_help=True, help="Look after the experiment database.")
+app.add_typer(score, name="score")
+app.add_typer(registry, name="registry")
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Bad input ends in one sentence on stderr and exit code 2, not in a traceback."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        typer.echo(f"palimpsest: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="Stages, as dvc.yaml names them; default all.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 1 if any item failed or any input was faulty.")] = False,
+) -> None:
+    """Check params.yaml, then run `dvc repro`, and say where the results are."""
+    from stages.check import check
+    from stages.study import read_study
+
+    with one_sentence():
+        check(read_study())
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    if strict:
+        environment["PALIMPSEST_STRICT"] = "1"
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    faults = [link for link in run_links() if link["failed"] or link["problems"]]
+    for link in faults:
+        typer.echo(
+            f"{link['stage']}: {link['failed']} failed items, {sum(link['problems'].values())} faults in its input"
+        )
+    typer.echo("\nThe report:   data/report/index.html")
+    typer.echo("The runs:     palimpsest ui   (then open the address that it prints)")
+    if strict and faults:
+        raise typer.Exit(1)
+
+
+def run_links() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(Path("data/runs").glob("*.json"))]
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
+    """Serve the MLflow UI over this checkout's runs."""
+    from registry.places import tracking_uri
+
+    with one_sentence():
+        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(), "--port", str(port)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
+def explain(a: str, b: str) -> None:
+    """Name the parts in which the keys of two items differ. A and B are item keys or unique beginnings of them."""
+    from registry.items import parts_of
+    from registry.keys import differing_parts
+    from registry.places import registry_url
+    from registry.schema import connect
+
+    with one_sentence():
+        engine = connect(registry_url())
+        one, other = parts_of(engine, a), parts_of(engine, b)
+        differences = differing_parts(one, other)
+    for name, left, right in differences:
+        typer.echo(f"{name}: {json.dumps(left)} -> {json.dumps(right)}")
+    if not differences:
+        typer.echo("The two keys are equal in every part.")
+
+
+@app.command()
+def export(
+    stage: Annotated[Path, typer.Argument(help="A stage output, such as data/inpaint/telea.")],
+    folder: Annotated[Path, typer.Argument(help="Where the files go; made when missing.")],
+) -> None:
+    """Write a stage's output as plain PNG files and one JSONL line an item."""
+    from stages.export import export_rows
+
+    with one_sentence():
+        count = export_rows(stage, folder)
+    typer.echo(f"{count} items in {folder}")
+
+
+@app.command()
+def train(
+    name: Annotated[
+        str, typer.Argument(help="A pocket model; `palimpsest train --help` lists none, a wrong name does.")
+    ],
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="A prepared corpus to learn from besides the world.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps instead of the recipe's own.")] = None,
+) -> None:
+    """Train a pocket model by its recipe, logging to MLflow; an interrupted training goes on where it stopped."""
+    from stages.train import train_pocket
+
+    with one_sentence():
+        typer.echo(train_pocket(name, corpus or [], steps))
+
+
+@registry.command()
+def sync() -> None:
+    """Bring the registry to this checkout's stage outputs; rebuilds a lost one."""
+    from stages.index import sync
+
+    with one_sentence():
+        counts = sync()
+    typer.echo(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+@score.command()
+def captions(
+    hypotheses: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption"]}, as coco-caption\'s res.')],
+    references: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption", ...]}, as coco-caption\'s gts.')],
+    metrics: Annotated[str, typer.Option(help="Comma-separated: bleu, meteor, rouge_l, cider, sbert.")] = "",
+    tokenizer: Annotated[str, typer.Option(help="ptb (Java) or none (split at spaces).")] = "ptb",
+) -> None:
+    """Score captions against references."""
+    from models.measures.scoring import score_captions
+
+    with one_sentence():
+        print_json(score_captions, read_json(hypotheses), read_json(references), metrics, tokenizer)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file; raises ``ValueError`` where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON: {error}. Give a file like {{"id": ["caption"]}}.') from None
+
+
+def print_json(function: Callable[..., Any], *arguments: Any) -> None:
+    typer.echo(json.dumps(function(*arguments), indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""The report: one page that opens from disk, made from nothing but the registry."""

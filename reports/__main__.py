@@ -1,0 +1,27 @@
+"""``python -m reports``: build the report of the study in params.yaml into data/report."""
+
+from __future__ import annotations
+
+import yaml
+
+from registry import places
+from registry.objects import ObjectStore
+from registry.schema import connect, migrate_when_behind
+from reports.pages import build
+
+
+def main() -> None:
+    """Build the report and say where it is."""
+    root = places.root()
+    study = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["study"]
+    engine = connect(places.registry_url())
+    migrate_when_behind(engine)
+    try:
+        page = build(engine, ObjectStore(places.objects_url()), study, root / "data" / "report")
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Geometry and colours of the figures; the templates only draw them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reports.metrics import Metric
+from reports.statistics import Correlations, critical_r
+
+WIDTH, HEIGHT = 600, 400
+LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
+CHARACTER, LINE = 6.1, 15
+"""Width of a character and height of a line of a label, in the figure's units."""
+
+COLOURS, SHAPES = 8, 6
+"""How many the style sheet and the template know; a longer axis starts again."""
+
+
+class Square(NamedTuple):
+    """One correlation of a heat map: ``strength`` is |r| in percent, ``beyond`` whether it reaches the critical |r|."""
+
+    text: str
+    sign: str
+    strength: int
+    beyond: bool
+    title: str
+
+
+class Line(NamedTuple):
+    """The correlations of one fidelity metric; None where a pair has none."""
+
+    metric: Metric
+    squares: list[Square | None]
+
+
+class HeatMap(NamedTuple):
+    columns: list[Metric]
+    lines: list[Line]
+
+
+class Point(NamedTuple):
+    """One configuration in the plane of two metrics."""
+
+    label: str
+    x: float
+    y: float
+    colour: int
+    shape: int
+    control: bool
+
+
+class Mark(NamedTuple):
+    """A point where it is drawn, and where its label starts (``anchor`` as in SVG)."""
+
+    point: Point
+    x: float
+    y: float
+    label_x: float
+    label_y: float
+    anchor: str
+    title: str
+
+
+class Tick(NamedTuple):
+    at: float
+    text: str
+
+
+class Scatter(NamedTuple):
+    """Everything that the SVG template needs."""
+
+    x: Metric
+    y: Metric
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    marks: list[Mark]
+    reference: float | None
+    """Where the originals' captions stand on the y axis."""
+
+    reference_text: str
+
+
+def heat_map(found: Correlations, kind: str, xs: Sequence[Metric], ys: Sequence[Metric]) -> HeatMap:
+    """Pearson's or Spearman's correlations (``kind``), a row per fidelity metric, a column per caption metric."""
+    pairs = {(pair.x, pair.y): pair for pair in found.pairs}
+    columns = [y for y in ys if any(pair.y == y.name for pair in found.pairs)]
+    lines = []
+    for x in (x for x in xs if any(pair.x == x.name for pair in found.pairs)):
+        squares: list[Square | None] = []
+        for y in columns:
+            pair = pairs.get((x.name, y.name))
+            if pair is None:
+                squares.append(None)
+                continue
+            r = getattr(pair, kind)
+            text = f"{r:+.2f}".replace("-", "−")
+            title = f"{x.title} and {y.title}: {kind.title()} {text}, n = {pair.n}"
+            sign = "positive" if r > 0 else "negative"
+            squares.append(Square(text, sign, round(100 * abs(r)), abs(r) >= critical_r(pair.n), title))
+        lines.append(Line(x, squares))
+    return HeatMap(columns, lines)
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers in [low, high], at most ``most``, in steps of 1, 2 or 5 times a power of ten.
+
+    >>> ticks(0.031, 0.187)
+    [0.05, 0.1, 0.15]
+    """
+    step = 10 ** math.floor(math.log10((high - low) / most))
+    step *= next(factor for factor in (1, 2, 5, 10, 20) if (high - low) / (step * factor) <= most - 1)
+    first = math.ceil(low / step)
+    return [round(i * step, 10) for i in range(first, math.floor(high / step) + 1)]
+
+
+def span(values: Sequence[float]) -> tuple[float, float]:
+    """A range that holds the values with some air around them.
+
+    >>> span([1.0, 3.0])
+    (0.8, 3.2)
+    """
+    low, high = min(values), max(values)
+    air = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
+    return round(low - air, 12), round(high + air, 12)
+
+
+def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | None) -> Scatter:
+    """Where points, ticks and labels stand; a label avoids points and the labels before it."""
+    (x_low, x_high) = span([p.x for p in points])
+    (y_low, y_high) = span([*(p.y for p in points), *([] if reference is None else [reference])])
+
+    def across(value: float) -> float:
+        return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
+
+    def down(value: float) -> float:
+        return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 1)
+
+    places = [(across(p.x), down(p.y)) for p in points]
+    taken = [(px - 6, py - 6, px + 6, py + 6) for px, py in places]
+    marks = []
+    for point, (px, py) in zip(points, places, strict=True):
+        label_x, label_y, anchor, box = place_label(px, py, CHARACTER * len(point.label), taken)
+        taken.append(box)
+        title = f"{point.label}: {x.title} {point.x:.{x.decimals}f}, {y.title} {point.y:.{y.decimals}f}"
+        marks.append(Mark(point, px, py, label_x, label_y, anchor, title))
+    return Scatter(
+        x,
+        y,
+        [Tick(across(t), f"{t:g}") for t in ticks(x_low, x_high)],
+        [Tick(down(t), f"{t:g}") for t in ticks(y_low, y_high)],
+        marks,
+        None if reference is None else down(reference),
+        "" if reference is None else f"originals {reference:.{y.decimals}f}",
+    )
+
+
+Box = tuple[float, float, float, float]
+
+
+def place_label(x: float, y: float, width: float, taken: Sequence[Box]) -> tuple[float, float, str, Box]:
+    """The place near a point where a label of this width covers least of what is taken or beyond the frame."""
+    candidates = []
+    for dy in (4, -10, 18, -24, 32):
+        candidates.append((x + 10, y + dy, "start", x + 10))
+        candidates.append((x - 10, y + dy, "end", x - 10 - width))
+    candidates += [(x, y - 12, "middle", x - width / 2), (x, y + 20, "middle", x - width / 2)]
+
+    def cost(candidate: tuple[float, float, str, float]) -> float:
+        box = box_of(candidate)
+        inside = overlap(box, (LEFT, TOP, WIDTH, HEIGHT - BOTTOM))
+        return sum(overlap(box, other) for other in taken) + 5 * (width * LINE - inside)
+
+    def box_of(candidate: tuple[float, float, str, float]) -> Box:
+        _, baseline, _, left = candidate
+        return left, baseline - LINE + 4, left + width, baseline + 4
+
+    chosen = min(candidates, key=cost)
+    return round(chosen[0], 1), round(chosen[1], 1), chosen[2], box_of(chosen)
+
+
+def overlap(a: Box, b: Box) -> float:
+    """The area that two boxes share."""
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

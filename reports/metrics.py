@@ -1,0 +1,51 @@
+"""What the report says of each metric: how it is called, which way is better, and what it means in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``name`` is the registry's; ``decimals`` is how many a table shows."""
+
+    name: str
+    title: str
+    higher_is_better: bool
+    decimals: int
+    definition: str
+
+    @property
+    def arrow(self) -> str:
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def direction(self) -> str:
+        return f"{'higher' if self.higher_is_better else 'lower'} is better"
+
+
+FIDELITY = (
+    Metric("mse", "MSE", False, 4, "mean squared difference of intensities in [0, 1], over pixels and channels"),
+    Metric("psnr", "PSNR", True, 2, "10 · log₁₀(1 / MSE) in dB, per picture; undefined where the pixels are equal"),
+    Metric("ssim", "SSIM", True, 3, "structural similarity (Wang et al. 2004), Gaussian window, mean over RGB"),
+    Metric("lpips", "LPIPS", False, 3, "perceptual distance of deep features (Zhang et al. 2018)"),
+)
+"""How far a repainted picture is from its original, in the order of the tables."""
+
+QUALITY = (
+    Metric("bleu_1", "BLEU-1", True, 3, "clipped precision of words, with brevity penalty (Papineni et al. 2002)"),
+    Metric("bleu_2", "BLEU-2", True, 3, "as BLEU-1, geometric mean over words and pairs"),
+    Metric("bleu_3", "BLEU-3", True, 3, "as BLEU-1, up to triples"),
+    Metric("bleu_4", "BLEU-4", True, 3, "as BLEU-1, up to four words in a row"),
+    Metric("rouge_l", "ROUGE-L", True, 3, "F-measure of the longest common subsequence, β = 1.2 (Lin 2004)"),
+    Metric("cider", "CIDEr", True, 3, "TF-IDF weighted n-gram cosine, 0 to 10, COCO's CIDEr-D (Vedantam et al. 2015)"),
+    Metric("meteor", "METEOR", True, 3, "aligned words with stems, synonyms and paraphrases, version 1.5"),
+    Metric("sbert", "SBERT", True, 3, "cosine of sentence embeddings, the nearest reference (Reimers & Gurevych 2019)"),
+)
+"""How good a caption is against the references of its sample, in the order of the tables."""
+
+REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": "whole picture"}
+"""Where fidelity is measured. Tables start with the first, and correlations use it."""
+
+CONTROL = "identity"
+"""The adapter of an inpainter that leaves the degraded picture as it is."""

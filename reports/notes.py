@@ -1,0 +1,100 @@
+"""What a reader has to know before believing the numbers: what was missing, undefined, or not what its name says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from registry.keys import canonical
+from reports.metrics import CONTROL, FIDELITY, QUALITY, REGIONS
+
+HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
+MAKES = {"degraded": "degradation", "repainted": "inpainter", "caption": "captioner"}
+"""The axis that names the model of a kind of item; any other kind names itself."""
+
+MODELLED = ("lpips", "sbert")
+"""Metrics whose value depends on a checkpoint: their name alone does not say what was measured."""
+
+
+class Model(NamedTuple):
+    """A model that made items of the study, as it stands in their keys."""
+
+    role: str
+    name: str
+    identity: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        return described(self.identity)
+
+
+def described(settings: Mapping[str, Any]) -> str:
+    """Settings in one line, long digests cut short.
+
+    >>> described({"adapter": "sbert", "checkpoint": "sha256:" + "ab" * 32, "layers": [1, 2]})
+    'adapter sbert, checkpoint sha256:abababababab…, layers [1,2]'
+    """
+    parts = (f"{k} {v if isinstance(v, str) else canonical(v)}" for k, v in settings.items() if v is not None)
+    return HEX.sub(lambda match: match[0][:12] + "…", ", ".join(parts))
+
+
+def models(identities: pd.DataFrame) -> list[Model]:
+    """The different models among the parts of items' keys."""
+    found = {}
+    for row in identities.itertuples():
+        identity = next((p for p in row.parts.values() if isinstance(p, Mapping) and "adapter" in p), None)
+        if identity:
+            role = MAKES.get(row.kind, row.kind)
+            name = getattr(row, role, row.kind)
+            found[role, name, canonical(identity)] = Model(role, name, identity)
+    return sorted(found.values(), key=lambda m: (m.role, m.name, canonical(m.identity)))
+
+
+def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, made: list[Model]) -> list[str]:
+    """Plain sentences, the most important first."""
+    said = []
+    failed, total = int(items["failed"].sum()), int(items["items"].sum())
+    if failed:
+        said.append(f"{failed:,} of {total:,} items failed; they are listed below and enter no mean.")
+    titles = {metric.name: metric for metric in (*FIDELITY, *QUALITY)}
+    values = means.groupby("metric")["n"].sum()
+    for section, metrics in (("fidelity", FIDELITY), ("quality", QUALITY)):
+        absent = [m.title for m in metrics if not values.get(m.name, 0)]
+        if params.get(section) and absent and len(absent) < len(metrics):
+            has = "has" if len(absent) == 1 else "have"
+            why = " (METEOR needs Java)" if "METEOR" in absent else ""
+            said.append(
+                f"{', '.join(absent)} {has} no values in this study: nothing stands in for a metric that was not asked "
+                f"for or could not be computed{why}."
+            )
+    for name in (name for name in MODELLED if values.get(name, 0)):
+        kind = means.loc[means["metric"] == name, "kind"].iloc[0]
+        entry = (params.get(kind.split(".")[0]) or {}).get(kind.partition(".")[2]) or {}
+        identity = next((model.identity for model in made if model.name == kind), {})
+        text = described({**identity, **entry})
+        if text:
+            said.append(
+                f"{titles[name].title} is as good as the network behind it. Here: {text}. "
+                "Compare it with published values only where they name the same one."
+            )
+    inside = means[means["region"].isin([next(iter(REGIONS)), ""])]
+    undefined = inside.assign(gone=inside["items"] - inside["n"]).groupby("metric")["gone"].sum()
+    for name, gone in undefined.items():
+        if gone and values.get(name, 0) and name in titles:
+            said.append(
+                f"{titles[name].title} is undefined for {gone:,} measurements (equal pixels, for example); its means "
+                "leave them out, and small type in a cell says over how many items such a mean is."
+            )
+    unknown = sorted(set(means["metric"]) - set(titles))
+    if unknown:
+        said.append(f"Also measured, but not shown here: {', '.join(unknown)}.")
+    named = [name for name, entry in (params.get("inpainters") or {}).items() if entry.get("adapter") == CONTROL]
+    if named:
+        said.append(
+            f"{', '.join(named)} is a control: it leaves the degraded picture as it is. It stands in the tables and, "
+            "hollow, in the scatter plots; correlations and the gallery leave it out."
+        )
+    return said

@@ -1,0 +1,240 @@
+"""What the report asks the registry: a few questions of the whole study, each answered by one SQL statement.
+
+Means and counts are taken by the database; only what a page shows comes back. An axis that does not apply is "".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy.orm import aliased
+
+from registry.items import FAILED
+from registry.schema import (
+    Cell,
+    Configuration,
+    Corpus,
+    Item,
+    Measurement,
+    Placement,
+    Reference,
+    Run,
+    Sample,
+    Study,
+    Summary,
+)
+
+AXES = ["degradation", "inpainter", "captioner"]
+WHERE = ["corpus", *AXES]
+PER_ITEM = -1
+"""The layer of a measurement that belongs to no layer."""
+
+_where = (
+    Corpus.name.label("corpus"),
+    Configuration.degradation.label("degradation"),
+    Configuration.inpainter.label("inpainter"),
+    Configuration.captioner.label("captioner"),
+)
+
+
+class StudyRow(NamedTuple):
+    """A study as it was indexed last."""
+
+    id: int
+    name: str
+    params: dict[str, Any]
+
+
+def find_study(connection: Connection, name: str) -> StudyRow:
+    """The study of a name; raises ``ValueError`` with the nearest known name where the registry has none."""
+    row = connection.execute(select(Study.id, Study.name, Study.params).where(Study.name == name)).first()
+    if row:
+        return StudyRow(*row)
+    known = list(connection.scalars(select(Study.name).order_by(Study.name)))
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"It knows: {', '.join(known) or 'none yet'}."
+    raise ValueError(f"The registry holds no study {name!r}. {hint} Run `dvc repro` to compute and index a study.")
+
+
+def standing(study: int, *columns: Any) -> Select[Any]:
+    """A select over everything that stands in the study's cells, with what it stands for."""
+    return (
+        select(*columns)
+        .select_from(Cell)
+        .join(Corpus, Corpus.id == Cell.corpus_id)
+        .join(Configuration, Configuration.id == Cell.configuration_id)
+        .join(Placement, Placement.configuration_id == Cell.configuration_id)
+        .join(Sample, and_(Sample.id == Placement.sample_id, Sample.corpus_id == Cell.corpus_id))
+        .where(Cell.study_id == study)
+    )
+
+
+def _frame(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
+    """The rows of a statement; an axis that is null becomes ""."""
+    result = connection.execute(statement)
+    frame = pd.DataFrame(result.all(), columns=list(result.keys()))
+    for axis in frame.columns.intersection(AXES):
+        frame[axis] = frame[axis].astype(object).where(frame[axis].notna(), "")
+    return frame
+
+
+def corpora(connection: Connection, study: int) -> pd.DataFrame:
+    """Corpus, split, and how many samples."""
+    held = select(Cell.corpus_id).where(Cell.study_id == study).distinct()
+    statement = (
+        select(Corpus.name.label("corpus"), Sample.split, func.count().label("samples"))
+        .join(Sample, Sample.corpus_id == Corpus.id)
+        .where(Corpus.id.in_(held))
+        .group_by(Corpus.name, Sample.split)
+        .order_by(Corpus.name, Sample.split)
+    )
+    return _frame(connection, statement)
+
+
+def problems(connection: Connection, study: int) -> dict[str, dict[str, int]]:
+    """How often each kind of problem was met in the files of each corpus."""
+    held = select(Cell.corpus_id).where(Cell.study_id == study).distinct()
+    return dict(connection.execute(select(Corpus.name, Corpus.problems).where(Corpus.id.in_(held))).all())
+
+
+def items(connection: Connection, study: int) -> pd.DataFrame:
+    """Kind, how many places are filled, by how many different items, and how many of these failed."""
+    failed = func.count(Item.id.distinct()).filter(Item.status == FAILED)
+    statement = (
+        standing(study, Placement.kind, func.count().label("placed"), func.count(Item.id.distinct()).label("items"))
+        .add_columns(failed.label("failed"))
+        .join(Item, Item.id == Placement.item_id)
+        .group_by(Placement.kind)
+        .order_by(Placement.kind)
+    )
+    return _frame(connection, statement)
+
+
+def failures(connection: Connection, study: int) -> pd.DataFrame:
+    """Corpus, axes, kind, reason, and how many items failed of it, the most frequent first."""
+    count = func.count(Item.id.distinct()).label("items")
+    statement = (
+        standing(study, *_where, Placement.kind, Item.reason, count)
+        .join(Item, and_(Item.id == Placement.item_id, Item.status == FAILED))
+        .group_by(*_where, Placement.kind, Item.reason)
+        .order_by(count.desc(), *_where, Placement.kind, Item.reason)
+    )
+    return _frame(connection, statement)
+
+
+def means(connection: Connection, study: int) -> pd.DataFrame:
+    """Corpus, axes, kind, metric, region, mean over items, how many have a value, and how many were measured."""
+    value = Measurement.value
+    columns = (*_where, Placement.kind, Measurement.metric, Measurement.region)
+    statement = (
+        standing(study, *columns)
+        .add_columns(func.avg(value).label("mean"), func.count(value).label("n"), func.count().label("items"))
+        .join(Measurement, Measurement.item_id == Placement.item_id)
+        .where(Measurement.layer == PER_ITEM)
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    return _frame(connection, statement)
+
+
+def summaries(connection: Connection, study: int) -> pd.DataFrame:
+    """Corpus, axes, metric, and its value over the corpus as a whole."""
+    statement = (
+        select(*_where, Summary.metric, Summary.value, Summary.items)
+        .select_from(Cell)
+        .join(Corpus, Corpus.id == Cell.corpus_id)
+        .join(Configuration, Configuration.id == Cell.configuration_id)
+        .join(
+            Summary,
+            and_(Summary.corpus_id == Cell.corpus_id, Summary.configuration_id == Cell.configuration_id),
+        )
+        .where(Cell.study_id == study)
+        .order_by(*_where, Summary.metric)
+    )
+    return _frame(connection, statement)
+
+
+def repainted(connection: Connection, study: int) -> pd.DataFrame:
+    """Corpus, degradation, inpainter, sample and item of every repainted picture, as ids."""
+    statement = (
+        standing(study, *_where[:3], Placement.sample_id.label("sample"), Placement.item_id.label("item"))
+        .where(Placement.kind == "repainted")
+        .order_by(Corpus.name, Configuration.id, Placement.sample_id)
+    )
+    return _frame(connection, statement)
+
+
+def identities(connection: Connection, study: int) -> pd.DataFrame:
+    """Kind, axes, and the parts of the key of one item that stands there: with which model it was made."""
+    columns = (Placement.kind, *_where[1:])
+    one = standing(study, *columns, func.min(Placement.item_id).label("item")).group_by(*columns).subquery()
+    statement = select(*one.c[:4], Item.parts).join(Item, Item.id == one.c.item).order_by(*one.c[:4])
+    return _frame(connection, statement)
+
+
+def runs(connection: Connection, study: int) -> pd.DataFrame:
+    """Which executions computed the study's items, and how many each."""
+    columns = (Run.stage, Run.id.label("run"), Run.git_commit, Run.device, Run.engine)
+    statement = (
+        standing(study, *columns, func.count(Item.id.distinct()).label("items"))
+        .join(Item, Item.id == Placement.item_id)
+        .join(Run, Run.id == Item.run_id)
+        .group_by(*columns)
+        .order_by(Run.stage, Run.id)
+    )
+    return _frame(connection, statement)
+
+
+def drops(connection: Connection, study: int, metric: str, controls: Sequence[str], most: int) -> pd.DataFrame:
+    """Where captions lost most of a metric between the original and the repainted picture.
+
+    At most ``most`` rows for each corpus, inpainter and captioner, the largest drop first; ``controls`` are inpainters
+    to leave out. Columns: corpus, axes, sample (id), item (of the score), before, after, drop.
+    """
+    p, m, c, cell = (aliased(table) for table in (Placement, Measurement, Configuration, Cell))
+    drop = (m.value - Measurement.value).label("drop")
+    rank = func.row_number().over(
+        partition_by=(Corpus.id, Configuration.inpainter, Configuration.captioner),
+        order_by=(drop.desc(), Sample.name, Configuration.degradation),
+    )
+    ranked = (
+        standing(study, *_where, Sample.id.label("sample"), Placement.item_id.label("item"))
+        .add_columns(m.value.label("before"), Measurement.value.label("after"), drop, rank.label("rank"))
+        .join(Measurement, and_(Measurement.item_id == Placement.item_id, Measurement.metric == metric))
+        .join(c, and_(c.captioner == Configuration.captioner, c.degradation.is_(None), c.inpainter.is_(None)))
+        .join(cell, and_(cell.study_id == study, cell.corpus_id == Cell.corpus_id, cell.configuration_id == c.id))
+        .join(p, and_(p.configuration_id == c.id, p.sample_id == Sample.id, p.kind == Placement.kind))
+        .join(m, and_(m.item_id == p.item_id, m.metric == metric))
+        .where(Configuration.inpainter.is_not(None), Configuration.inpainter.not_in(controls), drop > 0)
+        .subquery()
+    )
+    statement = select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.drop.desc(), *ranked.c[:6])
+    return _frame(connection, statement).drop(columns="rank")
+
+
+def pictures(connection: Connection, study: int, samples: Sequence[int]) -> pd.DataFrame:
+    """All pictures and captions of some samples: corpus, axes, sample (id and name), kind, object and value."""
+    statement = (
+        standing(study, *_where, Sample.id.label("sample"), Sample.name.label("name"), Placement.kind)
+        .add_columns(Item.object, Item.value)
+        .join(Item, Item.id == Placement.item_id)
+        .where(Sample.id.in_(samples), Placement.kind.in_(("original", "degraded", "repainted", "caption")))
+    )
+    return _frame(connection, statement)
+
+
+def references(connection: Connection, samples: Sequence[int]) -> dict[int, list[str]]:
+    """The references of some samples, in their order."""
+    rows = connection.execute(
+        select(Reference.sample_id, Reference.text)
+        .where(Reference.sample_id.in_(samples))
+        .order_by(Reference.sample_id, Reference.position)
+    )
+    found: dict[int, list[str]] = {sample: [] for sample in samples}
+    for sample, text in rows:
+        found[sample].append(text)
+    return found

@@ -1,0 +1,207 @@
+"""What the page says of one corpus: its tables, and whether fidelity goes with the quality of captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from reports.figures import COLOURS, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
+from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
+from reports.statistics import Correlations, correlate, critical_r, relative_change
+from reports.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
+
+INSIDE = next(iter(REGIONS))
+SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
+"""Which metrics the scatter plot shows: the first of each that is there and varies."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the registry holds of a study: values by region ("" for captions), summaries, repainted items."""
+
+    order: Order
+    controls: Sequence[str]
+    grids: Mapping[str, Grid]
+    summary: Grid
+    repainted: pd.DataFrame
+
+
+class Move(NamedTuple):
+    """How far the captions of a configuration are from those of the originals."""
+
+    label: str
+    change: str
+    value: float
+
+
+class Glance(NamedTuple):
+    """The mildest and the harshest repainting, as one captioner sees it."""
+
+    captioner: str
+    metric: Metric
+    mildest: Move
+    harshest: Move
+
+
+class Link(NamedTuple):
+    """Whether fidelity goes with caption quality, over the distinct configurations of one captioner."""
+
+    captioner: str
+    n: int
+    critical: float | None
+    found: Correlations
+    constant: list[str]
+    maps: dict[str, HeatMap]
+    scatter: Scatter | None
+
+
+class Section(NamedTuple):
+    """One corpus of the page."""
+
+    name: str
+    fidelity: dict[str, Table]
+    quality: dict[str, Table]
+    glances: list[Glance]
+    configurations: int
+    merged: list[str]
+    controls: list[str]
+    links: list[Link]
+
+
+def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
+    """How a configuration is called, with every degradation whose repainted items are the same ones.
+
+    >>> same = {("blur", "telea"): ("blur", "telea"), ("centre", "telea"): ("blur", "telea")}
+    >>> label(("blur", "telea"), same, {"degradation": ["blur", "centre"]})
+    'telea (any)'
+    """
+    alike = [degradation for (degradation, _), first in same.items() if first == names]
+    if len(alike) < 2:
+        return f"{names[1]} ({names[0]})"
+    return f"{names[1]} ({'any' if len(alike) == len(order['degradation']) else ', '.join(alike)})"
+
+
+def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Names, str]:
+    """What a table says beside a configuration that is special."""
+    notes = {names: f"same pictures as {first[0]}" for names, first in same.items() if names != first}
+    return notes | {names: "control" for names in same if names[1] in controls}
+
+
+def glance(found: Found, corpus: str, captioner: str) -> Glance | None:
+    """The mildest and the harshest configuration by the first metric of the scatter's that was measured."""
+    grid = found.grids[""]
+    usable = {metric.name: metric for metric in measured(grid, corpus, QUALITY)}
+    metric = next((usable[name] for name in SCATTERED[1] if name in usable), None)
+    if metric is None or (corpus, *ORIGINAL, captioner) not in grid.value.index:
+        return None
+    reference = grid.value.at[(corpus, *ORIGINAL, captioner), metric.name]
+    moves = []
+    for names in repaintings(found.order):
+        where = (corpus, *names, captioner)
+        if names[1] in found.controls or where not in grid.value.index:
+            continue
+        value = grid.value.at[where, metric.name]
+        change = relative_change(value, reference)
+        if change is not None:
+            moves.append(Move(f"{names[1]} ({names[0]})", percent(change), change))
+    if len(moves) < 2:
+        return None
+    return Glance(captioner, metric, max(moves, key=lambda m: m.value), min(moves, key=lambda m: m.value))
+
+
+def points_of(found: Found, corpus: str, captioner: str, names: Sequence[Names]) -> pd.DataFrame:
+    """Fidelity inside the mask and caption quality of configurations, one row each."""
+    fidelity, quality = found.grids[INSIDE].value, found.grids[""].value
+    some = [n for n in names if (corpus, *n, "") in fidelity.index and (corpus, *n, captioner) in quality.index]
+    rows = [
+        {**fidelity.loc[(corpus, *n, "")].to_dict(), **quality.loc[(corpus, *n, captioner)].to_dict()} for n in some
+    ]
+    index = pd.MultiIndex.from_tuples(some, names=["degradation", "inpainter"]) if some else None
+    return pd.DataFrame(rows, index=index)
+
+
+def link(found: Found, corpus: str, captioner: str, same: Mapping[Names, Names]) -> Link | None:
+    """Correlations and the scatter plot of one captioner; None where it has no repainted configuration."""
+    distinct = [names for names in same if same[names] == names]
+    points = points_of(found, corpus, captioner, distinct)
+    if points.empty:
+        return None
+    tested = points[~points.index.get_level_values("inpainter").isin(found.controls)]
+    xs, ys = ([metric.name for metric in metrics] for metrics in (FIDELITY, QUALITY))
+    result = correlate(tested, xs, ys)
+    titles = {metric.name: metric.title for metric in (*FIDELITY, *QUALITY)}
+    maps = {
+        title: heat_map(result, kind, FIDELITY, QUALITY)
+        for kind, title in (("pearson", "Pearson"), ("spearman", "Spearman"))
+    }
+    plot = draw(found, corpus, captioner, points, same, result)
+    n = len(tested)
+    return Link(captioner, n, critical_r(n), result, [titles[name] for name in result.constant], maps, plot)
+
+
+def draw(
+    found: Found,
+    corpus: str,
+    captioner: str,
+    points: pd.DataFrame,
+    same: Mapping[Names, Names],
+    result: Correlations,
+) -> Scatter | None:
+    """The scatter plot of the first pair that varies, the control included."""
+    pairs = {(pair.x, pair.y) for pair in result.pairs}
+    pair = next(((x, y) for y in SCATTERED[1] for x in SCATTERED[0] if (x, y) in pairs), None)
+    if pair is None:
+        return None
+    x, y = (next(m for m in metrics if m.name == name) for name, metrics in zip(pair, (FIDELITY, QUALITY), strict=True))
+    order = found.order
+    marks = [
+        Point(
+            label(names, same, order),
+            row[x.name],
+            row[y.name],
+            order["inpainter"].index(names[1]) % COLOURS,
+            order["degradation"].index(names[0]) % SHAPES,
+            names[1] in found.controls,
+        )
+        for names, row in points[[x.name, y.name]].dropna().iterrows()
+    ]
+    quality = found.grids[""].value
+    where = (corpus, *ORIGINAL, captioner)
+    reference = float(quality.at[where, y.name]) if where in quality.index else None
+    return scatter(marks, x, y, reference if pd.notna(reference) else None)
+
+
+def section(found: Found, corpus: str) -> Section:
+    """Everything the page says of a corpus."""
+    order = found.order
+    same = coincident(found.repainted, corpus, order)
+    notes = row_notes(same, found.controls)
+    merged = [
+        label(first, same, order) for first in dict.fromkeys(same.values()) if list(same.values()).count(first) > 1
+    ]
+    captioners = order["captioner"]
+    glances = [glance(found, corpus, captioner) for captioner in captioners]
+    links = [link(found, corpus, captioner, same) for captioner in captioners]
+    return Section(
+        corpus,
+        views({title: table(found.grids[r], corpus, [""], FIDELITY, order, notes) for r, title in REGIONS.items()}),
+        views(
+            {
+                "mean over items": table(found.grids[""], corpus, captioners, QUALITY, order, notes),
+                "corpus value": table(found.summary, corpus, captioners, QUALITY, order, notes),
+            }
+        ),
+        [g for g in glances if g],
+        len(same),
+        merged,
+        [name for name in found.controls if any(names[1] == name for names in same)],
+        [one for one in links if one],
+    )
+
+
+def views(tables: Mapping[str, Table]) -> dict[str, Table]:
+    """The tables that hold something."""
+    return {title: table for title, table in tables.items() if table.groups}

@@ -1,0 +1,100 @@
+"""Pure functions from numbers to what can be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+T = TypeVar("T")
+
+ROUNDING = 1e-12
+"""A column that varies less than this, relative to its size, is constant."""
+
+FEWEST = 3
+"""Two points always lie on a line: a correlation of fewer than three says nothing."""
+
+
+class Pair(NamedTuple):
+    """How two metrics go together over ``n`` configurations."""
+
+    x: str
+    y: str
+    n: int
+    pearson: float
+    spearman: float
+
+
+class Correlations(NamedTuple):
+    """Every pair of columns that vary, and the columns that do not."""
+
+    pairs: list[Pair]
+    constant: list[str]
+
+
+def relative_change(value: float, reference: float) -> float | None:
+    """Change from the reference in percent of it; None where that is undefined.
+
+    >>> relative_change(0.3, 0.4)
+    -25.0
+    >>> relative_change(0.3, 0.0) is None
+    True
+    """
+    if not reference or not np.isfinite(reference) or not np.isfinite(value):
+        return None
+    return round(100 * (value - reference) / abs(reference), 9)
+
+
+def critical_r(n: int, level: float = 0.05) -> float | None:
+    """The smallest |r| of ``n`` independent points that a two-sided test calls different from zero at ``level``.
+
+    From t = r √((n − 2) / (1 − r²)) with n − 2 degrees of freedom. None for n < 3, where there is no test.
+
+    >>> round(critical_r(9), 3)
+    0.666
+    """
+    if n < FEWEST:
+        return None
+    t = stats.t.ppf(1 - level / 2, n - 2)
+    return float(t / np.sqrt(n - 2 + t**2))
+
+
+def representatives(contents: Mapping[T, Hashable]) -> dict[T, T]:
+    """For each name the first name with the same content: names that share one count once.
+
+    >>> representatives({"blur": (1, 2), "centre": (1, 2), "lowdim": (1, 3)})
+    {'blur': 'blur', 'centre': 'blur', 'lowdim': 'lowdim'}
+    """
+    first: dict[Hashable, T] = {}
+    return {name: first.setdefault(content, name) for name, content in contents.items()}
+
+
+def is_constant(values: np.ndarray) -> bool:
+    """Whether finite values differ by no more than rounding."""
+    values = values[np.isfinite(values)]
+    return not len(values) or bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
+
+
+def correlate(points: pd.DataFrame, xs: Sequence[str], ys: Sequence[str]) -> Correlations:
+    """Pearson and Spearman of every x with every y, over the rows that hold both.
+
+    A column that is constant over the points has no correlation: it is left out and named. So is a pair of fewer than
+    three points, or one that is constant over the points it shares.
+
+    >>> points = pd.DataFrame({"mse": [1.0, 2.0, 3.0], "ssim": [1.0, 1.0, 1.0], "cider": [3.0, 2.0, 1.0]})
+    >>> correlate(points, ["mse", "ssim"], ["cider"])
+    Correlations(pairs=[Pair(x='mse', y='cider', n=3, pearson=-1.0, spearman=-1.0)], constant=['ssim'])
+    """
+    measured = [c for c in (*xs, *ys) if c in points and points[c].notna().any()]
+    constant = [c for c in measured if is_constant(points[c].to_numpy(float))]
+    pairs = []
+    for x in (c for c in xs if c in measured and c not in constant):
+        for y in (c for c in ys if c in measured and c not in constant):
+            a, b = points[[x, y]].dropna().to_numpy(float).T
+            if len(a) >= FEWEST and not is_constant(a) and not is_constant(b):
+                r, rho = stats.pearsonr(a, b).statistic, stats.spearmanr(a, b).statistic
+                pairs.append(Pair(x, y, len(a), round(float(r), 12), round(float(rho), 12)))
+    return Correlations(pairs, constant)

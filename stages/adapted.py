@@ -1,0 +1,33 @@
+"""An entry of ``params.yaml`` with its adapter: what a stage asks, and under which identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from models import catalogue
+
+ROLES = {"inpainters": "inpainters", "captioners": "captioners", "fidelity": "measures", "quality": "measures"}
+"""The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
+
+DEFAULT_BATCH = 16
+
+
+class Adapted:
+    """A model or measure as a study names it. ``batch_size`` is the stage's business and enters no key."""
+
+    def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
+        settings = dict(entry)
+        self.name = name
+        self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
+        self.adapter = catalogue.build(ROLES[section], name, settings)
+        self.kind = settings["adapter"]
+
+    def identity(self) -> dict[str, Any]:
+        """What enters the key of every item of this adapter, beside the item's inputs."""
+        return {"adapter": self.kind, "version": self.adapter.VERSION, **self.adapter.identity()}
+
+    def load(self) -> str:
+        """Load the model and say on which device it is."""
+        self.adapter.load()
+        return getattr(self.adapter, "device", "cpu")

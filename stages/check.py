@@ -1,0 +1,22 @@
+"""What ``palimpsest repro`` looks at before anything runs: every name and every value of ``params.yaml``."""
+
+from __future__ import annotations
+
+from stages.adapted import ROLES, Adapted
+from stages.degrade import degradations_of, region_of
+from stages.prepare import corpus_of
+from stages.study import Study
+
+
+def check(study: Study) -> None:
+    """Build every corpus and every adapter without loading any.
+
+    Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
+    """
+    for name, entry in study.corpora.items():
+        corpus_of(entry)
+        region_of(entry)
+    degradations_of(study)
+    for section in ROLES:
+        for name, entry in getattr(study, section).items():
+            Adapted(name, entry, section).identity()

@@ -1,0 +1,232 @@
+"""What every corpus of files checks, and how a subset of it is chosen."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from models import roles
+from stages.corpora import Problem, Sample
+from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture
+
+ROUNDING = 1.0
+"""Pixels by which a box may leave the picture without a word: annotation tools round."""
+
+
+class Subset(roles.Settings):
+    """How many samples a study takes."""
+
+    limit: int | None = Field(None, ge=1)
+    """At most this many good samples; all where absent."""
+
+    seed: int | None = None
+    """Absent: in the order of the files. Given: in an order shuffled by it, so that a smaller limit is its head."""
+
+
+class FileSettings(Subset):
+    """What corpora of picture files share."""
+
+    splits: tuple[str, ...] | None = None
+    """Which splits to take; all where absent."""
+
+    max_side: int | None = Field(512, ge=1)
+    """Larger pictures are scaled down (Lanczos) to this longer side, boxes with them; null keeps every size."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a corpus says of one sample, before anything is checked."""
+
+    sample: str
+    split: str
+    path: Path
+    captions: Sequence[Any]
+    objects: Sequence[dict[str, Any]] = ()
+    """Each with a ``box`` [x, y, width, height] in pixels of the upright picture."""
+
+    size: tuple[int, int] | None = None
+    """(width, height) as the annotations declare it."""
+
+
+Found = TypeVar("Found", Entry, Sample)
+
+
+def in_order(found: Iterable[Found | Problem], seed: int | None) -> Iterable[Found | Problem]:
+    """As they came where ``seed`` is None; else shuffled by the digest of seed and sample id, problems first."""
+    if seed is None:
+        return found
+    listed = list(found)
+    chosen = [each for each in listed if not isinstance(each, Problem)]
+    chosen.sort(key=lambda each: hashlib.sha256(f"{seed}:{storable(each.sample)}".encode()).digest())
+    return [*(each for each in listed if isinstance(each, Problem)), *chosen]
+
+
+def of_splits(entries: Iterable[Entry | Problem], splits: tuple[str, ...] | None) -> list[Entry | Problem]:
+    """The entries of these splits; raises ValueError, naming those there are, for a split that no entry has."""
+    listed = list(entries)
+    if splits is None:
+        return listed
+    known = sorted({entry.split for entry in listed if isinstance(entry, Entry)})
+    for split in splits:
+        if split not in known:
+            near = difflib.get_close_matches(split, known, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else "."
+            raise ValueError(f'No sample is of the split "{split}"{hint} Splits here: {", ".join(known) or "none"}.')
+    return [entry for entry in listed if isinstance(entry, Problem) or entry.split in splits]
+
+
+def up_to(limit: int | None, found: Iterable[Sample | Problem]) -> Iterator[Sample | Problem]:
+    """The first ``limit`` samples and the problems met on the way; a sample of an id seen before is such a problem."""
+    seen: set[str] = set()
+    for each in found:
+        if isinstance(each, Sample):
+            if each.sample in seen:
+                yield Problem(each.sample, "duplicate_id", f"The id {each.sample} comes twice; the first is kept.")
+                continue
+            seen.add(each.sample)
+        yield each
+        if len(seen) == limit:
+            return
+
+
+def storable(text: str) -> str:
+    """``text`` without NUL and lone surrogates, which neither UTF-8 files nor databases can hold.
+
+    >>> storable("a\\0 b\\ud800")
+    'a b'
+    """
+    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be stored and read, whatever bytes its name is made of."""
+    return path.as_posix().replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def checked_captions(sample: str, captions: Iterable[Any]) -> tuple[tuple[str, ...], list[Problem]]:
+    """The captions that can be used, untouched but for characters that cannot be stored, and what is wrong with others.
+
+    >>> kept, problems = checked_captions("a.png", ["A cat.", " "])
+    >>> kept, problems[0].message
+    (('A cat.',), 'Caption 2 of a.png is empty; it is left out.')
+    """
+    kept, problems = [], []
+    for number, caption in enumerate(captions, 1):
+        which = f"Caption {number} of {sample}"
+        if not isinstance(caption, str):
+            message = f"{which} is not text but {str(caption)[:40]}; it is left out."
+            problems.append(Problem(sample, "bad_caption", message))
+            continue
+        text = storable(caption)
+        if text != caption:
+            message = f"{which} has NUL or broken Unicode characters, which cannot be stored; they are removed."
+            problems.append(Problem(sample, "unstorable_text", message))
+        if text.strip():
+            kept.append(text)
+        else:
+            problems.append(Problem(sample, "empty_caption", f"{which} is empty; it is left out."))
+    if not kept:
+        message = f"{sample} has no caption to compare with; it is left out. Give it at least one."
+        problems.append(Problem(sample, "no_caption", message))
+    return tuple(kept), problems
+
+
+def checked_objects(
+    sample: str, objects: Iterable[dict[str, Any]], size: tuple[int, int], max_side: int | None
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Objects with boxes inside the picture of ``size`` (width, height), in pixels of it scaled to ``max_side``.
+
+    >>> checked_objects("a.png", [{"label": "cat", "box": [10, 10, 20, 20]}], (100, 50), 50)
+    ([{'label': 'cat', 'box': [5.0, 5.0, 10.0, 10.0]}], [])
+    """
+    kept, problems = [], []
+    width, height = size
+    to_width, to_height = (new / old for new, old in zip(fitted(size, max_side), size, strict=True))
+    for number, thing in enumerate(objects, 1):
+        box = thing["box"]
+        which = f"Box {number} of {sample}, {str(box)[:80]},"
+        if not _is_box(box):
+            message = f"{which} is not [x, y, width, height] with a positive width and height; it is left out."
+            problems.append(Problem(sample, "bad_box", message))
+            continue
+        x, y, w, h = box
+        left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
+        inside = left < right and top < bottom
+        if not inside or max(left - x, top - y, x + w - right, y + h - bottom) > ROUNDING:
+            done = "clipped to it" if inside else "left out"
+            message = f"{which} reaches outside the picture of {width} x {height} pixels; it is {done}."
+            problems.append(Problem(sample, "box_outside", message))
+        if inside:
+            scaled = (left * to_width, top * to_height, (right - left) * to_width, (bottom - top) * to_height)
+            kept.append({**thing, "box": [round(float(edge), 2) for edge in scaled]})
+    return kept, problems
+
+
+def _is_box(box: Any) -> bool:
+    return (
+        isinstance(box, Sequence)
+        and len(box) == 4
+        and all(isinstance(edge, int | float) and math.isfinite(edge) for edge in box)
+        and box[2] > 0
+        and box[3] > 0
+    )
+
+
+def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
+    """The sample that an entry gives, if its captions and its file allow one, and everything that is wrong with it."""
+    sample = storable(entry.sample)
+    references, problems = checked_captions(sample, entry.captions)
+    yield from problems
+    if not references:
+        return
+    try:
+        data = entry.path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        yield Problem(sample, "missing_image", f"There is no picture at {shown(entry.path)}; {sample} is left out.")
+        return
+    except (OSError, ValueError) as error:
+        message = f"{shown(entry.path)} cannot be opened ({error}); {sample} is left out."
+        yield Problem(sample, "unreadable_image", message)
+        return
+    try:
+        size = picture_size(data, shown(entry.path))
+    except Unreadable as error:
+        yield Problem(sample, "unreadable_image", f"{error} Until then {sample} is left out.")
+        return
+    objects = entry.objects
+    if entry.size not in (None, size):
+        message = (
+            f"{sample} is annotated as {entry.size[0]} x {entry.size[1]} pixels but its file has {size[0]} x {size[1]};"
+            " its boxes are left out."
+        )
+        yield Problem(sample, "size_differs", message)
+        objects = ()
+    objects, problems = checked_objects(sample, objects, size, max_side)
+    yield from problems
+    yield Sample(
+        sample=sample,
+        split=storable(entry.split),
+        source={"sha256": hashlib.sha256(data).hexdigest(), "version": VERSION, "max_side": max_side},
+        references=references,
+        annotations={"objects": objects} if objects else {},
+        picture=partial(read_picture, entry.path, max_side),
+    )
+
+
+def file_samples(entries: Iterable[Entry | Problem], settings: FileSettings) -> Iterator[Sample | Problem]:
+    """The samples of a corpus of files: the chosen splits, in the chosen order, each examined, up to the limit."""
+    chosen = in_order(of_splits(entries, settings.splits), settings.seed)
+    found = (
+        each
+        for entry in chosen
+        for each in ([entry] if isinstance(entry, Problem) else examined(entry, settings.max_side))
+    )
+    return up_to(settings.limit, found)

@@ -1,0 +1,123 @@
+"""COCO captions (Lin et al. 2014, Chen et al. 2015): photographs with several captions and annotated boxes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.corpora import Problem, Sample, pictures
+from stages.corpora.checks import Entry, FileSettings, file_samples, storable
+from stages.corpora.tables import json_lines, read_json
+
+
+class Coco:
+    """The official JSON pair, or one line a photograph in a ``captions.jsonl``."""
+
+    VERSION = pictures.VERSION
+
+    class Settings(FileSettings):
+        captions: Path
+        """``captions_val2017.json``, or a JSONL file of objects with ``image_id``, ``file``, ``captions`` and, as they
+        apply, ``split``, ``width``, ``height`` and ``objects`` (``category``, ``bbox``, ``iscrowd``)."""
+
+        instances: Path | None = None
+        """``instances_val2017.json``, from which the official captions get their boxes; none where absent."""
+
+        images: Path | None = None
+        """The folder with the photographs. Where absent: ``images`` beside the JSONL file; for the official layout
+        ``../val2017``, seen from the captions and named by their split."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def samples(self) -> Iterator[Sample | Problem]:
+        captions = self.settings.captions
+        entries = self._lines() if captions.suffix == ".jsonl" else self._official()
+        return file_samples(entries, self.settings)
+
+    def _lines(self) -> Iterator[Entry | Problem]:
+        path = self.settings.captions
+        images = self.settings.images or path.parent / "images"
+        for number, row in json_lines(path, "COCO captions file"):
+            where = f"{path.name}:{number}"
+            try:
+                if isinstance(row, str):
+                    raise ValueError(row)
+                yield Entry(
+                    sample=str(row["image_id"]),
+                    split=str(row.get("split", "all")),
+                    path=images / row["file"],
+                    captions=[row["captions"]] if isinstance(row["captions"], str) else list(row["captions"]),
+                    objects=[_object(thing, thing["category"]) for thing in row.get("objects", ())],
+                    size=_declared_size(row),
+                )
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                yield _bad_record(where, error)
+
+    def _official(self) -> Iterator[Entry | Problem]:
+        path = self.settings.captions
+        listed = _official_file(path, ("images", "annotations"))
+        named = re.fullmatch(r"captions_(.+)", path.stem)
+        split = named[1] if named else "all"
+        images = self.settings.images or path.parent.parent / split
+        captions: dict[str, list[Any]] = defaultdict(list)
+        for annotation in listed["annotations"]:
+            captions[str(annotation.get("image_id"))].append(annotation.get("caption"))
+        objects, problems = self._instances()
+        yield from problems
+        for number, image in enumerate(listed["images"], 1):
+            try:
+                yield Entry(
+                    sample=str(image["id"]),
+                    split=split,
+                    path=images / image["file_name"],
+                    captions=captions[str(image["id"])],
+                    objects=objects[str(image["id"])],
+                    size=_declared_size(image),
+                )
+            except (AttributeError, KeyError, TypeError) as error:
+                yield _bad_record(f"{path.name}: image {number}", error)
+        for image_id in sorted(captions.keys() - {str(image.get("id")) for image in listed["images"]}):
+            message = f"{path.name} has captions of image {image_id}, which it does not list; they are left out."
+            yield Problem(image_id, "missing_image", message)
+
+    def _instances(self) -> tuple[dict[str, list[dict[str, Any]]], list[Problem]]:
+        """The objects of each image id, with what is wrong with the others."""
+        objects: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        problems = []
+        path = self.settings.instances
+        if path is None:
+            return objects, problems
+        listed = _official_file(path, ("annotations", "categories"))
+        labels = {category.get("id"): category.get("name") for category in listed["categories"]}
+        for number, thing in enumerate(listed["annotations"], 1):
+            try:
+                objects[str(thing["image_id"])].append(_object(thing, labels[thing["category_id"]]))
+            except (AttributeError, KeyError, TypeError) as error:
+                problems.append(_bad_record(f"{path.name}: annotation {number}", error))
+        return objects, problems
+
+
+def _object(thing: dict[str, Any], label: Any) -> dict[str, Any]:
+    crowd = {"crowd": True} if thing.get("iscrowd") else {}
+    return {"label": storable(str(label)), "box": thing["bbox"], **crowd}
+
+
+def _declared_size(record: dict[str, Any]) -> tuple[int, int] | None:
+    return (record["width"], record["height"]) if "width" in record and "height" in record else None
+
+
+def _bad_record(where: str, error: Exception) -> Problem:
+    reason = f"has no {error}" if isinstance(error, KeyError) else str(error)
+    return Problem(where, "bad_record", f"{where} {storable(reason)}; it is left out.")
+
+
+def _official_file(path: Path, parts: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
+    listed = read_json(path, "COCO annotation file")
+    lists = [listed.get(part) for part in parts] if isinstance(listed, dict) else [None]
+    if not all(isinstance(records, list) and all(isinstance(each, dict) for each in records) for records in lists):
+        raise ValueError(f"{path} is no official COCO file: expected lists of objects named {' and '.join(parts)}.")
+    return listed

@@ -1,0 +1,150 @@
+"""Any folder of pictures with a table of captions: what a user brings on the first day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from stages.corpora import Problem, Sample, pictures
+from stages.corpora.checks import Entry, FileSettings, file_samples, shown, storable
+from stages.corpora.tables import csv_rows, json_lines
+
+TABLES = ("captions.jsonl", "captions.csv", "metadata.jsonl", "metadata.csv")
+FILE = ("file", "file_name", "filename", "image", "path")
+CAPTION = ("caption", "captions", "text")
+PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+class Folder:
+    """One row per caption, or per picture; the rows of one picture add up.
+
+    A row is a line of CSV under a header, or a JSON object, with
+
+    - ``file`` (or ``file_name``, ``filename``, ``image``, ``path``): the picture, relative to the folder;
+    - ``caption`` (or ``captions``, ``text``): a sentence, in JSONL also a list of them;
+    - ``id``, if the file's name is not to be the sample's: several samples may share a picture;
+    - ``split``, if there are several; "all" where absent;
+    - ``box`` and ``label``, if an object is to be annotated: left, top, width and height in pixels of the upright
+      picture, separated by spaces in CSV and a list in JSONL, where ``objects``, a list of ``{"label", "box"}``, gives
+      several.
+
+    Other names are passed over.
+    """
+
+    VERSION = pictures.VERSION
+
+    class Settings(FileSettings):
+        path: Path
+        """The folder with the pictures, at any depth."""
+
+        captions: Path | None = None
+        """The table, ``.jsonl``, ``.csv`` or ``.tsv``. Where absent: the folder's ``captions.jsonl``, ``captions.csv``,
+        ``metadata.jsonl`` or ``metadata.csv``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def samples(self) -> Iterator[Sample | Problem]:
+        return file_samples(self._entries(), self.settings)
+
+    def _entries(self) -> list[Entry | Problem]:
+        """The rows joined by id, and the pictures of the folder that no row names."""
+        folder = self.settings.path
+        if not folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in params.yaml.")
+        table = self.settings.captions or _table_of(folder)
+        entries: dict[str, Entry] = {}
+        problems: list[Problem] = []
+        named: set[Path] = set()
+        for number, row in _rows(table):
+            where = f"{table.name}:{number}"
+            try:
+                entry = _entry(folder, row)
+            except ValueError as error:
+                problems.append(Problem(where, "bad_record", f"{where} {storable(str(error))}; it is left out."))
+                continue
+            named.add(entry.path)
+            first = entries.setdefault(entry.sample, entry)
+            if first is entry:
+                continue
+            if first.path != entry.path:
+                message = f"{where} gives the id {storable(entry.sample)} to a second picture; the first is kept."
+                problems.append(Problem(storable(entry.sample), "duplicate_id", message))
+                continue
+            objects = [*first.objects, *(thing for thing in entry.objects if thing not in first.objects)]
+            entries[entry.sample] = replace(first, captions=[*first.captions, *entry.captions], objects=objects)
+        for path in sorted(folder.rglob("[!.]*")):
+            if path.suffix.lower() in PICTURES and path not in named:
+                name = shown(path.relative_to(folder))
+                message = f"{table.name} has no usable row for {name}; it is left out."
+                problems.append(Problem(name, "no_caption", message))
+        return [*entries.values(), *problems]
+
+
+def _table_of(folder: Path) -> Path:
+    for name in TABLES:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"{folder} has no table of captions: expected one of {', '.join(TABLES)}."
+        " Write captions.csv with the header file,caption and one line per caption."
+    )
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    if table.suffix == ".jsonl":
+        yield from json_lines(table, "table of captions")
+        return
+    if table.suffix not in (".csv", ".tsv"):
+        raise ValueError(f"{table} is neither .jsonl, .csv nor .tsv. Convert it to one of them.")
+    rows = csv_rows(table, "table of captions")
+    for _, row in rows:
+        if isinstance(row, dict) and not (any(name in row for name in FILE) and any(name in row for name in CAPTION)):
+            raise ValueError(
+                f"{table} has the columns {', '.join(row)}."
+                f" One must be {' or '.join(FILE)} and one {' or '.join(CAPTION)}."
+            )
+    yield from rows
+
+
+def _entry(folder: Path, row: dict[str, Any] | str) -> Entry:
+    """A row as an entry; raises ValueError with what is missing."""
+    if isinstance(row, str):
+        raise ValueError(row)
+    file = _of(row, FILE)
+    if not isinstance(file, str) or not file.strip():
+        raise ValueError(f"names no picture: one field must be {' or '.join(FILE)}")
+    file = PurePosixPath(file.strip().replace("\\", "/"))
+    captions = _of(row, CAPTION)
+    sample = row.get("id")
+    objects = row.get("objects") or []
+    if row.get("box"):
+        objects = [*objects, row]
+    if not isinstance(objects, list) or not all(isinstance(thing, dict) for thing in objects):
+        raise ValueError('has objects that are not a list of {"label", "box"}')
+    return Entry(
+        sample=str(file if sample in (None, "") else sample),
+        split=str(row.get("split") or "all"),
+        path=folder / file,
+        captions=captions if isinstance(captions, list) else [] if captions is None else [captions],
+        objects=[
+            {"label": storable(str(thing.get("label") or "")), "box": _box(thing.get("box"))} for thing in objects
+        ],
+    )
+
+
+def _of(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((row[name] for name in names if name in row), None)
+
+
+def _box(box: Any) -> Any:
+    """A list as it is; a text as the numbers in it, or as it is where they are none."""
+    if not isinstance(box, str):
+        return box
+    try:
+        return [float(edge) for edge in re.split(r"[\s,;]+", box.strip("[]() "))]
+    except ValueError:
+        return box

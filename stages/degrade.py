@@ -1,0 +1,110 @@
+"""``degrade``: every picture of every corpus, degraded in every way the study lists.
+
+Where a picture is degraded is its corpus' business (``region`` in its entry): one mask serves all degradations.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from models.degradations import Degradation, NoRegion, Region, degradation, degrade, region, region_mask
+from models.images import decode_png, encode_png
+from registry.keys import digest, item_seed
+from stages.loop import Node, Outcome, Task, command, execute
+from stages.shards import IMAGE, count_rows, image, read_shard, shards
+from stages.sheets import contact_sheet
+from stages.study import Study, read_study
+
+PREPARED, OUT = Path("data/prepare"), Path("data/degrade")
+FIELDS = [("degradation", pa.string()), ("image", IMAGE), ("mask", IMAGE)]
+
+
+class Inputs(NamedTuple):
+    original: bytes
+    mask: np.ndarray | NoRegion
+    degradation: Degradation
+
+
+def region_of(entry: Mapping[str, Any]) -> Region:
+    """Where the pictures of a corpus are degraded: as its entry says, else in the centre."""
+    return region(entry.get("region", {"kind": "centre"}))
+
+
+def degradations_of(study: Study) -> dict[str, Degradation]:
+    return {name: degradation(entry) for name, entry in study.degradations.items()}
+
+
+def mask_of(row: Mapping[str, Any], where: Region) -> np.ndarray | NoRegion:
+    """The mask of a prepared row, or why there is none. What chance there is hangs on the sample's id alone."""
+    seed = item_seed(digest(row["sample"].encode()))
+    try:
+        return region_mask((row["height"], row["width"]), json.loads(row["annotations"]), where, seed)
+    except NoRegion as error:
+        return error
+
+
+def plan(study: Study) -> Iterator[tuple[str, list[Task]]]:
+    degradations = degradations_of(study)
+    for corpus, entry in study.corpora.items():
+        where = region_of(entry)
+        for path in shards(PREPARED / corpus):
+            tasks = []
+            for row in read_shard(path):
+                if row["status"] != "ok":
+                    continue
+                mask, original = mask_of(row, where), row["image"]["bytes"]
+                png = None if isinstance(mask, NoRegion) else encode_png(mask)
+                parts = {"picture": digest(original), "mask": png and digest(png), "region": where.identity()}
+                column = image(png, f"{corpus}/{row['sample']}.mask.png")
+                for name, how in degradations.items():
+                    columns = {"degradation": name, "mask": column}
+                    inputs = Inputs(original, mask, how)
+                    all_parts = parts | {"degradation": how.identity()}
+                    tasks.append(Task(corpus, row["sample"], columns, all_parts, (row["key"],), inputs))
+            yield str(path.relative_to(PREPARED)), tasks
+
+
+def degraded(task: Task) -> Outcome:
+    """A degraded picture; its mask goes with it into the registry, as base64 of its PNG."""
+    original, mask, degradation = task.inputs
+    if isinstance(mask, NoRegion):
+        raise mask
+    picture = degrade(decode_png(original), mask, degradation)
+    return Outcome({"mask": base64.b64encode(encode_png(mask)).decode()}, encode_png(picture))
+
+
+def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
+    lines = [(t.sample, [t.inputs.original, row["mask"]["bytes"], row["image"]["bytes"]], []) for t, row in examples]
+    return contact_sheet(["original", "mask", "degraded"], lines)
+
+
+def main() -> None:
+    """Degrade every prepared picture."""
+    study = read_study()
+    prepared = [path for corpus in study.corpora for path in shards(PREPARED / corpus)]
+    execute(
+        Node(
+            name="degrade",
+            kind="degraded",
+            out=OUT,
+            fields=FIELDS,
+            axes=("degradation",),
+            settings=study.degradations,
+            study=study.study,
+            total=count_rows(prepared) * len(study.degradations),
+            plan=plan(study),
+            compute=lambda tasks, seeds: [degraded(task) for task in tasks],
+            sheet=sheet,
+        )
+    )
+
+
+if __name__ == "__main__":
+    command(main)

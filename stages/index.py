@@ -1,0 +1,159 @@
+"""``index``: brings the registry to what the stage outputs say, and tells MLflow about each finished cell.
+
+The same function is ``palimpsest registry sync``: a lost or empty registry is rebuilt from outputs and provenance,
+item for item.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from registry import places
+from registry.cells import Example, cell_means, examples
+from registry.indexing import Index
+from registry.items import FAILED, Finding, ItemStore
+from registry.objects import ObjectStore
+from registry.schema import connect
+from registry.tracking import CellLog, Tracker
+from stages.adapted import ROLES, Adapted
+from stages.fidelity import split_column
+from stages.loop import EXAMPLES_A_CELL, NONE, command
+from stages.provenance import read_provenance
+from stages.shards import WHOLE, read_rows, read_shard, shards
+from stages.sheets import contact_sheet
+from stages.study import Study, read_study
+
+DATA = Path("data")
+OUT = DATA / "index.json"
+MEASURED = ("fidelity", "quality")
+
+
+def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
+    """The stage outputs of a study, parents before children: stage, kind of item, folder."""
+    for name in study.corpora:
+        yield f"prepare@{name}", "original", DATA / "prepare" / name
+    yield "degrade", "degraded", DATA / "degrade"
+    for name in study.inpainters:
+        yield f"inpaint@{name}", "repainted", DATA / "inpaint" / name
+    for name in study.captioners:
+        yield f"caption@{name}", "caption", DATA / "caption" / name
+    for section in ("fidelity", "quality"):
+        for name in getattr(study, section):
+            yield f"{section}@{name}", f"{section}.{name}", DATA / section / name
+
+
+def remember_all(store: ItemStore, stage: str, kind: str, folder: Path) -> None:
+    """Give the item store what it lacks of one output: items with their values, images, parents and executions."""
+    provenance = read_provenance(stage)
+    opened = set()
+    for path in sorted(folder.rglob("*.parquet")):
+        rows = {row["key"]: row for row in read_shard(path)}
+        unknown = rows.keys() - store.recall(rows).keys()
+        by_run = defaultdict(list)
+        for key in sorted(unknown):
+            row = rows[key]
+            data = row["image"] and row["image"]["bytes"] if "image" in row else None
+            value = json.loads(row["value"])
+            parts = json.loads(row["parts"])
+            run = provenance[key]
+            if run.id not in opened:
+                store.open_run(run)
+                opened.add(run.id)
+            by_run[run.id].append(Finding(key, kind, parts, tuple(row["parents"]), value, data, row["reason"]))
+        for run_id, findings in by_run.items():
+            store.remember(run_id, findings)
+
+
+def index_corpus(index: Index, name: str, entry: Mapping[str, Any]) -> None:
+    folder = DATA / "prepare" / name
+    columns = ("sample", "status", "split", "width", "height", "annotations", "references")
+    rows = [row for row in read_rows(folder, columns) if row["status"] != FAILED]
+    problems = Counter(json.loads(line)["kind"] for line in (folder / "problems.jsonl").read_text().splitlines())
+    index.corpus(name, entry, problems, [row | {"annotations": json.loads(row["annotations"])} for row in rows])
+
+
+def index_items(index: Index, kind: str, folder: Path) -> int:
+    """Place the items of one output and take down what was measured; returns how many there are."""
+    count = 0
+    for path in shards(folder):
+        rows = [row for row in read_shard(path) if (row["corpus"], row["sample"]) in index.samples]
+        index.place(kind, rows)
+        if kind.partition(".")[0] in MEASURED:
+            index.measure(measurements(rows))
+        count += len(rows)
+    for path in sorted(folder.rglob(WHOLE)):
+        for row in read_shard(path):
+            value = json.loads(row["value"])
+            index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
+    return count
+
+
+def measurements(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, float | None]]:
+    """The measurements in rows of scores: key, metric, region, value. Equal items are told once."""
+    for row in {row["key"]: row for row in rows}.values():
+        for name, value in json.loads(row["value"]).items():
+            metric, region = split_column(name)
+            yield row["key"], metric, region, value
+
+
+def log_cells(study: Study, store: ItemStore) -> None:
+    """One MLflow run a finished cell, with all its metrics and a contact sheet: what people compare."""
+    tracker = Tracker(study.study, study.study, "index")
+    with store.engine.connect() as connection:
+        means = cell_means(connection, study.study)
+        shown = examples(connection, study.study, EXAMPLES_A_CELL)
+    cells = []
+    for where, found in sorted(shown.items(), key=lambda pair: str(pair[0])):
+        axes = {axis: name or NONE for axis, name in where._asdict().items()}
+        metrics = means.get(where._replace(captioner=None), {}) | means.get(where, {})
+        cells.append(CellLog(axes, metrics, {"sheet.png": sheet(store.objects, found)}))
+    tracker.finish(study.model_dump(), {"cells": len(cells)}, cells)
+
+
+def sheet(objects: ObjectStore, found: Sequence[Example]) -> bytes:
+    """Original, degraded and repainted pictures with the captions before and after."""
+    lines = []
+    for example in found:
+        pictures = [objects.get(d) for d in (example.original, example.degraded, example.repainted) if d]
+        changed = [f"after: {example.caption}"] if example.repainted else []
+        texts = [f"before: {example.caption_before}", *changed, f"reference: {example.reference}"]
+        lines.append((example.sample, pictures, texts))
+    titles = ["original", "degraded", "repainted"] if found[0].repainted else ["original"]
+    return contact_sheet([*titles, "captions"], lines)
+
+
+def sync() -> dict[str, int]:
+    """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places."""
+    study = read_study()
+    store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+    for stage, kind, folder in outputs(study):
+        remember_all(store, stage, kind, folder)
+    counts = Counter[str]()
+    with store.engine.begin() as connection:
+        settings = {"degradation": study.degradations, "inpainter": study.inpainters, "captioner": study.captioners}
+        index = Index(connection, settings)
+        for name, entry in study.corpora.items():
+            index_corpus(index, name, entry)
+        for section in ROLES:
+            for name, entry in getattr(study, section).items():
+                index.model(section, name, Adapted(name, entry, section).identity())
+        for _, kind, folder in outputs(study):
+            counts[kind] += index_items(index, kind, folder)
+        index.study(study.study, study.model_dump())
+    return dict(counts)
+
+
+def main() -> None:
+    """Index the study's outputs."""
+    counts = sync()
+    study = read_study()
+    log_cells(study, ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url())))
+    OUT.write_text(json.dumps({"study": study.study, "items": counts}, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    command(main)

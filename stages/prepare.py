@@ -1,0 +1,107 @@
+"""``prepare@corpus``: the pictures of one corpus as PNG, with their references and annotations.
+
+What is wrong with single samples is written to ``problems.jsonl`` beside the shards, counted in the run link, and never
+stops a corpus unless ``--strict``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from models.images import encode_png
+from registry.keys import canonical
+from stages.corpora import Corpus, Problem, Sample, open_corpus
+from stages.loop import Node, Outcome, Task, command, execute
+from stages.shards import IMAGE, TEXTS, shard_count, shard_of
+from stages.sheets import contact_sheet
+from stages.study import read_study
+
+log = logging.getLogger(__name__)
+
+OUT = Path("data/prepare")
+FIELDS = [
+    ("split", pa.string()),
+    ("image", IMAGE),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("references", TEXTS),
+    ("annotations", pa.string()),
+]
+SHOWN_PROBLEMS = 5
+
+
+def corpus_of(entry: Mapping[str, Any]) -> Corpus:
+    """The corpus of an entry of params.yaml, which also says ``path`` for DVC to watch, and ``region`` for ``degrade``."""
+    return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
+
+
+def plan(corpus: str, samples: Sequence[Sample]) -> Iterator[tuple[str, list[Task]]]:
+    """One task a sample, keyed by what its picture depends on, shard by shard."""
+    count = shard_count(len(samples))
+    buckets: dict[str, list[Task]] = {f"part-{number:02d}.parquet": [] for number in range(count)}
+    for sample in samples:
+        columns = {
+            "split": sample.split,
+            "references": list(sample.references),
+            "annotations": canonical(sample.annotations),
+        }
+        task = Task(corpus, sample.sample, columns, {"source": sample.source}, inputs=sample.picture)
+        buckets[shard_of(sample.sample, count)].append(task)
+    yield from buckets.items()
+
+
+def draw(tasks: Sequence[Task]) -> list[Outcome]:
+    """The pictures of one batch, drawn or read."""
+    pictures = [task.inputs() for task in tasks]
+    return [Outcome({"width": p.shape[1], "height": p.shape[0]}, encode_png(p)) for p in pictures]
+
+
+def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
+    lines = [(task.sample, [row["image"]["bytes"]], row["references"]) for task, row in examples]
+    return contact_sheet(["original", "references"], lines)
+
+
+def main(name: str) -> None:
+    """Prepare the corpus that params.yaml calls NAME."""
+    study = read_study()
+    entry = study.entry("corpora", name)
+    found = list(corpus_of(entry).samples())
+    samples = [sample for sample in found if isinstance(sample, Sample)]
+    problems = [problem for problem in found if isinstance(problem, Problem)]
+    if not samples:
+        first = f" The first problem: {problems[0].message}" if problems else ""
+        raise SystemExit(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in params.yaml.")
+    for problem in problems[:SHOWN_PROBLEMS]:
+        log.warning("%s: %s", name, problem.message)
+    execute(
+        Node(
+            name=f"prepare@{name}",
+            kind="original",
+            out=OUT / name,
+            fields=FIELDS,
+            axes=(),
+            settings=entry,
+            study=study.study,
+            total=len(samples),
+            plan=plan(name, samples),
+            compute=lambda tasks, seeds: draw(tasks),
+            problems=Counter(problem.kind for problem in problems),
+            sheet=sheet,
+        )
+    )
+    lines = (json.dumps(vars(problem), ensure_ascii=False, sort_keys=True) + "\n" for problem in problems)
+    (OUT / name / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
+    if problems and os.environ.get("PALIMPSEST_STRICT"):
+        raise SystemExit(f"{len(problems)} problem(s) in corpus {name}, and --strict allows none.")
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,18 @@
+"""``palimpsest train``: a pocket model's recipe, with its curve in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models import pocket
+from registry.tracking import Curve
+
+
+def train_pocket(name: str, corpora: Sequence[Path], steps: int | None) -> str:
+    """Train the pocket model NAME and return where its weights are and what it reached.
+
+    Raises ``ValueError`` for an unknown name, with the nearest known one.
+    """
+    with Curve("pocket", name, {"recipe": name, "corpora": [str(path) for path in corpora], "steps": steps}) as curve:
+        return pocket.train(name, log=curve.log, corpora=corpora, steps=steps)

@@ -1,0 +1,96 @@
+"""What whole-run tests share: a throw-away checkout of this project, driven by the real DVC."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of this project with a study of its own."""
+
+    path: Path
+
+    def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout, with this Python first in the path; ``more`` is its extra environment."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        foreign = ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "PALIMPSEST_STRICT", "MLFLOW_TRACKING_URI")
+        environment = {k: v for k, v in os.environ.items() if k not in foreign} | {"PATH": path, **more}
+        done = subprocess.run(command, cwd=self.path, env=environment, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def repro(self, *options: str, **more: Any) -> str:
+        return self.run("dvc", "repro", *options, **more).stdout
+
+    def link(self, stage: str) -> dict[str, Any]:
+        return json.loads((self.path / "data/runs" / f"{stage}.json").read_text())
+
+    def counts(self, stage: str) -> tuple[int, int]:
+        """How many items a stage's last execution recalled and computed."""
+        link = self.link(stage)
+        return link["recalled"], link["computed"]
+
+    def digests(self) -> dict[str, str]:
+        """Every shard's path and content digest."""
+        from registry.keys import digest
+
+        data = self.path / "data"
+        found = sorted(path for path in data.rglob("*.parquet") if "provenance" not in path.parts)
+        return {str(path.relative_to(data)): digest(path.read_bytes()) for path in found}
+
+    def edit(self, change: Callable[[dict[str, Any]], Any]) -> None:
+        """Change params.yaml by a function of its content."""
+        params = yaml.safe_load((self.path / "params.yaml").read_text())
+        change(params)
+        (self.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+SMALL = {
+    "study": "small",
+    "corpora": {"scenes": {"adapter": "scenes", "path": "models/pocket/worlds", "seed": 7, "count": 6}},
+    "degradations": {"centre-mask": {"kind": "zero"}, "blur": {"kind": "blur"}},
+    "inpainters": {"none": {"adapter": "identity"}, "telea": {"adapter": "telea"}},
+    "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},
+    "fidelity": {"pixel": {"adapter": "pixel"}},
+    "quality": {"lexical": {"adapter": "lexical", "metrics": ["bleu", "rouge_l", "cider"], "tokenizer": "none"}},
+}
+"""Every stage, and no more than a few seconds of computing."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Callable[..., Checkout]:
+    """Makes checkouts: ``checkout(params, name)``; the files are this working tree's."""
+
+    def make(params: dict[str, Any] = SMALL, name: str = "checkout") -> Checkout:
+        path = tmp_path / name
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        for file in filter(None, listed.stdout.split("\0")):
+            if file.startswith("tests/") or not (ROOT / file).is_file():
+                continue
+            (path / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, path / file)
+        (path / "dvc.lock").unlink(missing_ok=True)
+        (path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        made = Checkout(path)
+        made.run("git", "init", "--quiet")
+        return made
+
+    return make

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from models.measures import METRICS
+
+
+def test_table_is_keyed_by_name_and_ranges_are_numbers() -> None:
+    assert all(name == metric.name and metric.low < metric.high for name, metric in METRICS.items())
+
+
+def test_directions() -> None:
+    assert {name for name, metric in METRICS.items() if not metric.higher_is_better} == {"mse", "lpips"}
+
+
+def test_every_measure_is_declared() -> None:
+    from models.measures.lexical import BLEU, Lexical
+    from models.measures.perceptual import Lpips
+    from models.measures.pixel import Pixel
+
+    lexical = [name for name in Lexical.Settings().metrics if name != "bleu"]
+    assert {*Pixel.METRICS, *Lpips.METRICS, *BLEU, *lexical, "sbert"} == set(METRICS)
+
+
+def test_measures_import_without_heavy_libraries() -> None:
+    code = """import sys, models.measures.scores, models.embedders.sbert
+heavy = {"torch", "lpips", "skimage", "transformers", "sentence_transformers", "cv2", "scipy", "pycocoevalcap"}
+print(sorted(heavy & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

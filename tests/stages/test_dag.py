@@ -1,0 +1,58 @@
+"""dvc.yaml against the code: each stage depends on what it imports, and on nothing that is not there."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.imports import ROOT, closure, imports
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+ADAPTERS = {"inpainters", "captioners", "measures", "embedders", "corpora"}
+
+
+def body(stage: str) -> dict:
+    return STAGES[stage].get("do", STAGES[stage])
+
+
+def module(stage: str) -> Path:
+    name = body(stage)["cmd"].split()[2]
+    return Path(*name.split(".")) / "__main__.py" if name == "reports" else Path(*name.split(".")).with_suffix(".py")
+
+
+def needed(stage: str) -> set[Path]:
+    """What a stage imports: its own closure, where catalogues lead to all adapters of the role it uses and no other."""
+    code = closure(module(stage), catalogues=False)
+    listed = [Path(dep) for dep in body(stage)["deps"]]
+    reached = {other for file in code for other in imports(file) if len(other.parts) > 2}
+    own = {other for other in reached if any(other.is_relative_to(dep) for dep in listed)}
+    return code.union(*(closure(file, catalogues=False) for file in own)) if own else code
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_import_is_a_dependency(stage):
+    deps = [Path(dep) for dep in body(stage)["deps"]]
+    missing = [f for f in needed(stage) if not any(f.is_relative_to(d) for d in deps) and f.name != "__init__.py"]
+    assert not missing
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_code_dependency_is_imported(stage):
+    used = needed(stage)
+    code = [Path(d) for d in body(stage)["deps"] if not d.startswith(("data/", "$", "models/pocket/weights"))]
+    assert all((ROOT / dep).exists() for dep in code)
+    assert [dep for dep in code if not any(file.is_relative_to(dep) for file in used)] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_run_cache_works(stage):
+    """DVC's run cache needs a dependency and outputs that it keeps; uncached files only as metrics."""
+    assert body(stage)["deps"]
+    assert all(isinstance(out, str) for out in body(stage)["outs"]), "no persist, no cache: false among outs"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_tracks_the_parameters_it_reads(stage):
+    sections = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert {param.partition(".")[0] for param in body(stage)["params"]} <= sections
+    assert "study" in body(stage)["params"]

@@ -1,0 +1,44 @@
+"""The architecture holds: arrows between rooms, the size of modules, who may talk to whom."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.imports import ROOMS, ROOT, imports
+
+ALLOWED = {
+    "models": {"models"},
+    "registry": {"registry"},
+    "stages": {"stages", "models", "registry"},
+    "reports": {"reports", "registry"},
+    "palimpsest": set(ROOMS),
+}
+FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in ROOT.glob(f"{room}*/**/*.py"))
+
+
+def room(file: Path) -> str:
+    return file.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_arrows_go_one_way(file):
+    assert {room(other) for other in imports(file)} <= ALLOWED[room(file)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_modules_stay_small(file):
+    assert len((ROOT / file).read_text().splitlines()) <= 500
+
+
+def test_one_module_knows_mlflow():
+    knowing = [file for file in FILES if "import mlflow" in (text := (ROOT / file).read_text()) or "from mlflow" in text]
+    assert knowing == [Path("registry/tracking.py")]
+
+
+def test_no_tracked_file_is_large():
+    from subprocess import run
+
+    listed = run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.split("\0") if name and (ROOT / name).exists()}
+    assert max(sizes.values()) <= 8 * 2**20
+    assert sum(size for name, size in sizes.items() if name.startswith("models/pocket/weights")) <= 40 * 2**20
