@@ -9,7 +9,6 @@ they mean the same at 64 and at 512 pixels. Everything is deterministic, and out
 
 from __future__ import annotations
 
-import difflib
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from PIL import Image
 from pydantic import Field
 
 from models.images import composite
-from models.roles import Settings
+from models.settings import Settings, unknown, validated
 
 
 class NoRegion(ValueError):
@@ -214,7 +213,7 @@ def region(options: Mapping[str, Any]) -> Region:
     0.25
     >>> region({"kind": "center"})
     Traceback (most recent call last):
-    ValueError: There is no region of the kind "center"; did you mean "centre"? Known: centre, box, segment.
+    ValueError: There is no region "center"; did you mean "centre"? Known: box, centre, segment.
     """
     return _chosen("region", REGIONS, options)
 
@@ -275,7 +274,5 @@ def _middle(side: int, fraction: float) -> slice:
 def _chosen(what: str, known: Mapping[str, type[Any]], options: Mapping[str, Any]) -> Any:
     kind = options.get("kind")
     if kind not in known:
-        near = difflib.get_close_matches(str(kind), known, n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else "."
-        raise ValueError(f'There is no {what} of the kind "{kind}"{hint} Known: {", ".join(known)}.')
-    return known[kind].model_validate(dict(options))
+        raise ValueError(unknown(what, kind, known))
+    return validated(f"{what} {kind}", known[kind], options)

@@ -29,7 +29,7 @@ def encode_png(picture: np.ndarray) -> bytes:
 def decode_png(data: bytes) -> np.ndarray:
     """The picture (H, W, 3) uint8 that :func:`encode_png` stored."""
     with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.array(image.convert("RGB"))
 
 
 def decode_mask(data: bytes) -> np.ndarray:
@@ -39,7 +39,7 @@ def decode_mask(data: bytes) -> np.ndarray:
     [[True, False], [False, True]]
     """
     with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("1"))
+        return np.array(image.convert("L")) > 0  # of mode 1, Pillow makes booleans whose byte is 255
 
 
 def to_float(pictures: Sequence[np.ndarray]) -> np.ndarray:

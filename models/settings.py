@@ -40,9 +40,9 @@ def validated(what: str, kind: type[S], options: Mapping[str, Any]) -> S:
     >>> validated("blur", Blur, {"kernal": 5})
     Traceback (most recent call last):
     ValueError: There is no setting of blur "kernal"; did you mean "kernel"? Known: kernel.
-    >>> validated("blur", Blur, {"kernel": "wide"})
+    >>> validated("blur", Blur, {"kernel": [3]})
     Traceback (most recent call last):
-    ValueError: The setting kernel of blur is "wide": input should be a valid integer, unable to parse string as an integer.
+    ValueError: The setting kernel of blur is "[3]": input should be a valid integer.
     """
     try:
         return kind.model_validate(dict(options))

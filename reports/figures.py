@@ -9,7 +9,7 @@ from typing import NamedTuple
 from reports.metrics import Metric
 from reports.statistics import Correlations, critical_r
 
-WIDTH, HEIGHT = 600, 400
+WIDTH, HEIGHT = 600, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
 CHARACTER, LINE = 6.1, 15
 """Width of a character and height of a line of a label, in the figure's units."""
@@ -62,6 +62,11 @@ class Mark(NamedTuple):
     anchor: str
     title: str
 
+    @property
+    def leader(self) -> bool:
+        """Whether the label stands so far off that a line has to lead to it."""
+        return self.anchor != "middle" and not -12 < self.label_y - self.y < 20
+
 
 class Tick(NamedTuple):
     at: float
@@ -76,6 +81,9 @@ class Scatter(NamedTuple):
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     marks: list[Mark]
+    outside: list[Point]
+    """Controls beyond the frame, which is made for the points that are correlated."""
+
     reference: float | None
     """Where the originals' captions stand on the y axis."""
 
@@ -128,8 +136,11 @@ def span(values: Sequence[float]) -> tuple[float, float]:
 
 def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | None) -> Scatter:
     """Where points, ticks and labels stand; a label avoids points and the labels before it."""
-    (x_low, x_high) = span([p.x for p in points])
-    (y_low, y_high) = span([*(p.y for p in points), *([] if reference is None else [reference])])
+    tested = [p for p in points if not p.control]
+    x_low, x_high = span([p.x for p in tested])
+    y_low, y_high = span([*(p.y for p in tested), *([] if reference is None else [reference])])
+    outside = [p for p in points if not (x_low <= p.x <= x_high and y_low <= p.y <= y_high)]
+    points = [p for p in points if p not in outside]
 
     def across(value: float) -> float:
         return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
@@ -151,6 +162,7 @@ def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | No
         [Tick(across(t), f"{t:g}") for t in ticks(x_low, x_high)],
         [Tick(down(t), f"{t:g}") for t in ticks(y_low, y_high)],
         marks,
+        outside,
         None if reference is None else down(reference),
         "" if reference is None else f"originals {reference:.{y.decimals}f}",
     )
@@ -162,9 +174,9 @@ Box = tuple[float, float, float, float]
 def place_label(x: float, y: float, width: float, taken: Sequence[Box]) -> tuple[float, float, str, Box]:
     """The place near a point where a label of this width covers least of what is taken or beyond the frame."""
     candidates = []
-    for dy in (4, -10, 18, -24, 32):
-        candidates.append((x + 10, y + dy, "start", x + 10))
-        candidates.append((x - 10, y + dy, "end", x - 10 - width))
+    for dx, dy in ((10, 4), (9, -6), (9, 14), (16, -22), (16, 30), (24, -38), (24, 46)):
+        candidates.append((x + dx, y + dy, "start", x + dx))
+        candidates.append((x - dx, y + dy, "end", x - dx - width))
     candidates += [(x, y - 12, "middle", x - width / 2), (x, y + 20, "middle", x - width / 2)]
 
     def cost(candidate: tuple[float, float, str, float]) -> float:

@@ -43,6 +43,7 @@ class Report(NamedTuple):
     params: Mapping[str, Any]
     counts: dict[str, int]
     parts: dict[str, list[Part]]
+    controls: list[str]
     notes: list[str]
     failures: list[Any]
     failures_more: int
@@ -82,7 +83,8 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
     samples = queries.corpora(connection, study.id)
     failures = queries.failures(connection, study.id)
     repainted = queries.repainted(connection, study.id)
-    order = axes(params, pd.concat([frame[queries.WHERE] for frame in (means, summaries)] + [samples[["corpus"]]]))
+    named = [means[queries.WHERE], repainted[queries.WHERE[:3]], samples[["corpus"]]]
+    order = axes(params, pd.concat(named).fillna(""))
     found = Found(
         order,
         controls(params),
@@ -106,6 +108,7 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
             "failed": int(items["failed"].sum()),
         },
         parts(params, order, samples, queries.problems(connection, study.id)),
+        found.controls,
         notes(params, means, items, made),
         list(failures.head(FAILURES_SHOWN).itertuples()),
         max(0, len(failures) - FAILURES_SHOWN),

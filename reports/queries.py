@@ -41,6 +41,10 @@ _where = (
 )
 
 
+_cell = (Corpus.id, Configuration.id)
+"""What to group by: short keys, on which the names depend."""
+
+
 class StudyRow(NamedTuple):
     """A study as it was indexed last."""
 
@@ -120,7 +124,7 @@ def failures(connection: Connection, study: int) -> pd.DataFrame:
     statement = (
         standing(study, *_where, Placement.kind, Item.reason, count)
         .join(Item, and_(Item.id == Placement.item_id, Item.status == FAILED))
-        .group_by(*_where, Placement.kind, Item.reason)
+        .group_by(*_cell, Placement.kind, Item.reason)
         .order_by(count.desc(), *_where, Placement.kind, Item.reason)
     )
     return _frame(connection, statement)
@@ -129,14 +133,14 @@ def failures(connection: Connection, study: int) -> pd.DataFrame:
 def means(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, axes, kind, metric, region, mean over items, how many have a value, and how many were measured."""
     value = Measurement.value
-    columns = (*_where, Placement.kind, Measurement.metric, Measurement.region)
+    what = (Placement.kind, Measurement.metric, Measurement.region)
     statement = (
-        standing(study, *columns)
+        standing(study, *_where, *what)
         .add_columns(func.avg(value).label("mean"), func.count(value).label("n"), func.count().label("items"))
         .join(Measurement, Measurement.item_id == Placement.item_id)
         .where(Measurement.layer == PER_ITEM)
-        .group_by(*columns)
-        .order_by(*columns)
+        .group_by(*_cell, *what)
+        .order_by(*_where, *what)
     )
     return _frame(connection, statement)
 
@@ -199,7 +203,7 @@ def drops(connection: Connection, study: int, metric: str, controls: Sequence[st
     drop = (m.value - Measurement.value).label("drop")
     rank = func.row_number().over(
         partition_by=(Corpus.id, Configuration.inpainter, Configuration.captioner),
-        order_by=(drop.desc(), Sample.name, Configuration.degradation),
+        order_by=(drop.desc(), Sample.name, Configuration.id),
     )
     ranked = (
         standing(study, *_where, Sample.id.label("sample"), Placement.item_id.label("item"))
@@ -212,8 +216,8 @@ def drops(connection: Connection, study: int, metric: str, controls: Sequence[st
         .where(Configuration.inpainter.is_not(None), Configuration.inpainter.not_in(controls), drop > 0)
         .subquery()
     )
-    statement = select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.drop.desc(), *ranked.c[:6])
-    return _frame(connection, statement).drop(columns="rank")
+    order = (ranked.c.drop.desc(), *(ranked.c[name] for name in ("corpus", "inpainter", "captioner", "rank")))
+    return _frame(connection, select(ranked).where(ranked.c.rank <= most).order_by(*order)).drop(columns="rank")
 
 
 def pictures(connection: Connection, study: int, samples: Sequence[int]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ class Found:
     """What the registry holds of a study: values by region ("" for captions), summaries, repainted items."""
 
     order: Order
-    controls: Sequence[str]
+    controls: list[str]
     grids: Mapping[str, Grid]
     summary: Grid
     repainted: pd.DataFrame
@@ -86,7 +86,7 @@ def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
 
 def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Names, str]:
     """What a table says beside a configuration that is special."""
-    notes = {names: f"same pictures as {first[0]}" for names, first in same.items() if names != first}
+    notes = {names: f"= {first[0]}" for names, first in same.items() if names != first}
     return notes | {names: "control" for names in same if names[1] in controls}
 
 

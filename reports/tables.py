@@ -33,6 +33,11 @@ class Cell(NamedTuple):
     n: int | None
     """How many items have a value, where these are fewer than the row's."""
 
+    @property
+    def aside(self) -> str:
+        """What stands beside the number, in small type."""
+        return f"{self.change} {'' if self.n is None else f'n {self.n:,}'}".strip()
+
 
 class Row(NamedTuple):
     """One configuration; ``note`` says what is special about it."""
@@ -61,6 +66,12 @@ class Table(NamedTuple):
     metrics: list[Metric]
     groups: list[Group]
 
+    @property
+    def asides(self) -> list[bool]:
+        """For each metric whether any of its cells says something in small type."""
+        cells = [row.cells for group in self.groups for row in group.rows]
+        return [any(cell.aside for cell in column) for column in zip(*cells, strict=True)]
+
 
 class Grid(NamedTuple):
     """Values by corpus and axes (rows) and metric (columns), and over how many items each was taken."""
@@ -87,8 +98,8 @@ def axes(params: Mapping[str, Any], rows: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def repaintings(order: Order) -> list[Names]:
-    """Degradation × inpainter, in the order of the tables."""
-    return [(degradation, inpainter) for degradation in order["degradation"] for inpainter in order["inpainter"]]
+    """Degradation × inpainter, in the order of the tables: those of one inpainter stand together."""
+    return [(degradation, inpainter) for inpainter in order["inpainter"] for degradation in order["degradation"]]
 
 
 def controls(params: Mapping[str, Any]) -> list[str]:
@@ -119,12 +130,12 @@ def percent(change: float | None) -> str:
     """A relative change with its sign.
 
     >>> percent(-12.34), percent(0.0), percent(None)
-    ('−12.3 %', '±0.0 %', '')
+    ('−12.3%', '±0.0%', '')
     """
     if change is None:
         return ""
     sign = "±" if round(change, 1) == 0 else "+" if change > 0 else "−"
-    return f"{sign}{abs(change):.1f} %"
+    return f"{sign}{abs(change):.1f}%"
 
 
 def best_of(values: np.ndarray, metric: Metric) -> float | None:

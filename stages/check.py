@@ -13,7 +13,7 @@ def check(study: Study) -> None:
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
     """
-    for name, entry in study.corpora.items():
+    for entry in study.corpora.values():
         corpus_of(entry)
         region_of(entry)
     degradations_of(study)

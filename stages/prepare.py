@@ -39,7 +39,7 @@ SHOWN_PROBLEMS = 5
 
 
 def corpus_of(entry: Mapping[str, Any]) -> Corpus:
-    """The corpus of an entry of params.yaml, which also says ``path`` for DVC to watch, and ``region`` for ``degrade``."""
+    """The corpus of an entry of params.yaml; ``adapter`` names it, and ``region`` is for ``degrade`` to read."""
     return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
 
 

@@ -39,7 +39,8 @@ class Sbert:
         self._model.max_seq_length = min(self.MAX_TOKENS, self._model.max_seq_length or self.MAX_TOKENS)
         # Padding and batched products round otherwise than one text alone. On CPU, where values are promised to be
         # exact, texts go one by one; on a GPU they go sorted by length, and a vector moves by less than 1e-6.
-        self._batch_size = 1 if self._model.device.type == "cpu" else 64
+        self.device = self._model.device.type
+        self._batch_size = 1 if self.device == "cpu" else 64
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32 of unit norm, in the order of ``texts``; an empty text is its special tokens."""

@@ -59,10 +59,20 @@ class Lexical:
         self._metrics = [name for name in self.settings.metrics if name not in self.unavailable]
         self._meteor = Meteor() if "meteor" in self._metrics else None
 
+    @property
+    def METRICS(self) -> tuple[str, ...]:
+        """The names of the values, those of an unavailable metric included."""
+        return tuple(name for one in self.settings.metrics for name in (BLEU if one == "bleu" else (one,)))
+
+    @property
+    def corpus_wide(self) -> bool:
+        """Whether a caption's values depend on all references of the corpus, as CIDEr does, or only on its own."""
+        return "cider" in self._metrics
+
     def identity(self) -> dict[str, Any]:
         """Tokenizer and the metrics that can be had here: with Java installed later, keys change and METEOR is added.
 
-        Beside the caption, an item depends on its references, and with CIDEr on
+        Beside it an item depends on its caption and references, and where :attr:`corpus_wide` on its id and on
         :func:`models.measures.references.reference_digest`.
         """
         return {"tokenizer": self.settings.tokenizer, "metrics": self._metrics}

@@ -44,7 +44,7 @@ class Meteor:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
         self._answers: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=_drain, args=(self._process.stdout, self._answers), daemon=True).start()
-        self._stop = weakref.finalize(self, _stop, self._process)
+        self._stop = weakref.finalize(self, _stop, self._process, self._errors)
         self._ask("SCORE ||| a ||| a", _START_SECONDS)
 
     def statistics(self, hypothesis: str, references: Sequence[str]) -> str:
@@ -71,7 +71,6 @@ class Meteor:
         """End the process. It also ends with the object, with this interpreter, or when its input closes."""
         if self._process is not None:
             self._stop()
-            self._errors.close()
             self._process = None
 
     def _ask(self, line: str, seconds: float) -> str:
@@ -104,13 +103,15 @@ def _clean(text: str) -> str:
 
 def _drain(stream: IO[bytes], answers: queue.Queue[bytes]) -> None:
     """Hand on every line, so that the process never waits for its reader; an empty line of bytes is the end."""
-    for line in stream:
-        answers.put(line)
+    with stream:
+        for line in stream:
+            answers.put(line)
     answers.put(b"")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     process.kill()
     process.wait()
+    errors.close()
     with contextlib.suppress(OSError):  # what it never read
         process.stdin.close()

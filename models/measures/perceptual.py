@@ -70,8 +70,8 @@ class Lpips:
             self._network = lpips.LPIPS(net=self.settings.net, version="0.1", pnet_rand=ours, verbose=False)
         if ours:
             _load_trunk(self._network.net, _weights_file(self.settings.weights), self.settings.net)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._network.eval().requires_grad_(False).to(self._device)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._network.eval().requires_grad_(False).to(self.device)
 
     def measure(
         self, originals: Sequence[np.ndarray], results: Sequence[np.ndarray], masks: Sequence[np.ndarray]
@@ -109,7 +109,7 @@ class Lpips:
         import lpips
         import torch
 
-        image = torch.from_numpy(to_float([picture])).to(self._device) * 2 - 1
+        image = torch.from_numpy(to_float([picture])).to(self.device) * 2 - 1
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             return [lpips.normalize_tensor(layer) for layer in self._network.net(self._network.scaling_layer(image))]
 

@@ -1,4 +1,4 @@
-"""Recipe of the pocket captioner: transformers' ``BlipForConditionalGeneration`` for scenes and plots of 64 x 64 pixels."""
+"""Recipe of the pocket captioner: transformers' ``BlipForConditionalGeneration`` for 64 x 64 pixels."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ start from `[DEC]` as BLIP's do; use beam search. The vision tower was first tau
         return tokenizer(texts, LENGTH, bos_token="[DEC]", additional_special_tokens=["[ENC]"])
 
     def build(self) -> Looker:
-        layers = {"hidden_size": WIDTH, "intermediate_size": 3 * WIDTH, "num_attention_heads": 5, "projection_dim": WIDTH}
+        layers = {"hidden_size": WIDTH, "intermediate_size": 3 * WIDTH, "num_attention_heads": 5,
+                  "projection_dim": WIDTH}  # fmt: skip
         pad, _, _, end, _, start, _ = range(len(SPECIAL))
         text = {**layers, "num_hidden_layers": 3, "vocab_size": len(self.tokenizer), "max_position_embeddings": LENGTH,
                 "bos_token_id": start, "eos_token_id": end, "sep_token_id": end, "pad_token_id": pad}  # fmt: skip
@@ -85,7 +86,7 @@ start from `[DEC]` as BLIP's do; use beam search. The vision tower was first tau
         )
 
     def _ids(self, examples: Examples) -> list[np.ndarray]:
-        """Token ids of every caption, ``[DEC] words [SEP]`` padded to LENGTH, one array (captions, LENGTH) a picture."""
+        """Token ids of every caption, ``[DEC] words [SEP]`` padded, an array (captions, LENGTH) a picture."""
         texts = [text for captions in examples.captions for text in captions]
         if not texts:
             return []

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import transformers
 import yaml
 from torch import Tensor, nn
 
@@ -82,11 +83,12 @@ class Recipe(ABC):
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the model as its library's ``from_pretrained`` reads it, in float16 safetensors."""
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: nn.Module) -> None:  # noqa: B027 - most recipes have nothing to prepare
         """What must be computed once before the first step, such as latents."""
 
     def train(self, log: Log, resume: bool, steps: int | None) -> dict[str, float]:
         """Train, save, evaluate what was saved for, and write the card; returns the figures."""
+        transformers.utils.logging.disable_progress_bar()
         steps = steps or self.steps
         model, seconds = fit(self, self.build_folder / self.name / "checkpoint.pt", log, resume, steps)
         model.eval()
@@ -99,15 +101,16 @@ class Recipe(ABC):
 
     def write_card(self, figures: dict[str, float], steps: int, seconds: float) -> None:
         """The model card, in Hugging Face's form: YAML front matter, then what it is and how it was made."""
-        front = yaml.safe_dump({"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}, sort_keys=False)
+        front = {"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}
         rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
-        trained_on = f"`scenes` (world version {data.WORLD_VERSION}, seed {data.TRAIN_SEED}, {self.scene_count} pictures)"
+        learnt = f"`scenes` (world version {data.WORLD_VERSION}, seed {data.TRAIN_SEED}, {self.scene_count} pictures)"
         if self.corpora:
-            trained_on += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
+            learnt += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
         text = (
-            f"---\n{front}---\n\n# {self.folder}\n\n{self.about.strip()}\n\n## Training\n\n"
-            f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; data: {trained_on}; "
-            f"training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
+            f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {self.folder}\n\n{self.about.strip()}\n\n"
+            f"## Training\n\n"
+            f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; "
+            f"data: {learnt}; training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
             f"On scenes of seed {data.HELD_OUT_SEED}"
             f"{' and the test split' if self.corpora else ''}, which were not learnt from.\n\n"
             f"| figure | value |\n|---|---|\n{rows}\n"
@@ -142,8 +145,8 @@ def fit(
     """Run the recipe's steps and return the averaged model and the seconds that its training took in all.
 
     Every step draws from generators seeded with its own number, so a run that was stopped (``stop`` names a step at
-    which to stop early) and resumed computes what an uninterrupted one does. Resumed with another number of steps it goes
-    on at its place in the new cycle; a checkpoint of another recipe seed is not resumed from.
+    which to stop early) and resumed computes what an uninterrupted one does. Resumed with another number of steps it
+    goes on at its place in the new cycle; a checkpoint of another recipe seed is not resumed from.
     """
     torch.manual_seed(recipe.seed)
     model = recipe.build().to(memory_format=torch.channels_last).train()

@@ -71,7 +71,8 @@ def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> d
     finds again in the composited picture and their mean ``attributes``; mean squared error in the hole, of pixels in
     [0, 1]; and LPIPS in the hole where the pocket trunk is there.
     """
-    chosen = [(i, thing) for i, graph in enumerate(scenes.annotations) if (thing := _central(graph)) is not None][:count]
+    central = [(i, _central(graph)) for i, graph in enumerate(scenes.annotations)]
+    chosen = [(i, thing) for i, thing in central if thing is not None][:count]
     originals = scenes.pictures[[i for i, _ in chosen]]
     prompts = [scenes.captions[i][0] for i, _ in chosen]
     wanted, probe = classes([thing for _, thing in chosen]), load(weights / "probe")

@@ -7,7 +7,6 @@ becomes a :class:`Problem`, never the end of the corpus.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from models.roles import Settings
+from models.settings import Settings, unknown, validated
 
 CATALOGUE = {
     "scenes": "stages.corpora.scenes:Scenes",
@@ -105,12 +104,10 @@ def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
     Traceback (most recent call last):
     ValueError: There is no corpus "scene"; did you mean "scenes"? Known: coco, folder, scenes, truce.
 
-    Raises ValueError for an unknown name and pydantic's ValidationError for settings that the corpus does not take.
+    Raises ValueError for an unknown name and for settings that the corpus does not take.
     """
     if name not in CATALOGUE:
-        near = difflib.get_close_matches(name, CATALOGUE, n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else "."
-        raise ValueError(f'There is no corpus "{name}"{hint} Known: {", ".join(sorted(CATALOGUE))}.')
+        raise ValueError(unknown("corpus", name, CATALOGUE))
     module, _, attribute = CATALOGUE[name].partition(":")
     corpus = getattr(importlib.import_module(module), attribute)
-    return corpus(corpus.Settings.model_validate(dict(options or {})))
+    return corpus(validated(f"corpus {name}", corpus.Settings, options or {}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from models import roles
+from models.settings import Settings, unknown
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture
 
@@ -21,7 +20,7 @@ ROUNDING = 1.0
 """Pixels by which a box may leave the picture without a word: annotation tools round."""
 
 
-class Subset(roles.Settings):
+class Subset(Settings):
     """How many samples a study takes."""
 
     limit: int | None = Field(None, ge=1)
@@ -74,12 +73,10 @@ def of_splits(entries: Iterable[Entry | Problem], splits: tuple[str, ...] | None
     listed = list(entries)
     if splits is None:
         return listed
-    known = sorted({entry.split for entry in listed if isinstance(entry, Entry)})
+    known = {entry.split for entry in listed if isinstance(entry, Entry)}
     for split in splits:
         if split not in known:
-            near = difflib.get_close_matches(split, known, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else "."
-            raise ValueError(f'No sample is of the split "{split}"{hint} Splits here: {", ".join(known) or "none"}.')
+            raise ValueError(unknown("split", split, known))
     return [entry for entry in listed if isinstance(entry, Problem) or entry.split in splits]
 
 
@@ -152,7 +149,7 @@ def checked_objects(
     to_width, to_height = (new / old for new, old in zip(fitted(size, max_side), size, strict=True))
     for number, thing in enumerate(objects, 1):
         box = thing["box"]
-        which = f"Box {number} of {sample}, {str(box)[:80]},"
+        which = f"Box {number} of {sample}, {storable(str(box)[:80])},"
         if not _is_box(box):
             message = f"{which} is not [x, y, width, height] with a positive width and height; it is left out."
             problems.append(Problem(sample, "bad_box", message))

@@ -19,28 +19,31 @@ class Coco:
     VERSION = pictures.VERSION
 
     class Settings(FileSettings):
-        captions: Path
-        """``captions_val2017.json``, or a JSONL file of objects with ``image_id``, ``file``, ``captions`` and, as they
-        apply, ``split``, ``width``, ``height`` and ``objects`` (``category``, ``bbox``, ``iscrowd``)."""
+        path: Path
+        """The folder in which the following lie."""
+
+        captions: Path = Path("captions.jsonl")
+        """The official ``annotations/captions_val2017.json``, or a JSONL file of objects with ``image_id``, ``file``,
+        ``captions`` and, as they apply, ``split``, ``width``, ``height`` and ``objects`` (``category``, ``bbox``,
+        ``iscrowd``)."""
 
         instances: Path | None = None
-        """``instances_val2017.json``, from which the official captions get their boxes; none where absent."""
+        """``annotations/instances_val2017.json``, from which the official captions get boxes; none where absent."""
 
         images: Path | None = None
-        """The folder with the photographs. Where absent: ``images`` beside the JSONL file; for the official layout
-        ``../val2017``, seen from the captions and named by their split."""
+        """The folder with the photographs. Where absent: ``images`` for JSONL; for ``captions_val2017.json`` what it
+        is named after, ``val2017``."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def samples(self) -> Iterator[Sample | Problem]:
-        captions = self.settings.captions
-        entries = self._lines() if captions.suffix == ".jsonl" else self._official()
+        entries = self._lines() if self.settings.captions.suffix == ".jsonl" else self._official()
         return file_samples(entries, self.settings)
 
     def _lines(self) -> Iterator[Entry | Problem]:
-        path = self.settings.captions
-        images = self.settings.images or path.parent / "images"
+        path = self.settings.path / self.settings.captions
+        images = self.settings.path / (self.settings.images or "images")
         for number, row in json_lines(path, "COCO captions file"):
             where = f"{path.name}:{number}"
             try:
@@ -58,11 +61,11 @@ class Coco:
                 yield _bad_record(where, error)
 
     def _official(self) -> Iterator[Entry | Problem]:
-        path = self.settings.captions
+        path = self.settings.path / self.settings.captions
         listed = _official_file(path, ("images", "annotations"))
         named = re.fullmatch(r"captions_(.+)", path.stem)
         split = named[1] if named else "all"
-        images = self.settings.images or path.parent.parent / split
+        images = self.settings.path / (self.settings.images or split)
         captions: dict[str, list[Any]] = defaultdict(list)
         for annotation in listed["annotations"]:
             captions[str(annotation.get("image_id"))].append(annotation.get("caption"))
@@ -88,9 +91,9 @@ class Coco:
         """The objects of each image id, with what is wrong with the others."""
         objects: dict[str, list[dict[str, Any]]] = defaultdict(list)
         problems = []
-        path = self.settings.instances
-        if path is None:
+        if self.settings.instances is None:
             return objects, problems
+        path = self.settings.path / self.settings.instances
         listed = _official_file(path, ("annotations", "categories"))
         labels = {category.get("id"): category.get("name") for category in listed["categories"]}
         for number, thing in enumerate(listed["annotations"], 1):

@@ -41,8 +41,8 @@ class Folder:
         """The folder with the pictures, at any depth."""
 
         captions: Path | None = None
-        """The table, ``.jsonl``, ``.csv`` or ``.tsv``. Where absent: the folder's ``captions.jsonl``, ``captions.csv``,
-        ``metadata.jsonl`` or ``metadata.csv``."""
+        """The table in it, ``.jsonl``, ``.csv`` or ``.tsv``. Where absent: ``captions.jsonl``, ``captions.csv``,
+        ``metadata.jsonl`` or ``metadata.csv``, whichever is there first."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -55,7 +55,7 @@ class Folder:
         folder = self.settings.path
         if not folder.is_dir():
             raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in params.yaml.")
-        table = self.settings.captions or _table_of(folder)
+        table = folder / self.settings.captions if self.settings.captions else _table_of(folder)
         entries: dict[str, Entry] = {}
         problems: list[Problem] = []
         named: set[Path] = set()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from models import roles
+from models import settings
 from models.pocket.worlds.scenes import WORLD_VERSION, scene
 from stages.corpora import Sample
 
@@ -18,7 +19,7 @@ class Scenes:
 
     VERSION = WORLD_VERSION
 
-    class Settings(roles.Settings):
+    class Settings(settings.Settings):
         seed: int = Field(0, ge=0)
         """Which world; the pocket models' training seeds are in their model cards, and a study takes another."""
 
@@ -27,6 +28,9 @@ class Scenes:
 
         split: str = "test"
         """What the samples' split is called."""
+
+        path: Path = Path("models/pocket/worlds")
+        """The program that draws the world, for DVC to watch; nothing is read from it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -113,7 +113,7 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     verb = "is" if len(order) == 1 else "are"
     return [
         f"{listing(order, *full)} on a {ground} background",
-        f"{chain}{',' if len(order) > 1 else ''} on a {ground} {pick(_GROUND)}",
+        f"{chain}, on a {ground} {pick(_GROUND)}" if order[1:] else f"there is {chain} on a {ground} {pick(_GROUND)}",
         f"on a {ground} {pick(_GROUND)} there {verb} {listing(order[::-1], 'color', 'texture')}",
         " ".join([noun(anchor, "size", "color"), *(["with", " and ".join(beside)] if beside else [])])
         + f" against a {ground} {pick(_GROUND)}",

@@ -1,4 +1,4 @@
-"""The ``scenes`` world: one to three shapes on a ground, 64 x 64 pixels, with an exact scene graph and five captions."""
+"""The ``scenes`` world: one to three shapes on a ground, 64 x 64, with an exact scene graph and five captions."""
 
 from __future__ import annotations
 

@@ -15,16 +15,16 @@ def test_directions() -> None:
 
 
 def test_every_measure_is_declared() -> None:
-    from models.measures.lexical import BLEU, Lexical
+    from models.measures.lexical import Lexical
     from models.measures.perceptual import Lpips
     from models.measures.pixel import Pixel
+    from models.measures.semantic import Semantic
 
-    lexical = [name for name in Lexical.Settings().metrics if name != "bleu"]
-    assert {*Pixel.METRICS, *Lpips.METRICS, *BLEU, *lexical, "sbert"} == set(METRICS)
+    assert [*Pixel.METRICS, *Lpips.METRICS, *Lexical().METRICS, *Semantic.METRICS] == list(METRICS)
 
 
 def test_measures_import_without_heavy_libraries() -> None:
-    code = """import sys, models.measures.scores, models.embedders.sbert
+    code = """import sys, models.measures.scoring, models.embedders.sbert
 heavy = {"torch", "lpips", "skimage", "transformers", "sentence_transformers", "cv2", "scipy", "pycocoevalcap"}
 print(sorted(heavy & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -83,12 +83,14 @@ def test_kept_boxes_lie_inside_the_scaled_picture(raw, width, height, max_side):
         ([10, 10, float("nan"), 5], None, ["bad_box"]),
         ([10, 10, 5], None, ["bad_box"]),
         ("10 10 5 5", None, ["bad_box"]),
+        ("\ud800\0", None, ["bad_box"]),
     ],
 )
 def test_boxes_are_kept_clipped_or_left_out(box, kept, kinds):
     objects, problems = checked_objects("a", [{"label": "x", "box": box}], (100, 50), None)
     assert [thing["box"] for thing in objects] == ([kept] if kept else [])
     assert [problem.kind for problem in problems] == kinds
+    assert all(storable(problem.message) == problem.message for problem in problems)
 
 
 def test_a_smaller_limit_is_the_head_of_a_larger_one():
@@ -111,11 +113,13 @@ def test_the_limit_counts_good_samples_and_a_second_id_is_a_problem():
 def test_a_split_that_nobody_has_is_refused_with_the_nearest():
     entries = [Entry(name, split, Path(name), ["a"]) for name, split in (("a", "train"), ("b", "validation"))]
     assert [entry.sample for entry in of_splits(entries, ("validation",))] == ["b"]
-    with pytest.raises(ValueError, match='"valid"; did you mean "validation"?.*Splits here: train, validation'):
+    with pytest.raises(ValueError, match='no split "valid"; did you mean "validation"?.*Known: train, validation'):
         of_splits(entries, ("valid",))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_every_corpus_of_the_catalogue_is_one(name):
-    with pytest.raises(ValueError, match="no_such_parameter"):
-        open_corpus(name, {"no_such_parameter": 1})
+def test_every_corpus_of_the_catalogue_takes_a_path_and_a_limit_or_count(name):
+    counted = {"count": 2} if name == "scenes" else {"limit": 2}
+    assert open_corpus(name, {"path": "somewhere", **counted}).settings.path == Path("somewhere")
+    with pytest.raises(ValueError, match=f'There is no setting of corpus {name} "limmit"'):
+        open_corpus(name, {"path": "somewhere", "limmit": 2})

@@ -14,12 +14,15 @@ PHOTOS = Path(__file__).resolve().parents[3] / "../shared/data/coco_photos"
 real = pytest.mark.skipif(not PHOTOS.exists(), reason="the COCO photographs are not in ../shared/data")
 
 
+OFFICIAL = {"captions": "annotations/captions_val2017.json", "instances": "annotations/instances_val2017.json"}
+
+
 def read(**options) -> list[Sample | Problem]:
     return list(open_corpus("coco", options).samples())
 
 
-def official_pair(root: Path, rows: list[dict]) -> tuple[Path, Path]:
-    """What COCO would publish for the rows of a ``captions.jsonl``."""
+def publish(root: Path, rows: list[dict]) -> None:
+    """Write what COCO would publish for the rows of a ``captions.jsonl``."""
     names = sorted({thing["category"] for row in rows for thing in row["objects"]})
     images = [
         {"id": row["image_id"], "file_name": row["file"], "width": row["width"], "height": row["height"]}
@@ -34,23 +37,22 @@ def official_pair(root: Path, rows: list[dict]) -> tuple[Path, Path]:
     categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
     folder = root / "annotations"
     folder.mkdir()
-    paths = folder / "captions_val2017.json", folder / "instances_val2017.json"
-    paths[0].write_text(json.dumps({"images": images, "annotations": captions}))
-    paths[1].write_text(json.dumps({"images": images, "annotations": instances, "categories": categories}))
-    return paths
+    (folder / "captions_val2017.json").write_text(json.dumps({"images": images, "annotations": captions}))
+    (folder / "instances_val2017.json").write_text(
+        json.dumps({"images": images, "annotations": instances, "categories": categories})
+    )
 
 
 @real
 def test_real_photographs_in_both_forms(tmp_path):
-    path = PHOTOS / "captions.jsonl"
-    lines = read(captions=path)
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = read(path=PHOTOS)
+    rows = [json.loads(line) for line in (PHOTOS / "captions.jsonl").read_text().splitlines()]
     assert [each.sample for each in lines] == [str(row["image_id"]) for row in rows]
     assert len(lines) == 51
     assert all(isinstance(each, Sample) and len(each.references) == 5 for each in lines)
     assert sum(len(each.annotations.get("objects", ())) for each in lines) == sum(len(row["objects"]) for row in rows)
-    captions, instances = official_pair(tmp_path, rows)
-    pair = read(captions=captions, instances=instances, images=PHOTOS / "images")
+    publish(tmp_path, rows)
+    pair = read(path=tmp_path, **OFFICIAL, images=(PHOTOS / "images").resolve())
     assert {each.split for each in pair} == {"val2017"}
     for one, other in zip(lines, pair, strict=True):
         assert (one.sample, one.source, one.references) == (other.sample, other.source, other.references)
@@ -60,7 +62,7 @@ def test_real_photographs_in_both_forms(tmp_path):
 @real
 def test_boxes_of_real_photographs_fit_the_scaled_picture():
     row = json.loads((PHOTOS / "captions.jsonl").read_text().splitlines()[0])
-    (sample,) = read(captions=PHOTOS / "captions.jsonl", limit=1)
+    (sample,) = read(path=PHOTOS, limit=1)
     picture = sample.picture()
     assert picture.shape == (512, round(row["width"] * 512 / row["height"]), 3)
     x, y, w, h = row["objects"][0]["bbox"]
@@ -84,16 +86,17 @@ def rows(tmp_path) -> list[dict]:
 
 
 def test_the_official_layout_is_found_and_crowds_are_marked(tmp_path, rows):
-    captions, instances = official_pair(tmp_path, rows)
-    assert [each.annotations for each in read(captions=captions, instances=instances)] == [
+    publish(tmp_path, rows)
+    assert [each.annotations for each in read(path=tmp_path, **OFFICIAL)] == [
         {"objects": [{"label": "cat", "box": [1, 2, 30, 20]}]},
         {"objects": [{"label": "cat", "box": [1, 2, 30, 20], "crowd": True}]},
     ]
-    assert [each.annotations for each in read(captions=captions)] == [{}, {}]
+    assert [each.annotations for each in read(path=tmp_path, captions=OFFICIAL["captions"])] == [{}, {}]
 
 
 def test_what_is_wrong_in_an_official_pair_is_told(tmp_path, rows):
-    captions, instances = official_pair(tmp_path, rows)
+    publish(tmp_path, rows)
+    captions, instances = (tmp_path / name for name in OFFICIAL.values())
     listed = json.loads(captions.read_text())
     listed["images"] += [{"id": 7, "file_name": "8.png"}, {"id": 9, "file_name": "9.png"}, {"file_name": "x.png"}]
     listed["annotations"] += [{"image_id": 9, "caption": "Gone."}, {"image_id": 99, "caption": "Of nothing."}]
@@ -102,7 +105,7 @@ def test_what_is_wrong_in_an_official_pair_is_told(tmp_path, rows):
     boxes = json.loads(instances.read_text())
     boxes["annotations"] += [{"image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]}]
     instances.write_text(json.dumps(boxes))
-    found = read(captions=captions, instances=instances)
+    found = read(path=tmp_path, **OFFICIAL)
     assert [each.sample for each in found if isinstance(each, Sample)] == ["7", "8"]
     problems = [each for each in found if isinstance(each, Problem)]
     assert [(each.sample, each.kind) for each in problems] == [
@@ -119,7 +122,7 @@ def test_what_is_wrong_in_lines_is_told(tmp_path, rows):
     rows[1]["captions"] = "One sentence, not a list."
     lines = [*map(json.dumps, rows), '{"image_id": 3}', "{", json.dumps(rows[0]), '{"image_id": 4, "file": 4}']
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
-    found = read(captions=tmp_path / "captions.jsonl", images=tmp_path / "val2017")
+    found = read(path=tmp_path, images="val2017")
     assert [getattr(each, "kind", each.sample) for each in found] == [
         "7", "8", "bad_record", "bad_record", "duplicate_id", "bad_record",
     ]  # fmt: skip
@@ -134,6 +137,6 @@ def test_what_is_wrong_in_lines_is_told(tmp_path, rows):
 def test_another_file_than_cocos_is_refused(tmp_path, text, message):
     (tmp_path / "captions.json").write_text(text)
     with pytest.raises(ValueError, match=message):
-        read(captions=tmp_path / "captions.json")
+        read(path=tmp_path, captions="captions.json")
     with pytest.raises(FileNotFoundError, match="There is no COCO annotation file at"):
-        read(captions=tmp_path / "none.json")
+        read(path=tmp_path, captions="none.json")

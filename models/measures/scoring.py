@@ -16,7 +16,6 @@ from models.measures.ptb import TOKENIZERS, Tokenizer
 from models.measures.references import check_hypotheses, check_references
 from models.measures.regions import REGIONS
 from models.measures.semantic import Semantic
-from models.roles import Embedder
 
 CAPTION_METRICS = ("bleu", "meteor", "rouge_l", "cider", "sbert")
 """What can be asked for; ``bleu`` gives ``bleu_1`` to ``bleu_4``."""
@@ -29,14 +28,14 @@ def score_captions(
     references: Mapping[str, Sequence[str]],
     metrics: Sequence[str] = CAPTION_METRICS,
     tokenizer: Tokenizer = "ptb",
-    embedder: Embedder | None = None,
+    semantic: Semantic | None = None,
 ) -> dict[str, Any]:
     """Coco-caption's ``res`` against its ``gts``: one caption and one or more references for each id.
 
     Gives ``{"corpus": {metric: value}, "items": {id: {metric: value}}}``, as defined by
     :class:`~models.measures.lexical.Lexical` and :class:`~models.measures.semantic.Semantic`. A metric that cannot be
-    had (METEOR without Java, ``sbert`` without an ``embedder``, which is passed unloaded) is missing there and named
-    with the reason under ``"unavailable"``, a key which is there only then. So is METEOR's corpus value, where METEOR
+    had (METEOR without Java, ``sbert`` without ``semantic``, which is passed unloaded) is missing there and named with
+    the reason under ``"unavailable"``, a key which is there only then. So is METEOR's corpus value, where METEOR
     cannot align some captions: only their items lack it.
 
     Raises
@@ -60,10 +59,9 @@ def score_captions(
     if lexical := tuple(name for name in CAPTION_METRICS if name in metrics and name != "sbert"):
         scores = _lexical(captions, references, lexical, tokenizer, unavailable)
         corpus, items = scores.corpus, scores.items
-    if "sbert" in metrics and embedder is None:
+    if "sbert" in metrics and semantic is None:
         unavailable["sbert"] = "no sentence embedder was given: name a sentence-transformers checkpoint"
     elif "sbert" in metrics:
-        semantic = Semantic(embedder)
         semantic.load()
         semantic.fit(references, captions.values())
         corpus |= semantic.corpus(captions)

@@ -1,0 +1,1 @@
+"""Captioners: they say what a picture shows."""

@@ -1,0 +1,1 @@
+"""Inpainters: they repaint the masked part of a picture."""
