@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,18 +138,45 @@ def sync() -> None:
     typer.echo(", ".join(f"{count} {kind}" for kind, count in counts.items()))
 
 
-@score.command()
+@score.command(context_settings={"allow_extra_args": True})
 def captions(
+    context: typer.Context,
     hypotheses: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption"]}, as coco-caption\'s res.')],
     references: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption", ...]}, as coco-caption\'s gts.')],
-    metrics: Annotated[str, typer.Option(help="Comma-separated: bleu, meteor, rouge_l, cider, sbert.")] = "",
+    metrics: Annotated[list[str] | None, typer.Option(help="bleu, meteor, rouge_l, cider, sbert; default all.")] = None,
     tokenizer: Annotated[str, typer.Option(help="ptb (Java) or none (split at spaces).")] = "ptb",
+    embedder: Annotated[str, typer.Option(help="The checkpoint behind sbert; default our small one.")] = "",
+    revision: Annotated[str | None, typer.Option(help="The commit of an embedder on the hub.")] = None,
 ) -> None:
-    """Score captions against references."""
-    from models.measures.scoring import score_captions
+    """Score captions against references. Several metrics are told apart by commas or spaces."""
+    from models.measures.scoring import CAPTION_METRICS, score_captions
+    from models.measures.semantic import Semantic
+    from models.pocket import WEIGHTS
+
+    names = [name for text in (*(metrics or ()), *context.args) for name in text.replace(",", " ").split()]
+    with one_sentence():
+        semantic = Semantic(Semantic.Settings(checkpoint=embedder or str(WEIGHTS / "sbert"), revision=revision))
+        given = read_json(hypotheses), read_json(references)
+        print_json(score_captions(*given, names or CAPTION_METRICS, tokenizer, semantic))
+
+
+@score.command()
+def images(
+    original: Annotated[Path, typer.Argument(help="The picture as it was.")],
+    reconstructed: Annotated[Path, typer.Argument(help="The picture as it was repainted.")],
+    mask: Annotated[Path | None, typer.Option(help="A picture that is white where it was repainted.")] = None,
+) -> None:
+    """Compare two pictures: MSE, PSNR, SSIM and LPIPS, over the whole and on both sides of a mask."""
+    from models.measures.perceptual import Lpips
+    from models.measures.scoring import score_images
+    from models.pocket import WEIGHTS
+    from stages.corpora.pictures import read_picture
 
     with one_sentence():
-        print_json(score_captions, read_json(hypotheses), read_json(references), metrics, tokenizer)
+        pictures = read_picture(original), read_picture(reconstructed)
+        where = None if mask is None else read_picture(mask).mean(axis=2) > 127
+        lpips = Lpips(Lpips.Settings(net="squeeze", weights=str(WEIGHTS / "squeezenet")))
+        print_json(score_images(*pictures, where, lpips=lpips))
 
 
 def read_json(path: Path) -> Any:
@@ -160,8 +187,8 @@ def read_json(path: Path) -> Any:
         raise ValueError(f'{path} is not JSON: {error}. Give a file like {{"id": ["caption"]}}.') from None
 
 
-def print_json(function: Callable[..., Any], *arguments: Any) -> None:
-    typer.echo(json.dumps(function(*arguments), indent=2, ensure_ascii=False))
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

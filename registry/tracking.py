@@ -106,11 +106,11 @@ class Tracker:
             self._log(run, cell.axes, cell.metrics, cell.files)
             self.client.set_terminated(run)
         self.client.set_terminated(self.id)
-        self.marker.unlink()
+        self.marker.unlink(missing_ok=True)
 
     def fail(self) -> None:
         self.client.set_terminated(self.id, "FAILED")
-        self.marker.unlink()
+        self.marker.unlink(missing_ok=True)
 
     def _log(
         self, run: str, params: Mapping[str, str], metrics: Mapping[str, float], files: Mapping[str, bytes]

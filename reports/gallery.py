@@ -65,11 +65,11 @@ def changed_words(before: str, after: str) -> tuple[list[Run], list[Run]]:
     a, b = shortened(before), shortened(after)
     old: list[Run] = []
     new: list[Run] = []
-    for kind, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():  # noqa: E741
-        if i < j:
-            old.append((" ".join(a[i:j]), kind != "equal"))
-        if k < l:
-            new.append((" ".join(b[k:l]), kind != "equal"))
+    for kind, a_from, a_to, b_from, b_to in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if a_from < a_to:
+            old.append((" ".join(a[a_from:a_to]), kind != "equal"))
+        if b_from < b_to:
+            new.append((" ".join(b[b_from:b_to]), kind != "equal"))
     return old, new
 
 

@@ -15,6 +15,9 @@ HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
 MAKES = {"degraded": "degradation", "repainted": "inpainter", "caption": "captioner"}
 """The axis that names the model of a kind of item; any other kind names itself."""
 
+IDENTITIES = ("model", "measure", "degradation")
+"""The parts of a key that name what made an item."""
+
 MODELLED = ("lpips", "sbert")
 """Metrics whose value depends on a checkpoint: their name alone does not say what was measured."""
 
@@ -45,7 +48,7 @@ def models(identities: pd.DataFrame) -> list[Model]:
     """The different models among the parts of items' keys."""
     found = {}
     for row in identities.itertuples():
-        identity = next((p for p in row.parts.values() if isinstance(p, Mapping) and "adapter" in p), None)
+        identity = next((row.parts[name] for name in IDENTITIES if isinstance(row.parts.get(name), Mapping)), None)
         if identity:
             role = MAKES.get(row.kind, row.kind)
             name = getattr(row, role, row.kind)

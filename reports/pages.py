@@ -138,7 +138,8 @@ def parts(
                 splits = samples[samples["corpus"] == name]
                 facts = [f"{n:,} {split}" for split, n in zip(splits["split"], splits["samples"], strict=True)]
                 facts += [f"{n:,} × {kind}" for kind, n in sorted((problems.get(name) or {}).items())]
-            found[section_name].append(Part(name, entry.pop("adapter", ""), entry, facts))
+            adapter = entry.pop("adapter", None) or entry.pop("kind", "")
+            found[section_name].append(Part(name, adapter, entry, facts))
     return found
 
 

@@ -289,10 +289,10 @@ def execute(node: Node) -> dict[str, Any]:
 
 
 def command(main: Callable[..., None]) -> None:
-    """Run a stage from the command line; bad input ends in one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
+    """Run a stage from the command line; what goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
     logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), format="%(message)s")
     try:
         main(*sys.argv[1:])
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         log.debug("", exc_info=True)
         sys.exit(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from stages.adapted import Adapted
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import WHOLE, count_rows, read_rows, read_shard, shards
 from stages.study import Study, read_study
+
+log = logging.getLogger(__name__)
 
 PREPARED, CAPTIONED, OUT = Path("data/prepare"), Path("data/caption"), Path("data/quality")
 AXES = ("degradation", "inpainter", "captioner")
@@ -103,6 +106,8 @@ def main(name: str) -> None:
     study = read_study()
     entry = study.entry("quality", name)
     measure = Adapted(name, entry, "quality")
+    for metric, reason in getattr(measure.adapter, "unavailable", {}).items():
+        log.warning("%s is left out: %s", metric, reason)
     execute(
         Node(
             name=f"quality@{name}",

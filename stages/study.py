@@ -7,25 +7,31 @@ by each captioner. An entry's ``adapter`` names its class in the catalogue, the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import StringConstraints
 
 from models.settings import Settings, unknown, validated
 
 PARAMS = Path("params.yaml")
 
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Names become stage names, folders and DVC parameters, so they are letters, digits, ``-`` and ``_``."""
+
+Entries = dict[Name, dict[str, Any]]
+
 
 class Study(Settings):
     """The sections of ``params.yaml``; each maps names, chosen freely, to entries."""
 
-    study: str
-    corpora: dict[str, dict[str, Any]]
-    degradations: dict[str, dict[str, Any]]
-    inpainters: dict[str, dict[str, Any]]
-    captioners: dict[str, dict[str, Any]]
-    fidelity: dict[str, dict[str, Any]]
-    quality: dict[str, dict[str, Any]]
+    study: Name
+    corpora: Entries
+    degradations: Entries
+    inpainters: Entries
+    captioners: Entries
+    fidelity: Entries
+    quality: Entries
 
     def entry(self, section: str, name: str) -> dict[str, Any]:
         """One entry of a section.

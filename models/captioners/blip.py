@@ -83,9 +83,7 @@ class Blip:
                 f"{positions} positions: set at most that"
             )
 
-    def caption(
-        self, pictures: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]
-    ) -> list[list[str]]:
+    def caption(self, pictures: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]) -> list[list[str]]:
         """``candidates`` captions of each picture (H, W, 3) uint8, best first, without blanks around them."""
         size, results = self.settings.micro_batch, []
         for start in range(0, len(pictures), size):

@@ -90,9 +90,10 @@ class _OpenCV(_Classical):
 
     def _fill(self, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
         hole = mask.astype(np.uint8)
-        # OpenCV leaves the outermost pixels of a hole that reaches the picture's edge as they are, and fills others
-        # from them (opencv/opencv#14722): such a picture gets a masked rim, so that nothing of the hole is ever read.
-        rim = int(hole[[0, -1]].any() or hole[:, [0, -1]].any())
+        # OpenCV leaves the outermost pixels of a hole at the picture's edge as they are (opencv/opencv#14722) and fills
+        # others from them; Navier-Stokes does so up to a pixel away from the edge. Such a picture gets a masked rim, so
+        # that nothing in the hole is ever read.
+        rim = int(hole.sum() > hole[2:-2, 2:-2].sum())
         padded = np.pad(picture, ((rim, rim), (rim, rim), (0, 0)))
         filled = self._inpaint(padded, np.pad(hole, rim, constant_values=1), self.settings.radius, self._flag)
         return filled[rim : rim + mask.shape[0], rim : rim + mask.shape[1]]

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class StableDiffusion:
     """Any checkpoint of ``StableDiffusionInpaintPipeline`` whose U-Net has the 9 input channels of inpainting.
 
-    An item does not depend on its batch. Its noise comes from a CPU generator with its own seed; prompts are encoded one
-    by one; and since kernels round otherwise for another batch shape, every forward has the same one: ``micro_batch``
-    rows, the last filled up by repetition. (Measured on CPU in float32: between shapes a picture moves by up to 4e-6 of
-    [0, 1], enough to turn a few bytes in 100,000; within one shape neither its place nor its neighbours move it.) Equal
-    bytes are promised for one machine with one number of threads.
+    An item does not depend on its batch. Its noise comes from a CPU generator with its own seed; prompts are encoded
+    one by one; and since kernels round otherwise for another batch shape, every forward has the same one:
+    ``micro_batch`` pictures, the last filled up by repetition. (Measured on CPU in float32: between shapes a picture
+    moves by up to 4e-6 of [0, 1], which turns a few bytes in 100,000; within one shape neither its place nor its
+    neighbours move it. Another number of threads moves it as much as another shape.)
 
     The safety checker, which would replace pictures by black ones, is not loaded: these pictures are measured.
     """
@@ -33,13 +33,13 @@ class StableDiffusion:
     class Settings(roles.Settings):
         """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
 
-        ``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's. ``strength`` 1 starts
-        from noise alone; less starts from the degraded picture with noise, and so sees what is in the hole.
+        ``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's. ``strength`` 1
+        starts from noise alone; less starts from the degraded picture with noise, and so sees what is in the hole.
         ``prompted: false`` gives every picture the empty prompt, so that no reference leaks into it.
         ``resolution``: work at so many pixels squared and scale back, as checkpoints expect that were trained at one
         size (512 for SD 1.5); None works at a picture's own size, padded to what the autoencoder divides.
-        ``micro_batch``: pictures in a forward. Only pictures of one size share one: with many sizes, set a resolution,
-        or 1.
+        ``micro_batch``: pictures in a forward. Only pictures of one size share one: for a corpus of many sizes, set a
+        resolution, or 1. More is faster on a GPU, and costs memory.
         """
 
         checkpoint: str

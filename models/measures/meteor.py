@@ -39,6 +39,7 @@ class Meteor:
         """Start the process if it is not running; raises :class:`MeteorError` where it does not answer."""
         if self._process is not None and self._process.poll() is None:
             return
+        self.close()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes there while it lives
         command = [*java_command(_JAR, "-Xmx2G"), "Meteor", "-", "-", "-stdio", "-l", "en", "-norm"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)

@@ -30,7 +30,7 @@ LOOKING = 0.3
 """Share of the training in which the vision tower only says what each patch shows."""
 WORDINGS = (0.5, 0.15, 0.05, 0.05, 0.25)
 """How often each of a scene's five wordings is learnt: mostly those that name everything."""
-PLOTS, SCENES = 8, 56
+PLOTS, SCENES = 16, 48
 """Pictures of each kind in a batch."""
 MEAN, STD = BlipImageProcessor.image_mean, BlipImageProcessor.image_std
 
@@ -50,7 +50,7 @@ class Blip(Recipe):
 
     name = "blip"
     folder = "blip"
-    steps = 6000
+    steps = 4200
     rate = 1.5e-3
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-to-text"}
     about = """

@@ -207,3 +207,9 @@ def test_without_java_meteor_is_unavailable_and_not_in_the_key(monkeypatch: pyte
     assert "no `java` on the PATH" in measure.unavailable["meteor"]
     measure.fit({"1": ["a horse"]})
     assert measure.score({"1": "a horse"}) == {"1": {"rouge_l": 1}}
+
+
+def test_what_a_stage_asks_before_scoring() -> None:
+    measure = fitted({"1": ["a"]}, ("bleu", "rouge_l"))
+    assert list(measure.METRICS) == [*BLEU, "rouge_l"]
+    assert [fitted({"1": ["a"]}, (name,)).corpus_wide for name in COUNTED] == [False, False, True]

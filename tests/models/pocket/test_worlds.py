@@ -105,7 +105,7 @@ def test_the_parser_is_total(text):
 
 
 def test_a_wrong_caption_is_told_apart():
-    graph = {"background": "sky", "objects": [dict(shape="ring", color="red", texture="plain", size="small")]}
+    graph = {"background": "sky", "objects": [{"shape": "ring", "color": "red", "texture": "plain", "size": "small"}]}
     wrong = grammar.agreement(grammar.parse("a small red plain ring and a big star on a sand background"), graph)
     assert (wrong["attributes"], wrong["precision"], wrong["background"], wrong["exact"]) == (1, 4 / 6, 0, 0)
     assert grammar.agreement(grammar.parse(""), graph)["attributes"] == 0

@@ -1,0 +1,1 @@
+"""Embedders: they turn sentences into vectors."""

@@ -1,0 +1,133 @@
+"""The whole page, made from a registry whose numbers are known."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from registry.indexing import Index
+from registry.objects import ObjectStore
+from registry.schema import connect, migrate_when_behind
+from reports.pages import build
+
+ROOT = Path(__file__).resolve().parents[2]
+AXES = ["corpus", "degradation", "inpainter"]
+
+
+@pytest.fixture(scope="module")
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def read(page: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(page.parent / "tables" / f"{name}.csv", keep_default_na=False, na_values=["NaN"])
+
+
+def test_tables_hold_the_means_of_what_was_measured(page: Path, toy: Any) -> None:
+    fidelity, captions = read(page, "fidelity"), read(page, "captions")
+    assert len(fidelity) == 2 * 12 * 3 and len(captions) == 2 * 13
+    for row in fidelity.to_dict("records"):
+        where = [row[axis] for axis in AXES]
+        for metric in ("mse", "ssim", "lpips"):
+            assert row[metric] == pytest.approx(toy.mean(*where, metric, row["region"]), rel=1e-5)
+    for row in captions.to_dict("records"):
+        for metric in ("bleu_1", "bleu_4", "cider", "sbert"):
+            assert row[metric] == pytest.approx(toy.mean(*(row[axis] for axis in AXES), metric, ""), rel=1e-5)
+        assert row["n"] == len(toy.numbers[*(row[axis] for axis in AXES), "sbert", ""])
+
+
+def test_the_page_shows_values_and_relative_changes(text: str, toy: Any) -> None:
+    value = toy.mean("scenes", "blur", "diffusion", "sbert", "")
+    change = 100 * (value - 0.8) / 0.8
+    assert f"{value:.3f}<small>−{-change:.1f}%</small>" in text
+    psnr = toy.mean("scenes", "blur", "diffusion", "psnr", "region")
+    assert f"{psnr:.2f}<small>n 5</small>" in text, "PSNR of one picture is undefined"
+
+
+def test_coincident_configurations_count_once_and_the_control_not_at_all(page: Path, text: str, toy: Any) -> None:
+    correlations = read(page, "correlations").set_index(["corpus", "x", "y"])
+    assert set(correlations["n"]) == {7}, "telea once, diffusion and patch three times each"
+    names = [("centre", "telea"), *((d, i) for d in toy.params["degradations"] for i in ("diffusion", "patch"))]
+    for x, y in (("mse", "cider"), ("lpips", "sbert"), ("psnr", "bleu_1")):
+        a = [toy.mean("scenes", *n, x, "region") for n in names]
+        b = [toy.mean("scenes", *n, y, "") for n in names]
+        assert correlations.loc[("scenes", x, y), "pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1], rel=1e-4)
+    assert "telea (any)" in text and "That leaves 7 of 12 configurations." in text
+    assert "must reach |r| = 0.75" in text, "df = 5: .754 in print"
+    assert "Left out, because constant: SSIM, BLEU-4." in text
+
+
+def test_honest_notes(text: str) -> None:
+    for note in (
+        "1 of 531 items failed",
+        "out of memory &lt;b&gt;",
+        "METEOR have no values in this study",
+        "sha256:0f0f0f0f0f0f…",
+        "weights/small",
+        "PSNR is undefined for 12 measurements",
+        "as-is is a control",
+        "2 × missing image",
+        "5 test · 1 val",
+    ):
+        assert note in re.sub(r"\s+", " ", text), note
+
+
+def test_captions_are_text(text: str, toy: Any) -> None:
+    assert toy.script not in text
+    assert "&lt;script&gt;document.title" in text
+    assert text.count("<script>") == 1, "the page's own"
+
+
+def test_nothing_is_fetched(text: str) -> None:
+    assert not re.search(r"(?:src|href)=[\"'](?!#|data:|tables/)", text)
+    assert "default-src 'none'" in text
+    assert not re.search(r"url\(|@import", text)
+
+
+def test_equal_registries_give_equal_bytes_whatever_the_hash_seed(toy: Any, page: Path, tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"study": "toy"}))
+    places = {"PALIMPSEST_REGISTRY": str(toy.engine.url), "PALIMPSEST_OBJECTS": str(toy.folder / "objects")}
+    environment = {**os.environ, **places, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"}
+    command = [sys.executable, "-m", "reports"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    again = Path(done.stdout.strip())
+    assert again == tmp_path / "data" / "report" / "index.html"
+    assert contents(again.parent) == contents(page.parent)
+
+
+def test_a_registry_made_again_gives_equal_bytes(page: Path, toy_again: Any, tmp_path: Path) -> None:
+    again = build(toy_again.engine, toy_again.objects, "toy", tmp_path / "report")
+    assert contents(again.parent) == contents(page.parent)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_lost_pictures_are_named_and_stop_nothing(toy: Any, tmp_path: Path) -> None:
+    empty = ObjectStore(str(tmp_path / "objects"))
+    assert "not in the object store" in build(toy.engine, empty, "toy", tmp_path / "report").read_text()
+
+
+def test_an_unknown_study_comes_with_the_nearest_name(toy: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no study 'toys'. Did you mean 'toy'"):
+        build(toy.engine, toy.objects, "toys", tmp_path)
+
+
+def test_a_study_without_results_still_makes_a_page(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'registry.db'}")
+    migrate_when_behind(engine)
+    with engine.begin() as connection:
+        Index(connection, {}).study("bare", {"study": "bare"})
+    page = build(engine, ObjectStore(str(tmp_path / "objects")), "bare", tmp_path / "report")
+    assert "0 pictures of 0 corpora" in re.sub(r"\s+", " ", page.read_text())
