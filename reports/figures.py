@@ -14,8 +14,11 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
 CHARACTER, LINE = 6.1, 15
 """Width of a character and height of a line of a label, in the figure's units."""
 
-COLOURS, SHAPES = 8, 6
+COLOURS, SHAPES = 8, 5
 """How many the style sheet and the template know; a longer axis starts again."""
+
+SEVERAL = SHAPES
+"""The shape of a point that stands for several degradations."""
 
 
 class Square(NamedTuple):
@@ -85,7 +88,7 @@ class Scatter(NamedTuple):
     """Controls beyond the frame, which is made for the points that are correlated."""
 
     reference: float | None
-    """Where the originals' captions stand on the y axis."""
+    """Where the originals' captions stand on the y axis; None where that would squeeze all points together."""
 
     reference_text: str
 
@@ -138,7 +141,12 @@ def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | No
     """Where points, ticks and labels stand; a label avoids points and the labels before it."""
     tested = [p for p in points if not p.control]
     x_low, x_high = span([p.x for p in tested])
-    y_low, y_high = span([*(p.y for p in tested), *([] if reference is None else [reference])])
+    y_low, y_high = span([p.y for p in tested])
+    text = "" if reference is None else f"originals {reference:.{y.decimals}f}"
+    if reference is not None and y_low - (y_high - y_low) <= reference <= y_high + (y_high - y_low):
+        y_low, y_high = span([*(p.y for p in tested), reference])
+    else:
+        reference = None
     outside = [p for p in points if not (x_low <= p.x <= x_high and y_low <= p.y <= y_high)]
     points = [p for p in points if p not in outside]
 
@@ -164,7 +172,7 @@ def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | No
         marks,
         outside,
         None if reference is None else down(reference),
-        "" if reference is None else f"originals {reference:.{y.decimals}f}",
+        text,
     )
 
 

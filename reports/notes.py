@@ -77,7 +77,7 @@ def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, m
         kind = means.loc[means["metric"] == name, "kind"].iloc[0]
         entry = (params.get(kind.split(".")[0]) or {}).get(kind.partition(".")[2]) or {}
         identity = next((model.identity for model in made if model.name == kind), {})
-        text = described({**identity, **entry})
+        text = described({key: value for key, value in entry.items() if key != "adapter"} or identity)
         if text:
             said.append(
                 f"{titles[name].title} is as good as the network behind it. Here: {text}. "

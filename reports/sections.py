@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
 
-from reports.figures import COLOURS, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
+from reports.figures import COLOURS, SEVERAL, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
 from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
 from reports.statistics import Correlations, correlate, critical_r, relative_change
 from reports.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
@@ -156,14 +157,14 @@ def draw(
     if pair is None:
         return None
     x, y = (next(m for m in metrics if m.name == name) for name, metrics in zip(pair, (FIDELITY, QUALITY), strict=True))
-    order = found.order
+    order, several = found.order, Counter(same.values())
     marks = [
         Point(
             label(names, same, order),
             row[x.name],
             row[y.name],
             order["inpainter"].index(names[1]) % COLOURS,
-            order["degradation"].index(names[0]) % SHAPES,
+            SEVERAL if several[names] > 1 else order["degradation"].index(names[0]) % SHAPES,
             names[1] in found.controls,
         )
         for names, row in points[[x.name, y.name]].dropna().iterrows()
@@ -179,9 +180,7 @@ def section(found: Found, corpus: str) -> Section:
     order = found.order
     same = coincident(found.repainted, corpus, order)
     notes = row_notes(same, found.controls)
-    merged = [
-        label(first, same, order) for first in dict.fromkeys(same.values()) if list(same.values()).count(first) > 1
-    ]
+    merged = [label(first, same, order) for first, times in Counter(same.values()).items() if times > 1]
     captioners = order["captioner"]
     glances = [glance(found, corpus, captioner) for captioner in captioners]
     links = [link(found, corpus, captioner, same) for captioner in captioners]

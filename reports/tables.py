@@ -89,11 +89,13 @@ def grid(rows: pd.DataFrame, value: str, n: str) -> Grid:
 
 
 def axes(params: Mapping[str, Any], rows: pd.DataFrame) -> dict[str, list[str]]:
-    """The names on each axis, in the order of params.yaml; names that it lacks come last."""
+    """The names on each axis, in the order of the study's parameters; what these lack, and controls, come last."""
     order = {}
+    last = controls(params)
     for axis, section in SECTIONS.items():
         listed = list(params.get(section) or {})
-        order[axis] = listed + sorted(set(rows[axis]) - set(listed) - {""})
+        names = listed + sorted(set(rows[axis]) - set(listed) - {""})
+        order[axis] = sorted(names, key=lambda name: axis == "inpainter" and name in last)
     return order
 
 

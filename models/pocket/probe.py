@@ -36,6 +36,7 @@ class Attributes(Recipe):
     """What recipes share that learn to name the attributes of an object at the centre of a crop."""
 
     side: ClassVar[int]
+    learns_plots = False
 
     def prepare(self, model: nn.Module) -> None:
         self.things = [(number, thing) for number, graph in enumerate(self.scenes.annotations)

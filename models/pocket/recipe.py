@@ -43,6 +43,7 @@ class Recipe(ABC):
     """Highest learning rate of the cycle."""
     seed: ClassVar[int] = 0
     scene_count: ClassVar[int] = 30_000
+    learns_plots: ClassVar[bool] = True
     checkpoint_every: ClassVar[int] = 250
     card: ClassVar[dict[str, Any]] = {}
     """Front matter of the model card."""
@@ -105,7 +106,8 @@ class Recipe(ABC):
         front = {"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}
         rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
         learnt = f"`scenes` (world version {data.WORLD_VERSION}, seed {data.TRAIN_SEED}, {self.scene_count} pictures)"
-        if self.corpora:
+        plots = self.learns_plots and bool(self.corpora)
+        if plots:
             learnt += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
         text = (
             f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {self.folder}\n\n{self.about.strip()}\n\n"
@@ -113,7 +115,7 @@ class Recipe(ABC):
             f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; "
             f"data: {learnt}; training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
             f"On scenes of seed {data.HELD_OUT_SEED}"
-            f"{' and the test split' if self.corpora else ''}, which were not learnt from.\n\n"
+            f"{' and the test split' if plots else ''}, which were not learnt from.\n\n"
             f"| figure | value |\n|---|---|\n{rows}\n"
         )
         path = self.weights / self.folder / "README.md"

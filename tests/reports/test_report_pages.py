@@ -62,7 +62,7 @@ def test_coincident_configurations_count_once_and_the_control_not_at_all(page: P
         b = [toy.mean("scenes", *n, y, "") for n in names]
         assert correlations.loc[("scenes", x, y), "pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1], rel=1e-4)
     assert "telea (any)" in text and "That leaves 7 of 12 configurations." in text
-    assert "must reach |r| = 0.75" in text, "df = 5: .754 in print"
+    assert "must reach |r| = 0.754" in text, "df = 5: .754 in print"
     assert "Left out, because constant: SSIM, BLEU-4." in text
 
 
