@@ -5,12 +5,11 @@ A role is a folder of :mod:`models`. Importing this module imports no adapter, a
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from models.settings import unknown, validated
 
 CATALOGUE: dict[str, dict[str, str]] = {
     "inpainters": {
@@ -53,8 +52,8 @@ def build(role: str, name: str, settings: Mapping[str, Any]) -> Any:
     >>> build("inpainters", "mine", {"adapter": "telae"})
     Traceback (most recent call last):
         ...
-    ValueError: There is no adapter for inpainters (entry 'mine') named 'telae': did you mean 'telea'? \
-Known: identity, telea, navier-stokes, biharmonic, stable-diffusion.
+    ValueError: There is no adapter for inpainters (entry mine) "telae"; did you mean "telea"? \
+Known: biharmonic, identity, navier-stokes, stable-diffusion, telea.
     """
     if role not in CATALOGUE:
         raise ValueError(unknown("role", role, CATALOGUE))
@@ -62,14 +61,11 @@ Known: identity, telea, navier-stokes, biharmonic, stable-diffusion.
     adapter = given.pop("adapter", None)
     known = CATALOGUE[role]
     if adapter is None:
-        raise ValueError(f"Entry {name!r} names no adapter: set `adapter` to one of {', '.join(known)}.")
+        raise ValueError(f"Entry {name} names no adapter: set `adapter` to one of {', '.join(known)}.")
     if adapter not in known:
-        raise ValueError(unknown(f"adapter for {role} (entry {name!r})", str(adapter), known))
+        raise ValueError(unknown(f"adapter for {role} (entry {name})", adapter, known))
     kind = target(role, adapter)
-    try:
-        return kind(kind.Settings(**given))
-    except ValidationError as error:
-        raise ValueError(_sentence(error, f"{adapter} (entry {name!r})", kind.Settings.model_fields)) from None
+    return kind(validated(f"{adapter} (entry {name})", kind.Settings, given))
 
 
 def target(role: str, adapter: str) -> type:
@@ -80,29 +76,3 @@ def target(role: str, adapter: str) -> type:
     """
     module, _, name = CATALOGUE[role][adapter].partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentence about a name that does not exist: the nearest one that does, and all of them.
-
-    >>> unknown("parameter of telea", "radios", ["radius"])
-    "There is no parameter of telea named 'radios': did you mean 'radius'? Known: radius."
-    """
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    guess = f": did you mean {near[0]!r}?" if near else "."
-    return f"There is no {what} named {name!r}{guess} Known: {', '.join(names) or 'none'}."
-
-
-def _sentence(error: ValidationError, where: str, fields: Iterable[str]) -> str:
-    """What pydantic found wrong first, in words."""
-    first = error.errors()[0]
-    parameter = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        return unknown(f"parameter of {where}", parameter, fields)
-    if first["type"] == "missing":
-        return f"{where} needs the parameter {parameter!r}, which is not set."
-    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if not parameter:
-        return f"{where}: {expected}."
-    return f"Parameter {parameter!r} of {where} {expected}, but is {first['input']!r}."

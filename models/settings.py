@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -42,7 +43,7 @@ def validated(what: str, kind: type[S], options: Mapping[str, Any]) -> S:
     ValueError: There is no setting of blur "kernal"; did you mean "kernel"? Known: kernel.
     >>> validated("blur", Blur, {"kernel": [3]})
     Traceback (most recent call last):
-    ValueError: The setting kernel of blur is "[3]": input should be a valid integer.
+    ValueError: The setting "kernel" of blur should be a valid integer, but is [3].
     """
     try:
         return kind.model_validate(dict(options))
@@ -52,6 +53,8 @@ def validated(what: str, kind: type[S], options: Mapping[str, Any]) -> S:
         if first["type"] == "extra_forbidden":
             raise ValueError(unknown(f"setting of {what}", name, kind.model_fields)) from None
         if first["type"] == "missing":
-            raise ValueError(f"The setting {name} of {what} is missing; add it.") from None
-        message = first["msg"][0].lower() + first["msg"][1:].rstrip(".")
-        raise ValueError(f'The setting {name} of {what} is "{first["input"]!s:.80}": {message}.') from None
+            raise ValueError(f'The setting "{name}" of {what} is missing: add it.') from None
+        expected = re.sub("^(Value error, |Input |String )", "", first["msg"])
+        if not name:
+            raise ValueError(f"{what}: {expected}.") from None
+        raise ValueError(f'The setting "{name}" of {what} {expected}, but is {first["input"]!r:.80}.') from None

@@ -31,8 +31,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from registry.keys import canonical
-
 HEAD = "0001"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
@@ -240,8 +238,8 @@ class Pin(Base):
 
 
 def connect(url: str) -> Engine:
-    """An engine for the URL, in which equal JSON is equal text; SQLite gets WAL, foreign keys and patience."""
-    engine = create_engine(url, json_serializer=canonical)
+    """An engine for the URL; SQLite gets WAL, foreign keys and patience with other writers."""
+    engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         if engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)

@@ -12,15 +12,14 @@ from reports.pages import build
 
 def main() -> None:
     """Build the report and say where it is."""
-    root = places.root()
-    study = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["study"]
-    engine = connect(places.registry_url())
-    migrate_when_behind(engine)
     try:
-        page = build(engine, ObjectStore(places.objects_url()), study, root / "data" / "report")
-    except ValueError as error:
+        root = places.root()
+        study = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["study"]
+        engine = connect(places.registry_url())
+        migrate_when_behind(engine)
+        print(build(engine, ObjectStore(places.objects_url()), study, root / "data" / "report"))
+    except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    print(page)
 
 
 if __name__ == "__main__":

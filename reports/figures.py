@@ -92,6 +92,18 @@ class Scatter(NamedTuple):
 
     reference_text: str
 
+    @property
+    def frame(self) -> dict[str, int]:
+        """The figure's size and the sides of its plane."""
+        return {
+            "width": WIDTH,
+            "height": HEIGHT,
+            "left": LEFT,
+            "right": WIDTH - RIGHT,
+            "top": TOP,
+            "bottom": HEIGHT - BOTTOM,
+        }
+
 
 def heat_map(found: Correlations, kind: str, xs: Sequence[Metric], ys: Sequence[Metric]) -> HeatMap:
     """Pearson's or Spearman's correlations (``kind``), a row per fidelity metric, a column per caption metric."""

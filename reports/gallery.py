@@ -137,10 +137,10 @@ def runs(lines: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def entries(
-    connection: Connection, objects: ObjectStore, study: int, metric: Metric, controls: Sequence[str]
+    connection: Connection, objects: ObjectStore, study: int, metric: Metric, kind: str, controls: Sequence[str]
 ) -> list[Entry]:
     """The largest drops of a caption metric between original and repainted picture, the largest first."""
-    found = chosen(queries.drops(connection, study, metric.name, controls, ENTRIES * A_SAMPLE))
+    found = chosen(queries.drops(connection, study, metric.name, kind, controls, ENTRIES * A_SAMPLE))
     samples = sorted({int(sample) for sample in found["sample"]})
     pictures = queries.pictures(connection, study, samples)
     references = queries.references(connection, samples)

@@ -91,6 +91,10 @@ def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, m
                 f"{titles[name].title} is undefined for {gone:,} measurements (equal pixels, for example); its means "
                 "leave them out, and small type in a cell says over how many items such a mean is."
             )
+    for name, kinds in means.groupby("metric")["kind"].unique().items():
+        if len(kinds) > 1:
+            first, *others = sorted(kinds)
+            said.append(f"{name} was measured in several ways: shown is {first}, not {', '.join(others)}.")
     unknown = sorted(set(means["metric"]) - set(titles))
     if unknown:
         said.append(f"Also measured, but not shown here: {', '.join(unknown)}.")

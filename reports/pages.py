@@ -77,7 +77,9 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
     """Ask the registry everything that the page says."""
     study = queries.find_study(connection, name)
     params = study.params
-    means = queries.means(connection, study.id)
+    everything = queries.means(connection, study.id)
+    kinds = everything.groupby("metric")["kind"].min()
+    means = everything[everything["kind"] == everything["metric"].map(kinds)]
     summaries = queries.summaries(connection, study.id)
     items = queries.items(connection, study.id)
     samples = queries.corpora(connection, study.id)
@@ -103,17 +105,17 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
             "pictures": int(samples["samples"].sum()),
             "configurations": len(repainted[["degradation", "inpainter"]].drop_duplicates()),
             "captions": int(items.loc[items["kind"] == "caption", "placed"].sum()),
-            "measurements": int(means["n"].sum()),
+            "measurements": int(everything["n"].sum()),
             "items": int(items["items"].sum()),
             "failed": int(items["failed"].sum()),
         },
         parts(params, order, samples, queries.problems(connection, study.id)),
         found.controls,
-        notes(params, means, items, made),
+        notes(params, everything, items, made),
         list(failures.head(FAILURES_SHOWN).itertuples()),
         max(0, len(failures) - FAILURES_SHOWN),
         sections,
-        entries(connection, objects, study.id, metric, found.controls) if metric else [],
+        entries(connection, objects, study.id, metric, kinds[metric.name], found.controls) if metric else [],
         metric.title if metric else "",
         made,
         list(queries.runs(connection, study.id).itertuples()),

@@ -193,8 +193,10 @@ def runs(connection: Connection, study: int) -> pd.DataFrame:
     return _frame(connection, statement)
 
 
-def drops(connection: Connection, study: int, metric: str, controls: Sequence[str], most: int) -> pd.DataFrame:
-    """Where captions lost most of a metric between the original and the repainted picture.
+def drops(
+    connection: Connection, study: int, metric: str, kind: str, controls: Sequence[str], most: int
+) -> pd.DataFrame:
+    """Where captions lost most of a metric, as scores of ``kind`` have it, between original and repainted picture.
 
     At most ``most`` rows for each corpus, inpainter and captioner, the largest drop first; ``controls`` are inpainters
     to leave out. Columns: corpus, axes, sample (id), item (of the score), before, after, drop.
@@ -213,7 +215,7 @@ def drops(connection: Connection, study: int, metric: str, controls: Sequence[st
         .join(cell, and_(cell.study_id == study, cell.corpus_id == Cell.corpus_id, cell.configuration_id == c.id))
         .join(p, and_(p.configuration_id == c.id, p.sample_id == Sample.id, p.kind == Placement.kind))
         .join(m, and_(m.item_id == p.item_id, m.metric == metric))
-        .where(Configuration.inpainter.is_not(None), Configuration.inpainter.not_in(controls), drop > 0)
+        .where(Placement.kind == kind, Configuration.inpainter.not_in(controls), drop > 0)
         .subquery()
     )
     order = (ranked.c.drop.desc(), *(ranked.c[name] for name in ("corpus", "inpainter", "captioner", "rank")))

@@ -16,6 +16,7 @@ from registry import places
 from registry.cells import Example, cell_means, examples
 from registry.indexing import Index
 from registry.items import FAILED, Finding, ItemStore
+from registry.keys import canonical, digest
 from registry.objects import ObjectStore
 from registry.schema import connect
 from registry.tracking import CellLog, Tracker
@@ -44,6 +45,12 @@ def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
     for section in ("fidelity", "quality"):
         for name in getattr(study, section):
             yield f"{section}@{name}", f"{section}.{name}", DATA / section / name
+
+
+def outputs_digest(study: Study) -> str:
+    """One digest of all that was indexed, so that the report is built again when any value changes."""
+    files = sorted(path for _, _, folder in outputs(study) for path in folder.rglob("*.parquet"))
+    return digest(canonical([[str(path), digest(path.read_bytes())] for path in files]).encode())
 
 
 def remember_all(store: ItemStore, stage: str, kind: str, folder: Path) -> None:
@@ -152,7 +159,8 @@ def main() -> None:
     counts = sync()
     study = read_study()
     log_cells(study, ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url())))
-    OUT.write_text(json.dumps({"study": study.study, "items": counts}, indent=2, sort_keys=True) + "\n")
+    content = {"study": study.study, "items": counts, "outputs": outputs_digest(study)}
+    OUT.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

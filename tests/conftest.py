@@ -24,18 +24,26 @@ class Checkout:
 
     path: Path
 
-    def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout, with this Python first in the path; ``more`` is its extra environment."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process' environment with this Python first in the path and no other registry in sight."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         foreign = ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "PALIMPSEST_STRICT", "MLFLOW_TRACKING_URI")
-        environment = {k: v for k, v in os.environ.items() if k not in foreign} | {"PATH": path, **more}
-        done = subprocess.run(command, cwd=self.path, env=environment, capture_output=True, text=True, check=False)
+        return {name: value for name, value in os.environ.items() if name not in foreign} | {"PATH": path}
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout to its end."""
+        done = subprocess.run(command, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
 
-    def repro(self, *options: str, **more: Any) -> str:
-        return self.run("dvc", "repro", *options, **more).stdout
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command in the checkout, in a process group of its own."""
+        return subprocess.Popen(command, cwd=self.path, env=self.environment, start_new_session=True)
+
+    def repro(self, *options: str) -> str:
+        return self.run("dvc", "repro", *options).stdout
 
     def link(self, stage: str) -> dict[str, Any]:
         return json.loads((self.path / "data/runs" / f"{stage}.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from models.measures.ptb import TOKENIZERS, Tokenizer
 from models.measures.references import check_hypotheses, check_references
 from models.measures.regions import REGIONS
 from models.measures.semantic import Semantic
+from models.settings import unknown
 
 CAPTION_METRICS = ("bleu", "meteor", "rouge_l", "cider", "sbert")
 """What can be asked for; ``bleu`` gives ``bleu_1`` to ``bleu_4``."""
@@ -162,6 +162,4 @@ def _single_captions(
 def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"unknown {kind} {name!r}: {hint}known are {', '.join(known)}")
+            raise ValueError(unknown(kind, name, known))

@@ -6,10 +6,11 @@ comes with the recipe.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from models.settings import unknown
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -41,8 +42,7 @@ def train(
     and FileNotFoundError where a corpus or a model that this one builds on is missing.
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or list(RECIPES)
-        raise ValueError(f"No recipe is named {name!r}. Take one of: {', '.join(near)}.")
+        raise ValueError(unknown("recipe", name, RECIPES))
     module, _, kind = RECIPES[name].partition(":")
     recipe = getattr(importlib.import_module(module), kind)(Path(build), Path(weights), [Path(c) for c in corpora])
     return recipe.train(log or (lambda figures, step: None), resume, steps)

@@ -81,9 +81,7 @@ start from `[DEC]` as BLIP's do; use beam search. The vision tower was first tau
     def prepare(self, model: nn.Module) -> None:
         self.scene_words, self.plot_words = self._ids(self.scenes), self._ids(self.plots)
         self.labels, self.offsets, self.grounds = dense_labels(self.scenes.annotations)
-        self.heights = torch.tensor(
-            [[y / 64 for _, y in one["series"]["points"]] for one in self.plots.annotations]
-        )
+        self.heights = torch.tensor([[y / 64 for _, y in one["series"]["points"]] for one in self.plots.annotations])
 
     def _ids(self, examples: Examples) -> list[np.ndarray]:
         """Token ids of every caption, ``[DEC] words [SEP]`` padded, an array (captions, LENGTH) a picture."""

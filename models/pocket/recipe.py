@@ -125,9 +125,8 @@ class Recipe(ABC):
 
 def hardware() -> str:
     """The machine in words, for the card."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} thread(s) of {os.cpu_count()} {platform.machine()} CPU cores"
+    threads, cores = torch.get_num_threads(), os.cpu_count()
+    return f"{threads} thread{'s' if threads > 1 else ''} of {cores} {platform.machine()} CPU cores"
 
 
 def one_cycle(step: int, steps: int, warmup: float = 0.06) -> float:
@@ -157,7 +156,7 @@ def fit(
     recipe.prepare(model)
     optimiser = torch.optim.AdamW(
         [{"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.01},
-         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}], lr=recipe.rate
+         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}], lr=recipe.rate, fused=True
     )  # fmt: skip
     plan = {"seed": recipe.seed}
     first, seconds = 0, 0.0

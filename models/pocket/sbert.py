@@ -103,8 +103,7 @@ correlation between cosines and shares of attributes in common.
         graphs = self.held_out.annotations[:400]
         meanings = [json.dumps(_meaning(graph)) for graph in graphs]
         asked, stored = (
-            model.encode([texts[k] for texts in self.held_out.captions[:400]], show_progress_bar=False)
-            for k in (4, 1)
+            model.encode([texts[k] for texts in self.held_out.captions[:400]], show_progress_bar=False) for k in (4, 1)
         )
         cosines = asked @ stored.T
         found = [meanings[i] == meanings[j] for i, j in enumerate(cosines.argmax(1))]

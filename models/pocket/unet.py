@@ -24,7 +24,7 @@ from models.pocket.recipe import Recipe, save_half, to_signed
 SIDE, FACTOR, LENGTH, WIDTH = 64, 4, 48, 128
 CENTRE = (16, 16, 32, 32)
 """The hole of the studies: x, y, width, height."""
-PLOTS, SCENES = 6, 58
+PLOTS, SCENES = 3, 29
 """Pictures of each kind in a batch."""
 WORDINGS = (0.4, 0.2, 0.1, 0.1, 0.2)
 """How often each of a scene's five wordings is the prompt: more often those that name everything."""
@@ -47,8 +47,8 @@ class Unet(Recipe):
 
     name = "unet"
     folder = "sd-inpaint"
-    steps = 3400
-    rate = 1.6e-3
+    steps = 6200
+    rate = 1.5e-3
     scene_count = 14_000
     card: ClassVar = {"library_name": "diffusers", "pipeline_tag": "image-to-image", "tags": ["inpainting"]}
     about = """

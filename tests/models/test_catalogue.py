@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.catalogue import CATALOGUE, build, target, unknown
+from models.catalogue import CATALOGUE, build, target
+from models.settings import unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [(role, adapter) for role, adapters in CATALOGUE.items() for adapter in adapters]
@@ -65,7 +66,7 @@ def test_everything_in_the_folders_is_in_the_catalogue():
 def test_a_wrong_parameter_is_named_with_what_is_known(role, adapter):
     fields = target(role, adapter).Settings.model_fields
     needed = {name: "x" for name, field in fields.items() if field.is_required()}
-    with pytest.raises(ValueError, match=f"There is no parameter of {adapter} \\(entry 'mine'\\) named 'nonsense'"):
+    with pytest.raises(ValueError, match=f'There is no setting of {adapter} \\(entry mine\\) "nonsense"'):
         build(role, "mine", {"adapter": adapter, "nonsense": 1, **needed})
 
 
@@ -77,24 +78,24 @@ def test_what_is_built_has_the_settings():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "Entry 'mine' names no adapter: set `adapter` to one of identity, telea, navier-stokes, biharmonic, "
+        ({}, "Entry mine names no adapter: set `adapter` to one of identity, telea, navier-stokes, biharmonic, "
              "stable-diffusion."),
         ({"adapter": "stable-difusion"},
-         "There is no adapter for inpainters (entry 'mine') named 'stable-difusion': did you mean 'stable-diffusion'? "
-         "Known: identity, telea, navier-stokes, biharmonic, stable-diffusion."),
+         'There is no adapter for inpainters (entry mine) "stable-difusion"; did you mean "stable-diffusion"? '
+         "Known: biharmonic, identity, navier-stokes, stable-diffusion, telea."),
         ({"adapter": "telea", "radios": 3},
-         "There is no parameter of telea (entry 'mine') named 'radios': did you mean 'radius'? Known: radius."),
+         'There is no setting of telea (entry mine) "radios"; did you mean "radius"? Known: radius.'),
         ({"adapter": "telea", "radius": 0},
-         "Parameter 'radius' of telea (entry 'mine') should be greater than 0, but is 0."),
+         'The setting "radius" of telea (entry mine) should be greater than 0, but is 0.'),
         ({"adapter": "telea", "radius": [3]},
-         "Parameter 'radius' of telea (entry 'mine') should be a valid number, but is [3]."),
+         'The setting "radius" of telea (entry mine) should be a valid number, but is [3].'),
         ({"adapter": "stable-diffusion"},
-         "stable-diffusion (entry 'mine') needs the parameter 'checkpoint', which is not set."),
+         'The setting "checkpoint" of stable-diffusion (entry mine) is missing: add it.'),
         ({"adapter": "stable-diffusion", "checkpoint": "x", "dtype": "half"},
-         "Parameter 'dtype' of stable-diffusion (entry 'mine') should be 'float32', 'float16' or 'bfloat16', "
+         'The setting "dtype" of stable-diffusion (entry mine) should be \'float32\', \'float16\' or \'bfloat16\', '
          "but is 'half'."),
         ({"adapter": "stable-diffusion", "checkpoint": "x", "steps": 2, "strength": 0.1},
-         "stable-diffusion (entry 'mine'): strength 0.1 of 2 steps leaves none: raise `strength` or `steps` until "
+         "stable-diffusion (entry mine): strength 0.1 of 2 steps leaves none: raise `strength` or `steps` until "
          "their product is at least 1."),
     ],
 )  # fmt: skip
@@ -105,9 +106,9 @@ def test_what_is_wrong_is_said_in_one_sentence(settings, message):
 
 
 def test_an_unknown_role_is_named():
-    with pytest.raises(ValueError, match="There is no role named 'inpainter': did you mean 'inpainters'"):
+    with pytest.raises(ValueError, match='There is no role "inpainter"; did you mean "inpainters"'):
         build("inpainter", "mine", {"adapter": "telea"})
 
 
 def test_nothing_near_nothing_guessed():
-    assert unknown("adapter", "zzz", []) == "There is no adapter named 'zzz'. Known: none."
+    assert unknown("adapter", "zzz", []) == 'There is no adapter "zzz". Known: none.'

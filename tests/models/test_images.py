@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from models.images import composite, decode_mask, decode_png, encode_png, from_float, to_float
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import func, select
+
 from registry.items import Execution, Finding, ItemStore, parts_of
 from registry.keys import canonical, differing_parts, item_key, item_seed
 from registry.objects import ObjectStore
 from registry.schema import Item, Parent, connect
-from sqlalchemy import func, select
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -110,6 +110,19 @@ def test_a_registry_made_again_gives_equal_bytes(page: Path, toy_again: Any, tmp
     assert contents(again.parent) == contents(page.parent)
 
 
+def test_a_metric_measured_twice_is_shown_once_and_named(toy_again: Any, tmp_path: Path) -> None:
+    """A second embedder measures ``sbert`` too: its values must not be mixed with those of the first."""
+    for row in list(toy_again.rows["quality.semantic"]):
+        key = toy_again.item("quality.zz", {"of": row["key"]}, {k: v for k, v in row.items() if k != "key"}, value={})
+        toy_again.measurements.append((key, "sbert", "", 0.123))
+    toy_again.index()
+    page = build(toy_again.engine, toy_again.objects, "toy", tmp_path / "report")
+    assert "sbert was measured in several ways: shown is quality.semantic, not quality.zz." in page.read_text()
+    captions = read(page, "captions").set_index([*AXES])
+    assert captions.loc[("photos", "", ""), "sbert"] == pytest.approx(0.8)
+    assert "0.12" not in page.read_text().partition('id="gallery"')[2].partition('id="methods"')[0]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 

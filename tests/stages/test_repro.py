@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from registry.keys import canonical
 from tests.conftest import SMALL, Checkout
 
 SAMPLES, DEGRADATIONS, INPAINTERS = 6, 2, 2
@@ -48,7 +49,13 @@ def tables(checkout: Checkout) -> dict[str, list[tuple]]:
         " JOIN corpus ON corpus.id = corpus_id JOIN configuration ON configuration.id = configuration_id",
     }
     with sqlite3.connect(checkout.path / ".palimpsest/registry.db") as database:
-        return {name: sorted(database.execute(query), key=str) for name, query in queries.items()}
+        found = {name: [tuple(map(parsed, row)) for row in database.execute(query)] for name, query in queries.items()}
+    return {name: sorted(rows, key=canonical) for name, rows in found.items()}
+
+
+def parsed(value: Any) -> Any:
+    """A database value, with JSON as what it means."""
+    return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
 
 
 def test_the_whole_study_and_again(checkout):
@@ -137,10 +144,7 @@ def test_a_killed_stage_resumes_and_loses_at_most_one_batch(checkout):
     one = checkout(params)
     one.repro("degrade")
     known = items(one)
-    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        ["dvc", "repro", "inpaint@biharmonic"], cwd=one.path, env=os.environ | {"PATH": path}, start_new_session=True
-    )
+    process = one.start("dvc", "repro", "inpaint@biharmonic")
     deadline = time.monotonic() + 120
     while items(one) < known + 12 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -188,8 +192,7 @@ def test_a_bad_picture_fails_alone(checkout, photographs):
 
 def test_a_second_repro_at_the_same_time_is_turned_away(checkout):
     one = checkout()
-    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
-    first = subprocess.Popen(["dvc", "repro", "degrade"], cwd=one.path, env=os.environ | {"PATH": path})
+    first = one.start("dvc", "repro", "degrade")
     lock = one.path / ".dvc/tmp/rwlock"
     while not (lock.exists() and "prepare" in lock.read_text()) and first.poll() is None:
         time.sleep(0.05)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,7 @@ _GROUND = ("background", "backdrop")
 _COUNT = ("", "one shape", "two shapes", "three shapes")
 
 _MEANING = {
-    word: (attribute, value)
-    for attribute, values in WORDS.items()
-    for value, words in values.items()
-    for word in words
+    word: (attribute, value) for attribute, values in WORDS.items() for value, words in values.items() for word in words
 }
 _PREDICATES = sorted(
     ((phrase, predicate, backwards)
@@ -170,8 +167,9 @@ def agreement(found: Graph, graph: Graph) -> dict[str, float]:
     """
     from scipy.optimize import linear_sum_assignment
 
-    right: Callable[[Graph, Graph], int] = lambda said, true: sum(said.get(name) == true[name] for name in WORDS)  # noqa: E731
-    table = np.array([[right(said, true) for true in graph["objects"]] for said in found["objects"]])
+    table = np.array([
+        [sum(said.get(name) == true[name] for name in WORDS) for true in graph["objects"]] for said in found["objects"]
+    ])  # fmt: skip
     pairs = linear_sum_assignment(table, maximize=True) if found["objects"] else ((), ())
     matched = [(found["objects"][i], graph["objects"][j]) for i, j in zip(*pairs, strict=True)]
     total, said = len(graph["objects"]), sum(len(thing) for thing in found["objects"])

@@ -136,11 +136,6 @@ def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
         captioner(tmp_path / "nowhere")
 
 
-# The shipped checkpoint. Once it is in the repository, this mark goes: a missing file must then fail.
-trained = pytest.mark.skipif(not (POCKET / "config.json").exists(), reason="the pocket model is not trained yet")
-
-
-@trained
 def test_the_pocket_checkpoint_captions_scenes_whatever_the_batch():
     from models.pocket.worlds.grammar import agreement, parse
     from models.pocket.worlds.scenes import scene

@@ -91,9 +91,9 @@ def test_a_caption_that_meteor_cannot_align_lacks_only_meteor(
             CAPTIONS,
             REFERENCES,
             {"metrics": ["ciderr"]},
-            "unknown metric 'ciderr': did you mean 'cider'",
+            'There is no metric "ciderr"; did you mean "cider"',
         ),
-        (CAPTIONS, REFERENCES, {"tokenizer": "pbt"}, "unknown tokenizer 'pbt': did you mean 'ptb'"),
+        (CAPTIONS, REFERENCES, {"tokenizer": "pbt"}, 'There is no tokenizer "pbt"; did you mean "ptb"'),
         ({"1": ["a", "b"], "2": ["c"]}, REFERENCES, {}, "the captions of '1' are .* expected a list of one caption"),
         ({"1": "a", "2": ["c"]}, REFERENCES, {}, "the captions of '1' are 'a': expected a list"),
         ({"1": [], "2": ["c"]}, REFERENCES, {}, "expected a list of one caption"),
@@ -151,7 +151,7 @@ def test_small_images_lack_what_needs_a_window() -> None:
 def test_images_are_checked() -> None:
     with pytest.raises(ValueError, match="the original is 20 × 20 pixels and the result 19 × 19"):
         score_images(picture(0), picture(1, 19))
-    with pytest.raises(ValueError, match="unknown metric 'pnsr': did you mean 'psnr'"):
+    with pytest.raises(ValueError, match='There is no metric "pnsr"; did you mean "psnr"'):
         score_images(picture(0), picture(1), metrics=["pnsr"])
 
 
