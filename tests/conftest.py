@@ -72,7 +72,7 @@ SMALL = {
     "study": "small",
     "corpora": {"scenes": {"adapter": "scenes", "path": "models/pocket/worlds", "seed": 7, "count": 6}},
     "degradations": {"centre-mask": {"kind": "zero"}, "blur": {"kind": "blur"}},
-    "inpainters": {"none": {"adapter": "identity"}, "telea": {"adapter": "telea"}},
+    "inpainters": {"identity": {"adapter": "identity"}, "telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},
     "fidelity": {"pixel": {"adapter": "pixel"}},
     "quality": {"lexical": {"adapter": "lexical", "metrics": ["bleu", "rouge_l", "cider"], "tokenizer": "none"}},

@@ -47,7 +47,7 @@ class Unet(Recipe):
 
     name = "unet"
     folder = "sd-inpaint"
-    steps = 6200
+    steps = 7000
     rate = 1.5e-3
     scene_count = 14_000
     card: ClassVar = {"library_name": "diffusers", "pipeline_tag": "image-to-image", "tags": ["inpainting"]}

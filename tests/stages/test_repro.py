@@ -55,7 +55,27 @@ def tables(checkout: Checkout) -> dict[str, list[tuple]]:
 
 def parsed(value: Any) -> Any:
     """A database value, with JSON as what it means."""
-    return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
+    return json.loads(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
+
+
+def compare_in_mlflow(checkout: Checkout) -> None:
+    """What a person finds in the UI: a parent a stage, a run a cell, axes to compare by, a sheet to look at."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{checkout.path}/.palimpsest/mlflow.db")
+    experiments = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    cells = [run for run in client.search_runs(experiments["small"]) if "mlflow.parentRunId" in run.data.tags]
+    grid = {(run.data.params["degradation"], run.data.params["inpainter"]) for run in cells}
+    assert grid == {("none", "none"), *((d, i) for d in ("centre-mask", "blur") for i in ("identity", "telea"))}
+    assert len(cells) == 1 + DEGRADATIONS * INPAINTERS
+    for run in cells:
+        assert {"bleu_4", "cider", "corpus_bleu_4"} <= run.data.metrics.keys()
+        assert ("mse_region" in run.data.metrics) == (run.data.params["degradation"] != "none")
+        assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["sheet.png"]
+    stages = client.search_runs(experiments["small/stages"])
+    parents = {run.data.tags["dvc.stage"] for run in stages if "mlflow.parentRunId" not in run.data.tags}
+    assert parents >= {"prepare@scenes", "degrade", "inpaint@telea", "caption@blip", "quality@lexical"}
+    assert {run.info.status for run in (*cells, *stages)} == {"FINISHED"}
 
 
 def test_the_whole_study_and_again(checkout):
@@ -65,13 +85,15 @@ def test_the_whole_study_and_again(checkout):
     captions = SAMPLES * (1 + DEGRADATIONS * INPAINTERS)
     assert one.counts("prepare@scenes") == (0, SAMPLES)
     assert one.counts("degrade") == (0, SAMPLES * DEGRADATIONS)
-    assert one.counts("inpaint@none") == (0, SAMPLES * DEGRADATIONS)
+    assert one.counts("inpaint@identity") == (0, SAMPLES * DEGRADATIONS)
     # Telea cannot see under the mask: both degradations of a sample are one item, computed once.
     telea = one.link("inpaint@telea")
     assert (telea["items"], telea["computed"]) == (SAMPLES * DEGRADATIONS, SAMPLES)
     assert one.link("caption@blip")["items"] == captions
     assert one.link("quality@lexical")["items"] == captions + 1 + DEGRADATIONS * INPAINTERS
     assert (one.path / "data/report/index.html").stat().st_size > 1000
+
+    compare_in_mlflow(one)
 
     before, links = one.digests(), {stage: one.link(stage) for stage in ("inpaint@telea", "caption@blip")}
     assert "up to date" in one.repro()
@@ -133,7 +155,7 @@ def test_one_changed_picture_recomputes_what_depends_on_it(checkout, photographs
     one.repro("fidelity")
     assert one.counts("prepare@mine") == (4, 1)
     assert one.counts("degrade") == (4 * DEGRADATIONS, DEGRADATIONS)
-    assert one.counts("inpaint@none") == (4 * DEGRADATIONS, DEGRADATIONS)
+    assert one.counts("inpaint@identity") == (4 * DEGRADATIONS, DEGRADATIONS)
     assert one.link("inpaint@telea")["computed"] == 1
 
 
