@@ -231,5 +231,5 @@ def test_unknown_kinds_and_parameters_are_refused():
         region({"fraction": 0.5})
     with pytest.raises(ValueError, match='no setting of degradation blur "kernal"; did you mean "kernel"?'):
         degradation({"kind": "blur", "kernal": 0.1})
-    with pytest.raises(ValueError, match='The setting fraction of region centre is "1"'):
+    with pytest.raises(ValueError, match='The setting "fraction" of region centre should be less than 1, but is 1'):
         region({"kind": "centre", "fraction": 1})

@@ -120,7 +120,7 @@ def test_plotted_points_lie_on_the_dark_line(values):
     for x, y in points:
         assert 0 <= x < 64 and 0 <= y < 64
         near = picture[max(int(y) - 1, 0) : int(y) + 2, max(int(x) - 1, 0) : int(x) + 2]
-        assert near.sum(-1).min() < 450
+        assert near.sum(-1).min() < 550, "lighter than the line; the frame is at 600"
 
 
 def test_a_plot_is_blind_to_scale_and_keeps_order():
