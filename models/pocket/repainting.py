@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import find_objects, label
 
 from models.images import composite, from_float
 from models.pocket.data import Examples
 from models.pocket.probe import CROP, classes, crop, load, named
 from models.pocket.recipe import to_signed
 from models.pocket.worlds.grammar import WORDS
+from models.pocket.worlds.scenes import BACKGROUNDS
 
 HOLE = np.zeros((64, 64), bool)
 HOLE[16:48, 16:48] = True
 STEPS, GUIDANCE = 20, 3.0
+FOREIGN = 40
+"""By how many levels in some channel a pixel must differ from the ground to be part of an object."""
 
 Paint = Callable[[np.ndarray, list[str]], list[np.ndarray]]
 
@@ -68,8 +72,8 @@ def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> d
     """Figures of every contender on the first ``count`` scenes with an object's centre in the central hole.
 
     The prompt is the first reference. Per contender: the shares of shapes, colours, textures and sizes that the probe
-    finds again in the composited picture and their mean ``attributes``; mean squared error in the hole, of pixels in
-    [0, 1]; and LPIPS in the hole where the pocket trunk is there.
+    finds again in the composited picture, where :func:`painted_box` sees the object, and their mean ``attributes``;
+    mean squared error in the hole, of pixels in [0, 1]; and LPIPS in the hole where the pocket trunk is there.
     """
     central = [(i, _central(graph)) for i, graph in enumerate(scenes.annotations)]
     chosen = [(i, thing) for i, thing in central if thing is not None][:count]
@@ -83,8 +87,10 @@ def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> d
             composite(original, result, HOLE)
             for original, result in zip(originals, paint(originals, prompts), strict=True)
         ]
-        crops = np.stack([crop(p, thing["box"], CROP) for p, (_, thing) in zip(painted, chosen, strict=True)])
-        right = (named(probe, crops) == wanted).float().mean(0).tolist()
+        boxes = [painted_box(p, scenes.annotations[i], thing) for p, (i, thing) in zip(painted, chosen, strict=True)]
+        crops = np.stack([crop(p, box or (16, 16, 32, 32), CROP) for p, box in zip(painted, boxes, strict=True)])
+        there = torch.tensor([box is not None for box in boxes])[:, None]
+        right = ((named(probe, crops) == wanted) & there).float().mean(0).tolist()
         figures |= {f"{name} {attribute}": share for attribute, share in zip(WORDS, right, strict=True)}
         figures[f"{name} attributes"] = float(np.mean(right))
         off = (np.stack(painted)[:, HOLE].astype(float) - originals[:, HOLE]) / 255
@@ -97,6 +103,25 @@ def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> d
             values = measure.measure(list(originals), painted, [HOLE] * len(painted))
             figures[f"{name} lpips"] = float(np.mean([value["lpips"]["region"] for value in values]))
     return figures
+
+
+def painted_box(picture: np.ndarray, graph: dict[str, Any], thing: dict[str, Any]) -> tuple[int, int, int, int] | None:
+    """The box of what stands in the hole for ``thing``: no prompt says where it was, so it may have moved.
+
+    Of the connected regions that differ from the ground, the one with most pixels in the hole, the boxes of the other
+    objects left out. None where the hole shows the bare ground.
+    """
+    foreign = np.abs(picture.astype(int) - BACKGROUNDS[graph["background"]]).max(-1) > FOREIGN
+    for other in graph["objects"]:
+        if other is not thing:
+            x, y, w, h = other["box"]
+            foreign[y : y + h, x : x + w] = False
+    regions, count = label(foreign, np.ones((3, 3)))
+    sizes = np.bincount(regions[HOLE], minlength=count + 1)[1:]
+    if not sizes.any():
+        return None
+    rows, columns = find_objects(regions)[int(sizes.argmax())]
+    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
 
 
 def _central(graph: dict[str, Any]) -> dict[str, Any] | None:
