@@ -125,7 +125,7 @@ def train(
     from stages.train import train_pocket
 
     with one_sentence():
-        typer.echo(train_pocket(name, corpus or [], steps))
+        print_json(train_pocket(name, corpus or [], steps))
 
 
 @registry.command()

@@ -6,6 +6,7 @@ stages are in ``<study>/stages``.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ class Tracker:
     def __init__(self, experiment: str, study: str, stage: str) -> None:
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
         self.client = MlflowClient(tracking_uri=places.tracking_uri())
         self.experiment = self._experiment(experiment)
         self.tags = {"palimpsest.study": study, "dvc.stage": stage, "git.commit": git_commit()}

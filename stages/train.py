@@ -9,10 +9,11 @@ from models import pocket
 from registry.tracking import Curve
 
 
-def train_pocket(name: str, corpora: Sequence[Path], steps: int | None) -> str:
-    """Train the pocket model NAME and return where its weights are and what it reached.
+def train_pocket(name: str, corpora: Sequence[Path], steps: int | None) -> dict[str, float]:
+    """Train the pocket model NAME and return its held-out figures.
 
     Raises ``ValueError`` for an unknown name, with the nearest known one.
     """
+    pocket.check_name(name)
     with Curve("pocket", name, {"recipe": name, "corpora": [str(path) for path in corpora], "steps": steps}) as curve:
         return pocket.train(name, log=curve.log, corpora=corpora, steps=steps)

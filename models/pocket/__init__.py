@@ -25,6 +25,12 @@ RECIPES = {
 """Recipe -> where it is. ``unet`` needs the trained ``vae``; both fill ``weights/sd-inpaint``."""
 
 
+def check_name(name: str) -> None:
+    """Raise ValueError, with the nearest name, where there is no recipe of this one."""
+    if name not in RECIPES:
+        raise ValueError(unknown("recipe", name, RECIPES))
+
+
 def train(
     name: str,
     log: Callable[[dict[str, float], int], None] | None = None,
@@ -41,8 +47,7 @@ def train(
     checkpoint from which an interrupted training resumes live under ``build``. Raises ValueError for an unknown name
     and FileNotFoundError where a corpus or a model that this one builds on is missing.
     """
-    if name not in RECIPES:
-        raise ValueError(unknown("recipe", name, RECIPES))
+    check_name(name)
     module, _, kind = RECIPES[name].partition(":")
     recipe = getattr(importlib.import_module(module), kind)(Path(build), Path(weights), [Path(c) for c in corpora])
     return recipe.train(log or (lambda figures, step: None), resume, steps)

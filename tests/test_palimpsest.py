@@ -1,0 +1,111 @@
+"""The front door: light, documented, and plain about what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from models.images import encode_png
+from palimpsest import app
+from tests.imports import ROOT
+
+runner = CliRunner()
+
+
+def test_help_imports_nothing_heavy():
+    code = "import palimpsest, sys; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "transformers", "diffusers", "mlflow", "sqlalchemy", "pandas", "numpy"} & set(loaded)
+
+
+def commands() -> list[list[str]]:
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    own = [[command.callback.__name__] for command in app.registered_commands]
+    return own + [[name, c.callback.__name__] for name, group in groups.items() for c in group.registered_commands]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_and_is_in_the_readme(command):
+    shown = runner.invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert f"palimpsest {' '.join(command)}" in (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two captions with references, and two pictures that differ in one corner."""
+    (tmp_path / "res.json").write_text(json.dumps({"1": ["a cat on a mat"], "2": ["two dogs run"]}))
+    (tmp_path / "gts.json").write_text(json.dumps({"1": ["a cat on a mat", "a cat"], "2": ["two dogs", "dogs run"]}))
+    picture = np.full((32, 32, 3), 128, np.uint8)
+    (tmp_path / "a.png").write_bytes(encode_png(picture))
+    picture[:8, :8] = 255
+    (tmp_path / "b.png").write_bytes(encode_png(picture))
+    mask = np.zeros((32, 32), bool)
+    mask[:8, :8] = True
+    (tmp_path / "mask.png").write_bytes(encode_png(mask))
+    return tmp_path
+
+
+@pytest.mark.parametrize("metrics", ["bleu,cider", "bleu --metrics cider", "bleu cider"])
+def test_captions_are_scored_as_pycocoevalcap_does(files, metrics):
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+
+    options = ["--tokenizer", "none", "--metrics", *metrics.split()]
+    done = runner.invoke(app, ["score", "captions", str(files / "res.json"), str(files / "gts.json"), *options])
+    scores = json.loads(done.stdout)
+    res, gts = (json.loads((files / name).read_text()) for name in ("res.json", "gts.json"))
+    bleu, _ = Bleu(4).compute_score(gts, res, verbose=0)
+    cider, ciders = Cider().compute_score(gts, res)
+    assert [scores["corpus"][f"bleu_{n}"] for n in (1, 2, 3, 4)] == pytest.approx(bleu, abs=1e-9)
+    assert scores["corpus"]["cider"] == pytest.approx(cider, abs=1e-9)
+    assert [scores["items"][key]["cider"] for key in gts] == pytest.approx(list(ciders), abs=1e-9)
+
+
+def test_pictures_are_compared_on_both_sides_of_a_mask(files):
+    pictures = [str(files / name) for name in ("a.png", "b.png")]
+    scores = json.loads(runner.invoke(app, ["score", "images", *pictures, "--mask", str(files / "mask.png")]).stdout)
+    assert scores["mse"] == pytest.approx({"region": (127 / 255) ** 2, "outside": 0, "whole": (127 / 255) ** 2 / 16})
+    assert scores["lpips"]["region"] > scores["lpips"]["outside"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["score", "captions", "res.json", "gts.json", "--metrics", "blue"], 'no metric "blue"; did you mean "bleu"'),
+        (["score", "captions", "a.png", "gts.json"], "a.png is not JSON"),
+        (["score", "images", "a.png", "res.json"], "res.json is no picture"),
+        (["score", "images", "a.png", "missing.png"], "missing.png"),
+        (["train", "blib"], 'no recipe "blib"; did you mean "blip"'),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(files, monkeypatch, command, sentence):
+    monkeypatch.chdir(files)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{files}/mlflow.db")
+    (files / "dvc.yaml").touch()
+    done = runner.invoke(app, command)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_wrong_study_stops_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = (ROOT / "params.yaml").read_text()
+    for right, wrong, sentence in [
+        ("inpainters:", "inpainter:", 'no setting of params.yaml "inpainter"; did you mean "inpainters"'),
+        ("adapter: telea", "adapter: telae", 'did you mean "telea"'),
+        ("kind: blur", "kind: blurr", 'did you mean "blur"'),
+        ("count: 120", "count: -1", '"count" of'),
+        ("adapter: scenes", "adapter: scene", 'did you mean "scenes"'),
+    ]:
+        (tmp_path / "params.yaml").write_text(params.replace(right, wrong))
+        done = runner.invoke(app, ["repro"])
+        assert done.exit_code == 2, wrong
+        assert sentence in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
