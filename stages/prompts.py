@@ -22,5 +22,5 @@ def inpainting_prompt(row: Mapping[str, Any]) -> str:
     series = json.loads(row["annotations"]).get("series")
     if series is None:
         return description
-    numbers = " ".join(f"{value:.3g}" for value in series["values"])
+    numbers = " ".join(f"{value:.4g}" for value in series["values"])
     return f"restore the plot: {numbers}. {description}"

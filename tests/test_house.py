@@ -1,6 +1,7 @@
 """The architecture holds: arrows between rooms, the size of modules, who may talk to whom."""
 
 from pathlib import Path
+from subprocess import run
 
 import pytest
 
@@ -37,10 +38,16 @@ def test_one_module_knows_mlflow():
     assert knowing == [Path("registry/tracking.py")]
 
 
-def test_no_tracked_file_is_large():
-    from subprocess import run
-
+def tracked() -> list[str]:
     listed = run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    sizes = {name: (ROOT / name).stat().st_size for name in listed.split("\0") if name and (ROOT / name).exists()}
+    return [name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_no_tracked_file_names_this_place():
+    assert [name for name in tracked() if str(ROOT).encode() in (ROOT / name).read_bytes()] == []
+
+
+def test_no_tracked_file_is_large():
+    sizes = {name: (ROOT / name).stat().st_size for name in tracked()}
     assert max(sizes.values()) <= 8 * 2**20
     assert sum(size for name, size in sizes.items() if name.startswith("models/pocket/weights")) <= 40 * 2**20

@@ -32,8 +32,10 @@ class Sbert:
 
     def load(self) -> None:
         """Read the weights; on a GPU where there is one."""
+        import transformers
         from sentence_transformers import SentenceTransformer
 
+        transformers.utils.logging.disable_progress_bar()
         identify(self.settings.checkpoint, self.settings.revision)
         self._model = SentenceTransformer(self.settings.checkpoint, revision=self.settings.revision)
         self._model.max_seq_length = min(self.MAX_TOKENS, self._model.max_seq_length or self.MAX_TOKENS)

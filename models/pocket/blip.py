@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,12 +19,12 @@ from transformers import (
     BlipProcessor,
 )
 
-from models.pocket.data import Examples
+from models.pocket.data import GRID, PATCH, Examples, dense_labels
 from models.pocket.recipe import Recipe, save_half
 from models.pocket.words import SPECIAL, tokenizer
 from models.pocket.worlds.grammar import BACKGROUNDS, WORDS, agreement, parse
 
-PATCH, GRID, WIDTH, LENGTH = 8, 8, 160, 44
+WIDTH, LENGTH = 160, 44
 LOOKING = 0.3
 """Share of the training in which the vision tower only says what each patch shows."""
 WORDINGS = (0.5, 0.15, 0.05, 0.05, 0.25)
@@ -80,7 +79,7 @@ start from `[DEC]` as BLIP's do; use beam search. The vision tower was first tau
 
     def prepare(self, model: nn.Module) -> None:
         self.scene_words, self.plot_words = self._ids(self.scenes), self._ids(self.plots)
-        self.labels, self.offsets, self.grounds = dense_labels(self.scenes.annotations)
+        self.labels, self.offsets, self.grounds = map(torch.from_numpy, dense_labels(self.scenes.annotations))
         self.heights = torch.tensor([[y / 64 for _, y in one["series"]["points"]] for one in self.plots.annotations])
 
     def _ids(self, examples: Examples) -> list[np.ndarray]:
@@ -162,34 +161,3 @@ def caption(
         )
         texts += tokenizer.batch_decode(ids, skip_special_tokens=True)
     return texts
-
-
-def dense_labels(graphs: Sequence[dict[str, Any]]) -> tuple[Tensor, Tensor, Tensor]:
-    """What each patch shows: of the object whose box covers most of it, if that is at least an eighth of the patch.
-
-    Returns classes (N, patches, 4) with 0 for "no object", the way from the patch to the object's centre
-    (N, patches, 2) in half pictures, and the backgrounds' numbers (N,).
-    """
-    edges = np.arange(GRID) * PATCH
-    middle = edges + PATCH / 2
-    labels = np.zeros((len(graphs), GRID, GRID, len(WORDS)), np.int8)
-    offsets = np.zeros((len(graphs), GRID, GRID, 2), np.float32)
-    for number, graph in enumerate(graphs):
-        most = np.full((GRID, GRID), PATCH * PATCH / 8)
-        for thing in graph["objects"]:
-            x, y, w, h = thing["box"]
-            across = np.clip(np.minimum(edges + PATCH, x + w) - np.maximum(edges, x), 0, None)
-            down = np.clip(np.minimum(edges + PATCH, y + h) - np.maximum(edges, y), 0, None)
-            shared = down[:, None] * across[None, :]
-            here = shared > most
-            most = np.maximum(most, shared)
-            labels[number][here] = [1 + list(values).index(thing[name]) for name, values in WORDS.items()]
-            way = np.stack(np.broadcast_arrays((x + w / 2 - middle)[None, :], (y + h / 2 - middle)[:, None]), -1) / 32
-            offsets[number][here] = way[here]
-    grounds = np.array([BACKGROUNDS.index(graph["background"]) for graph in graphs], np.int8)
-    patches = GRID * GRID
-    return (
-        torch.from_numpy(labels).reshape(-1, patches, len(WORDS)),
-        torch.from_numpy(offsets).reshape(-1, patches, 2),
-        torch.from_numpy(grounds),
-    )

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from models.images import decode_png
+from models.pocket.worlds.grammar import BACKGROUNDS, WORDS
 from models.pocket.worlds.scenes import WORLD_VERSION, scene
 
 TRAIN_SEED, HELD_OUT_SEED = 1, 2
 """Worlds for learning and for the cards' figures. Seed 0 is the studies' and is never learnt from."""
+
+PATCH, GRID = 8, 8
+"""Pixels of a patch's side, patches of a picture's: what :func:`dense_labels` are about."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,30 @@ def corpus(folders: Sequence[Path], split: str) -> Examples:
         [row["references"] for row in rows],
         [json.loads(row["annotations"]) for row in rows],
     )
+
+
+def dense_labels(graphs: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each patch shows: of the object whose box covers most of it, if that is at least an eighth of the patch.
+
+    Returns classes (N, patches, 4) with 0 for "no object", the way from the patch to the object's centre
+    (N, patches, 2) in half pictures, and the backgrounds' numbers (N,).
+    """
+    edges = np.arange(GRID) * PATCH
+    middle = edges + PATCH / 2
+    labels = np.zeros((len(graphs), GRID, GRID, len(WORDS)), np.int8)
+    offsets = np.zeros((len(graphs), GRID, GRID, 2), np.float32)
+    for number, graph in enumerate(graphs):
+        most = np.full((GRID, GRID), PATCH * PATCH / 8)
+        for thing in graph["objects"]:
+            x, y, w, h = thing["box"]
+            across = np.clip(np.minimum(edges + PATCH, x + w) - np.maximum(edges, x), 0, None)
+            down = np.clip(np.minimum(edges + PATCH, y + h) - np.maximum(edges, y), 0, None)
+            shared = down[:, None] * across[None, :]
+            here = shared > most
+            most = np.maximum(most, shared)
+            labels[number][here] = [1 + list(values).index(thing[name]) for name, values in WORDS.items()]
+            way = np.stack(np.broadcast_arrays((x + w / 2 - middle)[None, :], (y + h / 2 - middle)[:, None]), -1) / 32
+            offsets[number][here] = way[here]
+    grounds = np.array([BACKGROUNDS.index(graph["background"]) for graph in graphs], np.int8)
+    patches = GRID * GRID
+    return labels.reshape(-1, patches, len(WORDS)), offsets.reshape(-1, patches, 2), grounds

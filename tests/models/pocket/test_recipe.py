@@ -76,5 +76,5 @@ def test_the_cycle_climbs_and_falls():
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest():
-    with pytest.raises(ValueError, match='squeeznet.*squeezenet'):
+    with pytest.raises(ValueError, match="squeeznet.*squeezenet"):
         pocket.train("squeeznet")

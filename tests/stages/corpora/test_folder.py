@@ -45,7 +45,7 @@ def test_rows_of_one_picture_add_up(tmp_path):
     ("name", "text"),
     [
         ("captions.csv", "\ufefffile;caption;split\r\na.png;Ein Käfer, groß.;test\r\n"),
-        ("captions.csv", "Image,Text,Split,Photographer\na.png,\"Ein Käfer, groß.\",test,me\n"),
+        ("captions.csv", 'Image,Text,Split,Photographer\na.png,"Ein Käfer, groß.",test,me\n'),
         ("captions.jsonl", '{"image": "a.png", "captions": ["Ein Käfer, groß."], "split": "test"}\n\n'),
         ("captions.jsonl", '{"path": "./a.png", "caption": "Ein K\\u00e4fer, groß.", "split": "test"}'),
         ("metadata.csv", 'file_name,text,split\na.png,"Ein Käfer, groß.",test\n'),
@@ -89,7 +89,7 @@ def test_several_samples_may_share_a_picture(tmp_path):
     """As in RefCOCOg: an expression and its box each."""
     paint(tmp_path / "a.png")
     (tmp_path / "captions.csv").write_text(
-        "id,file,caption,box\n1,a.png,Left one.,0 0 10 10\n2,a.png,Right one.,\"[30, 0, 10, 10]\"\n"
+        'id,file,caption,box\n1,a.png,Left one.,0 0 10 10\n2,a.png,Right one.,"[30, 0, 10, 10]"\n'
     )
     samples, problems = read(tmp_path)
     assert problems == []
@@ -171,7 +171,7 @@ def test_an_unquoted_comma_is_explained(tmp_path):
     samples, problems = read(tmp_path)
     assert samples[0].references == ("Fine.",)
     assert problems[0].message == (
-        "captions.csv:2 has 3 columns where the header has 2; put a text that contains \",\" in double quotes;"
+        'captions.csv:2 has 3 columns where the header has 2; put a text that contains "," in double quotes;'
         " it is left out."
     )
 

@@ -1,0 +1,47 @@
+"""What MLflow is told, read back with MLflow's own client."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from mlflow import MlflowClient
+
+from registry.tracking import Curve, git_commit
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_TRACKING_URI", "PALIMPSEST_REGISTRY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    return tmp_path
+
+
+def test_a_training_leaves_its_curve_and_how_it_ended(checkout):
+    with Curve("pocket", "blip", {"steps": 2, "model": {"width": 160}}) as curve:
+        curve.log({"loss": 2.0}, 1)
+        curve.log({"loss": 1.0}, 2)
+    with pytest.raises(KeyboardInterrupt), Curve("pocket", "blip", {}):
+        raise KeyboardInterrupt
+    client = MlflowClient(f"sqlite:///{checkout}/.palimpsest/mlflow.db")
+    stopped, done = client.search_runs(client.get_experiment_by_name("pocket").experiment_id)
+    losses = client.get_metric_history(done.info.run_id, "loss")
+    assert [(point.step, point.value) for point in losses] == [(1, 2), (2, 1)]
+    assert done.data.params == {"steps": "2", "model.width": "160"}
+    assert (done.info.status, stopped.info.status) == ("FINISHED", "FAILED")
+    assert not list((checkout / ".palimpsest/running").iterdir())
+
+
+def test_the_commit_says_when_files_differ_from_it(checkout):
+    assert git_commit() == "unknown"
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "empty"],
+    ):
+        subprocess.run(command, check=True)
+    clean = git_commit()
+    assert len(clean) == 40
+    subprocess.run(["git", "add", "dvc.yaml"], check=True)
+    assert git_commit() == f"{clean}+"
