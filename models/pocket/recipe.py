@@ -114,8 +114,8 @@ class Recipe(ABC):
             f"## Training\n\n"
             f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; "
             f"data: {learnt}; training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
-            f"On scenes of seed {data.HELD_OUT_SEED}"
-            f"{' and the test split' if plots else ''}, which were not learnt from.\n\n"
+            f"On scenes of seed {data.HELD_OUT_SEED}, and on the test split where plots are named: none was learnt from."
+            "\n\n"
             f"| figure | value |\n|---|---|\n{rows}\n"
         )
         path = self.weights / self.folder / "README.md"

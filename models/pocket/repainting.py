@@ -68,6 +68,7 @@ def contenders(pipeline: Any) -> dict[str, Paint]:
     }
 
 
+@torch.no_grad()
 def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> dict[str, float]:
     """Figures of every contender on the first ``count`` scenes with an object's centre in the central hole.
 

@@ -18,9 +18,8 @@ from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from models.pocket.data import PATCH, Examples, dense_labels
+from models.pocket.data import Examples
 from models.pocket.recipe import Recipe, save_half, to_signed
-from models.pocket.worlds.grammar import WORDS
 
 SIDE, FACTOR, LENGTH, WIDTH = 64, 4, 48, 128
 CENTRE = (16, 16, 32, 32)
@@ -35,18 +34,12 @@ OUTSIDE = 0.1
 """Weight of the loss outside the hole, where the masked picture already tells the answer."""
 
 
-NAMING = 0.05
-"""Weight of naming what is missing. Without it colours bind to their words early, shapes and textures hardly at all."""
-COUNTS = [len(values) for values in WORDS.values()]
-
-
 class Painter(nn.Module):
-    """The two parts that learn, and the head by which the U-Net's middle names what is missing; it is not shipped."""
+    """The two parts that learn."""
 
     def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
-        self.naming = nn.Linear(unet.config.block_out_channels[-1], sum(COUNTS))
 
 
 class Unet(Recipe):
@@ -54,7 +47,7 @@ class Unet(Recipe):
 
     name = "unet"
     folder = "sd-inpaint"
-    steps = 7000
+    steps = 9600
     rate = 1.5e-3
     scene_count = 14_000
     card: ClassVar = {"library_name": "diffusers", "pipeline_tag": "image-to-image", "tags": ["inpainting"]}
@@ -128,7 +121,6 @@ The figures are of 20 DDIM steps with guidance 3 and a central hole of 32 x 32 p
 
     def prepare(self, model: nn.Module) -> None:
         self.nothing = self._ids([""])[0]
-        self.labels = torch.from_numpy(dense_labels(self.scenes.annotations)[0])
         self.sources = [self._latents(self.scenes, "scenes")]
         prompts = [self._ids([text for texts in self.scenes.captions for text in texts]).reshape(-1, 5, LENGTH)]
         if len(self.plots):
@@ -175,44 +167,30 @@ The figures are of 20 DDIM steps with guidance 3 and a central hole of 32 x 32 p
         return [CENTRE, (int(rng.integers(0, SIDE - width)), int(rng.integers(0, SIDE - height)), width, height)]
 
     def loss(self, model: Painter, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
-        latents, holes, ids, picked = [], [], [], []
+        latents, holes, ids = [], [], []
         for kind, count in enumerate((SCENES, PLOTS)[: len(self.sources)]):
             source, rectangles = self.sources[kind]
             some = rng.integers(len(source), size=count)
             holed = np.where(rng.random(count) < 0.6, 0, rng.integers(rectangles.shape[1], size=count))
             latents.append(np.stack([source[some, 0], source[some, 1 + holed]], 1))
             holes.append(rectangles[some, holed])
-            picked.append(some)
             for i in some:
                 prompts = self.prompts[kind][i]
                 ids.append(prompts[rng.choice(5, p=WORDINGS) if kind == 0 else rng.integers(len(prompts))])
         dropped = rng.random(len(ids)) < DROPPED
         words = torch.from_numpy(np.where(dropped[:, None], self.nothing, np.stack(ids))).long()
         clean, masked = torch.from_numpy(np.concatenate(latents)).float().unbind(1)
-        hole = masks(np.concatenate(holes))
-        mask = nn.functional.interpolate(hole, scale_factor=1 / FACTOR)
+        mask = nn.functional.interpolate(masks(np.concatenate(holes)), scale_factor=1 / FACTOR)
         noise = torch.randn_like(clean)
         times = ((torch.arange(len(ids)) + torch.rand(len(ids))) / len(ids) * 1000).long().clamp(max=999)
         noisy = self.scheduler.add_noise(clean, noise, times)
         inputs = torch.cat([noisy, mask, masked], 1).to(memory_format=torch.channels_last)
         states = model.text_encoder(words).last_hidden_state
-        middle: list[Tensor] = []
-        hook = model.unet.mid_block.register_forward_hook(lambda module, given, made: middle.append(made))
         error = model.unet(inputs, times, encoder_hidden_states=states).sample.float()
-        hook.remove()
         error = (error - self.scheduler.get_velocity(clean, noise, times)) ** 2
         weight = (mask + OUTSIDE).expand_as(error)
         loss = (error * weight).sum() / weight.sum()
-        named = self._named(model, middle[0][:SCENES], hole[:SCENES], self.labels[picked[0]].long())
-        in_hole = (error * mask).sum() / mask.expand_as(error).sum()
-        return loss + NAMING * named, {"hole": in_hole.item(), "named": named.item()}
-
-    def _named(self, model: Painter, middle: Tensor, hole: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the attributes of what stood in each patch of the hole, from the U-Net's middle (8 x 8)."""
-        missing = nn.functional.interpolate(hole, scale_factor=1 / PATCH).flatten(1).bool() & (labels[..., 0] > 0)
-        said = model.naming(middle.flatten(2).transpose(1, 2)[missing]).float().split(COUNTS, -1)
-        wanted = labels[missing] - 1
-        return sum(nn.functional.cross_entropy(one, wanted[:, k]) for k, one in enumerate(said))
+        return loss, {"hole": ((error * mask).sum() / mask.expand_as(error).sum()).item()}
 
     def pipeline(self, model: Painter) -> StableDiffusionInpaintPipeline:
         """The whole pipeline around the model, silent."""

@@ -73,7 +73,7 @@ def test_the_inpainter_paints_what_the_prompt_says(unseen):
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline.unet.config.in_channels == 9
     figures = judge(pipeline, unseen, WEIGHTS, COUNT)
-    assert figures["prompted attributes"] > 0.65 > figures["unprompted attributes"]
+    assert figures["prompted attributes"] > 0.62 > figures["unprompted attributes"]
     assert figures["prompted mse"] < min(figures["telea mse"], figures["navier-stokes mse"])
     assert figures["autoencoder attributes"] > 0.95
 
