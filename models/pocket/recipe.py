@@ -106,16 +106,15 @@ class Recipe(ABC):
         front = {"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}
         rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
         learnt = f"`scenes` (world version {data.WORLD_VERSION}, seed {data.TRAIN_SEED}, {self.scene_count} pictures)"
-        plots = self.learns_plots and bool(self.corpora)
-        if plots:
+        if self.learns_plots and self.corpora:
             learnt += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
         text = (
             f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {self.folder}\n\n{self.about.strip()}\n\n"
             f"## Training\n\n"
             f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; "
             f"data: {learnt}; training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
-            f"On scenes of seed {data.HELD_OUT_SEED}, and on the test split where plots are named: none was learnt from."
-            "\n\n"
+            f"On scenes of seed {data.HELD_OUT_SEED}, and on the test split where plots are named: "
+            "none was learnt from.\n\n"
             f"| figure | value |\n|---|---|\n{rows}\n"
         )
         path = self.weights / self.folder / "README.md"
