@@ -50,6 +50,3 @@ class ObjectStore:
                 f"Object {address} in {self.base} is damaged; delete that file and run again to remake it."
             )
         return data
-
-    def has(self, address: str) -> bool:
-        return self.filesystem.exists(self.path(address))

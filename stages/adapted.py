@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from models import catalogue
@@ -23,6 +24,7 @@ class Adapted:
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """What enters the key of every item of this adapter, beside the item's inputs."""
         return {"adapter": self.kind, "version": self.adapter.VERSION, **self.adapter.identity()}

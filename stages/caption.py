@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from models.images import decode_png
+from registry.indexing import AXES
 from registry.keys import digest
 from stages.adapted import Adapted
 from stages.loop import Node, Outcome, Task, command, execute
@@ -17,7 +18,6 @@ from stages.sheets import contact_sheet
 from stages.study import Study, read_study
 
 PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "caption"))
-AXES = ("degradation", "inpainter", "captioner")
 FIELDS = [*((axis, pa.string()) for axis in AXES), ("caption", pa.string()), ("candidates", TEXTS)]
 
 
@@ -45,7 +45,7 @@ def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
                 before and before["bytes"],
                 next(iter(original["references"]), ""),
             )
-            parts = {"picture": digest(inputs.picture), "prompt": "", "model": model.identity()}
+            parts = {"picture": digest(inputs.picture), "prompt": "", "model": model.identity}
             columns = {axis: row.get(axis) for axis in AXES} | {"captioner": model.name}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks

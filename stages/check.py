@@ -19,4 +19,4 @@ def check(study: Study) -> None:
     degradations_of(study)
     for section in ROLES:
         for name, entry in getattr(study, section).items():
-            Adapted(name, entry, section).identity()
+            _ = Adapted(name, entry, section).identity

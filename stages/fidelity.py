@@ -57,7 +57,7 @@ def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
                 continue
             mask = masks[row["sample"], row["degradation"]]["bytes"]
             inputs = Inputs(originals[row["sample"]]["bytes"], row["image"]["bytes"], mask)
-            parts = {name: digest(data) for name, data in inputs._asdict().items()} | {"measure": measure.identity()}
+            parts = {name: digest(data) for name, data in inputs._asdict().items()} | {"measure": measure.identity}
             columns = {axis: row[axis] for axis in AXES}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks

@@ -147,7 +147,7 @@ def sync() -> dict[str, int]:
             index_corpus(index, name, entry)
         for section in ROLES:
             for name, entry in getattr(study, section).items():
-                index.model(section, name, Adapted(name, entry, section).identity())
+                index.model(section, name, Adapted(name, entry, section).identity)
         for _, kind, folder in outputs(study):
             counts[kind] += index_items(index, kind, folder)
         index.study(study.study, study.model_dump())

@@ -50,7 +50,7 @@ def plan(model: Adapted) -> Iterator[tuple[str, list[Task]]]:
             prompt = inpainting_prompt(original) if model.adapter.prompted else ""
             inputs = Inputs(original["image"]["bytes"], row["image"]["bytes"], row["mask"]["bytes"], prompt)
             seen = inputs.degraded if model.adapter.sees_hole else inputs.original
-            parts = {"picture": digest(seen), "mask": digest(inputs.mask), "prompt": prompt, "model": model.identity()}
+            parts = {"picture": digest(seen), "mask": digest(inputs.mask), "prompt": prompt, "model": model.identity}
             columns = {"degradation": row["degradation"], "inpainter": model.name}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from registry.indexing import AXES
 from registry.keys import canonical, digest
 from stages.adapted import Adapted
 from stages.loop import Node, Outcome, Task, command, execute
@@ -18,7 +19,6 @@ from stages.study import Study, read_study
 log = logging.getLogger(__name__)
 
 PREPARED, CAPTIONED, OUT = Path("data/prepare"), Path("data/caption"), Path("data/quality")
-AXES = ("degradation", "inpainter", "captioner")
 CAPTIONS_A_BATCH = 2048
 
 References = dict[str, list[str]]
@@ -55,7 +55,7 @@ def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
                     "caption": row["caption"],
                     "references": everything if measure.adapter.corpus_wide else own,
                     "sample": row["sample"] if measure.adapter.corpus_wide else None,
-                    "measure": measure.identity(),
+                    "measure": measure.identity,
                 }
                 axes = {axis: row[axis] for axis in AXES}
                 tasks.append(Task(corpus, row["sample"], axes, parts, (row["key"],), row["caption"]))
@@ -71,7 +71,7 @@ def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
                     {
                         "captions": digest(canonical(captions).encode()),
                         "references": everything,
-                        "measure": measure.identity(),
+                        "measure": measure.identity,
                     },
                     inputs=captions,
                 )
