@@ -128,6 +128,37 @@ def train(
         print_json(train_pocket(name, corpus or [], steps))
 
 
+@app.command()
+def corpora(
+    names: Annotated[list[str] | None, typer.Argument(help="Corpora of the catalogue; default all.")] = None,
+    path: Annotated[Path | None, typer.Option(help="A folder to look into instead of where studies look.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say of each corpus what it is, where to get it, under which licence, and what of it is missing here."""
+    from stages.corpora.sources import survey
+
+    with one_sentence():
+        found = survey(names or [], path)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo("\n\n".join(map(listing, found)))
+
+
+def listing(corpus: dict[str, Any]) -> str:
+    """What is known of one corpus, as aligned lines."""
+    lines = [("from", corpus["where"]), ("licence", corpus["licence"])]
+    if corpus["needs"]:
+        lines.append(("needs", ", ".join(corpus["needs"])))
+        if not corpus["uses"]:
+            lines.append(("here", "no study says where it is; look into a folder with --path"))
+    for use in corpus["uses"]:
+        place = f"{use['entry']} of {use['study']}" if use["study"] else use["path"]
+        lacks = f"missing: {', '.join(use['missing'])}" if use["missing"] else "complete"
+        lines.append(("here", f"{place}: {use['error'] or lacks}"))
+    return "\n".join([corpus["corpus"], f"  {corpus['about']}", *(f"  {label:<9}{text}" for label, text in lines)])
+
+
 @registry.command()
 def sync() -> None:
     """Bring the registry to this checkout's stage outputs; rebuilds a lost one."""

@@ -18,16 +18,28 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "navier-stokes": "models.inpainters.classical:NavierStokes",
         "biharmonic": "models.inpainters.classical:Biharmonic",
         "stable-diffusion": "models.inpainters.stable_diffusion:StableDiffusion",
+        "stable-diffusion-3": "models.inpainters.stable_diffusion_3:StableDiffusion3",
     },
     "captioners": {
         "blip": "models.captioners.blip:Blip",
+        "llava-onevision": "models.captioners.llava_onevision:LlavaOnevision",
+        "qwen2.5-vl": "models.captioners.qwen2_5_vl:Qwen25Vl",
+        "openai-compatible": "models.captioners.openai_compatible:OpenAICompatible",
+        "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",
+        "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
+    },
+    "encoders": {
+        "vit": "models.encoders.vit:Vit",
     },
     "embedders": {
         "sbert": "models.embedders.sbert:Sbert",
+        "simcse-sup": "models.embedders.simcse:SupervisedSimcse",
+        "simcse-unsup": "models.embedders.simcse:UnsupervisedSimcse",
     },
     "measures": {
         "pixel": "models.measures.pixel:Pixel",
         "lpips": "models.measures.perceptual:Lpips",
+        "clap": "models.measures.clap:Clap",
         "lexical": "models.measures.lexical:Lexical",
         "semantic": "models.measures.semantic:Semantic",
     },
@@ -53,7 +65,7 @@ def build(role: str, name: str, settings: Mapping[str, Any]) -> Any:
     Traceback (most recent call last):
         ...
     ValueError: There is no adapter for inpainters (entry mine) "telae"; did you mean "telea"? \
-Known: biharmonic, identity, navier-stokes, stable-diffusion, telea.
+Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3, telea.
     """
     if role not in CATALOGUE:
         raise ValueError(unknown("role", role, CATALOGUE))

@@ -63,16 +63,19 @@ class Box(Choice):
     VERSION = 1
     kind: Literal["box"] = "box"
 
-    pick: Literal["largest"] | Annotated[int, Field(ge=0)] = "largest"
-    """The largest object that fits ``max_area`` (the first of equals), or the place of an object in the annotations,
-    counted from 0."""
+    pick: Literal["target", "largest"] | Annotated[int, Field(ge=0)] = "target"
+    """The object that the references single out, else the largest; the largest object that fits ``max_area`` (the first
+    of equals); or the place of an object in the annotations, counted from 0."""
 
     max_area: float = Field(0.5, gt=0, lt=1)
     """Share of the picture that the largest object may cover, so that enough is left to repaint it from."""
 
     def mask(self, shape: tuple[int, int], annotations: Mapping[str, Any], seed: int) -> np.ndarray:
-        boxes = [thing["box"] for thing in annotations.get("objects", ()) if not thing.get("crowd")]
-        if self.pick == "largest":
+        objects = annotations.get("objects", ())
+        boxes = [thing["box"] for thing in objects if not thing.get("crowd")]
+        if self.pick == "target" and annotations.get("target") is not None:
+            box = objects[annotations["target"]]["box"]
+        elif self.pick in ("target", "largest"):
             boxes = [box for box in boxes if box[2] * box[3] <= self.max_area * shape[0] * shape[1]]
             if not boxes:
                 raise NoRegion(

@@ -9,6 +9,7 @@ edge.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,3 +70,29 @@ def composite(original: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np
     [9, 0]
     """
     return np.where(mask[..., None], painted, original)
+
+
+FRAME_VERSION = 1
+"""Raised when :func:`draw_box` draws otherwise: keys of items that saw a frame hold it."""
+
+RED = (255, 0, 0)
+
+
+def draw_box(picture: np.ndarray, box: Sequence[float]) -> np.ndarray:
+    """The picture with a red frame around ``box`` [x, y, width, height], in pixels, that hides nothing in it.
+
+    The frame goes round every pixel that the box touches, and moves inwards only where the picture ends. Its line is
+    1/160 of the shorter side (3 pixels of 480), and 1 pixel at least.
+
+    >>> draw_box(np.zeros((5, 6, 3), np.uint8), [2, 1, 2.5, 2])[:, :, 0].tolist()[:2]
+    [[0, 255, 255, 255, 255, 255], [0, 255, 0, 0, 0, 255]]
+    """
+    height, width = picture.shape[:2]
+    line = max(1, round(min(height, width) / 160))
+    x, y, w, h = box
+    left, right = max(math.floor(x) - line, 0), min(math.ceil(x + w) + line, width)
+    top, bottom = max(math.floor(y) - line, 0), min(math.ceil(y + h) + line, height)
+    framed, inside = picture.copy(), np.s_[top + line : bottom - line, left + line : right - line]
+    framed[top:bottom, left:right] = RED
+    framed[inside] = picture[inside]
+    return framed

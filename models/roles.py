@@ -63,3 +63,19 @@ class Embedder(Adapter, Protocol):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32 of unit norm."""
+
+
+class Encoder(Adapter, Protocol):
+    """Looks at a picture, and tells what it saw and where it looked."""
+
+    grid: tuple[int, int]
+    """(rows, columns) of patches; there after ``load()``."""
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """``(cls, attention)`` of each picture: (D,) float32, and (layers, heads, patches) float32 from CLS to patches.
+
+        Attention is as the softmax gave it: what CLS gives to itself is left out, and rows add up to less than 1.
+        """
+
+    def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The share in [0, 1] of each patch that a mask covers, (patches,) float32."""

@@ -12,13 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry import places
 from registry.items import Execution
 
+if TYPE_CHECKING:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
 PARAMS_A_BATCH = 100
 METRICS_A_BATCH = 1000
+LOOKS_A_POINT = 10
+"""How often the system is looked at, a second apart, for each point of its metrics in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,20 @@ class Tracker:
         self.id = self.client.create_run(self.experiment, tags=self.tags, run_name=stage).info.run_id
         self.marker.parent.mkdir(exist_ok=True)
         self.marker.write_text(self.id)
+        self.monitor: SystemMetricsMonitor | None = None
 
     def execution(self, device: str) -> Execution:
-        """This execution, as the registry keeps it."""
+        """This execution, as the registry keeps it, now that it begins to compute on ``device``.
+
+        MLflow is told the device's name; on a GPU it also hears from now on how busy the machine is (``system/...``).
+        """
+        name = device
+        if device.startswith("cuda"):
+            import torch
+
+            name = torch.cuda.get_device_name()
+            self._watch()
+        self.client.set_tag(self.id, "device", name)
         return Execution(self.id, self.tags["dvc.stage"], self.tags["git.commit"], device, "local", self.started_at)
 
     def _experiment(self, name: str) -> str:
@@ -107,12 +123,28 @@ class Tracker:
             run = self.client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
             self._log(run, cell.axes, cell.metrics, cell.files)
             self.client.set_terminated(run)
-        self.client.set_terminated(self.id)
-        self.marker.unlink(missing_ok=True)
+        self._end("FINISHED")
 
     def fail(self) -> None:
-        self.client.set_terminated(self.id, "FAILED")
+        """Close this execution's run as failed."""
+        self._end("FAILED")
+
+    def _end(self, status: str) -> None:
+        if self.monitor:
+            self.monitor.finish()
+            if rest := self.monitor.aggregate_metrics():  # a short stage has no other point
+                self.monitor.publish_metrics(rest)
+                self.monitor.mlflow_logger.flush()
+        self.client.set_terminated(self.id, status)
         self.marker.unlink(missing_ok=True)
+
+    def _watch(self) -> None:
+        """Log the load of processors, memory and GPUs to this execution's run, from a thread of MLflow's own."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # it announces its start and its end
+        self.monitor = SystemMetricsMonitor(self.id, 1, LOOKS_A_POINT, tracking_uri=places.tracking_uri())
+        self.monitor.start()
 
     def _log(
         self, run: str, params: Mapping[str, str], metrics: Mapping[str, float], files: Mapping[str, bytes]

@@ -29,6 +29,7 @@ FIDELITY = (
     Metric("psnr", "PSNR", True, 2, "10 · log₁₀(1 / MSE) in dB, per picture; undefined where the pixels are equal"),
     Metric("ssim", "SSIM", True, 3, "structural similarity (Wang et al. 2004), Gaussian window, mean over RGB"),
     Metric("lpips", "LPIPS", False, 3, "perceptual distance of deep features (Zhang et al. 2018)"),
+    Metric("clap", "CLAP", True, 3, "cosine of the sounds of two spectrograms, as CLAP hears them (Wu et al. 2023)"),
 )
 """How far a repainted picture is from its original, in the order of the tables."""
 
@@ -41,6 +42,8 @@ QUALITY = (
     Metric("cider", "CIDEr", True, 3, "TF-IDF weighted n-gram cosine, 0 to 10, COCO's CIDEr-D (Vedantam et al. 2015)"),
     Metric("meteor", "METEOR", True, 3, "aligned words with stems, synonyms and paraphrases, version 1.5"),
     Metric("sbert", "SBERT", True, 3, "cosine of sentence embeddings, the nearest reference (Reimers & Gurevych 2019)"),
+    Metric("simcse_sup", "SimCSE sup.", True, 3, "as SBERT, by supervised SimCSE, through the pooler (Gao et al. 2021)"),
+    Metric("simcse_unsup", "SimCSE unsup.", True, 3, "as SBERT, by unsupervised SimCSE, CLS without the pooler"),
 )
 """How good a caption is against the references of its sample, in the order of the tables."""
 

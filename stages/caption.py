@@ -1,14 +1,24 @@
-"""``caption@captioner``: what one captioner says of every original and every repainted picture."""
+"""``caption@captioner``: what one captioner says of every original and every repainted picture.
+
+Where the references single out one object (``target`` of the annotations, as for referring expressions), its box is
+drawn in red on what is captioned: paper *inpainting*, appendix D. Every captioner sees the box, also one that takes no
+prompt: the paper tells models apart by their prompts, not by their pictures. The key of such an item holds the box,
+which with the picture says what was seen.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
-from models.images import decode_png
+from models.captioners.decoding import Instructed
+from models.images import FRAME_VERSION, decode_png, draw_box, encode_png
+from models.settings import Settings
 from registry.indexing import AXES
 from registry.keys import digest
 from stages.adapted import Adapted
@@ -26,6 +36,33 @@ class Inputs(NamedTuple):
     original: bytes
     degraded: bytes | None
     reference: str
+    box: list[float] | None
+
+    def seen(self) -> np.ndarray:
+        """What the captioner sees."""
+        picture = decode_png(self.picture)
+        return picture if self.box is None else draw_box(picture, self.box)
+
+
+def target_box(annotations: str) -> list[float] | None:
+    """The box [x, y, width, height] of the object that the references are about; None where they are about all.
+
+    >>> target_box('{"objects": [{"box": [0, 0, 4, 4]}, {"box": [5, 1, 2, 2]}], "target": 1}')
+    [5, 1, 2, 2]
+    """
+    known = json.loads(annotations)
+    return known["objects"][known["target"]]["box"] if known.get("target") is not None else None
+
+
+def caption_prompt(settings: Settings, boxed: bool) -> str:
+    """What a captioner is told; nothing where it takes no instructions.
+
+    >>> caption_prompt(Instructed(prompt="What is it?"), boxed=False)
+    'What is it?'
+    """
+    if not isinstance(settings, Instructed):
+        return ""
+    return settings.box_prompt if boxed else settings.prompt
 
 
 def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
@@ -33,6 +70,7 @@ def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
     for path in shards(PREPARED):
         shard = path.relative_to(PREPARED)
         originals = {row["sample"]: row for row in read_shard(path) if row["status"] == "ok"}
+        boxes = {sample: target_box(row["annotations"]) for sample, row in originals.items()}
         degraded = {(row["sample"], row["degradation"]): row["image"] for row in read_shard(DEGRADED / shard)}
         repainted = [row for name in study.inpainters for row in read_shard(REPAINTED / name / shard)]
         tasks = []
@@ -44,16 +82,20 @@ def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
                 original["image"]["bytes"],
                 before and before["bytes"],
                 next(iter(original["references"]), ""),
+                boxes[row["sample"]],
             )
-            parts = {"picture": digest(inputs.picture), "prompt": "", "model": model.identity}
+            prompt = caption_prompt(model.adapter.settings, boxed=inputs.box is not None)
+            parts = {"picture": digest(inputs.picture), "prompt": prompt, "model": model.identity}
+            if inputs.box is not None:
+                parts["box"] = {"frame": FRAME_VERSION, "at": inputs.box}
             columns = {axis: row.get(axis) for axis in AXES} | {"captioner": model.name}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks
 
 
 def caption(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
-    """The candidates of one batch, the best first."""
-    pictures = [decode_png(task.inputs.picture) for task in tasks]
+    """The candidates of one batch, as the captioner orders them."""
+    pictures = [task.inputs.seen() for task in tasks]
     candidates = model.adapter.caption(pictures, [task.parts["prompt"] for task in tasks], seeds)
     return [Outcome({"caption": texts[0], "candidates": texts}) for texts in candidates]
 
@@ -61,7 +103,7 @@ def caption(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     lines = []
     for task, row in examples:
-        shown = [task.inputs.original, task.inputs.degraded, task.inputs.picture]
+        shown = [task.inputs.original, task.inputs.degraded, encode_png(task.inputs.seen())]
         texts = [f"caption: {row['caption']}", f"reference: {task.inputs.reference}"]
         lines.append((task.sample, [picture for picture in shown if picture], texts))
     repainted = examples[0][0].inputs.degraded is not None

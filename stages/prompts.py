@@ -6,21 +6,36 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+EXPRESSION_WORDS = 50
+"""To how many words the expressions about one object are cut: about as many as the 75 tokens that CLIP reads hold."""
+
 
 def inpainting_prompt(row: Mapping[str, Any]) -> str:
-    """The prompt for a prepared row: its first reference; for a plotted series an instruction, its numbers, then that.
+    """The prompt for a prepared row, by what its annotations say it is.
 
-    The paper prompts with the references, which tells the model what was under the mask; an inpainter whose entry says
-    ``prompted: false`` is told nothing.
+    - One object that all references single out (``target``): "multiple bounding-box captions are concatenated into a
+      single prompt describing the target region, truncated to a maximum of [blank] tokens to avoid prompt overflow".
+      The cut is made here, in words, so that the prompt in an item's key is the one that mattered.
+    - A plotted series: "a short reconstruction instruction followed by the raw numeric time-series and its
+      description", which is the first reference.
+    - Everything else: the first reference. ("Captions associated with the original images are used directly as
+      prompts"; the paper counts image-caption pairs, and does not say that it concatenates them as it does for boxes.)
+
+    All this tells the model what was under the mask; an inpainter whose entry says ``prompted: false`` is told nothing.
 
     >>> inpainting_prompt({"references": ["a red star", "one star"], "annotations": "{}"})
     'a red star'
+    >>> inpainting_prompt({"references": ["the left star", "the red one"], "annotations": '{"target": 0}'})
+    'the left star. the red one'
     >>> inpainting_prompt({"references": ["it peaks"], "annotations": '{"series": {"values": [1, 2.5]}}'})
     'restore the plot: 1 2.5. it peaks'
     """
-    description = row["references"][0] if row["references"] else ""
-    series = json.loads(row["annotations"]).get("series")
-    if series is None:
+    references, known = row["references"], json.loads(row["annotations"])
+    if known.get("target") is not None:
+        words = ". ".join(text.rstrip(" .") for text in references).split()
+        return " ".join(words[:EXPRESSION_WORDS])
+    description = references[0] if references else ""
+    if known.get("series") is None:
         return description
-    numbers = " ".join(f"{value:.4g}" for value in series["values"])
+    numbers = " ".join(f"{value:.4g}" for value in known["series"]["values"])
     return f"restore the plot: {numbers}. {description}"

@@ -74,6 +74,20 @@ def test_pictures_are_compared_on_both_sides_of_a_mask(files):
     assert scores["lpips"]["region"] > scores["lpips"]["outside"] >= 0
 
 
+def test_corpora_are_listed_with_what_is_missing_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    done = runner.invoke(app, ["corpora", "scenes", "dci", "--path", "."])
+    assert done.exit_code == 0
+    scenes, dci = done.stdout.split("\n\n")
+    assert scenes.splitlines()[0] == "scenes"
+    assert dci.splitlines()[0] == "dci"
+    assert "  licence  annotations CC BY-NC 4.0;" in dci
+    assert dci.splitlines()[-2:] == ["  needs    annotations, photos", "  here     .: missing: annotations"]
+    listed = json.loads(runner.invoke(app, ["corpora", "--json"]).stdout)
+    assert {"corpus", "about", "where", "licence", "needs", "uses"} == set(listed[0])
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
@@ -82,6 +96,7 @@ def test_pictures_are_compared_on_both_sides_of_a_mask(files):
         (["score", "images", "a.png", "res.json"], "res.json is no picture"),
         (["score", "images", "a.png", "missing.png"], "missing.png"),
         (["train", "blib"], 'no recipe "blib"; did you mean "blip"'),
+        (["corpora", "refcoco"], 'no corpus "refcoco"; did you mean "refcocog"'),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(files, monkeypatch, command, sentence):

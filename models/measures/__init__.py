@@ -31,6 +31,7 @@ METRICS: dict[str, Metric] = {
         Metric("psnr", "PSNR", 0, math.inf, True, "dB"),
         Metric("ssim", "SSIM", -1, 1, True),
         Metric("lpips", "LPIPS", 0, math.inf, False),
+        Metric("clap", "CLAP cosine", -1, 1, True),
         Metric("bleu_1", "BLEU-1", 0, 1, True),
         Metric("bleu_2", "BLEU-2", 0, 1, True),
         Metric("bleu_3", "BLEU-3", 0, 1, True),
@@ -39,6 +40,8 @@ METRICS: dict[str, Metric] = {
         Metric("cider", "CIDEr", 0, 10, True),
         Metric("meteor", "METEOR 1.5", 0, 1, True),
         Metric("sbert", "SBERT cosine", -1, 1, True),
+        Metric("simcse_sup", "SimCSE cosine, supervised", -1, 1, True),
+        Metric("simcse_unsup", "SimCSE cosine, unsupervised", -1, 1, True),
     )
 }
 """By name, in the order in which tables show them.

@@ -7,28 +7,46 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models.embedders.sbert import Sbert
+from models import catalogue, roles
 from models.measures.references import check_hypotheses, check_references
-from models.roles import Embedder
 
 
 class Semantic:
     """Scores of captions by a sentence embedder; the same shape as :class:`models.measures.lexical.Lexical`.
 
-    Each distinct text is embedded once, when a score first needs it, and remembered until the next :meth:`fit`.
+    The metric is called after the embedder: ``sbert``, ``simcse_sup`` or ``simcse_unsup``. Each distinct text is
+    embedded once, when a score first needs it, and remembered until the next :meth:`fit`.
     """
 
     VERSION: ClassVar[int] = 1
-    METRICS: ClassVar[tuple[str, ...]] = ("sbert",)
     corpus_wide: ClassVar[bool] = False
     """A value depends on the caption and its own references only."""
 
-    Settings = Sbert.Settings
+    class Settings(roles.Settings):
+        """``embedder``: one of :data:`models.catalogue.CATALOGUE`; ``checkpoint`` and ``revision`` are its settings."""
 
-    def __init__(self, settings: Sbert.Settings, embedder: Embedder | None = None) -> None:
-        """``embedder``: another than the :class:`~models.embedders.sbert.Sbert` of the settings."""
+        embedder: str = "sbert"
+        checkpoint: str
+        revision: str | None = None
+
+    def __init__(self, settings: Settings, embedder: roles.Embedder | None = None) -> None:
+        """``embedder``: another than that of the settings, under the same name.
+
+        Raises
+        ------
+        ValueError
+            The catalogue has no embedder of this name.
+        """
         self.settings = settings
-        self._embedder = embedder or Sbert(settings)
+        self._metric = settings.embedder.replace("-", "_")
+        self._embedder = embedder or catalogue.build(
+            "embedders", "semantic", {"adapter": settings.embedder} | settings.model_dump(exclude={"embedder"})
+        )
+
+    @property
+    def METRICS(self) -> tuple[str, ...]:
+        """The name of the one value."""
+        return (self._metric,)
 
     def identity(self) -> dict[str, Any]:
         """The embedder, its version included."""
@@ -52,17 +70,17 @@ class Semantic:
         self._vectors: dict[str, np.ndarray] = {}
 
     def score(self, hypotheses: Mapping[str, str]) -> dict[str, dict[str, float]]:
-        """``{id: {"sbert": cosine}}``, in [-1, 1]; raises ValueError about an id without references."""
+        """``{id: {metric: cosine}}``, in [-1, 1]; raises ValueError about an id without references."""
         check_hypotheses(hypotheses, self._references)
         self._embed(text for key, caption in hypotheses.items() for text in (caption, *self._references[key]))
-        return {key: {"sbert": self._closest(key, caption)} for key, caption in hypotheses.items()}
+        return {key: {self._metric: self._closest(key, caption)} for key, caption in hypotheses.items()}
 
     def corpus(self, hypotheses: Mapping[str, str]) -> dict[str, float]:
         """The mean over items; raises ValueError where there is no caption."""
         if not hypotheses:
             raise ValueError("there are no captions: give at least one")
         items = self.score(hypotheses)
-        return {"sbert": sum(item["sbert"] for item in items.values()) / len(items)}
+        return {self._metric: sum(item[self._metric] for item in items.values()) / len(items)}
 
     def _embed(self, texts: Iterable[str]) -> None:
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]

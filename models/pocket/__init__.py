@@ -16,13 +16,20 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 RECIPES = {
     "vae": "models.pocket.vae:Vae",
-    "unet": "models.pocket.unet:Unet",
+    "vae16": "models.pocket.vae:Vae16",
+    "vit": "models.pocket.vit:Vit",
+    "llava": "models.pocket.llava:Llava",
+    "qwen": "models.pocket.qwen:Qwen",
+    "sd15": "models.pocket.unet:Sd15",
+    "sd2": "models.pocket.unet:Sd2",
+    "sd3": "models.pocket.sd3:Sd3",
     "blip": "models.pocket.blip:Blip",
     "sbert": "models.pocket.sbert:Sbert",
     "squeezenet": "models.pocket.squeezenet:Squeezenet",
     "probe": "models.pocket.probe:Probe",
+    "clap": "models.pocket.clap:Clap",
 }
-"""Recipe -> where it is. ``unet`` needs the trained ``vae``; both fill ``weights/sd-inpaint``."""
+"""Recipe -> where it is. ``sd15`` and ``sd2`` need the trained ``vae``, ``sd3`` needs ``vae16``."""
 
 
 def check_name(name: str) -> None:

@@ -1,4 +1,4 @@
-"""What pocket models learn from: scenes of the generated world, and prepared corpora of plotted series."""
+"""What pocket models learn from: the generated worlds, and prepared corpora of plotted series."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from models.images import decode_png
+from models.pocket.worlds import example, version
 from models.pocket.worlds.grammar import BACKGROUNDS, WORDS
-from models.pocket.worlds.scenes import WORLD_VERSION, scene
 
 TRAIN_SEED, HELD_OUT_SEED = 1, 2
 """Worlds for learning and for the cards' figures. Seed 0 is the studies' and is never learnt from."""
+
+COUNTS = {"scenes": 30_000, "referring": 10_000, "series": 10_000, "radiographs": 6000, "spectrograms": 5000}
+"""How many examples of each world most recipes learn from."""
 
 PATCH, GRID = 8, 8
 """Pixels of a patch's side, patches of a picture's: what :func:`dense_labels` are about."""
@@ -35,17 +38,23 @@ class Examples:
         return len(self.captions)
 
 
-def scenes(seed: int, count: int, build: Path) -> Examples:
-    """The first ``count`` scenes of world ``seed``, rendered once and kept under ``build``."""
-    stem = build / "worlds" / f"scenes-v{WORLD_VERSION}-{seed}-{count}"
-    if not stem.with_suffix(".json").exists():
-        stem.parent.mkdir(parents=True, exist_ok=True)
+def world(name: str, seed: int, count: int, build: Path) -> Examples:
+    """The first ``count`` examples of a world's ``seed``, rendered once and kept under ``build``.
+
+    Raises ValueError, with the nearest name, where there is no world of this one.
+    """
+    stem = f"{name}-v{version(name)}-{seed}-"
+    kept = {int(path.stem.removeprefix(stem)): path for path in (build / "worlds").glob(f"{stem}*.json")}
+    enough = min((size for size in kept if size >= count), default=None)
+    if enough is None:
+        enough, kept[count] = count, build / "worlds" / f"{stem}{count}.json"
+        kept[count].parent.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(2) as pool:
-            made = list(pool.map(partial(scene, seed), range(count), chunksize=500))
-        np.save(stem.with_suffix(".npy"), np.stack([one.picture for one in made]))
-        stem.with_suffix(".json").write_text(json.dumps([[one.references, one.graph] for one in made]))
-    captions, graphs = zip(*json.loads(stem.with_suffix(".json").read_text()), strict=True)
-    return Examples(np.load(stem.with_suffix(".npy")), list(captions), list(graphs))
+            made = list(pool.map(partial(example, name, seed), range(count), chunksize=500))
+        np.save(kept[count].with_suffix(".npy"), np.stack([one.picture for one in made]))
+        kept[count].write_text(json.dumps([[one.references, one.graph] for one in made]))
+    captions, graphs = zip(*json.loads(kept[enough].read_text())[:count], strict=True)
+    return Examples(np.load(kept[enough].with_suffix(".npy"))[:count], list(captions), list(graphs))
 
 
 def corpus(folders: Sequence[Path], split: str) -> Examples:

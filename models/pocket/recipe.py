@@ -7,6 +7,7 @@ the very numbers of an uninterrupted run, and the model card.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import math
@@ -14,8 +15,8 @@ import os
 import platform
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.pocket import data
+from models.pocket.worlds import version
 
 Log = Callable[[dict[str, float], int], None]
 logger = logging.getLogger(__name__)
@@ -42,7 +44,8 @@ class Recipe(ABC):
     rate: ClassVar[float]
     """Highest learning rate of the cycle."""
     seed: ClassVar[int] = 0
-    scene_count: ClassVar[int] = 30_000
+    counts: ClassVar[Mapping[str, int]] = {"scenes": 30_000}
+    """How many examples of which generated worlds are learnt from."""
     learns_plots: ClassVar[bool] = True
     checkpoint_every: ClassVar[int] = 250
     card: ClassVar[dict[str, Any]] = {}
@@ -52,15 +55,30 @@ class Recipe(ABC):
 
     def __init__(self, build: Path, weights: Path, corpora: Sequence[Path]) -> None:
         self.build_folder, self.weights, self.corpora = build, weights, list(corpora)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         transformers.utils.logging.disable_progress_bar()
 
-    @cached_property
-    def scenes(self) -> data.Examples:
-        return data.scenes(data.TRAIN_SEED, self.scene_count, self.build_folder)
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """An array on the device of the training."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-    @cached_property
+    @cache  # noqa: B019 - a recipe lives as long as the process
+    def learnt(self, world: str) -> data.Examples:
+        """What is learnt from of a world."""
+        return data.world(world, data.TRAIN_SEED, self.counts[world], self.build_folder)
+
+    @cache  # noqa: B019
+    def unseen(self, world: str) -> data.Examples:
+        """512 examples of a world that are never learnt from: what the card's figures are of."""
+        return data.world(world, data.HELD_OUT_SEED, 512, self.build_folder)
+
+    @property
+    def scenes(self) -> data.Examples:
+        return self.learnt("scenes")
+
+    @property
     def held_out(self) -> data.Examples:
-        return data.scenes(data.HELD_OUT_SEED, 512, self.build_folder)
+        return self.unseen("scenes")
 
     @cached_property
     def plots(self) -> data.Examples:
@@ -95,6 +113,8 @@ class Recipe(ABC):
         model, seconds = fit(self, self.build_folder / self.name / "checkpoint.pt", log, resume, steps)
         model.eval()
         with torch.no_grad():
+            model.cpu()
+            self.device = "cpu"
             self.save(model, self.weights / self.folder)
             figures = self.evaluate(model)
         log(figures, steps)
@@ -105,7 +125,10 @@ class Recipe(ABC):
         """The model card, in Hugging Face's form: YAML front matter, then what it is and how it was made."""
         front = {"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}
         rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
-        learnt = f"`scenes` (world version {data.WORLD_VERSION}, seed {data.TRAIN_SEED}, {self.scene_count} pictures)"
+        learnt = ", ".join(
+            f"{count} pictures of `{world}` (version {version(world)})" for world, count in self.counts.items()
+        )
+        learnt += f", seed {data.TRAIN_SEED},"
         if self.learns_plots and self.corpora:
             learnt += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
         text = (
@@ -113,7 +136,7 @@ class Recipe(ABC):
             f"## Training\n\n"
             f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; "
             f"data: {learnt}; training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
-            f"On scenes of seed {data.HELD_OUT_SEED}, and on the test split where plots are named: "
+            f"On worlds of seed {data.HELD_OUT_SEED}, and on the test split where plots are named: "
             "none was learnt from.\n\n"
             f"| figure | value |\n|---|---|\n{rows}\n"
         )
@@ -124,6 +147,8 @@ class Recipe(ABC):
 
 def hardware() -> str:
     """The machine in words, for the card."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
     threads, cores = torch.get_num_threads(), os.cpu_count()
     return f"{threads} thread{'s' if threads > 1 else ''} of {cores} {platform.machine()} CPU cores"
 
@@ -150,7 +175,10 @@ def fit(
     goes on at its place in the new cycle; a checkpoint of another recipe seed is not resumed from.
     """
     torch.manual_seed(recipe.seed)
-    model = recipe.build().to(memory_format=torch.channels_last).train()
+    model = recipe.build().to(recipe.device).train()
+    for weight in model.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
     recipe.prepare(model)
     optimiser = torch.optim.AdamW(
@@ -160,7 +188,7 @@ def fit(
     plan = {"seed": recipe.seed}
     first, seconds = 0, 0.0
     if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=recipe.device, weights_only=True)
         if state["plan"] == plan:
             model.load_state_dict(state["model"])
             average.load_state_dict(state["average"])
@@ -173,7 +201,8 @@ def fit(
             group["lr"] = recipe.rate * one_cycle(step, steps)
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         # CPU's fused attention is slower backwards than matrix products in bfloat16: a third of a U-Net step
-        with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
+        kernels = sdpa_kernel(SDPBackend.MATH) if recipe.device == "cpu" else contextlib.nullcontext()
+        with kernels, torch.autocast(recipe.device, torch.bfloat16):
             loss, parts = recipe.loss(model, np.random.default_rng([recipe.seed, step]), step / steps)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

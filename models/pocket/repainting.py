@@ -26,7 +26,7 @@ FOREIGN = 40
 Paint = Callable[[np.ndarray, list[str]], list[np.ndarray]]
 
 
-def repaint(pipeline: Any, pictures: np.ndarray, prompts: list[str]) -> list[np.ndarray]:
+def repaint(pipeline: Any, pictures: np.ndarray, prompts: list[str], **sampling: Any) -> list[np.ndarray]:
     """The pipeline's raw pictures for a central hole, each from a generator seeded with its place."""
     from PIL import Image
 
@@ -44,12 +44,13 @@ def repaint(pipeline: Any, pictures: np.ndarray, prompts: list[str]) -> list[np.
                 guidance_scale=GUIDANCE,
                 generator=[torch.Generator().manual_seed(start + place) for place in range(len(batch))],
                 output_type="np",
+                **sampling,
             ).images
         )
     return from_float(np.stack(results).transpose(0, 3, 1, 2))
 
 
-def contenders(pipeline: Any) -> dict[str, Paint]:
+def contenders(pipeline: Any, **sampling: Any) -> dict[str, Paint]:
     """The pipeline with and without its prompt, OpenCV's two methods, and the autoencoder alone: the ceiling."""
     import cv2
 
@@ -60,8 +61,8 @@ def contenders(pipeline: Any) -> dict[str, Paint]:
         return from_float((pipeline.vae(to_signed(pictures)).sample.numpy() + 1) / 2)
 
     return {
-        "prompted": lambda pictures, prompts: repaint(pipeline, pictures, prompts),
-        "unprompted": lambda pictures, prompts: repaint(pipeline, pictures, [""] * len(prompts)),
+        "prompted": lambda pictures, prompts: repaint(pipeline, pictures, prompts, **sampling),
+        "unprompted": lambda pictures, prompts: repaint(pipeline, pictures, [""] * len(prompts), **sampling),
         "telea": classical(cv2.INPAINT_TELEA),
         "navier-stokes": classical(cv2.INPAINT_NS),
         "autoencoder": encoded,
@@ -69,7 +70,9 @@ def contenders(pipeline: Any) -> dict[str, Paint]:
 
 
 @torch.no_grad()
-def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> dict[str, float]:
+def judge(
+    pipeline: Any, scenes: Examples, weights: Path, count: int = 160, **sampling: Any
+) -> dict[str, float]:
     """Figures of every contender on the first ``count`` scenes with an object's centre in the central hole.
 
     The prompt is the first reference. Per contender: the shares of shapes, colours, textures and sizes that the probe
@@ -83,7 +86,7 @@ def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160) -> d
     wanted, probe = classes([thing for _, thing in chosen]), load(weights / "probe")
     trunk = weights / "squeezenet" / "model.safetensors"
     figures: dict[str, float] = {}
-    for name, paint in contenders(pipeline).items():
+    for name, paint in contenders(pipeline, **sampling).items():
         painted = [
             composite(original, result, HOLE)
             for original, result in zip(originals, paint(originals, prompts), strict=True)

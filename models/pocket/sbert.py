@@ -22,19 +22,22 @@ from sentence_transformers.base.modules.transformer import Transformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, TrainerCallback
+from transformers import BertModel, TrainerCallback
 
-from models.pocket.recipe import Log, Recipe, save_half
-from models.pocket.words import tokenizer
+from models.pocket.recipe import Log, save_half
+from models.pocket.sentences import FIGURES, LENGTH, WIDTH, Sentences
 from models.pocket.worlds.grammar import agreement, parse
 
-WIDTH, LENGTH, BATCH = 128, 64, 64
+BATCH = 64
+FEWEST = 1500
+"""Pairs of each world at least: those of few meanings are learnt from again and again."""
 
 
-class Sbert(Recipe):
+class Sbert(Sentences):
     """Two wordings of one picture are a positive pair, all others of the batch negatives.
 
-    Scenes of equal graphs would be false negatives, so every graph is learnt from once.
+    Pictures that show the same would be false negatives, so every meaning is learnt from once, as far as a world has
+    enough of them.
     """
 
     name = "sbert"
@@ -42,34 +45,30 @@ class Sbert(Recipe):
     steps = 1200
     rate = 1e-3
     card: ClassVar = {"library_name": "sentence-transformers", "pipeline_tag": "sentence-similarity"}
-    about = """
+    about = f"""
 A small sentence embedder (BERT of width 128, 2 layers, mean pooling, unit norm) trained with
-`MultipleNegativesRankingLoss` on pairs of differently worded captions of one picture. It knows the language of `scenes`
-and, where plots were learnt from, of captions of time series, and no other: a cosine of it is to be reported under its
-name. The figures: how often a caption's nearest among 400 others is another wording of the same scene, and Spearman's
-correlation between cosines and shares of attributes in common.
-"""
+`MultipleNegativesRankingLoss` on pairs of differently worded captions of one picture. It knows the language of the
+generated worlds and, where plots were learnt from, of captions of time series, and no other: a cosine of it is to be
+reported under its name. The first two figures are of scenes: how often a caption's nearest among 400 others is another
+wording of the same scene, and Spearman's correlation between cosines and shares of attributes in common.
+{FIGURES}"""
 
     def build(self) -> SentenceTransformer:
         """The untrained embedder, through the folder from which sentence-transformers reads BERT."""
         folder = self.build_folder / self.name / "untrained"
-        texts = [text for examples in (self.scenes, self.plots) for captions in examples.captions for text in captions]
-        words = tokenizer(texts, LENGTH)
-        words.save_pretrained(folder)
-        config = BertConfig(
-            vocab_size=len(words), hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4,
-            intermediate_size=2 * WIDTH, max_position_embeddings=LENGTH, pad_token_id=words.pad_token_id,
-        )  # fmt: skip
-        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        BertModel(self.config, add_pooling_layer=False).save_pretrained(folder)
         bert = Transformer(str(folder), max_seq_length=LENGTH)
         return SentenceTransformer(modules=[bert, Pooling(WIDTH, "mean"), Normalize()], device="cpu")
 
     @cached_property
     def pairs(self) -> Dataset:
         rng = np.random.default_rng(self.seed)
-        distinct = {json.dumps(_meaning(graph)): texts for graph, texts in zip(
-            self.scenes.annotations, self.scenes.captions, strict=True)}  # fmt: skip
-        picked = [rng.permutation(texts)[:2] for texts in [*distinct.values(), *self.plots.captions] if len(texts) > 1]
+        picked: list[np.ndarray] = []
+        for some in self.wordings.values():
+            several = [group for group in some if len(group.texts) > 1]
+            rounds = range(max(len(several), FEWEST))
+            picked += [rng.permutation(several[i % len(several)].texts)[:2] for i in rounds]
         order = rng.permutation(len(picked))
         return Dataset.from_dict({
             "anchor": [str(picked[i][0]) for i in order], "positive": [str(picked[i][1]) for i in order]
@@ -81,9 +80,9 @@ correlation between cosines and shares of attributes in common.
         model, folder = self.build(), self.build_folder / self.name / "checkpoints"
         settings = SentenceTransformerTrainingArguments(
             output_dir=str(folder), max_steps=steps, per_device_train_batch_size=BATCH, learning_rate=self.rate,
-            warmup_steps=steps // 20, lr_scheduler_type="cosine", seed=self.seed, use_cpu=True, bf16=True,
-            logging_steps=50, save_steps=self.checkpoint_every, save_total_limit=1, report_to="none",
-            disable_tqdm=True,
+            warmup_steps=steps // 20, lr_scheduler_type="cosine", batch_sampler="no_duplicates", seed=self.seed,
+            use_cpu=True, bf16=True, logging_steps=50, save_steps=self.checkpoint_every, save_total_limit=1,
+            report_to="none", disable_tqdm=True,
         )  # fmt: skip
         trainer = SentenceTransformerTrainer(
             model=model, args=settings, train_dataset=self.pairs, loss=MultipleNegativesRankingLoss(model),
@@ -114,7 +113,7 @@ correlation between cosines and shares of attributes in common.
         return {
             "retrieval accuracy": float(np.mean(found)),
             "spearman with attributes": float(spearmanr(cosines[:60, :60].ravel(), overlap).statistic),
-        }
+        } | self.figures(lambda texts: model.encode(list(texts), show_progress_bar=False))
 
     def save(self, model: SentenceTransformer, folder: Path) -> None:
         model.save(str(folder), create_model_card=False)

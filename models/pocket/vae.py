@@ -1,4 +1,4 @@
-"""Recipe of the pocket autoencoder: diffusers' ``AutoencoderKL``, 64 x 64 x 3 <-> 16 x 16 x 4."""
+"""Recipes of the pocket autoencoders: diffusers' ``AutoencoderKL`` in the layouts of SD 1 and 2, and of SD 3."""
 
 from __future__ import annotations
 
@@ -10,20 +10,30 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from models.pocket.data import COUNTS
 from models.pocket.recipe import Recipe, to_signed
 
 KL_WEIGHT = 1e-4
 CROPS_UNTIL = 0.75
 """Share of the training on crops of half the side: the encoder is local, and a crop costs a quarter."""
+SCENES = 0.5
+"""Share of scenes among the crops; the other worlds, and plots, have equal parts of the rest."""
 
 
 class Vae(Recipe):
     """Three levels, so eight times fewer numbers than pixels: at SD's four levels textures do not survive 64 pixels."""
 
     name = "vae"
-    folder = "sd-inpaint/vae"
+    folder = "sd2-inpaint/vae"
     steps = 1400
     rate = 3e-3
+    counts: ClassVar = COUNTS
+    layout: ClassVar = {
+        "down_block_types": ["DownEncoderBlock2D"] * 3,
+        "up_block_types": ["UpDecoderBlock2D"] * 3,
+        "block_out_channels": (32, 64, 64),
+        "latent_channels": 4,
+    }
     card: ClassVar = {"library_name": "diffusers", "pipeline_tag": "image-to-image"}
     about = """
 The autoencoder of the pocket inpainting pipeline: diffusers' `AutoencoderKL` with three levels (32, 64, 64 channels),
@@ -32,20 +42,12 @@ picture.
 """
 
     def build(self) -> AutoencoderKL:
-        return AutoencoderKL(
-            down_block_types=["DownEncoderBlock2D"] * 3,
-            up_block_types=["UpDecoderBlock2D"] * 3,
-            block_out_channels=(32, 64, 64),
-            layers_per_block=1,
-            latent_channels=4,
-            norm_num_groups=8,
-            sample_size=64,
-        )
+        return AutoencoderKL(layers_per_block=1, norm_num_groups=8, sample_size=64, **self.layout)
 
     def loss(self, model: AutoencoderKL, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         whole = progress >= CROPS_UNTIL
         pictures = to_signed(self._draw(rng, 16 if whole else 64, 64 if whole else 32))
-        pictures = pictures.to(memory_format=torch.channels_last)
+        pictures = pictures.to(self.device, memory_format=torch.channels_last)
         posterior = model.encode(pictures).latent_dist
         error = model.decode(posterior.sample()).sample.float() - pictures
         kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
@@ -53,10 +55,12 @@ picture.
         return square + 0.5 * error.abs().mean() + KL_WEIGHT * kl, {"mse": square.item() / 4, "kl": kl.item()}
 
     def _draw(self, rng: np.random.Generator, count: int, side: int) -> np.ndarray:
-        """Crops of scenes, one in eight of them of plots, one in four with a grey rectangle."""
+        """Crops, one in four with a grey rectangle."""
         crops = np.empty((count, side, side, 3), np.uint8)
+        others = [self.learnt(world) for world in self.counts if world != "scenes"]
+        others += [self.plots] * bool(len(self.plots))
         for place in range(count):
-            source = self.plots if len(self.plots) and rng.random() < 0.125 else self.scenes
+            source = self.scenes if rng.random() < SCENES else others[rng.integers(len(others))]
             y, x = rng.integers(0, 64 - side, 2, endpoint=True)
             crops[place] = source.pictures[rng.integers(len(source)), y : y + side, x : x + side]
             if rng.random() < 0.25:
@@ -66,7 +70,8 @@ picture.
 
     def evaluate(self, model: AutoencoderKL) -> dict[str, float]:
         figures = {}
-        for name, examples in (("scenes", self.held_out), ("plots", self.held_out_plots)):
+        for name in (*self.counts, "plots"):
+            examples = self.held_out_plots if name == "plots" else self.unseen(name)
             if len(examples):
                 pictures = to_signed(examples.pictures[:128])
                 mse = float(((model(pictures).sample - pictures) ** 2).mean()) / 4
@@ -81,3 +86,24 @@ picture.
         half.register_to_config(**{k: v for k, v in model.config.items() if not k.startswith("_")})
         half.load_state_dict(model.state_dict())
         half.save_pretrained(folder)
+
+
+class Vae16(Vae):
+    """SD 3's layout: four levels, sixteen latent channels, no convolutions around the latents."""
+
+    name = "vae16"
+    folder = "sd3-inpaint/vae"
+    steps = 2200
+    layout: ClassVar = {
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "block_out_channels": (32, 64, 64, 64),
+        "latent_channels": 16,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+        "shift_factor": 0.0,
+    }
+    about = """
+The autoencoder of the pocket SD 3: diffusers' `AutoencoderKL` with four levels (32, 64, 64, 64 channels), 64 x 64 x 3
+to 8 x 8 x 16. It saw pictures with grey rectangles too, because an inpainting transformer encodes the masked picture.
+"""

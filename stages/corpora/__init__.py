@@ -17,15 +17,25 @@ import numpy as np
 from models.settings import Settings, unknown, validated
 
 CATALOGUE = {
-    "scenes": "stages.corpora.scenes:Scenes",
+    "scenes": "stages.corpora.generated:Scenes",
+    "referring": "stages.corpora.generated:Referring",
+    "series": "stages.corpora.generated:Series",
+    "radiographs": "stages.corpora.generated:Radiographs",
+    "spectrograms": "stages.corpora.generated:Spectrograms",
     "truce": "stages.corpora.truce:Truce",
     "coco": "stages.corpora.coco:Coco",
+    "flickr30k-entities": "stages.corpora.flickr30k_entities:Flickr30kEntities",
+    "refcocog": "stages.corpora.refcocog:RefCocoG",
+    "rocov2": "stages.corpora.rocov2:RocoV2",
+    "indiana": "stages.corpora.indiana:Indiana",
+    "dci": "stages.corpora.dci:Dci",
+    "gtzan": "stages.corpora.gtzan:Gtzan",
     "folder": "stages.corpora.folder:Folder",
 }
 
 Kind = Literal[
-    "missing_image", "unreadable_image", "empty_caption", "bad_caption", "unstorable_text", "no_caption",
-    "duplicate_id", "bad_box", "box_outside", "size_differs", "bad_record",
+    "missing_image", "unreadable_image", "unreadable_sound", "empty_caption", "bad_caption", "unstorable_text",
+    "no_caption", "duplicate_id", "bad_box", "box_outside", "size_differs", "bad_record",
 ]  # fmt: skip
 
 
@@ -38,6 +48,7 @@ class Problem:
     ==================  ==============================================================================================
     missing_image       dropped
     unreadable_image    dropped; a file that breaks only further in raises ``Unreadable`` from ``Sample.picture``
+    unreadable_sound    dropped: the clip cannot be decoded, or is too short for its spectrogram
     empty_caption       kept without that caption
     bad_caption         kept without that caption, which is not text
     unstorable_text     kept; NUL and lone surrogates, which no database takes, are removed from the text
@@ -77,8 +88,23 @@ class Sample:
     """The picture (H, W, 3) uint8, RGB; raises :class:`stages.corpora.pictures.Unreadable` where the file is broken."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus comes from, for ``palimpsest corpora`` to say."""
+
+    about: str
+    where: str
+    licence: str
+
+    files: tuple[str, ...] = ()
+    """What must lie in the corpus's ``path``, as names or patterns in which ``{images}`` is the setting ``images``;
+    none for a generated corpus."""
+
+
 class Corpus(Protocol):
     """What every corpus class is."""
+
+    SOURCE: ClassVar[Source]
 
     VERSION: ClassVar[int]
     """Raised when the same file, series or seed gives another picture; part of every source."""
@@ -100,14 +126,19 @@ def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
 
     >>> next(open_corpus("scenes", {"count": 1}).samples()).sample
     'seed-0/0'
-    >>> open_corpus("scene")
+    >>> open_corpus("scene")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: There is no corpus "scene"; did you mean "scenes"? Known: coco, folder, scenes, truce.
+    ValueError: There is no corpus "scene"; did you mean "scenes"? Known: coco, ...
 
     Raises ValueError for an unknown name and for settings that the corpus does not take.
     """
+    corpus = corpus_class(name)
+    return corpus(validated(f"corpus {name}", corpus.Settings, options or {}))
+
+
+def corpus_class(name: str) -> type[Corpus]:
+    """The class of the catalogue's ``name``; raises ValueError for an unknown one."""
     if name not in CATALOGUE:
         raise ValueError(unknown("corpus", name, CATALOGUE))
     module, _, attribute = CATALOGUE[name].partition(":")
-    corpus = getattr(importlib.import_module(module), attribute)
-    return corpus(validated(f"corpus {name}", corpus.Settings, options or {}))
+    return getattr(importlib.import_module(module), attribute)

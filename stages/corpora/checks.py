@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -218,12 +218,31 @@ def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
     )
 
 
-def file_samples(entries: Iterable[Entry | Problem], settings: FileSettings) -> Iterator[Sample | Problem]:
-    """The samples of a corpus of files: the chosen splits, in the chosen order, each examined, up to the limit."""
+def bad_record(where: str, error: Exception) -> Problem:
+    """The problem of a record that raised ``error`` while it was read.
+
+    >>> bad_record("captions.jsonl:3", KeyError("file")).message
+    "captions.jsonl:3 has no 'file'; it is left out."
+    """
+    reason = f"has no {error}" if isinstance(error, KeyError) else str(error)
+    return Problem(storable(where), "bad_record", storable(f"{where} {reason}; it is left out."))
+
+
+Examine = Callable[[Entry, int | None], Iterable[Sample | Problem]]
+
+
+def file_samples(
+    entries: Iterable[Entry | Problem], settings: FileSettings, examine: Examine = examined
+) -> Iterator[Sample | Problem]:
+    """The samples of a corpus of files: the chosen splits, in the chosen order, each examined, up to the limit.
+
+    A corpus whose entries are costly to read lists them by sample, split and path, and reads the rest in ``examine``,
+    which is asked for no more entries than the limit needs.
+    """
     chosen = in_order(of_splits(entries, settings.splits), settings.seed)
     found = (
         each
         for entry in chosen
-        for each in ([entry] if isinstance(entry, Problem) else examined(entry, settings.max_side))
+        for each in ([entry] if isinstance(entry, Problem) else examine(entry, settings.max_side))
     )
     return up_to(settings.limit, found)

@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.corpora import Problem, Sample, pictures
-from stages.corpora.checks import Entry, FileSettings, file_samples, storable
+from stages.corpora import Problem, Sample, Source, pictures
+from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples, storable
 from stages.corpora.tables import json_lines, read_json
 
 
 class Coco:
     """The official JSON pair, or one line a photograph in a ``captions.jsonl``."""
+
+    SOURCE = Source(
+        about="COCO captions: photographs with five captions each and boxes of 80 kinds of object",
+        where="https://cocodataset.org/#download (2017 Val images, 2017 Train/Val annotations)",
+        licence="annotations CC BY 4.0; photographs under Flickr's terms of use, each with a licence of its own",
+        files=("{captions}", "{instances}", "{images}"),
+    )
 
     VERSION = pictures.VERSION
 
@@ -54,15 +61,15 @@ class Coco:
                     split=str(row.get("split", "all")),
                     path=images / row["file"],
                     captions=[row["captions"]] if isinstance(row["captions"], str) else list(row["captions"]),
-                    objects=[_object(thing, thing["category"]) for thing in row.get("objects", ())],
-                    size=_declared_size(row),
+                    objects=[annotated_object(thing, thing["category"]) for thing in row.get("objects", ())],
+                    size=declared_size(row),
                 )
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                yield _bad_record(where, error)
+                yield bad_record(where, error)
 
     def _official(self) -> Iterator[Entry | Problem]:
         path = self.settings.path / self.settings.captions
-        listed = _official_file(path, ("images", "annotations"))
+        listed = official_file(path, ("images", "annotations"))
         named = re.fullmatch(r"captions_(.+)", path.stem)
         split = named[1] if named else "all"
         images = self.settings.path / (self.settings.images or split)
@@ -79,10 +86,10 @@ class Coco:
                     path=images / image["file_name"],
                     captions=captions[str(image["id"])],
                     objects=objects[str(image["id"])],
-                    size=_declared_size(image),
+                    size=declared_size(image),
                 )
             except (AttributeError, KeyError, TypeError) as error:
-                yield _bad_record(f"{path.name}: image {number}", error)
+                yield bad_record(f"{path.name}: image {number}", error)
         for image_id in sorted(captions.keys() - {str(image.get("id")) for image in listed["images"]}):
             message = f"{path.name} has captions of image {image_id}, which it does not list; they are left out."
             yield Problem(image_id, "missing_image", message)
@@ -94,31 +101,29 @@ class Coco:
         if self.settings.instances is None:
             return objects, problems
         path = self.settings.path / self.settings.instances
-        listed = _official_file(path, ("annotations", "categories"))
+        listed = official_file(path, ("annotations", "categories"))
         labels = {category.get("id"): category.get("name") for category in listed["categories"]}
         for number, thing in enumerate(listed["annotations"], 1):
             try:
-                objects[str(thing["image_id"])].append(_object(thing, labels[thing["category_id"]]))
+                objects[str(thing["image_id"])].append(annotated_object(thing, labels[thing["category_id"]]))
             except (AttributeError, KeyError, TypeError) as error:
-                problems.append(_bad_record(f"{path.name}: annotation {number}", error))
+                problems.append(bad_record(f"{path.name}: annotation {number}", error))
         return objects, problems
 
 
-def _object(thing: dict[str, Any], label: Any) -> dict[str, Any]:
+def annotated_object(thing: dict[str, Any], label: Any) -> dict[str, Any]:
+    """An annotation of COCO as an object of ours."""
     crowd = {"crowd": True} if thing.get("iscrowd") else {}
     return {"label": storable(str(label)), "box": thing["bbox"], **crowd}
 
 
-def _declared_size(record: dict[str, Any]) -> tuple[int, int] | None:
+def declared_size(record: dict[str, Any]) -> tuple[int, int] | None:
+    """(width, height) of a record that has both."""
     return (record["width"], record["height"]) if "width" in record and "height" in record else None
 
 
-def _bad_record(where: str, error: Exception) -> Problem:
-    reason = f"has no {error}" if isinstance(error, KeyError) else str(error)
-    return Problem(where, "bad_record", f"{where} {storable(reason)}; it is left out.")
-
-
-def _official_file(path: Path, parts: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
+def official_file(path: Path, parts: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
+    """An annotation file in COCO's format with these lists of records; raises ValueError for another."""
     listed = read_json(path, "COCO annotation file")
     lists = [listed.get(part) for part in parts] if isinstance(listed, dict) else [None]
     if not all(isinstance(records, list) and all(isinstance(each, dict) for each in records) for records in lists):

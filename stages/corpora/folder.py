@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stages.corpora import Problem, Sample, pictures
+from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, file_samples, shown, storable
 from stages.corpora.tables import csv_rows, json_lines
 
@@ -33,6 +33,13 @@ class Folder:
 
     Other names are passed over.
     """
+
+    SOURCE = Source(
+        about="pictures of your own with a table of captions",
+        where='your own folder: see "Your own pictures" in README.md',
+        licence="yours",
+        files=("{captions}",),
+    )
 
     VERSION = pictures.VERSION
 

@@ -11,13 +11,20 @@ import numpy as np
 from pydantic import Field
 
 from models.pocket.worlds.plots import draw_series
-from stages.corpora import Problem, Sample
+from stages.corpora import Problem, Sample, Source
 from stages.corpora.checks import Subset, checked_captions, in_order, storable, up_to
 from stages.corpora.tables import read_json
 
 
 class Truce:
     """Both halves of the set, synthetic (``pilot13final``) and stock prices (``pilot16b``), with their own splits."""
+
+    SOURCE = Source(
+        about="TRUCE: 2,460 time series of 12 points, synthetic and of stock prices, with three captions each",
+        where="https://github.com/harsh19/TRUCE (the folder processed_data)",
+        licence="Apache-2.0",
+        files=("{halves}{splits}.json",),
+    )
 
     VERSION = 1
 

@@ -165,6 +165,15 @@ def test_the_largest_box_is_neither_a_crowd_nor_beyond_the_largest_area():
         region_mask((10, 20), annotations, Box(pick=3))
 
 
+def test_the_box_is_that_of_the_object_that_the_references_single_out():
+    """The target counts among all objects, crowds with them, and may be larger than the largest that is chosen."""
+    boxes = [([0, 0, 2, 2], True), ([1, 0, 19, 10], False), ([0, 0, 5, 4], False)]
+    annotations = {"objects": [{"box": box, "crowd": crowd} for box, crowd in boxes], "target": 1}
+    assert region_mask((10, 20), annotations, Box()).sum() == 19 * 10
+    assert region_mask((10, 20), annotations | {"target": 0}, Box()).sum() == 4
+    assert region_mask((10, 20), annotations, Box(pick="largest")).sum() == 20
+
+
 @settings(max_examples=50)
 @given(st.lists(st.integers(-1, 100), min_size=4, max_size=30), st.sampled_from([0.25, 0.4]))
 def test_the_segment_is_where_the_plotted_curve_varies_most(values, fraction):

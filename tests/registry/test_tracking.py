@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 from mlflow import MlflowClient
 
-from registry.tracking import Curve, git_commit
+from registry.tracking import Curve, Tracker, git_commit
 
 
 @pytest.fixture
@@ -45,3 +46,30 @@ def test_the_commit_says_when_files_differ_from_it(checkout):
     assert len(clean) == 40
     subprocess.run(["git", "add", "dvc.yaml"], check=True)
     assert git_commit() == f"{clean}+"
+
+
+@pytest.mark.parametrize("ends", ["finish", "fail"])
+def test_a_gpu_is_named_and_watched(checkout, monkeypatch, ends):
+    """Also where a stage is over before the first point is due: its last looks make one."""
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.02")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "10000")
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "NVIDIA H200")
+    tracker = Tracker("small/stages", "small", "caption@blip")
+    assert tracker.execution("cuda").device == "cuda"
+    deadline = time.monotonic() + 10
+    while not tracker.monitor.monitors[0].metrics and time.monotonic() < deadline:
+        time.sleep(0.01)
+    tracker.finish({}, {"items": 3}, []) if ends == "finish" else tracker.fail()
+    run = tracker.client.get_run(tracker.id)
+    assert run.data.tags["device"] == "NVIDIA H200"
+    assert run.data.metrics["system/system_memory_usage_megabytes"] > 0
+    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert run.info.status == ("FINISHED" if ends == "finish" else "FAILED")
+
+
+def test_a_processor_is_named_and_left_alone(checkout):
+    tracker = Tracker("small/stages", "small", "inpaint@telea")
+    assert tracker.execution("cpu").device == "cpu"
+    tracker.finish({}, {"items": 3}, [])
+    run = tracker.client.get_run(tracker.id)
+    assert (run.data.tags["device"], run.data.metrics) == ("cpu", {"items": 3})

@@ -38,7 +38,7 @@ BACKGROUNDS = ("white", "gray", "black", "sand", "sky", "mint")
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
-_BETWEEN = {
+BETWEEN = {
     "left of": ("to the left of", "left of", "on the left side of"),
     "right of": ("to the right of", "right of", "on the right side of"),
     "above": ("above", "over"),
@@ -53,12 +53,12 @@ _BESIDE = {
 _GROUND = ("background", "backdrop")
 _COUNT = ("", "one shape", "two shapes", "three shapes")
 
-_MEANING = {
+MEANING = {
     word: (attribute, value) for attribute, values in WORDS.items() for value, words in values.items() for word in words
 }
 _PREDICATES = sorted(
     ((phrase, predicate, backwards)
-     for table, backwards in ((_BETWEEN, False), (_BESIDE, True))
+     for table, backwards in ((BETWEEN, False), (_BESIDE, True))
      for predicate, phrases in table.items()
      for phrase in phrases),
     key=lambda entry: -len(entry[0]),
@@ -100,7 +100,7 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     ground, full = graph["background"], ("size", "color", "texture")
     chain = noun(0, *full)
     for index in order[1:]:
-        link = pick(_BETWEEN[relation(graph, index - 1, index)])
+        link = pick(BETWEEN[relation(graph, index - 1, index)])
         chain += f"{', which is' if index > 1 else ''} {link} {noun(index, *full)}"
     anchor = int(rng.integers(len(order)))
     beside = [
@@ -142,8 +142,8 @@ def parse(caption: str) -> Graph:
         elif phrase and objects:
             waiting = (len(objects) - 1, predicate)
         word, _, rest = text.partition(" ")
-        if word in _MEANING and not phrase:
-            attribute, value = _MEANING[word]
+        if word in MEANING and not phrase:
+            attribute, value = MEANING[word]
             named[attribute] = value
             if attribute == "shape":
                 objects.append(named)

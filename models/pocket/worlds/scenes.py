@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
+from models.pocket.worlds import Example
 from models.pocket.worlds.grammar import WORDS, references, relation
 
 WORLD_VERSION = 1
@@ -50,16 +51,7 @@ FINE = 4
 """Supersampling."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A picture (64, 64, 3) uint8, its graph (JSON-able) and five references."""
-
-    picture: np.ndarray
-    graph: dict[str, Any]
-    references: list[str]
-
-
-def scene(seed: int, index: int) -> Scene:
+def scene(seed: int, index: int) -> Example:
     """Scene ``index`` of the world ``seed``: equal arguments give equal bytes on every call and machine.
 
     ``graph`` is ``{"background", "objects": [{"label", "shape", "color", "texture", "size", "box": [x, y, w, h]}],
@@ -75,21 +67,25 @@ def scene(seed: int, index: int) -> Scene:
     count = 1 + int(rng.choice(3, p=COUNTS))
     objects = None
     while objects is None:
-        objects = _layout(rng, count)
-    objects.sort(key=lambda thing: (2 * thing["box"][0] + thing["box"][2], thing["box"][1]))
+        objects = layout(rng, (attributes(rng) for _ in range(count)))
     graph: dict[str, Any] = {"background": background, "objects": objects}
     graph["relations"] = [
         {"subject": i, "predicate": relation(graph, i, j), "object": j}
         for i in range(count) for j in range(i + 1, count)
     ]  # fmt: skip
-    return Scene(draw(graph), graph, references(graph, rng))
+    return Example(draw(graph), graph, references(graph, rng))
 
 
-def _layout(rng: np.random.Generator, count: int) -> list[dict[str, Any]] | None:
-    """``count`` objects with boxes that keep their distance, or None where they do not fit."""
+def attributes(rng: np.random.Generator) -> dict[str, str]:
+    """A shape, a colour, a texture and a size, each as likely as any other."""
+    return {name: str(rng.choice(list(WORDS[name]))) for name in ("shape", "color", "texture", "size")}
+
+
+def layout(rng: np.random.Generator, things: Iterable[dict[str, str]]) -> list[dict[str, Any]] | None:
+    """Objects with these attributes and boxes that keep their distance, from left to right; None where one does not
+    fit. The first may be placed in the centre (``CENTRAL``)."""
     objects: list[dict[str, Any]] = []
-    for place in range(count):
-        chosen = {name: str(rng.choice(list(WORDS[name]))) for name in ("shape", "color", "texture", "size")}
+    for place, chosen in enumerate(things):
         side = int(rng.integers(*SIZES[chosen["size"]], endpoint=True))
         central = place == 0 and rng.random() < CENTRAL
         low, high = (22, 42) if central else (side / 2 + 1, SIDE - side / 2 - 1)
@@ -101,7 +97,7 @@ def _layout(rng: np.random.Generator, count: int) -> list[dict[str, Any]] | None
                 break
         else:
             return None
-    return objects
+    return sorted(objects, key=lambda thing: (2 * thing["box"][0] + thing["box"][2], thing["box"][1]))
 
 
 def _apart(box: list[int], other: list[int]) -> bool:

@@ -1,8 +1,11 @@
-"""A BLIP checkpoint of random weights: the real architecture, tiny, in transformers' layout."""
+"""Checkpoints of random weights: the real architectures, tiny, in transformers' layout."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +44,123 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
         BertTokenizer(vocabulary, bos_token="[DEC]", model_max_length=12),
     ).save_pretrained(folder)
     return str(folder)
+
+
+CHAT = """\
+{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}\
+{% for part in message['content'] %}{{ IMAGE if part['type'] == 'image' else part['text'] }}{% endfor %}\
+{{ '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+"""A chat template as Qwen's, where IMAGE stands for what marks a picture."""
+
+
+def chat_tokenizer(*special: str) -> Any:
+    """Words of letters, 30 syllables, and the tokens that mark messages and pictures."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = string.ascii_lowercase
+    pieces = [
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        *special,
+        "<unk>",
+        *letters,
+        *(f"##{letter}" for letter in letters),
+        *string.punctuation,
+        *(a + b for a in "bdfklm" for b in "aeiou"),
+    ]
+    core = Tokenizer(models.WordPiece({piece: index for index, piece in enumerate(pieces)}, unk_token="<unk>"))
+    core.normalizer, core.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    core.decoder = decoders.WordPiece(cleanup=True)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="<unk>", pad_token="<|endoftext|>", eos_token="<|im_end|>",
+        additional_special_tokens=["<|im_start|>", *special],
+    )  # fmt: skip
+
+
+DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+           "num_key_value_heads": 2, "max_position_embeddings": 256, "bos_token_id": None, "pad_token_id": 0,
+           "eos_token_id": 2}  # fmt: skip
+
+
+def save(model: Any, processor: Any, folder: Path) -> str:
+    """With weights twice as large as they are drawn, so that pictures and prompts get replies of their own."""
+    import torch
+
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(2)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def llava_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tower for 32 x 32 pixels, and up to two tiles of them: a square picture is 16 + 4 x (4 + 1) tokens."""
+    import torch
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionImageProcessor,
+        LlavaOnevisionProcessor,
+        LlavaOnevisionVideoProcessor,
+    )
+
+    tokenizer = chat_tokenizer("<image>", "<video>")
+    size, grids = {"height": 32, "width": 32}, [[32, 32], [32, 64], [64, 32]]
+    torch.manual_seed(0)
+    config = LlavaOnevisionConfig(
+        text_config={"model_type": "qwen2", **DECODER, "vocab_size": len(tokenizer), "initializer_range": 0.3},
+        vision_config={"model_type": "siglip_vision_model", "hidden_size": 32, "intermediate_size": 48,
+                       "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8,
+                       "vision_use_head": False},
+        image_token_index=3, video_token_index=4, image_grid_pinpoints=grids,
+    )  # fmt: skip
+    processor = LlavaOnevisionProcessor(
+        LlavaOnevisionImageProcessor(size=size, image_grid_pinpoints=grids),
+        tokenizer,
+        LlavaOnevisionVideoProcessor(size=size),
+        num_image_tokens=16,
+        vision_feature_select_strategy="full",
+        chat_template=CHAT.replace("IMAGE", "'<image>'"),
+    )
+    model = LlavaOnevisionForConditionalGeneration(config)
+    return save(model, processor, tmp_path_factory.mktemp("llava"))
+
+
+@pytest.fixture(scope="session")
+def qwen_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Patches of 4 pixels, four of them a token; the first layer looks within windows of 16 pixels."""
+    import torch
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    tokenizer = chat_tokenizer("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    torch.manual_seed(0)
+    config = Qwen2_5_VLConfig(
+        text_config={**DECODER, "vocab_size": len(tokenizer), "initializer_range": 0.3,
+                     "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}},
+        vision_config={"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 4,
+                       "spatial_merge_size": 2, "window_size": 16, "out_hidden_size": 32, "fullatt_block_indexes": [1],
+                       "initializer_range": 0.3},
+        vision_start_token_id=3, vision_end_token_id=4, image_token_id=5, video_token_id=6,
+    )  # fmt: skip
+    sizes = {"patch_size": 4, "merge_size": 2, "min_pixels": 16 * 16, "max_pixels": 64 * 64}
+    processor = Qwen2_5_VLProcessor(
+        Qwen2VLImageProcessor(**sizes),
+        tokenizer,
+        Qwen2VLVideoProcessor(**sizes),
+        chat_template=CHAT.replace("IMAGE", "'<|vision_start|><|image_pad|><|vision_end|>'"),
+    )
+    model = Qwen2_5_VLForConditionalGeneration(config)
+    return save(model, processor, tmp_path_factory.mktemp("qwen"))
 
 
 @pytest.fixture

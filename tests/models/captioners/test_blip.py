@@ -26,11 +26,13 @@ def blip(checkpoint: str) -> Blip:
     return captioner(checkpoint)
 
 
-def say(blip: Blip, pictures: list[np.ndarray], size: int | None = None) -> list[list[str]]:
-    said: list[list[str]] = []
+def say(
+    blip: Blip, pictures: list[np.ndarray], size: int | None = None, seeds: list[int] | None = None
+) -> list[list[str]]:
+    seeds, said = seeds or [0] * len(pictures), []
     for start in range(0, len(pictures), size or len(pictures)):
-        some = pictures[start : start + (size or len(pictures))]
-        said += blip.caption(some, [""] * len(some), [0] * len(some))
+        some = slice(start, start + (size or len(pictures)))
+        said += blip.caption(pictures[some], [""] * len(pictures[some]), seeds[some])
     return said
 
 
@@ -90,6 +92,16 @@ def test_prompts_and_seeds_are_not_used(blip, pictures):
     assert blip.caption([picture], ["a photo of"], [1]) == blip.caption([picture], [""], [2])
 
 
+def test_sampled_captions_are_their_seeds_whatever_the_batch(checkpoint, pictures):
+    blip, some, seeds = captioner(checkpoint, sample=True), pictures(4) * 3, list(range(12))
+    captions = say(blip, some, seeds=seeds)
+    assert len({tuple(texts) for texts in captions}) == 12, "equal pictures with other seeds get other captions"
+    assert say(blip, some, 1, seeds) == say(blip, some, 5, seeds) == captions
+    assert say(blip, some[::-1], seeds=seeds[::-1]) == captions[::-1]
+    more = say(captioner(checkpoint, sample=True, candidates=9), some, seeds=seeds)
+    assert [texts[:3] for texts in more] == captions
+
+
 def test_no_pictures_no_captions(blip):
     assert blip.caption([], [], []) == []
 
@@ -126,9 +138,18 @@ def test_identity_needs_no_loading_and_names_what_matters(checkpoint):
         assert Blip(Blip.Settings(checkpoint=checkpoint, **change)).identity() != plain
 
 
-def test_more_candidates_than_beams_are_refused():
-    with pytest.raises(ValueError, match="5 candidates need as many beams, and there are 4"):
-        Blip.Settings(checkpoint="x", beams=4, candidates=5)
+def test_the_identity_is_that_of_version_1(checkpoint):
+    """Written down before there was sampling: items made then are recalled as long as this holds."""
+    identity = Blip(Blip.Settings(checkpoint=checkpoint)).identity()
+    del identity["checkpoint"]
+    assert Blip.VERSION == 1
+    assert identity == {"beams": 6, "candidates": 3, "max_tokens": 40, "length_penalty": 1.0, "dtype": "float32",
+                        "micro_batch": 8}  # fmt: skip
+
+
+def test_another_architecture_is_named(llava_checkpoint):
+    with pytest.raises(ValueError, match="is of type 'llava_onevision', and 'blip' is needed: take one that"):
+        captioner(llava_checkpoint)
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torchvision.models import vgg
 
 from models.measures.perceptual import SMALLEST, TORCHVISION, Lpips
 
@@ -76,6 +77,46 @@ def test_agrees_with_the_package(trunk: torch.nn.Module, measure: Lpips) -> None
         assert value["lpips"]["outside"] == pytest.approx(full[~mask].mean(), abs=1e-6)
 
 
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_the_other_trunks_agree_with_the_package(net: str, tmp_path: Path) -> None:
+    """From a file of torchvision's names, as its checkpoints have them (VGG's classifier would be half a gigabyte)."""
+    layers = {
+        "alex": lambda: torchvision.models.alexnet(weights=None).features,
+        "vgg": lambda: vgg.make_layers(vgg.cfgs["D"]),
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        trunk = torch.nn.Module()
+        trunk.features = layers[net]().eval()
+    save_file(trunk.state_dict() | {"classifier.6.bias": torch.zeros(1000)}, tmp_path / "model.safetensors")
+    measure, witness = Lpips(Lpips.Settings(net=net, weights=str(tmp_path))), package(trunk, net, spatial=True)
+    measure.load()
+    originals, results, masks = pictures(2, size=40)
+    values = measure.measure(originals, results, masks)
+    for value, original, result, mask in zip(values, originals, results, masks, strict=True):
+        with torch.no_grad():
+            full = witness(tensor(original), tensor(result))[0, 0].numpy()
+            witness.spatial = False
+            whole = witness(tensor(original), tensor(result)).item()
+            witness.spatial = True
+        assert whole > 1e-4
+        assert value["lpips"]["whole"] == pytest.approx(whole, abs=1e-6)
+        assert value["lpips"]["region"] == pytest.approx(full[mask].mean(), abs=1e-6)
+        assert value["lpips"]["outside"] == pytest.approx(full[~mask].mean(), abs=1e-6)
+
+
+def test_torchvision_weights_are_the_default(
+    trunk: torch.nn.Module, measure: Lpips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision reads its cache where its file is there: a random trunk stands in for the published one."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(trunk.state_dict(), tmp_path / "hub" / "checkpoints" / f"{TORCHVISION['squeeze']}.pth")
+    default = Lpips(Lpips.Settings())
+    default.load()
+    assert default.measure(*pictures(2)) == measure.measure(*pictures(2))
+
+
 def test_identity_and_symmetry(measure: Lpips) -> None:
     originals, results, masks = pictures(3)
     assert (
@@ -98,6 +139,22 @@ def test_batches_of_one_and_sixteen_are_equal_bit_by_bit(measure: Lpips) -> None
     batch = pictures(16)
     alone = [measure.measure([one], [other], [mask])[0] for one, other, mask in zip(*batch, strict=True)]
     assert measure.measure(*batch) == alone
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_batches_of_a_gpu_change_rounding_only_and_never_by_neighbours(
+    measure: Lpips, order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sizes of pictures, originals that occur again, micro-batches that are not full."""
+    mixed = [small + large for small, large in zip(pictures(7), pictures(3, size=31), strict=True)]
+    mixed[0][4:6] = [mixed[0][0]] * 2
+    alone = measure.measure(*mixed)
+    monkeypatch.setattr(measure, "_micro_batch", 4)
+    together = measure.measure(*(some[::order] for some in mixed))[::order]
+    parts = [measure.measure([one], [other], [mask])[0] for one, other, mask in zip(*mixed, strict=True)]
+    assert together == parts
+    for value, expected in zip(together, alone, strict=True):
+        assert value["lpips"] == pytest.approx(expected["lpips"], abs=1e-6)
 
 
 def test_an_original_passes_the_trunk_once(measure: Lpips) -> None:

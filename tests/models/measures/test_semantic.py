@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.catalogue import CATALOGUE
+from models.checkpoints import identify
 from models.measures.semantic import Semantic
 
 
@@ -64,6 +67,35 @@ def test_only_what_a_score_needs_is_embedded(measure: Semantic) -> None:
 
 def test_identity_names_the_embedder(measure: Semantic) -> None:
     assert measure.identity() == {"embedder": {"checkpoint": "letters"}, "embedder_version": 3}
+
+
+def test_another_embedder_has_a_metric_and_a_key_of_its_own() -> None:
+    made = {name: Semantic(Semantic.Settings(embedder=name, checkpoint=".")) for name in CATALOGUE["embedders"]}
+    assert {name: measure.METRICS for name, measure in made.items()} == {
+        "sbert": ("sbert",), "simcse-sup": ("simcse_sup",), "simcse-unsup": ("simcse_unsup",)
+    }  # fmt: skip
+    unsupervised = Semantic(Semantic.Settings(embedder="simcse-unsup", checkpoint="letters"), Letters())
+    unsupervised.fit(REFERENCES)
+    assert unsupervised.score({"1": "ab"}) == {"1": {"simcse_unsup": pytest.approx(1)}}
+    assert unsupervised.corpus({"1": "ab"}) == {"simcse_unsup": pytest.approx(1)}
+
+
+def test_keys_of_sbert_are_what_they_were_and_others_differ(tmp_path: Path) -> None:
+    """The name of the embedder is not in the identity: what sbert's was before there were others stands."""
+    (tmp_path / "config.json").write_text("{}")
+    digest = identify(str(tmp_path))
+    identities = [
+        Semantic(Semantic.Settings(embedder=name, checkpoint=str(tmp_path))).identity()
+        for name in ("sbert", "simcse-sup", "simcse-unsup")
+    ]
+    assert identities[0] == {"embedder": digest, "embedder_version": 1}
+    assert identities[1] == {"embedder": digest | {"pooling": "pooler"}, "embedder_version": 1}
+    assert identities[2] == {"embedder": digest | {"pooling": "cls"}, "embedder_version": 1}
+
+
+def test_an_unknown_embedder_is_named_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match='"simcse-super"; did you mean "simcse-sup"?'):
+        Semantic(Semantic.Settings(embedder="simcse-super", checkpoint="x"))
 
 
 def test_input_is_checked(measure: Semantic) -> None:

@@ -14,7 +14,7 @@ class Line(Recipe):
 
     name, folder, steps, rate, checkpoint_every = "line", "line", 60, 0.1, 7
     about = "A line."
-    scene_count = 0
+    counts = {}
 
     def build(self):
         return nn.Sequential(nn.Dropout(0.1), nn.Linear(1, 1))

@@ -69,7 +69,7 @@ def test_the_inpainter_paints_what_the_prompt_says(unseen):
 
     from models.pocket.repainting import judge
 
-    pipeline = StableDiffusionInpaintPipeline.from_pretrained(WEIGHTS / "sd-inpaint")
+    pipeline = StableDiffusionInpaintPipeline.from_pretrained(WEIGHTS / "sd2-inpaint")
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline.unet.config.in_channels == 9
     figures = judge(pipeline, unseen, WEIGHTS, COUNT)

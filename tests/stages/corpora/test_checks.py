@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.pocket.worlds import WORLDS
 from stages.corpora import CATALOGUE, Problem, Sample, open_corpus
 from stages.corpora.checks import Entry, checked_captions, checked_objects, in_order, of_splits, storable, up_to
 from stages.corpora.pictures import fitted
@@ -119,7 +120,7 @@ def test_a_split_that_nobody_has_is_refused_with_the_nearest():
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_corpus_of_the_catalogue_takes_a_path_and_a_limit_or_count(name):
-    counted = {"count": 2} if name == "scenes" else {"limit": 2}
+    counted = {"count": 2} if name in WORLDS else {"limit": 2}
     assert open_corpus(name, {"path": "somewhere", **counted}).settings.path == Path("somewhere")
     with pytest.raises(ValueError, match=f'There is no setting of corpus {name} "limmit"'):
         open_corpus(name, {"path": "somewhere", "limmit": 2})

@@ -1,4 +1,4 @@
-"""The drawn corpora: generated scenes, and TRUCE's series as plots."""
+"""The drawn corpora: generated worlds, and TRUCE's series as plots."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.pocket.worlds import WORLDS, example, version
 from models.pocket.worlds.plots import draw_series
-from models.pocket.worlds.scenes import scene
 from stages.corpora import Problem, Sample, open_corpus
 
 TRUCE = Path(__file__).resolve().parents[3] / "../shared/data/truce"
 real = pytest.mark.skipif(not TRUCE.exists(), reason="the TRUCE set is not in ../shared/data")
 
 
-def test_scenes_are_the_worlds_own_and_a_longer_corpus_begins_alike():
-    short = list(open_corpus("scenes", {"seed": 3, "count": 4}).samples())
-    longer = list(open_corpus("scenes", {"seed": 3, "count": 9}).samples())
+@pytest.mark.parametrize("world", WORLDS)
+def test_samples_are_the_worlds_own_and_a_longer_corpus_begins_alike(world):
+    short = list(open_corpus(world, {"seed": 3, "count": 4}).samples())
+    longer = list(open_corpus(world, {"seed": 3, "count": 9}).samples())
     assert longer[:4] == short
-    made = scene(3, 2)
+    made = example(world, 3, 2)
     assert short[2].sample == "seed-3/2"
     assert short[2].references == tuple(made.references)
-    assert short[2].annotations == made.graph
+    assert short[2].annotations == made.graph == json.loads(json.dumps(made.graph))
+    assert short[2].source == {"world": world, "version": version(world), "seed": 3, "index": 2}
     assert np.array_equal(short[2].picture(), made.picture)
     assert len({json.dumps(each.source) for each in longer}) == 9
 

@@ -1,0 +1,128 @@
+"""How captioners choose words: settings that all of them share, and sampling that no neighbour can disturb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from models import roles
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Decoding(roles.Settings):
+    """The decoding of paper *inpainting*, appendix D: "beam search with six beams, top-p sampling with [blank],
+    temperature [blank], and a maximum of [blank] generated tokens [...] three candidate captions".
+
+    The two ways exclude each other here. Unless ``sample``, a beam search over ``beams`` is made and the best
+    ``candidates`` are kept, best first; a sum of log-probabilities is divided by length ** ``length_penalty``: above 0
+    long captions gain. With ``sample``, ``candidates`` captions are drawn independently of each other, in no order of
+    merit, from softmax(logits / ``temperature``) cut down to its ``top_p`` nucleus (Holtzman et al. 2020); candidate k
+    of an item stays the same when more are asked for. What transformers does when asked for both (it *draws* the
+    continuations that a beam search keeps) is a sample of nothing in particular, so we do not imitate it.
+
+    The paper leaves out its numbers: beam search is our default because it is what the six beams ask for and it is
+    deterministic; 0.9 is the nucleus of BLIP's authors (Li et al. 2022), and 1 leaves a model's probabilities as they
+    are. Settings of the other way are allowed, so that entries can share them, and enter no key.
+    """
+
+    beams: int = Field(6, ge=1)
+    candidates: int = Field(3, ge=1)
+    max_tokens: int = Field(40, ge=1)
+    length_penalty: float = 1.0
+    sample: bool = False
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(0.9, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _enough_beams(self) -> Decoding:
+        if self.candidates > self.beams and not self.sample:
+            raise ValueError(
+                f"{self.candidates} candidates need as many beams, and there are {self.beams}: raise `beams` or "
+                "lower `candidates`"
+            )
+        return self
+
+    @property
+    def unused(self) -> set[str]:
+        """Names of the settings that change nothing: those of the way that is not taken.
+
+        >>> sorted(Decoding(sample=True).unused)
+        ['beams', 'length_penalty']
+        """
+        return {"beams", "length_penalty"} if self.sample else {"sample", "temperature", "top_p"}
+
+
+class Instructed(Decoding):
+    """Settings of a captioner that is told what to do: decoding, and what a stage tells it.
+
+    ``prompt`` goes with a whole picture; ``box_prompt`` with one in which a red box is drawn, as it is for referring
+    expressions (appendix D: "explicitly constrained to describe the contents of the red bounding box"). The prompt that
+    an item was given is in its key, so these two enter no identity. Left alone, such models go on for longer than a
+    caption: ``max_tokens`` lets them finish.
+    """
+
+    max_tokens: int = Field(128, ge=1)
+    prompt: str = "Describe the image."
+    box_prompt: str = "Describe what is inside the red box."
+
+
+def candidate_seeds(seed: int, count: int) -> list[int]:
+    """One seed of 32 bits for each candidate of an item; the first ones do not depend on how many there are.
+
+    >>> candidate_seeds(7, 3)[:2] == candidate_seeds(7, 2)
+    True
+    """
+    return [int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) for k in range(count)]
+
+
+class GumbelSampling:
+    """A logits processor that draws each row's next word itself and leaves ``generate`` no other.
+
+    argmax(log p + Gumbel noise) is an exact sample of p (Gumbel 1954; Maddison et al. 2014). Row i takes its noise from
+    a CPU generator of its own, seeded with ``seeds[i]``, so that its draws depend neither on the device nor on the
+    other rows. Here p is softmax(scores / temperature) over its top-p nucleus, the smallest set of words whose
+    probability reaches ``top_p``, as transformers' warpers make it.
+    """
+
+    def __init__(self, settings: Decoding, seeds: Sequence[int]) -> None:
+        import torch
+        from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+
+        self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        self._warp = LogitsProcessorList()
+        if settings.temperature != 1:
+            self._warp.append(TemperatureLogitsWarper(settings.temperature))
+        if settings.top_p < 1:
+            self._warp.append(TopPLogitsWarper(settings.top_p))
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (rows, words) in which each row has 0 at the word drawn and minus infinity elsewhere."""
+        import torch
+
+        tiny = torch.finfo(torch.float32).tiny  # of a uniform 0 the noise would be minus infinity
+        rows = [torch.rand(scores.shape[1], generator=one).clamp_min(tiny) for one in self._generators]
+        noise = -torch.log(-torch.log(torch.stack(rows).to(scores.device)))
+        drawn = (self._warp(input_ids, scores.float()) + noise).argmax(-1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
+
+
+def generation(settings: Decoding, seeds: Sequence[int]) -> dict[str, Any]:
+    """Arguments of transformers' ``generate`` for a batch of one row an item; ``seeds`` are the items'.
+
+    It returns ``candidates`` sequences an item, item after item. Sampling is asked for with as many sequences because
+    ``generate`` then encodes a picture once; what it samples from has one word left.
+    """
+    arguments: dict[str, Any] = {
+        "max_new_tokens": settings.max_tokens,
+        "num_return_sequences": settings.candidates,
+        "do_sample": settings.sample,
+    }
+    if not settings.sample:
+        return arguments | {"num_beams": settings.beams, "length_penalty": settings.length_penalty}
+    rows = [seed for item in seeds for seed in candidate_seeds(item, settings.candidates)]
+    return arguments | {"num_beams": 1, "logits_processor": [GumbelSampling(settings, rows)]}

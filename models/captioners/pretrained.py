@@ -1,0 +1,90 @@
+"""Captioners out of transformers: the settings they share, and how a checkpoint is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from models.captioners.decoding import Decoding
+from models.checkpoints import identify
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
+
+class Pretrained(Decoding):
+    """``checkpoint``: a folder, or a hub id with its commit as ``revision``. ``dtype``: what is computed in.
+
+    ``micro_batch``: pictures in a forward. Fewer are filled up by repeating the last, since kernels round otherwise for
+    another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times over.
+    """
+
+    checkpoint: str
+    revision: str | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    micro_batch: int = Field(8, ge=1)
+
+    def identity(self, *elsewhere: str) -> dict[str, Any]:
+        """Checkpoint and settings, but for those that change nothing or that are ``elsewhere`` in the key.
+
+        Raises as :func:`models.checkpoints.identify` does.
+        """
+        hidden = {"checkpoint", "revision", *elsewhere} | self.unused
+        return identify(self.checkpoint, self.revision) | self.model_dump(exclude=hidden)
+
+
+def read(
+    settings: Pretrained, kind: str, model: str, processor: str, **options: Any
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """A checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor.
+
+    ``model`` and ``processor`` name classes of transformers; ``options`` go to the model's ``from_pretrained``. A hub
+    id is downloaded unless cached. Of the checkpoint's own settings for generation, the token ids alone are kept: how
+    words are chosen is what :class:`models.captioners.decoding.Decoding` says, alike for all captioners.
+
+    Raises
+    ------
+    ValueError
+        The checkpoint is of another architecture, or lacks weights (naming the first).
+    """
+    import torch
+    import transformers
+
+    identify(settings.checkpoint, settings.revision)
+    transformers.utils.logging.disable_progress_bar()
+    found = _architecture(settings.checkpoint, settings.revision)
+    if found != kind:
+        raise ValueError(
+            f"checkpoint {settings.checkpoint!r} is of type {found!r}, and {kind!r} is needed: take one that "
+            f"transformers reads as {model}"
+        )
+    source = {"pretrained_model_name_or_path": settings.checkpoint, "revision": settings.revision}
+    made, info = getattr(transformers, model).from_pretrained(
+        **source, dtype=getattr(torch, settings.dtype), output_loading_info=True, **options
+    )
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(
+            f"checkpoint {settings.checkpoint!r} lacks {len(missing)} weights of a {model}, {missing[0]!r} first: take "
+            "one that was saved whole"
+        )
+    prepared = getattr(transformers, processor).from_pretrained(**source)
+    own = made.generation_config
+    made.generation_config = transformers.GenerationConfig(
+        bos_token_id=own.bos_token_id,
+        eos_token_id=own.eos_token_id,
+        pad_token_id=prepared.tokenizer.pad_token_id if own.pad_token_id is None else own.pad_token_id,
+    )
+    return made.eval().to("cuda" if torch.cuda.is_available() else "cpu"), prepared
+
+
+def _architecture(checkpoint: str, revision: str | None) -> str | None:
+    """The model type that a checkpoint's ``config.json`` names."""
+    import transformers
+
+    folder = Path(checkpoint).expanduser()
+    if folder.exists() and not (folder / "config.json").is_file():
+        return None
+    config, _ = transformers.PreTrainedConfig.get_config_dict(checkpoint, revision=revision)
+    return config.get("model_type")

@@ -1,0 +1,138 @@
+"""Plain vision transformers (Dosovitskiy et al. 2021), as transformers runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from models import roles
+from models.backbones import read_backbone
+from models.checkpoints import identify
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KINDS = ("vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vit_msn")
+"""transformers' model types whose tokens are CLS, other special tokens if any, then patches row by row."""
+
+
+class Vit:
+    """Any checkpoint of ViT, DeiT, DINOv2, DINOv3 (ViT) or MSN, with or without a classifier.
+
+    Pictures are resized, cropped and normalised by the checkpoint's own processor, one by one. An item does not depend
+    on its batch: every forward has ``micro_batch`` pictures, the last one filled up by repetition, since kernels round
+    otherwise for another batch shape. Of a forward's attention only the rows of the CLS token are kept, so memory
+    does not grow with the number of pictures beyond what is returned.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    class Settings(roles.Settings):
+        """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
+
+        ``micro_batch``: pictures in a forward. More is faster on a GPU, and costs memory: a forward holds
+        layers x heads x tokens² attention weights a picture, 22 MB for ViT-B/16 at 224 pixels in float32.
+        """
+
+        checkpoint: str
+        revision: str | None = None
+        dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+        micro_batch: int = Field(8, ge=1)
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def identity(self) -> dict[str, Any]:
+        """Checkpoint and settings; raises as :func:`models.checkpoints.identify` does."""
+        settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
+        return identify(self.settings.checkpoint, self.settings.revision) | settings
+
+    def load(self) -> None:
+        """Read model and processor, on a GPU where there is one; a hub id is downloaded unless cached.
+
+        Raises
+        ------
+        ValueError
+            The checkpoint is of another architecture, lacks weights, or its processor lets pictures keep their shapes.
+        """
+        import torch
+        import transformers
+
+        where = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
+        identify(self.settings.checkpoint, self.settings.revision)
+        kind = transformers.AutoConfig.from_pretrained(**where).model_type
+        if kind not in KINDS:
+            raise ValueError(
+                f"checkpoint {self.settings.checkpoint!r} is of type {kind!r}, not a plain vision transformer with a "
+                f"CLS token: take one of {', '.join(KINDS)}"
+            )
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._processor = transformers.AutoImageProcessor.from_pretrained(**where)
+        self._model = read_backbone(
+            self.settings.checkpoint,
+            self.settings.revision,
+            unused=("pooler.",),
+            attn_implementation="eager",  # no other gives attention weights
+            dtype=getattr(torch, self.settings.dtype),
+        ).to(self.device)
+        square, wide = (self._pixels(np.zeros((32, width, 3), np.uint8)).shape for width in (32, 64))
+        if square != wide:
+            raise ValueError(
+                f"the processor of {self.settings.checkpoint!r} gives pictures of different shapes different numbers "
+                "of patches: set a fixed size or a centre crop in its preprocessor_config.json"
+            )
+        side = self._model.config.patch_size
+        self._grid = (square[2] // side, square[3] // side)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches; there after :meth:`load`."""
+        return self._grid
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """``(cls, attention)`` of each picture (H, W, 3) uint8.
+
+        ``cls`` (D,) float32 is the CLS token's last hidden state after the final layer norm; no pooler is used.
+        ``attention`` (layers, heads, patches) float32 is what each head's CLS token gives to each patch, patches row by
+        row (:attr:`grid`). They are the softmax weights as they are, in [0, 1]: the weights on CLS itself and on other
+        special tokens are left out, so a row adds up to less than 1. A measure that wants a distribution over patches
+        divides by the sum; paper 000 (appendix C) leaves open whether it does.
+        """
+        size, results = self.settings.micro_batch, []
+        for start in range(0, len(pictures), size):
+            some = [self._pixels(picture) for picture in pictures[start : start + size]]
+            cls, attention = self._forward(some + some[-1:] * (size - len(some)))
+            results += list(zip(cls, attention, strict=True))[: len(some)]
+        return results
+
+    def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The share in [0, 1] of each patch that a mask (H, W) bool covers, (patches,) float32.
+
+        A mask goes through the same resizing and cropping as its picture, so that shares and attention are about the
+        same patches whatever the processor cuts off.
+        """
+        from torch.nn.functional import avg_pool2d
+
+        side = self._model.config.patch_size
+        pictures = (np.repeat(np.uint8(255) * mask[..., None], 3, axis=2) for mask in masks)
+        shown = (self._pixels(one, do_normalize=False, do_rescale=True, rescale_factor=1 / 255) for one in pictures)
+        return [avg_pool2d(one[:, :1], side).flatten().clamp(0, 1).numpy() for one in shown]
+
+    def _pixels(self, picture: np.ndarray, **options: Any) -> Tensor:
+        """The processor's (1, 3, h, w), of one picture alone."""
+        return self._processor(images=Image.fromarray(picture), return_tensors="pt", **options)["pixel_values"]
+
+    def _forward(self, pixels: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """(N, D) and (N, layers, heads, patches) of one micro-batch."""
+        import torch
+
+        inputs = torch.cat(pixels).to(self.device, self._model.dtype)
+        patches = self._grid[0] * self._grid[1]
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            output = self._model(pixel_values=inputs, output_attentions=True)
+            rows = torch.stack([layer[:, :, 0, -patches:] for layer in output.attentions], dim=1)
+        return output.last_hidden_state[:, 0].float().cpu().numpy(), rows.float().cpu().numpy()

@@ -1,0 +1,53 @@
+"""What the recipes of the pocket sentence embedders share: what they learn from, and how they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from transformers import BertConfig, BertTokenizer
+
+from models.pocket.data import COUNTS
+from models.pocket.recipe import Recipe
+from models.pocket.wordings import Group, figures, groups
+from models.pocket.words import tokenizer
+
+WIDTH, LENGTH = 128, 64
+
+FIGURES = """
+The figures, by world, are of 200 unseen meanings (fewer where a world has fewer) with two wordings each. `retrieval`:
+how often a wording's nearest, among one other wording of each meaning, is of its own. `auc`: how often two wordings of
+one picture are nearer than one of them and the other with one attribute changed (area under the ROC curve; 0.5 is
+chance, and less means that a changed word weighs less than other words for the same). `alignment` and `uniformity` are
+those of Wang and Isola (2020), lower is better.
+"""
+
+
+class Sentences(Recipe):
+    """A recipe that learns from the captions of all worlds, grouped by what they mean."""
+
+    counts: ClassVar = COUNTS
+
+    @cached_property
+    def wordings(self) -> dict[str, list[Group]]:
+        """World -> its groups; ``plots`` are the prepared corpora of time series."""
+        sources = {world: self.learnt(world) for world in self.counts} | {"plots": self.plots}
+        return {world: groups(world, examples) for world, examples in sources.items() if len(examples)}
+
+    @cached_property
+    def tokenizer(self) -> BertTokenizer:
+        return tokenizer([text for some in self.wordings.values() for group in some for text in group.texts], LENGTH)
+
+    @property
+    def config(self) -> BertConfig:
+        """Two layers: less than half a million parameters."""
+        return BertConfig(
+            vocab_size=len(self.tokenizer), hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4,
+            intermediate_size=2 * WIDTH, max_position_embeddings=LENGTH, pad_token_id=self.tokenizer.pad_token_id,
+        )  # fmt: skip
+
+    def figures(self, embed: Callable[[Sequence[str]], np.ndarray]) -> dict[str, float]:
+        """What the card says of an embedder of unit vectors."""
+        return figures(embed, {world: groups(world, self.unseen(world)) for world in self.counts})

@@ -1,0 +1,202 @@
+"""What the recipes of the pocket captioners that follow instructions share: the LLaVA and the Qwen layout.
+
+A picture is encoded once and asked several things: its turns are packed into one row, and a mask lets each turn see the
+picture and itself only, so that no answer is read off another.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerFast
+
+from models.pocket.answers import judged, said_right
+from models.pocket.data import COUNTS
+from models.pocket.instructions import BOXED, DESCRIBE, Turn, framed, turns
+from models.pocket.recipe import Recipe
+from models.pocket.seeing import Heads, Lessons, Views
+from models.pocket.words import chat_tokenizer
+
+LENGTH = 512
+SHARES = {"scenes": 16, "referring": 5, "series": 4, "plots": 4, "radiographs": 2, "spectrograms": 2}
+"""Pictures of each world in a batch."""
+ASKED = 4
+
+
+class Talker(nn.Module):
+    """The captioner, and beside it the heads that keep teaching its tower to see; only the captioner is shipped."""
+
+    def __init__(self, captioner: nn.Module, heads: Heads) -> None:
+        super().__init__()
+        self.captioner, self.heads = captioner, heads
+
+
+class Talking(Recipe):
+    """First the tower learns to see (dense labels), then the decoder to read it, with the labels kept as company."""
+
+    rate = 1.5e-3
+    counts: ClassVar[Mapping[str, int]] = COUNTS
+    looking: ClassVar[float] = 0.0
+    """Share of the training in which the tower only says what each patch shows."""
+    special: ClassVar[Sequence[str]]
+    """Tokens that stand for pictures."""
+    card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-text-to-text"}
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        found = {world: self.learnt(world) for world in self.counts} | {"plots": self.plots}
+        return Lessons(found | {"referring": framed(found["referring"])})
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """Every word of two thousand examples of each world, and of what is asked about them."""
+        rng, texts = np.random.default_rng(self.seed), [DESCRIBE, BOXED]
+        for examples in self.lessons.sources.values():
+            for graph, captions in zip(examples.annotations[:2000], examples.captions[:2000], strict=True):
+                texts += [text for turn in turns(graph, captions, rng, ASKED) for text in turn[:2]] + captions
+        return chat_tokenizer(texts, self.special, LENGTH)
+
+    @abstractmethod
+    def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The tower's patches (N, 64, width) in raster order, and what the decoder reads (N, tokens, width')."""
+
+    @abstractmethod
+    def opening(self) -> tuple[Tensor, Tensor, int]:
+        """Ids (P,) of a chat up to its first word with a token for every embedding of the picture, their positions
+        ((P,) or (3, P)) and that of the word after."""
+
+    def prepare(self, model: nn.Module) -> None:
+        self.ids, self.places, self.next_place = self.opening()
+        im_start, im_end = self.tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+        self.reply = [im_end, im_start, *self.tokenizer("assistant")["input_ids"]]
+        self.end = [im_end]
+
+    def pixels(self, pictures: np.ndarray) -> Tensor:
+        """(N, 64, 64, 3) uint8 as (N, 3, 64, 64) in [-1, 1]: what the processors make of them."""
+        return self.tensor(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def loss(self, model: Talker, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+        views = self.lessons.draw(rng, SHARES)
+        patches, read = self.look(model.captioner, self.pixels(views.pictures))
+        dense = self.lessons.loss(model.heads, views, patches, patches.mean(1))
+        if progress < self.looking:
+            return dense, {"dense": dense.item()}
+        words, closed = self.spoken(model.captioner, read, self.asked(views, rng))
+        return words + closed + 0.2 * dense, {"dense": dense.item(), "words": words.item(), "closed": closed.item()}
+
+    def asked(self, views: Views, rng: np.random.Generator) -> list[list[Turn]]:
+        """The turns of each picture of a batch."""
+        return [
+            turns(self.lessons.sources[name].annotations[k], self.lessons.sources[name].captions[k], rng, ASKED)
+            for name, some in views.numbers.items() for k in some
+        ]  # fmt: skip
+
+    def spoken(self, captioner: nn.Module, read: Tensor, asked: Sequence[Sequence[Turn]]) -> tuple[Tensor, Tensor]:
+        """Losses of the words of all answers, and of yes and no."""
+        logits, labels, closed = self.logits(captioner, read, asked)
+        words = cross_entropy(logits, labels)
+        return words, cross_entropy(logits[closed], labels[closed]) if closed.any() else words.new_zeros(())
+
+    def logits(
+        self, captioner: nn.Module, read: Tensor, asked: Sequence[Sequence[Turn]]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (answers' tokens, words), the tokens, and which of them say yes or no; row by row, turn by turn."""
+        rows = self.packed(asked)
+        start, device = len(self.ids), read.device
+        longest = max(len(row["ids"]) for row in rows)
+        ids = np.zeros((len(rows), longest), np.int64)
+        turn = np.full((len(rows), longest), -1)
+        after = np.zeros((len(rows), longest), np.int64)
+        labels = np.full((len(rows), longest), -100)
+        closed = np.zeros((len(rows), longest), bool)
+        for k, row in enumerate(rows):
+            n = len(row["ids"])
+            ids[k, :n], turn[k, :n], after[k, :n] = row["ids"], row["turn"], row["after"]
+            labels[k, :n], closed[k, :n] = row["labels"], row["closed"]
+        own = torch.from_numpy(turn).to(device)
+        mask = torch.ones(len(rows), start + longest, start + longest, dtype=torch.bool, device=device).tril()
+        mask[:, start:, start:] &= own[:, :, None] == own[:, None, :]
+        embed = captioner.get_input_embeddings()
+        opening = embed(self.ids.to(device)).expand(len(rows), -1, -1)
+        seat = (self.ids == self.picture_id).to(device)
+        opening = opening.masked_scatter(seat[None, :, None], read.to(opening.dtype))
+        inputs = torch.cat([opening, embed(torch.from_numpy(ids).to(device))], 1)
+        later = self.next_place + torch.from_numpy(after)
+        first = self.places.unsqueeze(-2).expand(*self.places.shape[:-1], len(rows), start)
+        places = torch.cat([first, later.expand(*self.places.shape[:-1], *later.shape)], -1).to(device)
+        states = captioner.model.language_model(
+            inputs_embeds=inputs, attention_mask=mask[:, None], position_ids=places, use_cache=False
+        ).last_hidden_state[:, start:]
+        wanted = torch.from_numpy(labels).to(device)
+        # a word is said one place before it stands; turns are contiguous, and their first words are never answers
+        saying = wanted[:, 1:] != -100
+        return (captioner.lm_head(states[:, :-1][saying]).float(), wanted[:, 1:][saying],
+                torch.from_numpy(closed).to(device)[:, 1:][saying])  # fmt: skip
+
+    def packed(self, asked: Sequence[Sequence[Turn]]) -> list[dict[str, list[Any]]]:
+        """Token ids of each row's turns, the turn and the place in it of each token, and the answers as labels."""
+        flat = [turn for row in asked for turn in row]
+        said = self.tokenizer([turn.question for turn in flat])["input_ids"]
+        back = self.tokenizer([turn.answer for turn in flat])["input_ids"]
+        rows, at = [], 0
+        for row in asked:
+            found: dict[str, list[Any]] = {name: [] for name in ("ids", "turn", "after", "labels", "closed")}
+            for number, turn in enumerate(row):
+                question, answer = said[at] + self.reply, back[at] + self.end
+                at += 1
+                found["ids"] += question + answer
+                found["turn"] += [number] * (len(question) + len(answer))
+                found["after"] += range(len(question) + len(answer))
+                found["labels"] += [-100] * len(question) + answer
+                found["closed"] += [False] * len(question) + [bool(turn.kind)] + [False] * (len(answer) - 1)
+            rows.append(found)
+        return rows
+
+    @property
+    def picture_id(self) -> int:
+        """The token that stands for an embedding of the picture."""
+        return self.tokenizer.convert_tokens_to_ids(self.special[-1])
+
+    def evaluate(self, model: Talker) -> dict[str, float]:
+        figures = {}
+        for world in self.counts:
+            examples = framed(self.unseen(world)) if world == "referring" else self.unseen(world)
+            some, graphs = examples.pictures[:200], examples.annotations[:200]
+            texts = self.say(model.captioner, some, BOXED if world == "referring" else DESCRIBE)
+            figures |= {f"{world} {name}": value for name, value in said_right(world, texts, graphs).items()}
+        return figures | judged(self, model.captioner, self.unseen("scenes"))
+
+    @torch.no_grad()
+    def say(self, captioner: nn.Module, pictures: np.ndarray, question: str, longest: int = 48) -> list[str]:
+        """The greedy answers to one question about pictures."""
+        said = self.tokenizer(question)["input_ids"] + self.reply
+        texts: list[str] = []
+        for begin in range(0, len(pictures), 50):
+            _, read = self.look(captioner, self.pixels(pictures[begin : begin + 50]))
+            ids = torch.tensor([*self.ids.tolist(), *said]).expand(len(read), -1)
+            embed = captioner.get_input_embeddings()(ids)
+            embed = embed.masked_scatter((ids == self.picture_id)[..., None], read)
+            places = torch.cat(
+                [self.places, self.next_place + torch.arange(len(said)).expand(*self.places.shape[:-1], -1)], -1
+            )
+            places = places.unsqueeze(-2).expand(*places.shape[:-1], len(read), -1)
+            found, cache, going = [], None, torch.ones(len(read), dtype=torch.bool)
+            for _ in range(longest):
+                out = captioner.model.language_model(
+                    inputs_embeds=embed, position_ids=places, past_key_values=cache, use_cache=True
+                )
+                words, cache = captioner.lm_head(out.last_hidden_state[:, -1]).argmax(-1), out.past_key_values
+                found.append(torch.where(going, words, self.tokenizer.pad_token_id))
+                going &= words != self.end[0]
+                if not going.any():
+                    break
+                embed, places = captioner.get_input_embeddings()(words)[:, None], places[..., -1:] + 1
+            texts += self.tokenizer.batch_decode(torch.stack(found, 1), skip_special_tokens=True)
+        return texts

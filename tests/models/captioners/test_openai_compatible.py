@@ -1,0 +1,492 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.captioners import openai_compatible
+from models.captioners.decoding import candidate_seeds
+from models.captioners.openai_compatible import OpenAICompatible
+from models.catalogue import build
+from models.images import decode_png
+
+PROMPT = "describe the image"
+GREEDY = {"sample": False, "beams": 1, "candidates": 1}
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key and no proxy of whoever runs the tests."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def captioner(endpoint: str = "http://127.0.0.1:1/v1", **settings: Any) -> OpenAICompatible:
+    given = {"endpoint": endpoint, "model": "palimpsest/tiny", "revision": "1", "max_tokens": 8} | settings
+    return OpenAICompatible(OpenAICompatible.Settings(**given))
+
+
+def say(adapter: OpenAICompatible, pictures: list[np.ndarray], seeds: list[int] | None = None) -> list[list[str]]:
+    return adapter.caption(pictures, [PROMPT] * len(pictures), seeds or [0] * len(pictures))
+
+
+# A real server: `transformers serve` with a small checkpoint of random weights, found in a hub cache of its own, which
+# asks to be sampled from, as many released ones do.
+
+
+@pytest.fixture(scope="module")
+def served(llava_checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A server process with its endpoint and the checkpoint's folder."""
+    from transformers.utils.import_utils import is_serve_available
+
+    if not is_serve_available():
+        pytest.skip("`transformers serve` needs fastapi, uvicorn and openai, which the extra `test` brings")
+    home = tmp_path_factory.mktemp("served")
+    repository, commit = home / "hub/models--palimpsest--tiny", "0" * 40
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text(commit)
+    folder = repository / "snapshots" / commit
+    shutil.copytree(llava_checkpoint, folder)
+    generation = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(generation | {"do_sample": True}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    hub = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
+    environment |= hub | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", "palimpsest/tiny", "--device", "cpu",
+               "--host", "127.0.0.1", "--port", port]  # fmt: skip
+    with (
+        (home / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", process, home / "log")
+            yield SimpleNamespace(endpoint=f"http://127.0.0.1:{port}/v1", folder=folder)
+        finally:
+            process.kill()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 240) -> None:
+    until = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not come up:\n{log.read_text()[-3000:]}")
+
+
+def by_hand(folder: Path, pictures: list[np.ndarray], seeds: list[int] | None = None, **how: Any) -> list[str]:
+    """Witness: transformers' own model and processor as its documentation calls them, one picture at a time."""
+    import torch
+    from PIL import Image
+    from transformers import AutoProcessor, LlavaOnevisionForConditionalGeneration
+
+    model = LlavaOnevisionForConditionalGeneration.from_pretrained(folder)
+    processor, texts = AutoProcessor.from_pretrained(folder), []
+    for index, picture in enumerate(pictures):
+        parts = [{"type": "image", "image": Image.fromarray(picture)}, {"type": "text", "text": PROMPT}]
+        chat = [{"role": "user", "content": parts}]
+        inputs = processor.apply_chat_template(
+            chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
+        torch.manual_seed(seeds[index] if seeds else 0)
+        ids = model.generate(**inputs, max_new_tokens=8, **how)
+        texts.append(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip())
+    return texts
+
+
+def test_a_served_checkpoint_says_what_it_says_in_process(served, pictures, one_thread):
+    some = pictures(6)
+    adapter = captioner(served.endpoint, **GREEDY)
+    adapter.load()
+    said = say(adapter, some)
+    assert len({texts[0] for texts in said}) > 3, "pictures must differ for this test to mean something"
+    assert said == [[text] for text in by_hand(served.folder, some, do_sample=False)]
+    assert say(adapter, some[::-1]) == said[::-1]
+
+
+def test_samples_of_a_served_checkpoint_follow_their_seeds(served, pictures, one_thread):
+    """One request at a time, since this server has one generator for all."""
+    (picture,), how = pictures(1), {"temperature": 0.8, "top_p": 0.9}
+    adapter = captioner(served.endpoint, **how, concurrency=1)
+    ((first, *others),) = say(adapter, [picture], [7])
+    seeds = candidate_seeds(7, 3)
+    assert [first, *others] == by_hand(served.folder, [picture] * 3, seeds, do_sample=True, **how)
+    assert len({first, *others}) > 1
+    assert say(captioner(served.endpoint, **how, candidates=1), [picture], [7]) == [[first]]
+    assert say(adapter, [picture], [8]) != [[first, *others]]
+
+
+def test_a_caption_ends_at_the_token_limit(served, pictures):
+    (longer,), (shorter,) = (
+        say(captioner(served.endpoint, **GREEDY, max_tokens=most), pictures(1))[0] for most in (8, 3)
+    )
+    assert len(shorter.split()) <= 3 and longer.startswith(shorter)
+
+
+def test_a_model_that_is_not_served_is_told_with_the_nearest(served):
+    with pytest.raises(ValueError) as caught:
+        captioner(served.endpoint, model="palimpsest/tini").load()
+    assert str(caught.value) == (
+        f'There is no model at {served.endpoint} "palimpsest/tini"; did you mean "palimpsest/tiny"? '
+        "Known: palimpsest/tiny."
+    )
+
+
+def test_an_endpoint_may_know_the_model_by_another_name(served, pictures):
+    aliased = captioner(served.endpoint, **GREEDY, model="anything", served_as="palimpsest/tiny")
+    aliased.load()
+    assert say(aliased, pictures(1)) == say(captioner(served.endpoint, **GREEDY), pictures(1))
+
+
+# Edges of the protocol, which a healthy server does not show: small servers that answer as told.
+
+
+def completion(text: str | None, ended: str = "stop") -> tuple[int, dict]:
+    return 200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ended}]}
+
+
+Answer = Callable[[dict, int], tuple[int, Any] | tuple[int, Any, dict[str, str]] | None]
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[Answer], SimpleNamespace]]:
+    """Makes servers: ``answer(body, n)`` is told the request and how many came before, and gives status, body (JSON, or
+    text as it is) and headers, or None to hang up. What was asked is kept in ``requests`` and ``keys``."""
+    running: list[ThreadingHTTPServer] = []
+
+    def make(answer: Answer, models: list[str] | None = None) -> SimpleNamespace:
+        seen = SimpleNamespace(requests=[], keys=[])
+        lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.reply(*((200, {"data": [{"id": name} for name in models]}) if models else (404, "nothing here")))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                with lock:
+                    seen.requests.append(body)
+                    seen.keys.append(self.headers["authorization"])
+                    count = len(seen.requests) - 1
+                if said := answer(body, count):
+                    self.reply(*said)
+
+            def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+                data = (body if isinstance(body, str) else json.dumps(body)).encode()
+                self.send_response(status)
+                for name, value in ({"content-length": str(len(data))} | (headers or {})).items():
+                    self.send_header(name, value)
+                with contextlib.suppress(ConnectionError):  # who has stopped waiting has hung up
+                    self.end_headers()
+                    self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        running.append(made)
+        seen.endpoint = f"http://127.0.0.1:{made.server_address[1]}/v1"
+        return seen
+
+    yield make
+    for made in running:
+        made.shutdown()
+        made.server_close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts, which are not waited for."""
+    made: list[float] = []
+    monkeypatch.setattr(openai_compatible, "time", SimpleNamespace(sleep=made.append))
+    return made
+
+
+def picture_of(body: dict) -> np.ndarray:
+    """The picture in a request."""
+    url = body["messages"][0]["content"][0]["image_url"]["url"]
+    assert url.startswith("data:image/png;base64,")
+    return decode_png(base64.b64decode(url.partition(",")[2]))
+
+
+def test_a_request_holds_the_picture_the_prompt_and_how_to_decode(server, pictures):
+    echo = server(lambda body, _: completion(" a star\n"))
+    (picture,) = pictures(1, 20, 50)
+    adapter = captioner(echo.endpoint, served_as="tiny", temperature=0.7, top_p=0.8, candidates=2)
+    assert adapter.caption([picture], ["what is this?"], [5]) == [["a star", "a star"]]
+    assert np.array_equal(picture_of(echo.requests[0]), picture)
+    assert echo.requests[0]["messages"][0]["content"][1:] == [{"type": "text", "text": "what is this?"}]
+    seeds = [body.pop("seed") for body in echo.requests]
+    assert seeds == candidate_seeds(5, 2)
+    for body in echo.requests:
+        del body["messages"]
+        assert body == {"model": "tiny", "max_tokens": 8, "temperature": 0.7, "top_p": 0.8}
+
+
+def test_greedy_asks_for_temperature_zero_and_extra_fields_have_the_last_word(server, pictures):
+    echo = server(lambda body, _: completion("a star"))
+    extra = {"max_tokens": None, "max_completion_tokens": 9, "top_k": 1}
+    captioner(echo.endpoint, **GREEDY, extra=extra).caption(pictures(1), [""], [5])
+    (body,) = echo.requests
+    assert [part["type"] for part in body.pop("messages")[0]["content"]] == ["image_url"]
+    assert body == {"model": "palimpsest/tiny", "temperature": 0, "max_completion_tokens": 9, "top_k": 1}
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(server, pictures, pauses, status):
+    shy = server(lambda _, count: (status, "busy") if count < 2 else completion("a star"))
+    assert say(captioner(shy.endpoint, **GREEDY), pictures(1)) == [["a star"]]
+    assert len(shy.requests) == 3
+    assert 0.3 < pauses[0] <= 0.5 < pauses[1] <= 1
+
+
+@pytest.mark.parametrize(("wish", "pause"), [("0", 0), ("7", 7), ("86400", 60)])
+def test_a_server_may_say_how_long_to_wait(server, pictures, pauses, wish, pause):
+    shy = server(lambda _, count: completion("a star") if count else (429, "busy", {"retry-after": wish}))
+    assert say(captioner(shy.endpoint, **GREEDY), pictures(1)) == [["a star"]]
+    assert pauses == [pause]
+
+
+def test_patience_ends(server, pictures, pauses):
+    broken = server(lambda *_: (500, {"error": {"message": "out of\n memory"}}))
+    with pytest.raises(ConnectionError) as caught:
+        say(captioner(broken.endpoint, **GREEDY, retries=9), pictures(1))
+    assert str(caught.value) == 'the endpoint answered 500: {"error": {"message": "out of\\n memory"}}'
+    assert len(broken.requests) == 10
+    assert max(pauses) <= openai_compatible.LONGEST_PAUSE and sorted(pauses) == pauses
+
+
+def test_a_lost_connection_is_made_again(server, pictures, pauses):
+    rude = server(lambda _, count: completion("a star") if count else None)
+    assert say(captioner(rude.endpoint, **GREEDY), pictures(1)) == [["a star"]]
+    assert len(rude.requests) == 2
+
+
+def test_a_slow_answer_is_not_waited_for(server, pictures, pauses):
+    done = threading.Event()
+    slow = server(lambda *_: (done.wait(60), completion("late"))[1])
+    with pytest.raises(ConnectionError, match="the endpoint did not answer: timed out"):
+        say(captioner(slow.endpoint, **GREEDY, timeout=0.5, retries=1), pictures(1))
+    done.set()
+    assert len(slow.requests) == 2
+
+
+def test_what_will_not_pass_is_told_at_once(server, pictures):
+    strict = server(lambda *_: (422, {"detail": "seed: unknown field"}))
+    with pytest.raises(ValueError, match='the endpoint answered 422: {"detail": "seed: unknown field"}'):
+        say(captioner(strict.endpoint), pictures(1))
+    assert len(strict.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (completion(""), "the endpoint's caption is empty (finish_reason stop)"),
+        (completion(" \n"), "the endpoint's caption is empty (finish_reason stop)"),
+        (completion(None, "length"), "the endpoint's caption is empty (finish_reason length): raise `max_tokens`, the "
+                                     "model spent them on something else"),
+        (completion("a st", "content_filter"), "the endpoint's filter withheld the caption"),
+        ((200, '{"choices": [{"mess'), "the endpoint's reply is no chat completion: 200: {\"choices\": [{\"mess"),
+        ((200, {"choices": []}), 'the endpoint\'s reply is no chat completion: 200: {"choices": []}'),
+        ((200, ["a star"]), 'the endpoint\'s reply is no chat completion: 200: ["a star"]'),
+        ((200, "<html>" + "x" * 999), "the endpoint's reply is no chat completion: 200: <html>" + "x" * 194),
+    ],
+)  # fmt: skip
+def test_what_is_no_caption_is_a_failure(server, pictures, answer, message):
+    odd = server(lambda *_: answer)
+    with pytest.raises(ValueError) as caught:
+        say(captioner(odd.endpoint, **GREEDY), pictures(1))
+    assert str(caught.value) == message
+    assert len(odd.requests) == 1, "the same question would have the same answer"
+
+
+def test_a_caption_that_was_cut_is_a_caption(server, pictures):
+    cut = server(lambda *_: completion("a star left of", "length"))
+    assert say(captioner(cut.endpoint, **GREEDY), pictures(1)) == [["a star left of"]]
+
+
+def colour(body: dict) -> int:
+    return int(picture_of(body)[0, 0, 0])
+
+
+def test_answers_come_in_the_order_of_the_pictures_and_several_are_asked_for_at_a_time(server):
+    """All four requests must be there before any is answered; then the last is answered first."""
+    together, turns = threading.Barrier(4, timeout=60), [threading.Event() for _ in range(5)]
+    turns[4].set()
+
+    def backwards(body: dict, _: int) -> tuple[int, dict]:
+        together.wait()
+        turns[colour(body) + 1].wait(60)
+        turns[colour(body)].set()
+        return completion(f"colour {colour(body)}")
+
+    late = server(backwards)
+    plain = [np.full((4, 4, 3), value, np.uint8) for value in range(4)]
+    adapter = captioner(late.endpoint, **GREEDY, concurrency=4, retries=0)
+    assert say(adapter, plain) == [[f"colour {value}"] for value in range(4)]
+
+
+def test_one_bad_reply_fails_no_neighbour_and_costs_none_a_second_request(server):
+    """As the loop asks: all together, and when that raises, one by one."""
+    picky = server(lambda body, _: completion("" if colour(body) == 2 else f"colour {colour(body)}"))
+    plain = [np.full((4, 4, 3), value, np.uint8) for value in range(4)]
+    adapter = captioner(picky.endpoint, **GREEDY)
+    with pytest.raises(ValueError, match="empty"):
+        say(adapter, plain)
+    assert len(picky.requests) == 4
+    for value in (0, 1, 3):
+        assert say(adapter, plain[value : value + 1]) == [[f"colour {value}"]]
+    with pytest.raises(ValueError, match="empty"):
+        say(adapter, plain[2:3])
+    assert len(picky.requests) == 4
+    say(adapter, plain[:1])
+    assert len(picky.requests) == 5, "what was said is given once"
+
+
+def test_no_pictures_no_captions():
+    assert captioner().caption([], [], []) == []
+
+
+# What is wrong with the endpoint as a whole is said when it is loaded.
+
+
+def test_an_endpoint_that_is_not_there_is_told_in_one_sentence():
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        with pytest.raises(ConnectionError) as caught:
+            captioner(endpoint).load()
+    assert re.fullmatch(
+        rf"Endpoint {endpoint}: the endpoint did not answer: .*refused\. Is the server up, and the URL right\?",
+        str(caught.value),
+    )
+
+
+@pytest.mark.parametrize("models", [None, ["palimpsest/tiny"]])
+def test_an_endpoint_that_wants_a_key_names_the_variable(server, models):
+    closed = server(lambda *_: (401, "who are you?"), models)
+    with pytest.raises(ConnectionError) as caught:
+        captioner(closed.endpoint, api_key_variable="VLLM_KEY").load()
+    assert str(caught.value) == (
+        f"Endpoint {closed.endpoint} answered 401: set the environment variable VLLM_KEY to an API key that it accepts."
+    )
+
+
+def test_an_endpoint_without_its_path_or_a_model_without_eyes_is_told(server):
+    elsewhere = server(lambda *_: (404, "no such page"))
+    with pytest.raises(ValueError) as caught:
+        captioner(elsewhere.endpoint).load()
+    assert str(caught.value) == (
+        f'Endpoint {elsewhere.endpoint} answered a request to "palimpsest/tiny" with 404: no such page: check '
+        "`endpoint`, which usually ends in /v1, and `model`, which must take pictures."
+    )
+
+
+def test_a_model_that_is_served_but_not_listed_will_do(server):
+    captioner(server(lambda *_: completion("white"), ["something/else"]).endpoint).load()
+
+
+def test_of_many_served_models_the_nearest_are_shown(server):
+    many = server(lambda *_: (404, "unknown"), [f"model-{index}" for index in range(300)])
+    with pytest.raises(ValueError, match='did you mean "model-299"') as caught:
+        captioner(many.endpoint, model="model-29999").load()
+    assert len(str(caught.value)) < 500 and len(many.requests) == 1
+
+
+# Secrets and keys.
+
+
+def test_the_key_is_sent_and_shown_nowhere(server, pictures, monkeypatch, caplog):
+    secret = "sk-very-secret"
+    monkeypatch.setenv("VLLM_KEY", f"{secret}\n")
+    tells = server(lambda body, count: (400, f"you sent {tells.keys[count]}") if count else completion("a star"))
+    adapter = captioner(tells.endpoint, api_key_variable="VLLM_KEY", **GREEDY)
+    with caplog.at_level(logging.DEBUG):
+        adapter.load()
+        with pytest.raises(ValueError, match=r"you sent Bearer \*\*\*") as caught:
+            say(adapter, pictures(1))
+    assert tells.keys == [f"Bearer {secret}"] * 2
+    shown = [repr(adapter), repr(vars(adapter)), str(adapter.settings), json.dumps(adapter.identity()), caplog.text]
+    assert not [text for text in [*shown, str(caught.value)] if secret in text]
+
+
+def test_without_a_key_none_is_sent(server, pictures):
+    free = server(lambda *_: completion("a star"))
+    say(captioner(free.endpoint, **GREEDY), pictures(1))
+    assert free.keys == [None]
+
+
+@pytest.mark.parametrize("key", ["sk-se\ncret", "sk-secr€t"])
+def test_a_broken_key_is_not_repeated(pictures, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ValueError) as caught:
+        captioner().load()
+    assert str(caught.value) == "Environment variable OPENAI_API_KEY holds no API key: set it anew."
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"endpoint": "http://me:secret@there/v1"}, "`endpoint` holds more than scheme, host and path"),
+        ({"endpoint": "https://there/v1?key=secret"}, "`endpoint` holds more than scheme, host and path"),
+        ({"endpoint": "http://me:sec/ret@there/v1"}, "`endpoint` is no URL such as http://localhost:8000/v1"),
+        ({"endpoint": "there/v1"}, "`endpoint` is no URL such as http://localhost:8000/v1"),
+        ({"api_key_variable": "sk-secret"}, "`api_key_variable` is no name of an environment variable"),
+        ({"sample": False}, "chat completions know no beam search, so 6 beams and 3 candidates cannot be had"),
+        ({"sample": False, "beams": 1}, "chat completions know no beam search, so 1 beams and 3 candidates"),
+    ],
+)
+def test_what_cannot_be_is_refused_without_repeating_secrets(settings, message):
+    given = {"adapter": "openai-compatible", "endpoint": "http://there/v1", "model": "tiny", "revision": "1"}
+    with pytest.raises(ValueError) as caught:
+        build("captioners", "mine", given | settings)
+    assert str(caught.value).startswith(f"openai-compatible (entry mine): {message}")
+    assert "sec" not in str(caught.value)
+    with pytest.raises(ValueError) as raw:
+        captioner(**settings)
+    assert "sec" not in str(raw.value)
+
+
+def test_the_same_model_served_elsewhere_gives_the_same_items():
+    here = captioner().identity()
+    there = {"endpoint": "https://api.example.com/v1", "served_as": "tiny", "api_key_variable": "THEIRS",
+             "concurrency": 1, "timeout": 9, "retries": 0}  # fmt: skip
+    for name, value in there.items():
+        assert captioner(**{name: value}).identity() == here, name
+    assert json.loads(json.dumps(here)) == here
+
+
+def test_what_changes_words_is_in_the_identity():
+    sampled, greedy = captioner().identity(), captioner(**GREEDY).identity()
+    assert (sampled["checkpoint"], sampled["revision"]) == ("palimpsest/tiny", "1")
+    for change in ({"model": "other"}, {"revision": "2"}, {"candidates": 2}, {"max_tokens": 9}, {"temperature": 0.5},
+                   {"top_p": 0.5}, {"extra": {"top_k": 5}}, GREEDY):  # fmt: skip
+        assert captioner(**change).identity() != sampled, change
+    for change in ({"beams": 2}, {"length_penalty": 0.0}, {"prompt": "Look."}, {"box_prompt": "Look."}):
+        assert captioner(**change).identity() == sampled, change
+    for change in ({"temperature": 0.5}, {"top_p": 0.5}):
+        assert captioner(**GREEDY, **change).identity() == greedy, change

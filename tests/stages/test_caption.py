@@ -1,0 +1,111 @@
+"""What a captioner is shown and told, and what an item's key says of it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from models.captioners.decoding import Decoding, Instructed
+from models.images import RED, encode_png
+from stages import caption as stage
+from stages.loop import Task
+
+BOX = [2.0, 3.0, 4.0, 2.0]
+PICTURES = {"plain": np.full((10, 12, 3), 40, np.uint8), "boxed": np.full((10, 12, 3), 90, np.uint8)}
+REPAINTED = np.full((10, 12, 3), 200, np.uint8)
+ANNOTATIONS = {
+    "plain": {"objects": [{"label": "star", "box": BOX}]},
+    "boxed": {"objects": [{"label": "ring", "box": [0, 0, 1, 1]}, {"label": "star", "box": BOX}], "target": 1},
+}
+
+
+class Recorder:
+    """A captioner that remembers what it was shown."""
+
+    def __init__(self, settings: Decoding) -> None:
+        self.settings = settings
+        self.shown: list[tuple[np.ndarray, str]] = []
+
+    def caption(self, pictures, prompts, seeds):
+        self.shown += zip(pictures, prompts, strict=True)
+        return [["a caption", "another"] for _ in pictures]
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """Plans over two samples, each with one repainted picture."""
+    axes = {"corpus": "some", "degradation": "blur", "inpainter": "telea"}
+    rows = {
+        "prepare": [{"corpus": "some", "sample": name, "status": "ok", "key": f"p-{name}", "references": ["a star"],
+                     "image": {"bytes": encode_png(picture)}, "annotations": json.dumps(ANNOTATIONS[name])}
+                    for name, picture in PICTURES.items()],
+        "degrade": [{"sample": name, "degradation": "blur", "image": {"bytes": encode_png(picture)}}
+                    for name, picture in PICTURES.items()],
+        "inpaint": [{**axes, "sample": name, "status": "ok", "key": f"i-{name}",
+                     "image": {"bytes": encode_png(REPAINTED)}} for name in PICTURES],
+    }  # fmt: skip
+    monkeypatch.setattr(stage, "shards", lambda folder: [folder / "some/part-00.parquet"])
+    monkeypatch.setattr(stage, "read_shard", lambda path: rows[path.parts[1]])
+
+    def make(settings: Decoding) -> tuple[SimpleNamespace, list[Task]]:
+        model = SimpleNamespace(adapter=Recorder(settings), identity={"adapter": "recorder"}, name="recorder")
+        ((_, tasks),) = stage.plan(model, SimpleNamespace(inpainters=["telea"]))
+        return model, tasks
+
+    return make
+
+
+def seen(model: SimpleNamespace, tasks: list[Task]) -> dict[tuple[str, bool], tuple[np.ndarray, str]]:
+    """(sample, whether repainted) -> what was shown and told."""
+    stage.caption(model, tasks, range(len(tasks)))
+    names = [(task.sample, task.columns["inpainter"] is not None) for task in tasks]
+    return dict(zip(names, model.adapter.shown, strict=True))
+
+
+@pytest.mark.parametrize("settings", [Decoding(), Instructed()], ids=["unconditional", "instructed"])
+def test_the_target_is_framed_for_every_captioner(plan, settings):
+    shown = seen(*plan(settings))
+    assert len(shown) == 4
+    for repainted, plain in ((False, PICTURES["plain"]), (True, REPAINTED)):
+        assert np.array_equal(shown["plain", repainted][0], plain)
+    for repainted, picture in ((False, PICTURES["boxed"]), (True, REPAINTED)):
+        framed = shown["boxed", repainted][0]
+        red = (framed == RED).all(-1)
+        assert red.sum() == 6 * 4 - 4 * 2 and red[2:6, 1:7].sum() == red.sum()
+        assert np.array_equal(framed[~red], picture[~red])
+
+
+def test_the_prompt_is_about_the_picture_or_the_box(plan):
+    shown = seen(*plan(Instructed(prompt="Say it.", box_prompt="Say the box.")))
+    told = {name: prompt for name, (_, prompt) in shown.items()}
+    assert told == {("plain", False): "Say it.", ("plain", True): "Say it.",
+                    ("boxed", False): "Say the box.", ("boxed", True): "Say the box."}  # fmt: skip
+    assert {prompt for _, prompt in seen(*plan(Decoding())).values()} == {""}
+
+
+def test_the_key_says_what_was_seen_and_told(plan, monkeypatch):
+    def parts(settings: Decoding) -> dict[str, dict]:
+        return {task.sample: dict(task.parts) for task in plan(settings)[1] if task.columns["inpainter"] is None}
+
+    known = parts(Decoding())
+    assert known["plain"].keys() == {"picture", "prompt", "model"}, "as before boxes: such items are recalled"
+    assert known["plain"]["prompt"] == ""
+    assert known["boxed"]["box"]["at"] == BOX
+    monkeypatch.setattr(stage, "FRAME_VERSION", 2)
+    assert parts(Decoding())["boxed"] != known["boxed"] and parts(Decoding())["plain"] == known["plain"]
+    told = parts(Instructed(prompt="A?", box_prompt="B?"))
+    assert (told["plain"]["prompt"], told["boxed"]["prompt"]) == ("A?", "B?")
+
+
+def test_the_sheet_shows_what_was_seen(plan):
+    import io
+
+    from PIL import Image
+
+    _, tasks = plan(Decoding())
+    rows = [(task, {"caption": "a caption"}) for task in tasks if task.sample == "boxed"]
+    sheet = np.array(Image.open(io.BytesIO(stage.sheet(rows))))
+    assert (sheet == RED).all(-1).any()
