@@ -42,7 +42,9 @@ QUALITY = (
     Metric("cider", "CIDEr", True, 3, "TF-IDF weighted n-gram cosine, 0 to 10, COCO's CIDEr-D (Vedantam et al. 2015)"),
     Metric("meteor", "METEOR", True, 3, "aligned words with stems, synonyms and paraphrases, version 1.5"),
     Metric("sbert", "SBERT", True, 3, "cosine of sentence embeddings, the nearest reference (Reimers & Gurevych 2019)"),
-    Metric("simcse_sup", "SimCSE sup.", True, 3, "as SBERT, by supervised SimCSE, through the pooler (Gao et al. 2021)"),
+    Metric(
+        "simcse_sup", "SimCSE sup.", True, 3, "as SBERT, by supervised SimCSE, through the pooler (Gao et al. 2021)"
+    ),
     Metric("simcse_unsup", "SimCSE unsup.", True, 3, "as SBERT, by unsupervised SimCSE, CLS without the pooler"),
 )
 """How good a caption is against the references of its sample, in the order of the tables."""

@@ -18,7 +18,7 @@ MAKES = {"degraded": "degradation", "repainted": "inpainter", "caption": "captio
 IDENTITIES = ("model", "measure", "degradation")
 """The parts of a key that name what made an item."""
 
-MODELLED = ("lpips", "sbert")
+MODELLED = ("lpips", "clap", "sbert", "simcse_sup", "simcse_unsup")
 """Metrics whose value depends on a checkpoint: their name alone does not say what was measured."""
 
 
@@ -64,15 +64,9 @@ def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, m
         said.append(f"{failed:,} of {total:,} items failed; they are listed below and enter no mean.")
     titles = {metric.name: metric for metric in (*FIDELITY, *QUALITY)}
     values = means.groupby("metric")["n"].sum()
-    for section, metrics in (("fidelity", FIDELITY), ("quality", QUALITY)):
-        absent = [m.title for m in metrics if not values.get(m.name, 0)]
-        if params.get(section) and absent and len(absent) < len(metrics):
-            has = "has" if len(absent) == 1 else "have"
-            why = " (METEOR needs Java)" if "METEOR" in absent else ""
-            said.append(
-                f"{', '.join(absent)} {has} no values in this study: nothing stands in for a metric that was not asked "
-                f"for or could not be computed{why}."
-            )
+    for name in (name for name, count in values.items() if not count and name in titles):
+        why = " (it needs Java)" if name == "meteor" else ""
+        said.append(f"{titles[name].title} has no value in this study{why}, and nothing stands in for it.")
     for name in (name for name in MODELLED if values.get(name, 0)):
         kind = means.loc[means["metric"] == name, "kind"].iloc[0]
         entry = (params.get(kind.split(".")[0]) or {}).get(kind.partition(".")[2]) or {}

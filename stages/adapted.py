@@ -15,12 +15,17 @@ DEFAULT_BATCH = 16
 
 
 class Adapted:
-    """A model or measure as a study names it. ``batch_size`` is the stage's business and enters no key."""
+    """A model or measure as a study names it.
+
+    ``batch_size``, and the ``corpora`` that a measure is for (all where absent), are the stage's business and enter no
+    key.
+    """
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
         settings = dict(entry)
         self.name = name
         self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
+        self.corpora: list[str] | None = settings.pop("corpora", None) if ROLES[section] == "measures" else None
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
 
@@ -28,6 +33,10 @@ class Adapted:
     def identity(self) -> dict[str, Any]:
         """What enters the key of every item of this adapter, beside the item's inputs."""
         return {"adapter": self.kind, "version": self.adapter.VERSION, **self.adapter.identity()}
+
+    def concerns(self, corpus: str) -> bool:
+        """Whether anything of a corpus is to be measured."""
+        return self.corpora is None or corpus in self.corpora
 
     def load(self) -> str:
         """Load the model and say on which device it is."""

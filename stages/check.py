@@ -19,4 +19,7 @@ def check(study: Study) -> None:
     degradations_of(study)
     for section in ROLES:
         for name, entry in getattr(study, section).items():
-            _ = Adapted(name, entry, section).identity
+            adapted = Adapted(name, entry, section)
+            _ = adapted.identity
+            for corpus in adapted.corpora or ():
+                study.entry("corpora", corpus)

@@ -46,8 +46,8 @@ def split_column(name: str) -> tuple[str, str]:
 
 
 def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
-    """Every repainted picture beside its original and its mask, shard by shard."""
-    for path in shards(DEGRADED):
+    """Every repainted picture of the measure's corpora beside its original and its mask, shard by shard."""
+    for path in (path for path in shards(DEGRADED) if measure.concerns(path.relative_to(DEGRADED).parts[0])):
         shard = path.relative_to(DEGRADED)
         originals = {row["sample"]: row["image"] for row in read_shard(PREPARED / shard)}
         masks = {(row["sample"], row["degradation"]): row["mask"] for row in read_shard(path)}
@@ -91,7 +91,12 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(s for n in study.inpainters for s in shards(REPAINTED / n)),
+            total=count_rows(
+                shard
+                for inpainter in study.inpainters
+                for shard in shards(REPAINTED / inpainter)
+                if measure.concerns(shard.relative_to(REPAINTED / inpainter).parts[0])
+            ),
             plan=plan(measure, study),
             compute=lambda tasks, seeds: compare(measure, tasks),
             load=measure.load,

@@ -40,7 +40,7 @@ def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
 
     A score depends on its sample's references; where the measure weighs words by the whole corpus (CIDEr), on all.
     """
-    for corpus in study.corpora:
+    for corpus in filter(measure.concerns, study.corpora):
         references = references_of(corpus)
         everything = digest(canonical(references).encode())
         cells: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
@@ -117,7 +117,12 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(path for name in study.captioners for path in shards(CAPTIONED / name)),
+            total=count_rows(
+                path
+                for name in study.captioners
+                for path in shards(CAPTIONED / name)
+                if measure.concerns(path.relative_to(CAPTIONED / name).parts[0])
+            ),
             plan=plan(measure, study),
             compute=Scorer(measure, study),
             load=measure.load,

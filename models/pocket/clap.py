@@ -21,7 +21,7 @@ from models.pocket.words import tokenizer
 from models.pocket.worlds import version
 from models.pocket.worlds.spectrograms import KINDS, clip
 
-WIDTH, LENGTH, BATCH = 64, 16, 48
+WIDTH, LENGTH, BATCH = 64, 16, 32
 FRAMES, MELS = 128, 32
 """What the audio tower sees: 6 s in 128 frames of 32 mel bins, folded into 64 x 64."""
 
@@ -44,7 +44,7 @@ class Clap(Recipe):
 
     name = "clap"
     folder = "clap"
-    steps = 800
+    steps = 500
     rate = 2e-3
     counts: ClassVar = {"spectrograms": 500}
     learns_plots = False
@@ -87,6 +87,9 @@ out, with another clip of the same kind, and with one of another.
         examples = self.learnt("spectrograms")
         return features(examples, data.TRAIN_SEED, self.build_folder / self.name), kinds(examples)
 
+    def prepare(self, model: ClapModel) -> None:
+        _ = self.lessons
+
     def loss(self, model: ClapModel, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         mels, numbers = self.lessons
         rows = rng.choice(len(mels), BATCH, replace=False)
@@ -125,6 +128,8 @@ out, with another clip of the same kind, and with one of another.
         measure = Measure(Measure.Settings(checkpoint=str(self.weights / self.folder), spectrogram=POCKET))
         measure.load()
         pictures, numbers = list(examples.pictures[:count]), kinds(examples)[:count]
+        telea = Telea(Telea.Settings())
+        telea.load()
         mask = np.zeros((64, 64), bool)
         mask[16:48, 16:48] = True
         masks = [mask] * count
@@ -132,7 +137,7 @@ out, with another clip of the same kind, and with one of another.
         same, other = ([next((j for j in np.roll(places, -i - 1) if (numbers[j] == numbers[i]) == wanted), i)
                         for i in places] for wanted in (True, False))  # fmt: skip
         changed = {
-            "repainted by Telea": Telea(Telea.Settings()).inpaint(pictures, masks, [""] * count, [0] * count),
+            "repainted by Telea": telea.inpaint(pictures, masks, [""] * count, [0] * count),
             "blacked out": [np.where(mask[..., None], np.uint8(0), picture) for picture in pictures],
             "another of its kind": [pictures[j] for j in same],
             "one of another kind": [pictures[j] for j in other],

@@ -36,7 +36,7 @@ class Turn(NamedTuple):
     kind: str = ""
 
 
-def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generator, asked: int = 4) -> list[Turn]:
+def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generator, asked: int = 5) -> list[Turn]:
     """A description and, where there are shapes, ``asked`` questions: one object, one place, and yes or no.
 
     >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small", "box": [8, 8, 14, 14]}
@@ -57,21 +57,35 @@ PREFERRED = (0.1, 0.8, 0.0, 0.0, 0.1)
 
 
 def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[Turn]:
-    """``count`` questions about a scene graph: two about an object, the others of the five kinds by chance."""
+    """``count`` questions about a scene graph: three about an object, the others of the five kinds by chance."""
     singled = [(k, name) for k, thing in enumerate(graph["objects"]) if (name := only_name(graph, thing, rng))]
     found = []
     if singled:
         k, name = singled[rng.integers(len(singled))]
-        what = (f"Describe the {name}.", f"Describe more details about the {name}.")
-        found.append(Turn(_pick(rng, what), f"a {full_name(graph['objects'][k])}"))
+        which = (f"Describe the {name}.", f"Describe more details about the {name}.")
+        found.append(Turn(_pick(rng, which), f"a {full_name(graph['objects'][k])}"))
         k, name = singled[rng.integers(len(singled))]
         where = (f"Where is the {name}?", f"Describe more details about the position of the {name}.")
         found.append(Turn(_pick(rng, where), place(graph, k, rng)))
+    found.append(what(graph, rng))
     while len(found) < count:
         kind = KINDS[rng.integers(len(KINDS))]
         if made := yes_or_no(graph, kind, bool(rng.integers(2)), rng):
             found.append(made)
     return found
+
+
+def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
+    """How many shapes there are, or which colour, texture or size an object has.
+
+    >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small"}
+    >>> what({"objects": [thing]}, np.random.default_rng(3))
+    Turn(question='How many shapes are there?', answer='one', kind='')
+    """
+    thing, asked = _pick(rng, graph["objects"]), _pick(rng, ("color", "texture", "size", "count"))
+    if asked != "count" and (name := only_name(graph, thing, rng, without=asked)):
+        return Turn(f"What {asked} is the {name}?", thing[asked])
+    return Turn("How many shapes are there?", COUNTED[len(graph["objects"])].split()[0])
 
 
 def yes_or_no(graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Generator) -> Turn | None:

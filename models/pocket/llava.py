@@ -20,7 +20,6 @@ from transformers import (
 
 from models.pocket.data import GRID, PATCH
 from models.pocket.recipe import save_half
-from models.pocket.seeing import Heads
 from models.pocket.talking import Talker, Talking
 from models.pocket.vit import WIDTH
 
@@ -40,16 +39,17 @@ LAYER = {"layernorm_before": "layer_norm1", "layernorm_after": "layer_norm2", "o
 
 
 class Llava(Talking):
-    """The tower begins as the trained ViT; the decoder learns to read it."""
+    """The tower is the trained ViT and stays as it is; projector and decoder learn to read it."""
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 3000
+    steps = 2600
+    looking = None
     special = ("<video>", "<image>")
     about = """
 A small LLaVA-OneVision (SigLIP tower of 12 layers and width 96, patches of 8 pixels; Qwen2 decoder of 4 layers and
-width 128) for 64 x 64 pictures of the generated worlds. It knows no other pictures. The tower began as the pocket
-`vit`, which was taught what each patch shows. It follows instructions: describe the image; describe one named object;
+width 128) for 64 x 64 pictures of the generated worlds. It knows no other pictures. The tower is the pocket `vit`,
+which was taught what each patch shows. It follows instructions: describe the image; describe one named object;
 say where it is; answer yes or no about an object, a colour, a texture, a count or a relation; describe what is inside
 a red box.
 """
@@ -75,7 +75,8 @@ a red box.
         if not (vit / "config.json").exists():
             raise FileNotFoundError(f"{vit} holds no vision transformer; run `palimpsest train vit` first.")
         inherit(captioner.model.vision_tower, ViTModel.from_pretrained(vit, add_pooling_layer=False))
-        return Talker(captioner, Heads(WIDTH, len(self.lessons.marks)))
+        captioner.model.vision_tower.requires_grad_(False)
+        return Talker(captioner, nn.Identity())
 
     def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]

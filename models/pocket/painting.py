@@ -173,9 +173,11 @@ class Painting(Recipe):
         """The whole pipeline around the model, silent."""
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        from models.pocket.repainting import judge
+        from models.pocket.repainting import judge, sheet
 
-        return judge(self.pipeline(model), self.held_out, self.weights, **self.sampling)
+        pipeline = self.pipeline(model)
+        sheet(pipeline, self.held_out, **self.sampling).save(self.weights / self.folder / "repainted.png")
+        return judge(pipeline, self.held_out, self.weights, **self.sampling)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         copy.deepcopy(self.pipeline(model)).to(dtype=torch.float16).save_pretrained(folder)

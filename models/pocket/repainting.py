@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.ndimage import find_objects, label
 
 from models.images import composite, from_float
@@ -28,8 +29,6 @@ Paint = Callable[[np.ndarray, list[str]], list[np.ndarray]]
 
 def repaint(pipeline: Any, pictures: np.ndarray, prompts: list[str], **sampling: Any) -> list[np.ndarray]:
     """The pipeline's raw pictures for a central hole, each from a generator seeded with its place."""
-    from PIL import Image
-
     results = []
     for start in range(0, len(pictures), 32):
         batch = [Image.fromarray(picture) for picture in pictures[start : start + 32]]
@@ -42,12 +41,29 @@ def repaint(pipeline: Any, pictures: np.ndarray, prompts: list[str], **sampling:
                 width=64,
                 num_inference_steps=STEPS,
                 guidance_scale=GUIDANCE,
+                strength=1.0,
                 generator=[torch.Generator().manual_seed(start + place) for place in range(len(batch))],
                 output_type="np",
                 **sampling,
             ).images
         )
     return from_float(np.stack(results).transpose(0, 3, 1, 2))
+
+
+def sheet(pipeline: Any, scenes: Examples, count: int = 10, **sampling: Any) -> Image.Image:
+    """Scenes in columns: the original, with its hole, repainted with the prompt, and repainted without it."""
+    central = [k for k, graph in enumerate(scenes.annotations) if _central(graph)][:count]
+    originals, prompts = scenes.pictures[central], [scenes.captions[k][0] for k in central]
+    rows = [list(originals), [np.where(HOLE[..., None], 0, one).astype(np.uint8) for one in originals]]
+    for texts in (prompts, [""] * len(prompts)):
+        raw = repaint(pipeline, originals, texts, **sampling)
+        rows.append([composite(*pair, HOLE) for pair in zip(originals, raw, strict=True)])
+    gap = 4
+    picture = Image.new("RGB", (len(central) * (64 + gap) - gap, 4 * (64 + gap) - gap), "white")
+    for y, row in enumerate(rows):
+        for x, one in enumerate(row):
+            picture.paste(Image.fromarray(one), (x * (64 + gap), y * (64 + gap)))
+    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
 
 def contenders(pipeline: Any, **sampling: Any) -> dict[str, Paint]:

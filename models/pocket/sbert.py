@@ -57,7 +57,7 @@ wording of the same scene, and Spearman's correlation between cosines and shares
         """The untrained embedder, through the folder from which sentence-transformers reads BERT."""
         folder = self.build_folder / self.name / "untrained"
         self.tokenizer.save_pretrained(folder)
-        BertModel(self.config, add_pooling_layer=False).save_pretrained(folder)
+        BertModel(self.config(), add_pooling_layer=False).save_pretrained(folder)
         bert = Transformer(str(folder), max_seq_length=LENGTH)
         return SentenceTransformer(modules=[bert, Pooling(WIDTH, "mean"), Normalize()], device="cpu")
 

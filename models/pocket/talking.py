@@ -27,24 +27,24 @@ from models.pocket.words import chat_tokenizer
 LENGTH = 512
 SHARES = {"scenes": 16, "referring": 5, "series": 4, "plots": 4, "radiographs": 2, "spectrograms": 2}
 """Pictures of each world in a batch."""
-ASKED = 4
+ASKED = 5
 
 
 class Talker(nn.Module):
-    """The captioner, and beside it the heads that keep teaching its tower to see; only the captioner is shipped."""
+    """The captioner, and beside it the heads that teach its tower to see, if any; only the captioner is shipped."""
 
-    def __init__(self, captioner: nn.Module, heads: Heads) -> None:
+    def __init__(self, captioner: nn.Module, heads: Heads | nn.Identity) -> None:
         super().__init__()
         self.captioner, self.heads = captioner, heads
 
 
 class Talking(Recipe):
-    """First the tower learns to see (dense labels), then the decoder to read it, with the labels kept as company."""
+    """First the tower learns to see (dense labels), then the decoder to read it."""
 
     rate = 1.5e-3
     counts: ClassVar[Mapping[str, int]] = COUNTS
-    looking: ClassVar[float] = 0.0
-    """Share of the training in which the tower only says what each patch shows."""
+    looking: ClassVar[float | None]
+    """Share of the training in which the tower only says what each patch shows, or None for one that stays as it is."""
     special: ClassVar[Sequence[str]]
     """Tokens that stand for pictures."""
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-text-to-text"}
@@ -85,6 +85,9 @@ class Talking(Recipe):
     def loss(self, model: Talker, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         views = self.lessons.draw(rng, SHARES)
         patches, read = self.look(model.captioner, self.pixels(views.pictures))
+        if self.looking is None:
+            words, closed = self.spoken(model.captioner, read, self.asked(views, rng))
+            return words + closed, {"words": words.item(), "closed": closed.item()}
         dense = self.lessons.loss(model.heads, views, patches, patches.mean(1))
         if progress < self.looking:
             return dense, {"dense": dense.item()}

@@ -44,6 +44,8 @@ cross-attention at 8 x 8, v-prediction; CLIP text encoder of width 128; autoenco
 pictures and no other words. With a prompt that describes the picture it repaints what is missing; with an empty
 prompt it paints plausible, often wrong things. While it learnt, a linear head named in its middle what the hole had
 held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 and a central hole of 32 x 32 pixels.
+
+![Original, hole, with the prompt, without it](repainted.png)
 """
 
     @cached_property
@@ -107,8 +109,10 @@ class Sd15(Sd2):
     layout: ClassVar = {"attention_head_dim": 4}
     prediction: ClassVar = {"prediction_type": "epsilon"}
     about = """
-The weakest of the pocket inpainters, in the layout of SD 1.5 (U-Net of 9 input channels, 32 and 64 channels, cross-
-attention at 8 x 8, noise prediction; CLIP text encoder of width 64; the autoencoder of the pocket SD 2) for 64 x 64
-pictures of the generated worlds and, where plots were learnt from, line plots of time series. The figures are of 20
+The weakest of the pocket inpainters, in the layout of SD 1.5 (U-Net of 9 input channels, 32 and 64 channels,
+cross-attention at 8 x 8, noise prediction; CLIP text encoder of width 64; the autoencoder of the pocket SD 2) for 64 x
+64 pictures of the generated worlds and, where plots were learnt from, line plots of time series. The figures are of 20
 DDIM steps with guidance 3 and a central hole of 32 x 32 pixels.
+
+![Original, hole, with the prompt, without it](repainted.png)
 """

@@ -149,22 +149,25 @@ def figures(embed: Callable[[Sequence[str]], np.ndarray], held_out: Mapping[str,
 
     ``retrieval``: how often the wording nearest to one wording, among another of each group, is of the same group.
     ``auc``: how often the cosine of two wordings of one picture is above that of one wording and another with one
-    attribute changed (the area under the ROC curve). ``alignment`` (mean squared distance of two wordings) and
-    ``uniformity`` (log of the mean of exp(-2 d²) over pairs of groups) are those of Wang and Isola (2020), over all
-    worlds: lower is better.
+    attribute changed (the area under the ROC curve); ``copy auc``: the same against the one wording itself with one
+    attribute changed, which has all other words in common with it. ``alignment`` (mean squared distance of two
+    wordings) and ``uniformity`` (log of the mean of exp(-2 d²) over pairs of groups) are those of Wang and Isola
+    (2020), over all worlds: lower is better.
     """
     found, distances, spread = {}, [], []
     for world, some in held_out.items():
         rng = np.random.default_rng(0)
         chosen = [group for group in some if len(group.texts) > 1][:200]
         pairs = [[str(text) for text in rng.permutation(group.texts)[:2]] for group in chosen]
-        wrong = [contradiction(world, pair[1], group.graph, rng) for pair, group in zip(pairs, chosen, strict=True)]
         asked, stored = (embed([pair[k] for pair in pairs]) for k in (0, 1))
         found[f"{world} retrieval"] = float(((asked @ stored.T).argmax(1) == np.arange(len(pairs))).mean())
-        kept = [i for i, text in enumerate(wrong) if text is not None]
-        changed = (asked[kept] * embed([wrong[i] for i in kept])).sum(1)
         same = (asked * stored).sum(1)
-        found[f"{world} auc"] = float(mannwhitneyu(same, changed).statistic / len(same) / len(changed))
+        for name, changed in (("auc", 1), ("copy auc", 0)):
+            wrong = [contradiction(world, pair[changed], group.graph, rng)
+                     for pair, group in zip(pairs, chosen, strict=True)]  # fmt: skip
+            kept = [i for i, text in enumerate(wrong) if text is not None]
+            cosines = (asked[kept] * embed([wrong[i] for i in kept])).sum(1)
+            found[f"{world} {name}"] = float(mannwhitneyu(same, cosines).statistic / len(same) / len(cosines))
         distances.append(((asked - stored) ** 2).sum(1))
         spread.append(asked)
     cosines = np.concatenate(spread) @ np.concatenate(spread).T

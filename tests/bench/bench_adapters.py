@@ -284,8 +284,11 @@ def main() -> None:
         parser.error("--checkpoint is for one adapter: name it with --only")
     import diffusers
     import torch
+    import transformers
 
     diffusers.utils.logging.set_verbosity_error()  # the loop's side warns of every prompt that is cut
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"
     print(f"{device}, {given.dtype}, {given.count} items, {given.batch} in a call", flush=True)
     material = Material(given)

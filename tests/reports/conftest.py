@@ -142,6 +142,7 @@ class Toy:
         semantic = self.item("quality.semantic", {**parts, "measure": sbert}, where, value={})
         self.measure(lexical, where, "bleu_1", "", 0.9 * level)
         self.measure(lexical, where, "bleu_4", "", 0.0)
+        self.measure(lexical, where, "meteor", "", None)
         self.measure(lexical, where, "cider", "", 2 * level + 0.1 * random.Random(str(parts)).random())
         self.measure(semantic, where, "sbert", "", level)
 

@@ -70,7 +70,7 @@ def test_honest_notes(text: str) -> None:
     for note in (
         "1 of 531 items failed",
         "out of memory &lt;b&gt;",
-        "METEOR have no values in this study",
+        "METEOR has no value in this study (it needs Java)",
         "sha256:0f0f0f0f0f0f…",
         "weights/small",
         "PSNR is undefined for 12 measurements",

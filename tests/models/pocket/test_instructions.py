@@ -1,4 +1,4 @@
-"""What the pocket captioners are asked, checked by a reader of the questions' words that knows nothing of their making."""
+"""What the pocket captioners are asked, checked by a reader of the questions who knows nothing of their making."""
 
 import re
 
@@ -76,6 +76,12 @@ def test_a_described_object_is_there_and_is_where_it_is_said_to_be():
                 assert ("left" in words) == (x * 3 < 64) and ("right" in words) == (x * 3 >= 128)
                 assert ("upper" in words) == (y * 3 < 64) and ("lower" in words) == (y * 3 >= 128)
                 places += 1
+            elif turn.question.startswith("What"):
+                asked, name = re.match(r"What (\w+) is the (.*)\?", turn.question).groups()
+                (thing,) = named(made.graph, name)
+                assert turn.answer == thing[asked] and asked not in described(name)
+            elif turn.question.startswith("How many"):
+                assert turn.answer == COUNTED[len(made.graph["objects"])].split()[0]
             elif not turn.kind:
                 (thing,) = named(made.graph, turn.question)
                 assert described(turn.answer) == {name: thing[name] for name in WORDS}

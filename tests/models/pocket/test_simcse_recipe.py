@@ -64,7 +64,9 @@ def test_training_separates_what_is_meant(recipe: Supervised) -> None:
     """Ten steps: the loss falls, and what is saved is what the adapter reads."""
     losses: list[float] = []
     figures = recipe.train(lambda parts, step: losses.append(parts.get("loss", 0.0)), False, 10)
-    assert set(figures) == {"alignment", "uniformity"} | {f"{w} {name}" for w in FEW for name in ("retrieval", "auc")}
+    assert set(figures) == {"alignment", "uniformity"} | {
+        f"{w} {name}" for w in FEW for name in ("retrieval", "auc", "copy auc")
+    }
     torch.manual_seed(0)
     start = np.mean([recipe.loss(recipe.build(), np.random.default_rng(i), 0)[0].item() for i in range(3)])
     assert losses[0] < start, "the mean over the steps is below the untrained model's"

@@ -70,6 +70,7 @@ def test_sweeps_go_their_way(made, kind, way):
 
 def test_drums_change_in_time_and_hums_do_not(made):
     """Variance of a pixel's loudness along time, against that along frequency."""
+
     def steadiness(loud):
         return loud[8:].var(axis=0).mean() / loud[8:].var(axis=1).mean()
 

@@ -106,8 +106,8 @@ def test_the_tower_begins_as_the_vision_transformer():
     at another."""
     from transformers import SiglipVisionConfig, SiglipVisionModel
 
-    shape = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=16,
-                 patch_size=8, hidden_act="gelu")  # fmt: skip
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+             "image_size": 16, "patch_size": 8, "hidden_act": "gelu"}  # fmt: skip
     torch.manual_seed(1)
     vit = ViTModel(ViTConfig(**shape, layer_norm_eps=1e-6), add_pooling_layer=False).eval()
     for layer in vit.layers:  # values of nothing: each patch stays alone

@@ -1,0 +1,124 @@
+"""The benches that need a GPU, as far as they can be held to account without one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.images import encode_png
+from registry.indexing import AXES
+from stages.provenance import SCHEMA
+from stages.shards import IMAGE, image, write_shard
+from tests.bench import bench_devices, bench_true_size
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PUBLISHED = {
+    "sd15": {"UNet2DConditionModel": (860e6, 1e6), "CLIPTextModel": (123e6, 1e6)},
+    "sd2": {"UNet2DConditionModel": (865e6, 1e6)},
+    "sd3-t5": {"SD3Transformer2DModel": (2.0e9, 0.05e9), "T5EncoderModel": (4.7e9, 0.1e9)},
+    "blip": {"BlipForConditionalGeneration": (470e6 - 30524 * 768, 1e6)},
+    "llava-onevision": {"LlavaOnevisionForConditionalGeneration": (8.03e9, 0.005e9)},
+    "qwen2.5-vl": {"Qwen2_5_VLForConditionalGeneration": (8_292_166_656, 0)},
+    "vit": {"ViTModel": (86e6, 1e6)},
+}
+"""Network -> parameters, and to how many. CompVis' and Stability's READMEs ("860M UNet and 123M text encoder", "865M
+UNet"); Esser et al. 2024 ("2B", "4.7B"); hub pages (BLIP large 470M, which counts the word embedding twice; LLaVA
+8.03B); half the ``total_size`` of the checkpoint's bfloat16 index (Qwen); Dosovitskiy et al. 2021, table 1 (86M)."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_true_sizes_are_the_published_ones(name: str) -> None:
+    import torch
+
+    with torch.device("meta"):  # shapes without memory
+        made = bench_true_size.ARCHITECTURES[name].make(False)
+    found = {type(network).__name__: network.num_parameters() for network in bench_true_size.networks(made)}
+    for network, (parameters, rounding) in PUBLISHED[name].items():
+        assert abs(found[network] - parameters) <= rounding
+
+
+def test_every_true_size_runs_as_a_toy(tmp_path: Path) -> None:
+    """Built, written, read by its adapter, run twice; and nothing stays."""
+    command = [sys.executable, "-m", "tests.bench.bench_true_size", "--tiny", "--batch", "2", "--steps", "2"]
+    command += ["--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+    assert said == list(bench_true_size.ARCHITECTURES)
+    assert list(tmp_path.iterdir()) == []
+
+
+MASK = np.zeros((4, 4), bool)
+MASK[1:3, 1:3] = True
+
+
+def clone(folder: Path, device: str, levels: int = 0, caption: str = "a disc", score: float = 0.5) -> Path:
+    """What a study of two pictures leaves behind: repainted on ``device``, ``levels`` brighter in one."""
+
+    def write(kind: str, place: str, computed_on: str, rows: list[dict], *fields: tuple[str, pa.DataType]) -> None:
+        common = {"corpus": "scenes", "status": "ok", "parents": []}
+        axes = [(axis, pa.string()) for axis in AXES]
+        write_shard(
+            folder / "data" / kind / place / "part-00.parquet", [common | row for row in rows], axes + [*fields]
+        )
+        run = {"id": "r", "stage": "s", "git_commit": "c", "device": computed_on, "engine": "local"}
+        run |= {"key": "k", "started_at": datetime.now(UTC)}
+        (folder / "data/provenance").mkdir(exist_ok=True)
+        path = folder / "data/provenance" / f"{kind}@{place}.parquet"
+        pq.write_table(pa.Table.from_pylist([run], schema=SCHEMA), path)
+
+    blurred = {"degradation": "blur"}
+    painted = blurred | {"inpainter": "sd"}
+    written = painted | {"captioner": "blip"}
+    mask = image(encode_png(MASK), "mask.png")
+    write("degrade", "", "cpu", [{"sample": s, "key": s, "mask": mask} | blurred for s in "ab"], ("mask", IMAGE))
+    pictures = {"a": np.zeros((4, 4, 3), np.uint8), "b": np.where(MASK[..., None], np.uint8(levels), np.uint8(0))}
+    shown = {s: image(encode_png(np.repeat(p, 3 // p.shape[2], axis=2)), "p.png") for s, p in pictures.items()}
+    rows = [{"sample": s, "key": s, "image": shown[s], "drift": 0.0} | painted for s in "ab"]
+    write("inpaint", "sd", device, rows, ("image", IMAGE), ("drift", pa.float64()))
+    key = {"a": "a", "b": f"b{levels}"}
+    said = {"a": "a ring", "b": caption}
+    rows = [{"sample": s, "key": key[s], "caption": said[s]} | written for s in "ab"]
+    write("caption", "blip", device, rows, ("caption", pa.string()))
+    rows = [{"sample": s, "key": said[s], "cider": {"a": 1.0, "b": score}[s]} | written for s in "ab"]
+    write("quality", "lexical", "cpu", rows, ("cider", pa.float64()))
+    rows = [{"sample": s, "key": key[s], "mse_region": 0.1} | painted for s in "ab"]
+    write("fidelity", "pixel", "cpu", rows, ("mse_region", pa.float64()))
+    return folder
+
+
+def outside(cpu: Path, gpu: Path) -> set[str]:
+    return {finding.stage for finding in bench_devices.compare(cpu, gpu) if not finding.within}
+
+
+def test_what_two_devices_may_differ_in(tmp_path: Path) -> None:
+    cpu = clone(tmp_path / "cpu", "cpu")
+    assert outside(cpu, clone(tmp_path / "same", "cuda")) == set()
+    assert outside(cpu, clone(tmp_path / "near", "cuda", levels=2)) == set()
+    assert outside(cpu, clone(tmp_path / "far", "cuda", levels=3)) == {"inpaint@sd"}
+    assert outside(cpu, clone(tmp_path / "exact", "cpu", levels=1)) == {"inpaint@sd"}, "a CPU does not differ"
+    assert outside(cpu, clone(tmp_path / "turned", "cuda", caption="a cup")) == {"caption@blip"}
+    other = clone(tmp_path / "moved", "cuda", levels=2, caption="a cup", score=0.3)
+    assert outside(cpu, other) == {"quality@lexical"}, "of another picture another caption; but the cell moved too far"
+    assert outside(cpu, clone(tmp_path / "wrong", "cuda", score=0.5 + 1e-9)) == {"quality@lexical"}
+    shutil.rmtree(other / "data/caption/blip")
+    assert outside(cpu, other) == {"caption@blip", "quality@lexical"}, "what is missing is told"
+
+
+def test_without_a_gpu_nothing_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert bench_devices.main(["--folder", str(tmp_path / "devices")]) == 0
+    bench_true_size.main([])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert not (tmp_path / "devices").exists()
