@@ -25,6 +25,8 @@ RECIPES = {
     "sd3": "models.pocket.sd3:Sd3",
     "blip": "models.pocket.blip:Blip",
     "sbert": "models.pocket.sbert:Sbert",
+    "simcse-sup": "models.pocket.simcse:Supervised",
+    "simcse-unsup": "models.pocket.simcse:Unsupervised",
     "squeezenet": "models.pocket.squeezenet:Squeezenet",
     "probe": "models.pocket.probe:Probe",
     "clap": "models.pocket.clap:Clap",

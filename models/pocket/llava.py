@@ -43,7 +43,7 @@ class Llava(Talking):
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 2600
+    steps = 2300
     looking = None
     special = ("<video>", "<image>")
     about = """

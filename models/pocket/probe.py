@@ -55,7 +55,7 @@ class Attributes(Recipe):
         return (pictures + noise).to(memory_format=torch.channels_last), classes([thing for _, thing in picked])
 
     def loss(self, model: nn.Module, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
-        pictures, wanted = self.examples(rng, 64)
+        pictures, wanted = (one.to(self.device) for one in self.examples(rng, 64))
         said = model(pictures).float().split(COUNTS, 1)
         return sum(cross_entropy(one, wanted[:, k]) for k, one in enumerate(said)), {}
 

@@ -125,17 +125,15 @@ class Recipe(ABC):
         """The model card, in Hugging Face's form: YAML front matter, then what it is and how it was made."""
         front = {"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}
         rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
-        learnt = ", ".join(
-            f"{count} pictures of `{world}` (version {version(world)})" for world, count in self.counts.items()
-        )
-        learnt += f", seed {data.TRAIN_SEED},"
+        learnt = [f"{count} pictures of `{world}` (version {version(world)})" for world, count in self.counts.items()]
         if self.learns_plots and self.corpora:
-            learnt += f" and the train split of {', '.join(folder.name for folder in self.corpora)}"
+            learnt.append(f"the train split of {', '.join(folder.name for folder in self.corpora)}")
         text = (
             f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {self.folder}\n\n{self.about.strip()}\n\n"
             f"## Training\n\n"
             f"`palimpsest train {self.name}`, {steps} steps in {seconds / 60:.0f} minutes on {hardware()}; "
-            f"data: {learnt}; training seed {self.seed}; torch {torch.__version__}.\n\n## Held-out figures\n\n"
+            f"data: {', '.join(learnt)}; world seed {data.TRAIN_SEED}, training seed {self.seed}; "
+            f"torch {torch.__version__}.\n\n## Held-out figures\n\n"
             f"On worlds of seed {data.HELD_OUT_SEED}, and on the test split where plots are named: "
             "none was learnt from.\n\n"
             f"| figure | value |\n|---|---|\n{rows}\n"

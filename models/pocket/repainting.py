@@ -86,9 +86,7 @@ def contenders(pipeline: Any, **sampling: Any) -> dict[str, Paint]:
 
 
 @torch.no_grad()
-def judge(
-    pipeline: Any, scenes: Examples, weights: Path, count: int = 160, **sampling: Any
-) -> dict[str, float]:
+def judge(pipeline: Any, scenes: Examples, weights: Path, count: int = 160, **sampling: Any) -> dict[str, float]:
     """Figures of every contender on the first ``count`` scenes with an object's centre in the central hole.
 
     The prompt is the first reference. Per contender: the shares of shapes, colours, textures and sizes that the probe

@@ -18,6 +18,9 @@ from models.pocket.data import Examples, dense_labels
 from models.pocket.worlds.grammar import BACKGROUNDS, WORDS
 
 CLASSES = [len(values) + 1 for values in WORDS.values()]
+PATCHWISE = [*CLASSES, 2, len(BACKGROUNDS)]
+"""What is read off each patch: the object's attributes, the way to its centre, and the ground, which a captioner that
+sees patches alone could not know otherwise."""
 SHAPES = ("scenes", "referring")
 """The worlds of which every patch's object is known."""
 COUNT = 12
@@ -29,7 +32,7 @@ class Heads(nn.Module):
 
     def __init__(self, width: int, marks: int) -> None:
         super().__init__()
-        self.patches = nn.Linear(width, sum(CLASSES) + 2)
+        self.patches = nn.Linear(width, sum(PATCHWISE))
         self.whole = nn.Linear(width, len(BACKGROUNDS) + COUNT + marks)
 
 
@@ -87,11 +90,13 @@ class Lessons:
             some, weight = views.numbers[name], len(rows) / len(views.pictures)
             if name in self.dense:
                 labels, offsets, backgrounds = (put(table[some]) for table in self.dense[name])
-                *classes, ways = heads.patches(patches[rows]).float().split([*CLASSES, 2], -1)
+                *classes, ways, around = heads.patches(patches[rows]).float().split(PATCHWISE, -1)
                 labels, covered = labels.long(), (labels[..., :1] > 0).float()
                 dense = sum(cross_entropy(c.flatten(0, 1), labels[..., k].flatten()) for k, c in enumerate(classes))
                 dense = dense + (((ways - offsets) ** 2) * covered).sum() / covered.sum()
-                total = total + weight * (dense + cross_entropy(grounds[rows], backgrounds.long()))
+                dense = dense + cross_entropy(grounds[rows], backgrounds.long())
+                dense = dense + cross_entropy(around.mean(1), backgrounds.long())
+                total = total + weight * dense
             if name in self.truth:
                 table, known = self.truth[name]
                 total = total + 4 * weight * binary_cross_entropy_with_logits(
@@ -122,11 +127,12 @@ def seen(heads: Heads, lessons: Lessons, name: str, patches: Tensor, whole: Tens
     if name in lessons.dense:
         labels, _, backgrounds = (torch.from_numpy(table[:count]) for table in lessons.dense[name])
         covered = labels[..., 0] > 0
-        *classes, _ = heads.patches(patches).float().split([*CLASSES, 2], -1)
+        *classes, _, around = heads.patches(patches).float().split(PATCHWISE, -1)
         for k, (attribute, one) in enumerate(zip(WORDS, classes, strict=True)):
             right = one.argmax(-1) == labels[..., k]
             figures[f"{name} patches' {attribute}"] = right[covered].float().mean().item()
         figures[f"{name} background"] = (grounds.argmax(1) == backgrounds).float().mean().item()
+        figures[f"{name} patches' background"] = (around.mean(1).argmax(1) == backgrounds).float().mean().item()
     if name in lessons.truth:
         table, known = lessons.truth[name]
         said, truth = flags[:, known] > 0, torch.from_numpy(table[:count][:, known]) > 0

@@ -20,10 +20,11 @@ FIGURES = """
 The figures, by world, are of 200 unseen meanings (fewer where a world has fewer) with two wordings each. `retrieval`:
 how often a wording's nearest, among one other wording of each meaning, is of its own. `auc`: how often two wordings of
 one picture are nearer than one of them and the other with one attribute changed (area under the ROC curve, 0.5 is
-chance). `copy auc`: the same against a wording and itself with one attribute changed, so that it takes more than words
-in common to be above 0. `alignment` and `uniformity` are those of Wang and Isola (2020), lower is better. Two captions
-of a `series` or `referring` picture mostly speak of different things (in a fifth of the pairs of `series` can it be
-told from the words that a changed one is wrong), so no embedder can do well by the first two figures there.
+chance). `measured`: how often a new wording is nearer to the nearest of its picture's references than the same with one
+attribute changed, which is what a measure has to notice. `alignment` and `uniformity` are those of Wang and Isola
+(2020), lower is better. Two captions of a `series` or `referring` picture mostly speak of different things (only in a
+fifth of the pairs of `series` do their words tell that the changed one is wrong), so no embedder can do well by the
+first two figures there.
 """
 
 

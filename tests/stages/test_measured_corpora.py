@@ -10,7 +10,8 @@ from tests.conftest import SMALL
 
 STUDY = copy.deepcopy(SMALL)
 STUDY["corpora"] = {
-    name: {"adapter": name, "path": "models/pocket/worlds", "seed": 7, "count": 3} for name in ("scenes", "spectrograms")
+    name: {"adapter": name, "path": "models/pocket/worlds", "seed": 7, "count": 3}
+    for name in ("scenes", "spectrograms")
 }
 STUDY["degradations"] = {"centre-mask": {"kind": "zero"}}
 STUDY["fidelity"]["clap"] = {

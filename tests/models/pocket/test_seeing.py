@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models.pocket import data
-from models.pocket.seeing import CLASSES, COUNT, Heads, Lessons, marks, seen
+from models.pocket.seeing import CLASSES, COUNT, PATCHWISE, Heads, Lessons, marks, seen
 from models.pocket.worlds import WORLDS
 from models.pocket.worlds.grammar import BACKGROUNDS
 
@@ -18,13 +18,15 @@ def all_knowing(found, name, rows):
     """Patches and views of the whole that are the very logits of the truth, and heads that pass them on."""
     marked = len(found.marks)
     whole = np.zeros((len(rows), len(BACKGROUNDS) + COUNT + marked), np.float32)
-    patches = np.zeros((len(rows), 64, sum(CLASSES) + 2), np.float32)
+    patches = np.zeros((len(rows), 64, sum(PATCHWISE)), np.float32)
     if name in found.dense:
         labels, offsets, grounds = (table[rows] for table in found.dense[name])
         starts = np.cumsum([0, *CLASSES[:-1]])
         for k, start in enumerate(starts):
             np.put_along_axis(patches, start + labels[..., k : k + 1].astype(int), 30, -1)
-        patches[..., -2:] = offsets
+        patches[..., sum(CLASSES) : sum(CLASSES) + 2] = offsets
+        ground = sum(CLASSES) + 2 + grounds.astype(int)
+        np.put_along_axis(patches, np.broadcast_to(ground[:, None, None], (len(rows), 64, 1)), 30, -1)
         whole[np.arange(len(rows)), grounds] = 30
     if name in found.heights:
         whole[:, len(BACKGROUNDS) : len(BACKGROUNDS) + COUNT] = found.heights[name][rows]
@@ -54,7 +56,7 @@ def test_one_who_knows_nothing_pays_the_entropy_of_a_fair_guess(tmp_path):
         nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
     offsets = found.dense["scenes"][1][views.numbers["scenes"]]
     covered = found.dense["scenes"][0][views.numbers["scenes"]][..., 0] > 0
-    guess = np.log(CLASSES).sum() + np.log(len(BACKGROUNDS)) + (offsets[covered] ** 2).sum(-1).mean()
+    guess = np.log(CLASSES).sum() + 2 * np.log(len(BACKGROUNDS)) + (offsets[covered] ** 2).sum(-1).mean()
     assert abs(found.loss(heads, views, torch.zeros(8, 64, 4), torch.zeros(8, 4)).item() - guess) < 1e-4
 
 

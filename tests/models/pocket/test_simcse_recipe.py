@@ -65,7 +65,7 @@ def test_training_separates_what_is_meant(recipe: Supervised) -> None:
     losses: list[float] = []
     figures = recipe.train(lambda parts, step: losses.append(parts.get("loss", 0.0)), False, 10)
     assert set(figures) == {"alignment", "uniformity"} | {
-        f"{w} {name}" for w in FEW for name in ("retrieval", "auc", "copy auc")
+        f"{w} {name}" for w in FEW for name in ("retrieval", "auc", "measured")
     }
     torch.manual_seed(0)
     start = np.mean([recipe.loss(recipe.build(), np.random.default_rng(i), 0)[0].item() for i in range(3)])
@@ -100,6 +100,7 @@ def test_the_shipped_one_reads_unseen_captions(name: str, build: Path, tmp_path:
     embedder.load()
     found = figures(embedder.embed, {"scenes": groups("scenes", scenes)})
     assert sum(parameter.numel() for parameter in embedder._model.parameters()) < 450_000
-    assert found["scenes retrieval"] > {"simcse-sup": 0.9, "simcse-unsup": 0.5}[name]
+    assert found["scenes measured"] > {"simcse-sup": 0.95, "simcse-unsup": 0.6}[name], "0.5 is chance"
     if name == "simcse-sup":
-        assert found["scenes auc"] > 0.9, "a changed attribute is told from another wording"
+        assert found["scenes retrieval"] > 0.95
+        assert found["scenes auc"] > 0.8
