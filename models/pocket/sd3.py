@@ -44,8 +44,9 @@ A small Stable Diffusion 3 inpainting pipeline (multimodal diffusion transformer
 autoencoder with 8 x 8 x 16 latents; flow matching) for 64 x 64 pictures of the generated worlds. It knows no other
 pictures and no other words. With a prompt that describes the picture it repaints what is missing; with an empty
 prompt it paints plausible, often wrong things. While it learnt, a linear head named in its middle what the hole had
-held; the head is not shipped. The absent T5 is one token of zeros: sample with `max_sequence_length=1`. The figures
-are of 20 steps with guidance 3 and a central hole of 32 x 32 pixels.
+held; the head is not shipped. There is no T5: load with `text_encoder_3=None, tokenizer_3=None`,
+and sample with `max_sequence_length=1`, since a token of zeros stands for it. The figures are of 20 steps from noise
+alone (strength 1) with guidance 3 and a central hole of 32 x 32 pixels.
 
 ![Original, hole, with the prompt, without it](repainted.png)
 """
