@@ -1,20 +1,13 @@
-"""How good captioners' descriptions and answers are, by the worlds' own accounts of the pictures."""
+"""How good captioners' descriptions are, by the worlds' own accounts of the pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from models.pocket.data import Examples
-from models.pocket.instructions import KINDS, full_name, only_name, yes_or_no
 from models.pocket.worlds import expressions, grammar, radiographs, spectrograms, trends
-
-if TYPE_CHECKING:
-    from models.pocket.talking import Talking
 
 
 def said_right(world: str, texts: Sequence[str], graphs: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -68,28 +61,3 @@ def relations(text: str, graph: dict[str, Any]) -> dict[str, list[float]]:
         said.append(float(bool(right)))
         pairs |= {tuple(sorted(pair)) for pair in right}
     return {"said": said, "told": [float((k, k + 1) in pairs) for k in range(len(objects) - 1)]}
-
-
-@torch.no_grad()
-def judged(recipe: Talking, captioner: nn.Module, scenes: Examples, count: int = 200) -> dict[str, float]:
-    """Shares of yes/no questions answered rightly, by kind, and of objects described with every attribute right."""
-    rng, figures = np.random.default_rng(0), {}
-    right: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    yes, no = recipe.tokenizer.convert_tokens_to_ids(["yes", "no"])
-    for k in range(0, count, 25):
-        graphs = scenes.annotations[k : k + 25]
-        _, read = recipe.look(captioner, recipe.pixels(scenes.pictures[k : k + 25]))
-        asked = [[turn for kind in KINDS for answer in (True, False)
-                  if (turn := yes_or_no(graph, kind, answer, rng))] for graph in graphs]  # fmt: skip
-        logits, labels, closed = recipe.logits(captioner, read, asked)
-        chosen = (logits[closed][:, yes] > logits[closed][:, no]) == (labels[closed] == yes)
-        for turn, hit in zip([turn for row in asked for turn in row], chosen.tolist(), strict=True):
-            right[turn.kind].append(hit)
-    figures |= {f"yes or no: {kind}": float(np.mean(hits)) for kind, hits in right.items()}
-    figures["yes or no"] = float(np.mean([hit for hits in right.values() for hit in hits]))
-    hits = []
-    for picture, graph in list(zip(scenes.pictures, scenes.annotations, strict=True))[:60]:
-        thing = graph["objects"][0]
-        if name := only_name(graph, thing, rng):
-            hits.append(recipe.say(captioner, picture[None], f"Describe the {name}.")[0] == f"a {full_name(thing)}")
-    return figures | {"one object": float(np.mean(hits))}

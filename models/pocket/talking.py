@@ -17,9 +17,19 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast
 
-from models.pocket.answers import judged, said_right
-from models.pocket.data import COUNTS
-from models.pocket.instructions import BOXED, DESCRIBE, Turn, framed, turns
+from models.pocket.answers import said_right
+from models.pocket.data import COUNTS, Examples
+from models.pocket.instructions import (
+    BOXED,
+    DESCRIBE,
+    KINDS,
+    Turn,
+    framed,
+    full_name,
+    only_name,
+    turns,
+    yes_or_no,
+)
 from models.pocket.recipe import Recipe
 from models.pocket.seeing import Heads, Lessons, Views
 from models.pocket.words import chat_tokenizer
@@ -174,7 +184,32 @@ class Talking(Recipe):
             some, graphs = examples.pictures[:200], examples.annotations[:200]
             texts = self.say(model.captioner, some, BOXED if world == "referring" else DESCRIBE)
             figures |= {f"{world} {name}": value for name, value in said_right(world, texts, graphs).items()}
-        return figures | judged(self, model.captioner, self.unseen("scenes"))
+        return figures | self.answers(model.captioner, self.unseen("scenes"))
+
+    @torch.no_grad()
+    def answers(self, captioner: nn.Module, scenes: Examples, count: int = 200) -> dict[str, float]:
+        """Shares of yes/no questions answered rightly, by kind, and of objects described with every attribute right."""
+        rng, figures = np.random.default_rng(0), {}
+        right: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        yes, no = self.tokenizer.convert_tokens_to_ids(["yes", "no"])
+        for k in range(0, count, 25):
+            graphs = scenes.annotations[k : k + 25]
+            _, read = self.look(captioner, self.pixels(scenes.pictures[k : k + 25]))
+            asked = [[turn for kind in KINDS for answer in (True, False)
+                      if (turn := yes_or_no(graph, kind, answer, rng))] for graph in graphs]  # fmt: skip
+            logits, labels, closed = self.logits(captioner, read, asked)
+            chosen = (logits[closed][:, yes] > logits[closed][:, no]) == (labels[closed] == yes)
+            for turn, hit in zip([turn for row in asked for turn in row], chosen.tolist(), strict=True):
+                right[turn.kind].append(hit)
+        figures |= {f"yes or no: {kind}": float(np.mean(hits)) for kind, hits in right.items()}
+        figures["yes or no"] = float(np.mean([hit for hits in right.values() for hit in hits]))
+        hits = []
+        for picture, graph in list(zip(scenes.pictures, scenes.annotations, strict=True))[:60]:
+            thing = graph["objects"][0]
+            if name := only_name(graph, thing, rng):
+                said = self.say(captioner, picture[None], f"Describe the {name}.")
+                hits.append(said[0] == f"a {full_name(thing)}")
+        return figures | {"one object": float(np.mean(hits))}
 
     @torch.no_grad()
     def say(self, captioner: nn.Module, pictures: np.ndarray, question: str, longest: int = 48) -> list[str]:
