@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from models import catalogue
+from stages.shards import shards
 
 ROLES = {"inpainters": "inpainters", "captioners": "captioners", "fidelity": "measures", "quality": "measures"}
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
@@ -37,6 +39,10 @@ class Adapted:
     def concerns(self, corpus: str) -> bool:
         """Whether anything of a corpus is to be measured."""
         return self.corpora is None or corpus in self.corpora
+
+    def shards(self, folder: Path) -> list[Path]:
+        """The shards of a folder of corpora, but for those of no concern."""
+        return [path for path in shards(folder) if self.concerns(path.relative_to(folder).parts[0])]
 
     def load(self) -> str:
         """Load the model and say on which device it is."""

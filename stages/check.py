@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stages.adapted import ROLES, Adapted
+from stages.corpora import corpus_of
 from stages.degrade import degradations_of, region_of
-from stages.prepare import corpus_of
 from stages.study import Study
 
 

@@ -13,7 +13,7 @@ from models.measures.regions import REGIONS
 from registry.keys import digest
 from stages.adapted import Adapted
 from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import count_rows, read_shard, shards
+from stages.shards import count_rows, read_shard
 from stages.study import Study, read_study
 
 PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "fidelity"))
@@ -47,7 +47,7 @@ def split_column(name: str) -> tuple[str, str]:
 
 def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
     """Every repainted picture of the measure's corpora beside its original and its mask, shard by shard."""
-    for path in (path for path in shards(DEGRADED) if measure.concerns(path.relative_to(DEGRADED).parts[0])):
+    for path in measure.shards(DEGRADED):
         shard = path.relative_to(DEGRADED)
         originals = {row["sample"]: row["image"] for row in read_shard(PREPARED / shard)}
         masks = {(row["sample"], row["degradation"]): row["mask"] for row in read_shard(path)}
@@ -91,12 +91,7 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(
-                shard
-                for inpainter in study.inpainters
-                for shard in shards(REPAINTED / inpainter)
-                if measure.concerns(shard.relative_to(REPAINTED / inpainter).parts[0])
-            ),
+            total=count_rows(s for n in study.inpainters for s in measure.shards(REPAINTED / n)),
             plan=plan(measure, study),
             compute=lambda tasks, seeds: compare(measure, tasks),
             load=measure.load,

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from models.images import encode_png
 from registry.keys import canonical
-from stages.corpora import Corpus, Problem, Sample, open_corpus
+from stages.corpora import Problem, Sample, corpus_of
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import IMAGE, TEXTS, shard_count, shard_of
 from stages.sheets import contact_sheet
@@ -36,11 +36,6 @@ FIELDS = [
     ("annotations", pa.string()),
 ]
 SHOWN_PROBLEMS = 5
-
-
-def corpus_of(entry: Mapping[str, Any]) -> Corpus:
-    """The corpus of an entry of params.yaml; ``adapter`` names it, and ``region`` is for ``degrade`` to read."""
-    return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
 
 
 def plan(corpus: str, samples: Sequence[Sample]) -> Iterator[tuple[str, list[Task]]]:

@@ -117,12 +117,7 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(
-                path
-                for name in study.captioners
-                for path in shards(CAPTIONED / name)
-                if measure.concerns(path.relative_to(CAPTIONED / name).parts[0])
-            ),
+            total=count_rows(path for name in study.captioners for path in measure.shards(CAPTIONED / name)),
             plan=plan(measure, study),
             compute=Scorer(measure, study),
             load=measure.load,

@@ -136,6 +136,11 @@ def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
     return corpus(validated(f"corpus {name}", corpus.Settings, options or {}))
 
 
+def corpus_of(entry: Mapping[str, Any]) -> Corpus:
+    """The corpus of an entry of params.yaml; ``adapter`` names it, and ``region`` is for ``degrade`` to read."""
+    return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
+
+
 def corpus_class(name: str) -> type[Corpus]:
     """The class of the catalogue's ``name``; raises ValueError for an unknown one."""
     if name not in CATALOGUE:

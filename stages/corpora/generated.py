@@ -24,7 +24,6 @@ class Generated:
 
     WORLD: ClassVar[str]
     SOURCE: ClassVar[Source]
-    SOURCE: ClassVar[Source]
 
     class Settings(settings.Settings):
         seed: int = Field(0, ge=0)
@@ -58,10 +57,6 @@ class Generated:
                 annotations=made.graph,
                 picture=partial(_picture, self.WORLD, seed, index),
             )
-
-
-def _drawn(about: str) -> Source:
-    return Source(about, where="drawn by this project: nothing to get", licence="this project's own")
 
 
 class Scenes(Generated):

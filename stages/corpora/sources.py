@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from stages.corpora import CATALOGUE, Corpus, corpus_class, open_corpus
+from stages.corpora import CATALOGUE, Corpus, corpus_class, corpus_of
 from stages.study import PARAMS
 
 STUDIES = Path("studies")
@@ -46,7 +46,7 @@ def survey(names: Sequence[str], path: Path | None = None) -> list[dict[str, Any
 def missing(corpus: Corpus) -> list[str]:
     """What a corpus with these settings would look for in its path and not find, the path itself where that is missing.
 
-    >>> missing(open_corpus("dci", {"path": "nowhere"}))
+    >>> missing(corpus_of({"adapter": "dci", "path": "nowhere"}))
     ['the folder nowhere']
     """
     settings = corpus.settings
@@ -79,7 +79,7 @@ def _is_there(folder: Path, name: str) -> bool:
 def _use(name: str, entry: Mapping[str, Any], study: str | None = None, called: str | None = None) -> dict[str, Any]:
     lacks, wrong = [], None
     try:
-        lacks = missing(open_corpus(name, {key: entry[key] for key in entry.keys() - {"adapter", "region"}}))
+        lacks = missing(corpus_of({"adapter": name, **entry}))
     except ValueError as error:
         wrong = str(error)
     return {"study": study, "entry": called, "path": str(entry.get("path")), "missing": lacks, "error": wrong}

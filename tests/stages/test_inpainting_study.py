@@ -10,8 +10,8 @@ from dvc.utils.serialize import load_yaml
 
 from models.settings import validated
 from stages.adapted import ROLES, Adapted
+from stages.corpora import corpus_of
 from stages.degrade import degradations_of, region_of
-from stages.prepare import corpus_of
 from stages.study import Study
 
 FILE = Path(__file__).resolve().parents[2] / "studies" / "inpainting.yaml"
