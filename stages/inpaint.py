@@ -6,6 +6,7 @@ result strayed there is kept as ``drift``: the mean absolute difference outside 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from models.images import composite, decode_mask, decode_png, encode_png
+from models.inpainters.prompts import prompt
 from registry.keys import digest
 from stages.adapted import Adapted
 from stages.loop import Node, Outcome, Task, command, execute
-from stages.prompts import inpainting_prompt
 from stages.shards import IMAGE, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
 from stages.study import read_study
@@ -47,10 +48,12 @@ def plan(model: Adapted) -> Iterator[tuple[str, list[Task]]]:
             if row["status"] != "ok":
                 continue
             original = originals[row["sample"]]
-            prompt = inpainting_prompt(original) if model.adapter.prompted else ""
-            inputs = Inputs(original["image"]["bytes"], row["image"]["bytes"], row["mask"]["bytes"], prompt)
+            told = ""
+            if model.adapter.prompted:
+                told = prompt(original["references"], json.loads(original["annotations"]))
+            inputs = Inputs(original["image"]["bytes"], row["image"]["bytes"], row["mask"]["bytes"], told)
             seen = inputs.degraded if model.adapter.sees_hole else inputs.original
-            parts = {"picture": digest(seen), "mask": digest(inputs.mask), "prompt": prompt, "model": model.identity}
+            parts = {"picture": digest(seen), "mask": digest(inputs.mask), "prompt": told, "model": model.identity}
             columns = {"degradation": row["degradation"], "inpainter": model.name}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks

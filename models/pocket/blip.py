@@ -18,11 +18,10 @@ from transformers import (
     BlipProcessor,
 )
 
-from models.pocket.answers import said_right
-from models.pocket.data import COUNTS, GRID, PATCH, Examples
-from models.pocket.instructions import framed
-from models.pocket.recipe import Recipe, save_half
-from models.pocket.seeing import Heads, Lessons
+from models.pocket.captioning import Captioning
+from models.pocket.data import GRID, PATCH, Examples
+from models.pocket.recipe import save_half
+from models.pocket.seeing import Heads
 from models.pocket.words import SPECIAL, tokenizer
 
 WIDTH, LENGTH = 128, 44
@@ -43,14 +42,13 @@ class Looker(nn.Module):
         self.captioner, self.heads = captioner, heads
 
 
-class Blip(Recipe):
+class Blip(Captioning):
     """First the tower learns to see (dense labels), then the decoder to read it, with the labels kept as company."""
 
     name = "blip"
     folder = "blip"
     steps = 2400
     rate = 1.5e-3
-    counts: ClassVar = COUNTS
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-to-text"}
     about = """
 A small BLIP captioner (vision width 128, 4 layers, patches of 8 pixels; text decoder of 3 layers) for 64 x 64
@@ -58,11 +56,6 @@ pictures of the generated worlds and, where plots were learnt from, line plots o
 pictures. Captions start from `[DEC]` as BLIP's do; use beam search. The vision tower was first taught what each patch
 shows. It takes no prompt: where a red box is drawn, it says what is inside.
 """
-
-    @cached_property
-    def lessons(self) -> Lessons:
-        found = {world: self.learnt(world) for world in self.counts} | {"plots": self.plots}
-        return Lessons(found | {"referring": framed(found["referring"])})
 
     @cached_property
     def tokenizer(self) -> BertTokenizer:
@@ -117,12 +110,7 @@ shows. It takes no prompt: where a red box is drawn, it says what is inside.
         return words + 0.2 * dense, {"dense": dense.item(), "words": words.item()}
 
     def evaluate(self, model: Looker) -> dict[str, float]:
-        figures = {}
-        for world in self.counts:
-            examples = framed(self.unseen(world)) if world == "referring" else self.unseen(world)
-            texts = caption(model.captioner, self.tokenizer, examples.pictures[:256])
-            found = said_right(world, texts, examples.annotations[:256])
-            figures |= {f"{world} {name}": value for name, value in found.items()}
+        figures = self.described(lambda _, pictures: caption(model.captioner, self.tokenizer, pictures), 256)
         if len(self.held_out_plots):
             from pycocoevalcap.cider.cider import Cider
 

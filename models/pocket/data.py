@@ -85,13 +85,17 @@ def corpus(folders: Sequence[Path], split: str) -> Examples:
 def dense_labels(graphs: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What each patch shows: of the object whose box covers most of it, if that is at least an eighth of the patch.
 
-    Returns classes (N, patches, 4) with 0 for "no object", the way from the patch to the object's centre
-    (N, patches, 2) in half pictures, and the backgrounds' numbers (N,).
+    Returns classes (N, patches, 4) with 0 for "no object", the object's centre (N, patches, 2) as x and y in [-1, 1]
+    across the picture, and the backgrounds' numbers (N,).
+
+    >>> classes, centres, _ = dense_labels([{"background": "sky", "objects": [
+    ...     {"shape": "ring", "color": "red", "texture": "plain", "size": "small", "box": [48, 0, 16, 16]}]}])
+    >>> classes[0, 6].tolist(), centres[0, 6].tolist()
+    ([6, 1, 1, 1], [0.75, -0.75])
     """
-    edges = np.arange(GRID) * PATCH
-    middle = edges + PATCH / 2
+    edges, half = np.arange(GRID) * PATCH, GRID * PATCH / 2
     labels = np.zeros((len(graphs), GRID, GRID, len(WORDS)), np.int8)
-    offsets = np.zeros((len(graphs), GRID, GRID, 2), np.float32)
+    centres = np.zeros((len(graphs), GRID, GRID, 2), np.float32)
     for number, graph in enumerate(graphs):
         most = np.full((GRID, GRID), PATCH * PATCH / 8)
         for thing in graph["objects"]:
@@ -102,8 +106,7 @@ def dense_labels(graphs: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarr
             here = shared > most
             most = np.maximum(most, shared)
             labels[number][here] = [1 + list(values).index(thing[name]) for name, values in WORDS.items()]
-            way = np.stack(np.broadcast_arrays((x + w / 2 - middle)[None, :], (y + h / 2 - middle)[:, None]), -1) / 32
-            offsets[number][here] = way[here]
+            centres[number][here] = (x + w / 2) / half - 1, (y + h / 2) / half - 1
     grounds = np.array([BACKGROUNDS.index(graph["background"]) for graph in graphs], np.int8)
     patches = GRID * GRID
-    return labels.reshape(-1, patches, len(WORDS)), offsets.reshape(-1, patches, 2), grounds
+    return labels.reshape(-1, patches, len(WORDS)), centres.reshape(-1, patches, 2), grounds

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.images import draw_box
-from models.pocket.data import Examples
 from models.pocket.worlds.grammar import OPPOSITE, WORDS, relation
 
 DESCRIBE = "Describe the image."
@@ -26,6 +24,8 @@ THIRDS = (("upper left", "upper middle", "upper right"), ("middle left", "centre
           ("lower left", "lower middle", "lower right"))  # fmt: skip
 KINDS = ("object", "color", "texture", "count", "relation")
 """What a yes/no question is about."""
+HARD = (0.25, 0.15, 0.2, 0.1, 0.3)
+"""How often each kind is asked: more often what is learnt late."""
 
 
 class Turn(NamedTuple):
@@ -36,11 +36,11 @@ class Turn(NamedTuple):
     kind: str = ""
 
 
-def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generator, asked: int = 5) -> list[Turn]:
+def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generator, asked: int) -> list[Turn]:
     """A description and, where there are shapes, ``asked`` questions: one object, one place, and yes or no.
 
     >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small", "box": [8, 8, 14, 14]}
-    >>> found = turns({"background": "sky", "objects": [thing]}, ["a ring"], np.random.default_rng(0))
+    >>> found = turns({"background": "sky", "objects": [thing]}, ["a ring"], np.random.default_rng(0), 5)
     >>> found[0].answer, found[1].answer, found[2].answer
     ('a ring', 'a small red plain ring', 'in the upper left')
     """
@@ -57,7 +57,7 @@ PREFERRED = (0.1, 0.8, 0.0, 0.0, 0.1)
 
 
 def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[Turn]:
-    """``count`` questions about a scene graph: three about an object, the others of the five kinds by chance."""
+    """``count`` questions about a scene graph: three about an object, the others of the five kinds."""
     singled = [(k, name) for k, thing in enumerate(graph["objects"]) if (name := only_name(graph, thing, rng))]
     found = []
     if singled:
@@ -69,21 +69,25 @@ def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> li
         found.append(Turn(_pick(rng, where), place(graph, k, rng)))
     found.append(what(graph, rng))
     while len(found) < count:
-        kind = KINDS[rng.integers(len(KINDS))]
-        if made := yes_or_no(graph, kind, bool(rng.integers(2)), rng):
+        if made := yes_or_no(graph, KINDS[rng.choice(len(KINDS), p=HARD)], bool(rng.integers(2)), rng):
             found.append(made)
     return found
 
 
 def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
-    """How many shapes there are, or which colour, texture or size an object has.
+    """How many shapes there are, where an object is from another, or which colour, texture or size it has.
 
     >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small"}
     >>> what({"objects": [thing]}, np.random.default_rng(3))
     Turn(question='How many shapes are there?', answer='one', kind='')
     """
-    thing, asked = _pick(rng, graph["objects"]), _pick(rng, ("color", "texture", "size", "count"))
-    if asked != "count" and (name := only_name(graph, thing, rng, without=asked)):
+    thing = _pick(rng, graph["objects"])
+    asked = _pick(rng, ("color", "texture", "size", "count", "relation", "relation"))
+    name = only_name(graph, thing, rng, without=asked)
+    if asked == "relation" and name and (found := beside(graph, thing, rng)):
+        other, side = found
+        return Turn(f"Where is the {name} relative to the {other}?", f"{SIDES[side]} it")
+    if asked in WORDS and name:
         return Turn(f"What {asked} is the {name}?", thing[asked])
     return Turn("How many shapes are there?", COUNTED[len(graph["objects"])].split()[0])
 
@@ -113,13 +117,21 @@ def yes_or_no(graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Genera
     if kind in ("color", "texture"):
         value = thing[kind] if yes else _other(rng, kind, thing[kind])
         return Turn(f"Is the {name} {_word(rng, kind, value)}?", answer, kind)
-    others = [k for k, one in enumerate(objects) if one is not thing and only_name(graph, one, rng)]
-    if not others:
+    if not (found := beside(graph, thing, rng)):
         return None
-    other = others[rng.integers(len(others))]
-    true = relation(graph, objects.index(thing), other)
+    other, true = found
     said = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
-    return Turn(f"Is the {name} {SIDES[said]} the {only_name(graph, objects[other], rng)}?", answer, kind)
+    return Turn(f"Is the {name} {SIDES[said]} the {other}?", answer, kind)
+
+
+def beside(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator) -> tuple[str, str] | None:
+    """The name of another object and how ``thing`` lies from it, or None where no other can be named."""
+    others = [k for k, one in enumerate(graph["objects"]) if one is not thing]
+    rng.shuffle(others)
+    for other in others:
+        if name := only_name(graph, graph["objects"][other], rng):
+            return name, relation(graph, graph["objects"].index(thing), other)
+    return None
 
 
 def only_name(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator, without: str = "") -> str:
@@ -146,19 +158,10 @@ def place(graph: dict[str, Any], index: int, rng: np.random.Generator) -> str:
     x, y, w, h = graph["objects"][index]["box"]
     column, row = (min(2, int((2 * start + length) * 3 / 128)) for start, length in ((x, w), (y, h)))
     found = f"in the {THIRDS[row][column]}"
-    others = [k for k in range(len(graph["objects"])) if k != index]
-    rng.shuffle(others)
-    for other in others:
-        if name := only_name(graph, graph["objects"][other], rng):
-            return f"{found}, {SIDES[relation(graph, index, other)]} the {name}"
+    if near := beside(graph, graph["objects"][index], rng):
+        other, side = near
+        return f"{found}, {SIDES[side]} the {other}"
     return found
-
-
-def framed(examples: Examples) -> Examples:
-    """Examples of referring expressions as captioners see them: with a red box around the object that is meant."""
-    boxes = [graph["objects"][graph["target"]]["box"] for graph in examples.annotations]
-    drawn = np.stack([draw_box(picture, box) for picture, box in zip(examples.pictures, boxes, strict=True)])
-    return Examples(drawn, examples.captions, examples.annotations)
 
 
 def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:

@@ -43,7 +43,7 @@ class Llava(Talking):
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 2300
+    steps = 4500
     looking = None
     special = ("<video>", "<image>")
     about = """

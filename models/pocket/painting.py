@@ -12,7 +12,8 @@ import copy
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from transformers import CLIPTextConfig, CLIPTokenizer
 
+from models.inpainters.prompts import prompt
 from models.pocket import words
 from models.pocket.data import Examples, dense_labels
 from models.pocket.recipe import Recipe, to_signed
@@ -74,11 +76,6 @@ class Painting(Recipe):
         if not (folder / "config.json").exists():
             raise FileNotFoundError(f"{folder} holds no autoencoder; {self.name} needs one. Train it first.")
         return AutoencoderKL.from_pretrained(folder).eval().requires_grad_(False)
-
-    @cached_property
-    def sources(self) -> dict[str, Examples]:
-        found = {name: self.plots if name == "plots" else self.learnt(name) for name in SHARES}
-        return {name: examples for name, examples in found.items() if len(examples)}
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
@@ -158,6 +155,10 @@ class Painting(Recipe):
             labels.masked_fill(~within[..., None], -100).to(self.device),
         )  # fmt: skip
 
+    def moments(self, count: int) -> Tensor:
+        """One time in [0, 1) from each of ``count`` equal parts of it, in any order."""
+        return (torch.randperm(count, device=self.device) + torch.rand(count, device=self.device)) / count
+
     def score(self, batch: Batch, error: Tensor, said: Tensor) -> tuple[Tensor, dict[str, float]]:
         """The loss of squared errors (N, C, h, w) and of what the head says (N, patches, classes), and its parts."""
         weight = (batch.mask + OUTSIDE).expand_as(error)
@@ -194,6 +195,22 @@ class Naming(nn.Linear):
 
     def __init__(self, width: int) -> None:
         super().__init__(width, sum(CLASSES))
+
+
+@contextmanager
+def overheard(block: nn.Module) -> Iterator[list[Any]]:
+    """What a block inside a network puts out while the network is used.
+
+    >>> network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    >>> with overheard(network[0]) as heard:
+    ...     whole = network(torch.zeros(5, 2))
+    >>> heard[0].shape
+    torch.Size([5, 3])
+    """
+    heard: list[Any] = []
+    hook = block.register_forward_hook(lambda block, inputs, output: heard.append(output))
+    yield heard
+    hook.remove()
 
 
 def holes(seed: Sequence[int], graph: Mapping[str, Any]) -> list[tuple[int, int, int, int]]:
@@ -238,8 +255,6 @@ def prompts(captions: Sequence[str], annotations: Mapping[str, Any]) -> list[str
     ['the star. the red one']
     """
     if "target" in annotations:
-        return [". ".join(captions)]
-    if "series" in annotations:
-        numbers = " ".join(f"{value:.4g}" for value in annotations["series"]["values"])
-        return [prompt for text in captions for prompt in (text, f"restore the plot: {numbers}. {text}")]
-    return list(captions)
+        return [prompt(captions, annotations)]
+    whole = [prompt([text], annotations) for text in captions]
+    return [*captions, *whole] if "series" in annotations else whole

@@ -72,6 +72,12 @@ class Recipe(ABC):
         """512 examples of a world that are never learnt from: what the card's figures are of."""
         return data.world(world, data.HELD_OUT_SEED, 512, self.build_folder)
 
+    @cached_property
+    def sources(self) -> dict[str, data.Examples]:
+        """All that is learnt from: the worlds, and ``plots`` where there are prepared corpora of them."""
+        found = {world: self.learnt(world) for world in self.counts} | {"plots": self.plots}
+        return {name: examples for name, examples in found.items() if len(examples)}
+
     @property
     def scenes(self) -> data.Examples:
         return self.learnt("scenes")

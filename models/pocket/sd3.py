@@ -10,7 +10,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, St
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection
 
-from models.pocket.painting import Naming, Painting
+from models.pocket.painting import Naming, Painting, overheard
 
 HEADS, HEAD, LAYERS, CLIP = 4, 32, 6, 96
 MIDDLE = 3
@@ -68,22 +68,18 @@ alone (strength 1) with guidance 3 and a central hole of 32 x 32 pixels.
 
     def loss(self, model: Painter, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         batch = self.draw(rng)
-        count = len(batch.ids)
-        even = (torch.randperm(count, device=self.device) + torch.rand(count, device=self.device)) / count
+        even = self.moments(len(batch.ids))
         sigma = 2 * even / (1 + even)  # more of the noisy steps, in which the prompt decides
         noise, level = torch.randn_like(batch.clean), sigma[:, None, None, None]
         noisy = (1 - level) * batch.clean + level * noise
         tokens, pooled = self.encode(model, batch.ids)
-        middle: list[Tensor] = []
-        hook = model.transformer.transformer_blocks[MIDDLE].register_forward_hook(
-            lambda block, inputs, outputs: middle.append(outputs[1])
-        )
-        flow = model.transformer(
-            hidden_states=torch.cat([noisy, batch.mask, batch.masked], 1), timestep=sigma * 1000,
-            encoder_hidden_states=tokens, pooled_projections=pooled,
-        ).sample.float()  # fmt: skip
-        hook.remove()
-        return self.score(batch, (flow - (noise - batch.clean)) ** 2, model.naming(middle[0]))
+        with overheard(model.transformer.transformer_blocks[MIDDLE]) as middle:
+            flow = model.transformer(
+                hidden_states=torch.cat([noisy, batch.mask, batch.masked], 1), timestep=sigma * 1000,
+                encoder_hidden_states=tokens, pooled_projections=pooled,
+            ).sample.float()  # fmt: skip
+        _, patches = middle[0]
+        return self.score(batch, (flow - (noise - batch.clean)) ** 2, model.naming(patches))
 
     def pipeline(self, model: Painter) -> StableDiffusion3InpaintPipeline:
         pipeline = StableDiffusion3InpaintPipeline(

@@ -19,8 +19,8 @@ from models.pocket.worlds.grammar import BACKGROUNDS, WORDS
 
 CLASSES = [len(values) + 1 for values in WORDS.values()]
 PATCHWISE = [*CLASSES, 2, len(BACKGROUNDS)]
-"""What is read off each patch: the object's attributes, the way to its centre, and the ground, which a captioner that
-sees patches alone could not know otherwise."""
+"""What is read off each patch: the object's attributes, where its centre is, and the ground. A captioner sees patches
+alone, and what they were not asked it could not know: not the ground, and not how objects lie to each other."""
 SHAPES = ("scenes", "referring")
 """The worlds of which every patch's object is known."""
 COUNT = 12
@@ -52,7 +52,7 @@ class Lessons:
     """
 
     def __init__(self, sources: Mapping[str, Examples], known: Sequence[str] = ()) -> None:
-        self.sources = {name: examples for name, examples in sources.items() if len(examples)}
+        self.sources = sources
         self.dense = {name: dense_labels(self.sources[name].annotations) for name in SHAPES if name in self.sources}
         said = {name: [marks(graph) for graph in one.annotations] for name, one in self.sources.items()}
         self.marks = list(known) or sorted({mark for of_world in said.values() for some in of_world for mark in some})
@@ -89,11 +89,11 @@ class Lessons:
         for name, rows in views.rows.items():
             some, weight = views.numbers[name], len(rows) / len(views.pictures)
             if name in self.dense:
-                labels, offsets, backgrounds = (put(table[some]) for table in self.dense[name])
-                *classes, ways, around = heads.patches(patches[rows]).float().split(PATCHWISE, -1)
+                labels, centres, backgrounds = (put(table[some]) for table in self.dense[name])
+                *classes, places, around = heads.patches(patches[rows]).float().split(PATCHWISE, -1)
                 labels, covered = labels.long(), (labels[..., :1] > 0).float()
                 dense = sum(cross_entropy(c.flatten(0, 1), labels[..., k].flatten()) for k, c in enumerate(classes))
-                dense = dense + (((ways - offsets) ** 2) * covered).sum() / covered.sum()
+                dense = dense + 2 * ((places - centres).abs() * covered).sum() / covered.sum()
                 dense = dense + cross_entropy(grounds[rows], backgrounds.long())
                 dense = dense + cross_entropy(around.mean(1), backgrounds.long())
                 total = total + weight * dense
@@ -125,12 +125,13 @@ def seen(heads: Heads, lessons: Lessons, name: str, patches: Tensor, whole: Tens
     count, figures = len(whole), {}
     grounds, heights, flags = heads.whole(whole).float().split([len(BACKGROUNDS), COUNT, len(lessons.marks)], 1)
     if name in lessons.dense:
-        labels, _, backgrounds = (torch.from_numpy(table[:count]) for table in lessons.dense[name])
+        labels, centres, backgrounds = (torch.from_numpy(table[:count]) for table in lessons.dense[name])
         covered = labels[..., 0] > 0
-        *classes, _, around = heads.patches(patches).float().split(PATCHWISE, -1)
+        *classes, places, around = heads.patches(patches).float().split(PATCHWISE, -1)
         for k, (attribute, one) in enumerate(zip(WORDS, classes, strict=True)):
             right = one.argmax(-1) == labels[..., k]
             figures[f"{name} patches' {attribute}"] = right[covered].float().mean().item()
+        figures[f"{name} centres' error in pixels"] = 32 * (places - centres)[covered].norm(dim=-1).mean().item()
         figures[f"{name} background"] = (grounds.argmax(1) == backgrounds).float().mean().item()
         figures[f"{name} patches' background"] = (around.mean(1).argmax(1) == backgrounds).float().mean().item()
     if name in lessons.truth:

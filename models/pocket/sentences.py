@@ -36,8 +36,7 @@ class Sentences(Recipe):
     @cached_property
     def wordings(self) -> dict[str, list[Group]]:
         """World -> its groups; ``plots`` are the prepared corpora of time series."""
-        sources = {world: self.learnt(world) for world in self.counts} | {"plots": self.plots}
-        return {world: groups(world, examples) for world, examples in sources.items() if len(examples)}
+        return {world: groups(world, examples) for world, examples in self.sources.items()}
 
     @cached_property
     def tokenizer(self) -> BertTokenizer:

@@ -7,7 +7,7 @@ picture and itself only, so that no answer is read off another.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,29 +15,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedTokenizerFast
+from transformers import AttentionInterface, PreTrainedTokenizerFast
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
-from models.pocket.answers import said_right
-from models.pocket.data import COUNTS, Examples
+from models.pocket.captioning import Captioning
+from models.pocket.data import Examples
 from models.pocket.instructions import (
     BOXED,
     DESCRIBE,
     KINDS,
     Turn,
-    framed,
     full_name,
     only_name,
     turns,
     yes_or_no,
 )
-from models.pocket.recipe import Recipe
-from models.pocket.seeing import Heads, Lessons, Views
+from models.pocket.seeing import Heads, Views
 from models.pocket.words import chat_tokenizer
 
 LENGTH = 512
 SHARES = {"scenes": 16, "referring": 5, "series": 4, "plots": 4, "radiographs": 2, "spectrograms": 2}
 """Pictures of each world in a batch."""
-ASKED = 5
+ASKED = 8
 
 
 class Talker(nn.Module):
@@ -48,21 +47,15 @@ class Talker(nn.Module):
         self.captioner, self.heads = captioner, heads
 
 
-class Talking(Recipe):
+class Talking(Captioning):
     """First the tower learns to see (dense labels), then the decoder to read it."""
 
     rate = 1.5e-3
-    counts: ClassVar[Mapping[str, int]] = COUNTS
     looking: ClassVar[float | None]
     """Share of the training in which the tower only says what each patch shows, or None for one that stays as it is."""
     special: ClassVar[Sequence[str]]
     """Tokens that stand for pictures."""
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-text-to-text"}
-
-    @cached_property
-    def lessons(self) -> Lessons:
-        found = {world: self.learnt(world) for world in self.counts} | {"plots": self.plots}
-        return Lessons(found | {"referring": framed(found["referring"])})
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
@@ -87,6 +80,8 @@ class Talking(Recipe):
         im_start, im_end = self.tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
         self.reply = [im_end, im_start, *self.tokenizer("assistant")["input_ids"]]
         self.end = [im_end]
+        if self.device == "cpu":
+            model.captioner.set_attn_implementation({"text_config": "products"})
 
     def pixels(self, pictures: np.ndarray) -> Tensor:
         """(N, 64, 64, 3) uint8 as (N, 3, 64, 64) in [-1, 1]: what the processors make of them."""
@@ -134,8 +129,9 @@ class Talking(Recipe):
             ids[k, :n], turn[k, :n], after[k, :n] = row["ids"], row["turn"], row["after"]
             labels[k, :n], closed[k, :n] = row["labels"], row["closed"]
         own = torch.from_numpy(turn).to(device)
-        mask = torch.ones(len(rows), start + longest, start + longest, dtype=torch.bool, device=device).tril()
-        mask[:, start:, start:] &= own[:, :, None] == own[:, None, :]
+        seen = torch.ones(len(rows), start + longest, start + longest, dtype=torch.bool, device=device).tril()
+        seen[:, start:, start:] &= own[:, :, None] == own[:, None, :]
+        mask = torch.zeros(seen.shape, device=device).masked_fill(~seen, -1e4)
         embed = captioner.get_input_embeddings()
         opening = embed(self.ids.to(device)).expand(len(rows), -1, -1)
         seat = (self.ids == self.picture_id).to(device)
@@ -178,13 +174,10 @@ class Talking(Recipe):
         return self.tokenizer.convert_tokens_to_ids(self.special[-1])
 
     def evaluate(self, model: Talker) -> dict[str, float]:
-        figures = {}
-        for world in self.counts:
-            examples = framed(self.unseen(world)) if world == "referring" else self.unseen(world)
-            some, graphs = examples.pictures[:200], examples.annotations[:200]
-            texts = self.say(model.captioner, some, BOXED if world == "referring" else DESCRIBE)
-            figures |= {f"{world} {name}": value for name, value in said_right(world, texts, graphs).items()}
-        return figures | self.answers(model.captioner, self.unseen("scenes"))
+        def say(world: str, pictures: np.ndarray) -> list[str]:
+            return self.say(model.captioner, pictures, BOXED if world == "referring" else DESCRIBE)
+
+        return self.described(say, 200) | self.answers(model.captioner, self.unseen("scenes"))
 
     @torch.no_grad()
     def answers(self, captioner: nn.Module, scenes: Examples, count: int = 200) -> dict[str, float]:
@@ -238,3 +231,18 @@ class Talking(Recipe):
                 embed, places = captioner.get_input_embeddings()(words)[:, None], places[..., -1:] + 1
             texts += self.tokenizer.batch_decode(torch.stack(found, 1), skip_special_tokens=True)
         return texts
+
+
+def products(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float, **_: Any
+) -> tuple[Tensor, None]:
+    """Attention as two matrix products, for transformers: five times as fast with a mask on a CPU as torch's own, which
+    makes sure in every layer that no row is masked altogether."""
+    batch, heads, _, _ = query.shape
+    bias = attention_mask.to(query.dtype).expand(batch, heads, -1, -1).flatten(0, 1)
+    shares = torch.baddbmm(bias, query.flatten(0, 1), key.flatten(0, 1).mT, alpha=scaling).softmax(-1)
+    return torch.bmm(shares, value.flatten(0, 1)).unflatten(0, (batch, heads)).transpose(1, 2), None
+
+
+AttentionInterface.register("products", products)
+AttentionMaskInterface.register("products", eager_mask)

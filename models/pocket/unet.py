@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DCondi
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from models.pocket.painting import SIDE, Naming, Painting
+from models.pocket.painting import SIDE, Naming, Painting, overheard
 
 
 class Painter(nn.Module):
@@ -30,7 +30,7 @@ class Sd2(Painting):
     folder = "sd2-inpaint"
     vae_folder = "sd2-inpaint/vae"
     factor = 4
-    steps = 9600
+    steps = 6000
     rate = 1.5e-3
     channels: ClassVar = (64, 96)
     text: ClassVar = {"width": 128, "layers": 2}
@@ -72,20 +72,16 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
 
     def loss(self, model: Painter, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         batch = self.draw(rng)
-        count = len(batch.ids)
         noise = torch.randn_like(batch.clean)
-        even = (torch.randperm(count, device=self.device) + torch.rand(count, device=self.device)) / count
-        times = (even * 1000).long().clamp(max=999)
+        times = (self.moments(len(batch.ids)) * 1000).long().clamp(max=999)
         noisy = self.scheduler.add_noise(batch.clean, noise, times)
         wanted = noise
         if self.scheduler.config.prediction_type == "v_prediction":
             wanted = self.scheduler.get_velocity(batch.clean, noise, times)
-        middle: list[Tensor] = []
-        hook = model.unet.mid_block.register_forward_hook(lambda block, inputs, output: middle.append(output))
         inputs = torch.cat([noisy, batch.mask, batch.masked], 1).to(memory_format=torch.channels_last)
         states = model.text_encoder(batch.ids).last_hidden_state
-        drawn = model.unet(inputs, times, encoder_hidden_states=states).sample.float()
-        hook.remove()
+        with overheard(model.unet.mid_block) as middle:
+            drawn = model.unet(inputs, times, encoder_hidden_states=states).sample.float()
         return self.score(batch, (drawn - wanted) ** 2, model.naming(middle[0].flatten(2).transpose(1, 2)))
 
     def pipeline(self, model: Painter) -> StableDiffusionInpaintPipeline:

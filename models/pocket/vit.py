@@ -33,20 +33,21 @@ class Vit(Recipe):
 
     name = "vit"
     folder = "vit"
-    steps = 3200
+    steps = 4400
     rate = 1e-3
     counts: ClassVar = COUNTS
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-feature-extraction"}
     about = """
 A small vision transformer in the layout of ViT-B (12 layers, width 96, 4 heads, patches of 8 pixels) for 64 x 64
 pictures of the generated worlds. It was taught, by linear heads that are not shipped, what the object under each
-patch is and where its centre lies, and of the whole picture its background, the findings of a radiograph, the kind of
-a clip and the course of a series. The figures are what those heads name rightly on unseen pictures.
+patch is and where in the picture its centre lies, and of the whole picture its background, the findings of a
+radiograph, the kind of a clip and the course of a series. The figures are what those heads name rightly on unseen
+pictures.
 """
 
     @cached_property
     def lessons(self) -> Lessons:
-        return Lessons({world: self.learnt(world) for world in self.counts} | {"plots": self.plots})
+        return Lessons(self.sources)
 
     def build(self) -> Tower:
         config = ViTConfig(

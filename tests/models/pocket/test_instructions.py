@@ -51,7 +51,7 @@ def holds(graph, question):
 @pytest.mark.parametrize("world", ["scenes", "referring"])
 def test_every_answer_is_true_and_both_answers_come(world):
     rng, heard = np.random.default_rng(0), []
-    for index in range(80):
+    for index in range(120):
         graph = example(world, 3, index).graph
         for kind in KINDS:
             for yes in (True, False):
@@ -65,11 +65,16 @@ def test_every_answer_is_true_and_both_answers_come(world):
 
 
 def test_a_described_object_is_there_and_is_where_it_is_said_to_be():
-    rng, places = np.random.default_rng(1), 0
+    rng, places, relations = np.random.default_rng(1), 0, 0
     for index in range(80):
         made = example("scenes", 3, index)
-        for turn in turns(made.graph, made.references, rng)[1:]:
-            if turn.question.startswith("Where") or "position" in turn.question:
+        for turn in turns(made.graph, made.references, rng, 8)[1:]:
+            if "relative" in turn.question:
+                name, other = turn.question.removeprefix("Where is the ").split(" relative to the ")
+                side = turn.answer.removesuffix(" it")
+                assert holds(made.graph, f"Is the {name} {side} the {other}")
+                relations += 1
+            elif turn.question.startswith("Where") or "position" in turn.question:
                 (thing,) = named(made.graph, turn.question)
                 x, y = middle(thing)
                 words = turn.answer.split(",")[0]
@@ -85,11 +90,11 @@ def test_a_described_object_is_there_and_is_where_it_is_said_to_be():
             elif not turn.kind:
                 (thing,) = named(made.graph, turn.question)
                 assert described(turn.answer) == {name: thing[name] for name in WORDS}
-    assert places > 40
+    assert places > 40 and relations > 10
 
 
 def test_the_first_turn_is_a_caption_of_the_world():
     rng = np.random.default_rng(2)
     for world in ("scenes", "referring", "series", "radiographs", "spectrograms"):
         made = example(world, 3, 0)
-        assert turns(made.graph, made.references, rng)[0].answer in made.references
+        assert turns(made.graph, made.references, rng, 5)[0].answer in made.references

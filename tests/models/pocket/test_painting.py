@@ -1,7 +1,5 @@
 """What the pocket inpainters learn from: holes, prompts, latents, and the names of what is missing."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -10,13 +8,13 @@ from torch import nn
 
 from models.degradations import Segment, region_mask
 from models.images import to_float
+from models.inpainters.prompts import prompt
 from models.pocket import data
 from models.pocket.data import dense_labels
 from models.pocket.painting import CENTRE, SHARES, holes, masks, prompts
 from models.pocket.sd3 import Sd3
 from models.pocket.unet import Sd2, Sd15
 from models.pocket.worlds import WORLDS, example
-from stages.prompts import inpainting_prompt
 
 COUNT = 12
 
@@ -71,8 +69,7 @@ def test_series_holes_are_as_wide_as_the_bands_that_studies_degrade():
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_prompt_of_a_study_is_among_those_learnt(world):
     made = example(world, 3, 1)
-    row = {"references": made.references, "annotations": json.dumps(made.graph)}
-    assert inpainting_prompt(row) in prompts(made.references, made.graph)
+    assert prompt(made.references, made.graph) in prompts(made.references, made.graph)
 
 
 @pytest.mark.parametrize("kind", [Sd15, Sd2, Sd3])

@@ -20,11 +20,11 @@ def all_knowing(found, name, rows):
     whole = np.zeros((len(rows), len(BACKGROUNDS) + COUNT + marked), np.float32)
     patches = np.zeros((len(rows), 64, sum(PATCHWISE)), np.float32)
     if name in found.dense:
-        labels, offsets, grounds = (table[rows] for table in found.dense[name])
+        labels, centres, grounds = (table[rows] for table in found.dense[name])
         starts = np.cumsum([0, *CLASSES[:-1]])
         for k, start in enumerate(starts):
             np.put_along_axis(patches, start + labels[..., k : k + 1].astype(int), 30, -1)
-        patches[..., sum(CLASSES) : sum(CLASSES) + 2] = offsets
+        patches[..., sum(CLASSES) : sum(CLASSES) + 2] = centres
         ground = sum(CLASSES) + 2 + grounds.astype(int)
         np.put_along_axis(patches, np.broadcast_to(ground[:, None, None], (len(rows), 64, 1)), 30, -1)
         whole[np.arange(len(rows)), grounds] = 30
@@ -54,9 +54,9 @@ def test_one_who_knows_nothing_pays_the_entropy_of_a_fair_guess(tmp_path):
     heads = Heads(4, len(found.marks))
     for head in (heads.patches, heads.whole):
         nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
-    offsets = found.dense["scenes"][1][views.numbers["scenes"]]
+    centres = found.dense["scenes"][1][views.numbers["scenes"]]
     covered = found.dense["scenes"][0][views.numbers["scenes"]][..., 0] > 0
-    guess = np.log(CLASSES).sum() + 2 * np.log(len(BACKGROUNDS)) + (offsets[covered] ** 2).sum(-1).mean()
+    guess = np.log(CLASSES).sum() + 2 * np.log(len(BACKGROUNDS)) + 2 * np.abs(centres[covered]).sum(-1).mean()
     assert abs(found.loss(heads, views, torch.zeros(8, 64, 4), torch.zeros(8, 4)).item() - guess) < 1e-4
 
 

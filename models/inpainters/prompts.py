@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 EXPRESSION_WORDS = 50
 """To how many words the expressions about one object are cut: about as many as the 75 tokens that CLIP reads hold."""
 
 
-def inpainting_prompt(row: Mapping[str, Any]) -> str:
-    """The prompt for a prepared row, by what its annotations say it is.
+def prompt(references: Sequence[str], annotations: Mapping[str, Any]) -> str:
+    """The prompt for a picture with these references, by what its annotations say it is.
 
     - One object that all references single out (``target``): "multiple bounding-box captions are concatenated into a
       single prompt describing the target region, truncated to a maximum of [blank] tokens to avoid prompt overflow".
@@ -23,19 +22,18 @@ def inpainting_prompt(row: Mapping[str, Any]) -> str:
 
     All this tells the model what was under the mask; an inpainter whose entry says ``prompted: false`` is told nothing.
 
-    >>> inpainting_prompt({"references": ["a red star", "one star"], "annotations": "{}"})
+    >>> prompt(["a red star", "one star"], {})
     'a red star'
-    >>> inpainting_prompt({"references": ["the left star", "the red one"], "annotations": '{"target": 0}'})
+    >>> prompt(["the left star", "the red one"], {"target": 0})
     'the left star. the red one'
-    >>> inpainting_prompt({"references": ["it peaks"], "annotations": '{"series": {"values": [1, 2.5]}}'})
+    >>> prompt(["it peaks"], {"series": {"values": [1, 2.5]}})
     'restore the plot: 1 2.5. it peaks'
     """
-    references, known = row["references"], json.loads(row["annotations"])
-    if known.get("target") is not None:
+    if annotations.get("target") is not None:
         words = ". ".join(text.rstrip(" .") for text in references).split()
         return " ".join(words[:EXPRESSION_WORDS])
     description = references[0] if references else ""
-    if known.get("series") is None:
+    if annotations.get("series") is None:
         return description
-    numbers = " ".join(f"{value:.4g}" for value in known["series"]["values"])
+    numbers = " ".join(f"{value:.4g}" for value in annotations["series"]["values"])
     return f"restore the plot: {numbers}. {description}"
