@@ -10,22 +10,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def read_backbone(checkpoint: str, revision: str | None, unused: tuple[str, ...], **options: Any) -> PreTrainedModel:
+def read_backbone(
+    checkpoint: str, revision: str | None, kinds: tuple[str, ...], wanted: str, unused: tuple[str, ...], **options: Any
+) -> PreTrainedModel:
     """``AutoModel`` in evaluation mode; a head that the checkpoint has too many is left behind.
 
     transformers fills weights that a checkpoint lacks with random numbers and a warning. Here that is an error, but for
     those whose name starts with one of ``unused``: they do not matter to the caller. A hub id is downloaded unless
-    cached; ``options`` go to ``from_pretrained``.
+    cached; ``kinds`` are the model types of transformers that will do, ``wanted`` says them in words, and ``options``
+    go to ``from_pretrained``.
 
     Raises
     ------
     ValueError
-        The checkpoint is of no architecture that transformers knows, or lacks weights that matter (naming the first).
+        The checkpoint is of another kind, of none that transformers knows, or lacks weights that matter (naming the
+        first).
     """
     import torch
     import transformers
 
     identify(checkpoint, revision)
+    kind = transformers.AutoConfig.from_pretrained(checkpoint, revision=revision).model_type
+    if kind not in kinds:
+        raise ValueError(f"checkpoint {checkpoint!r} is of type {kind!r}, not {wanted}")
     transformers.utils.logging.disable_progress_bar()
     verbosity = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()  # what is missing is said below

@@ -48,16 +48,12 @@ class Simcse:
         import transformers
 
         where = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        identify(self.settings.checkpoint, self.settings.revision)
-        kind = transformers.AutoConfig.from_pretrained(**where).model_type
-        if kind not in ("bert", "roberta"):
-            raise ValueError(
-                f"checkpoint {self.settings.checkpoint!r} is of type {kind!r}: SimCSE needs a BERT or a RoBERTa"
-            )
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = read_backbone(
             self.settings.checkpoint,
             self.settings.revision,
+            kinds=("bert", "roberta"),
+            wanted="the BERT or RoBERTa that SimCSE needs",
             unused=("pooler.",) if self.pooling == "cls" else (),
             dtype=torch.float32,
         ).to(self.device)

@@ -63,22 +63,17 @@ class Vit:
         import transformers
 
         where = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        identify(self.settings.checkpoint, self.settings.revision)
-        kind = transformers.AutoConfig.from_pretrained(**where).model_type
-        if kind not in KINDS:
-            raise ValueError(
-                f"checkpoint {self.settings.checkpoint!r} is of type {kind!r}, not a plain vision transformer with a "
-                f"CLS token: take one of {', '.join(KINDS)}"
-            )
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._processor = transformers.AutoImageProcessor.from_pretrained(**where)
         self._model = read_backbone(
             self.settings.checkpoint,
             self.settings.revision,
+            kinds=KINDS,
+            wanted=f"a plain vision transformer with a CLS token: take one of {', '.join(KINDS)}",
             unused=("pooler.",),
             attn_implementation="eager",  # no other gives attention weights
             dtype=getattr(torch, self.settings.dtype),
         ).to(self.device)
+        self._processor = transformers.AutoImageProcessor.from_pretrained(**where)
         square, wide = (self._pixels(np.zeros((32, width, 3), np.uint8)).shape for width in (32, 64))
         if square != wide:
             raise ValueError(

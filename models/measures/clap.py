@@ -60,14 +60,9 @@ class Clap:
         import transformers
 
         checkpoint, revision = self.settings.checkpoint, self.settings.revision
-        identify(checkpoint, revision)
-        kind = transformers.AutoConfig.from_pretrained(checkpoint, revision=revision).model_type
-        if kind != "clap":
-            raise ValueError(
-                f"checkpoint {checkpoint!r} is of type {kind!r}, not a CLAP: take one such as laion/clap-htsat-unfused"
-            )
+        wanted = "a CLAP: take one such as laion/clap-htsat-unfused"
+        self._model = read_backbone(checkpoint, revision, ("clap",), wanted, unused=("text_", "logit_scale"))
         self._extractor = transformers.ClapFeatureExtractor.from_pretrained(checkpoint, revision=revision)
-        self._model = read_backbone(checkpoint, revision, unused=("text_", "logit_scale"))
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model.to(self.device)
 

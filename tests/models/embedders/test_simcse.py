@@ -129,5 +129,5 @@ def test_a_checkpoint_without_pooler_serves_where_none_is_used(checkpoint: Path,
 
 def test_another_architecture_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     Distilled(DistilBertConfig(vocab_size=15, dim=16, n_layers=1, n_heads=2, hidden_dim=16)).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="is of type 'distilbert': SimCSE needs a BERT or a RoBERTa"):
+    with pytest.raises(ValueError, match="is of type 'distilbert', not the BERT or RoBERTa that SimCSE needs"):
         embedder(SupervisedSimcse, tmp_path)
