@@ -169,6 +169,33 @@ def sync() -> None:
     typer.echo(", ".join(f"{count} {kind}" for kind, count in counts.items()))
 
 
+@registry.command()
+def published(
+    table: Annotated[str | None, typer.Option(help="A table by its number in the paper; default all.")] = None,
+    metric: Annotated[str | None, typer.Option(help="One metric, such as mse or bleu_4.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="One corpus, such as flickr.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Say where the tables disagree.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the numbers that papers report, or hold them against each other."""
+    from registry.places import registry_url
+    from registry.published import listing, numbers
+    from registry.published.checks import recompute, summary
+    from registry.schema import connect
+
+    with one_sentence():
+        wanted = {"table": table, "metric": metric, "corpus": corpus}
+        if check and any(wanted.values()):
+            raise ValueError("--check compares tables with each other; leave out --table, --metric and --corpus.")
+        found = numbers(connect(registry_url()), **wanted)
+    if check:
+        found = recompute(found)
+    if as_json:
+        print_json([each._asdict() for each in found])
+    else:
+        typer.echo(summary(found) if check else listing(found))
+
+
 @score.command(context_settings={"allow_extra_args": True})
 def captions(
     context: typer.Context,

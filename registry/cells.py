@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from registry.items import OK
 from registry.schema import (
+    PER_ITEM,
     Cell,
     Configuration,
     Corpus,
@@ -56,6 +57,7 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
         .join(Sample, Sample.corpus_id == Corpus.id)
         .join(Placement, and_(Placement.sample_id == Sample.id, Placement.configuration_id == Configuration.id))
         .join(Measurement, Measurement.item_id == Placement.item_id)
+        .where(Measurement.layer == PER_ITEM)
         .group_by(*where, Measurement.metric, Measurement.region)
     )
     wholes = (

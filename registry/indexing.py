@@ -121,13 +121,13 @@ class Index:
             )
         self._bulk(Placement, placements, ["configuration_id", "sample_id", "kind"])
 
-    def measure(self, values: Iterable[tuple[str, str, str, float | None]]) -> None:
-        """Measurements: (item key, metric, region, value)."""
+    def measure(self, values: Iterable[tuple[str, str, str, int, float | None]]) -> None:
+        """Measurements: (item key, metric, region, layer, value)."""
         values = list(values)
         items = ids_of(self.connection, (key for key, *_ in values))
         rows = [
-            {"item_id": items[key], "metric": metric, "region": region, "layer": -1, "value": value}
-            for key, metric, region, value in values
+            {"item_id": items[key], "metric": metric, "region": region, "layer": layer, "value": value}
+            for key, metric, region, layer, value in values
         ]
         self._bulk(Measurement, rows, ["item_id", "metric", "region", "layer"])
 

@@ -31,8 +31,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test compares it with the files in ``migrations/``."""
+
+PER_ITEM = -1
+"""The layer of a measurement that belongs to no layer."""
 
 intpk = Annotated[int, mapped_column(primary_key=True)]
 digest = Annotated[str, mapped_column(String(64))]
@@ -176,7 +179,7 @@ class Measurement(Base):
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
     metric: Mapped[str] = mapped_column(String(32), primary_key=True)
     region: Mapped[str] = mapped_column(String(16), primary_key=True, default="")
-    layer: Mapped[int] = mapped_column(primary_key=True, default=-1)
+    layer: Mapped[int] = mapped_column(primary_key=True, default=PER_ITEM)
     value: Mapped[float | None]
 
 
@@ -210,7 +213,7 @@ class Cell(Base):
 
 
 class Published(Base):
-    """A number that a paper reports."""
+    """A number that a paper reports. What it was measured on has the names that the paper's study gives."""
 
     __tablename__ = "published"
     __table_args__ = (UniqueConstraint("paper", "table", "row", "metric"),)
@@ -218,8 +221,18 @@ class Published(Base):
     paper: Mapped[name]
     table: Mapped[str] = mapped_column(String(32))
     row: Mapped[name]
+    """The paper's own label."""
+    corpus: Mapped[name]
+    degradation: Mapped[str | None] = mapped_column(String(255))
+    inpainter: Mapped[str | None] = mapped_column(String(255))
+    captioner: Mapped[str | None] = mapped_column(String(255))
+    region: Mapped[str] = mapped_column(String(16), default="")
     metric: Mapped[str] = mapped_column(String(32))
     value: Mapped[float]
+    decimals: Mapped[int]
+    """How many the paper prints."""
+    change: Mapped[float | None]
+    """The percentage printed beside the value, against the original pictures."""
     unit: Mapped[str] = mapped_column(String(64))
 
 

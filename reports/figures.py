@@ -11,6 +11,11 @@ from reports.statistics import Correlations, critical_r
 
 WIDTH, HEIGHT = 600, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
+FRAME = {
+    "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "bottom": HEIGHT - BOTTOM
+}  # fmt: skip
+"""The figure's size and the sides of its plane."""
+
 CHARACTER, LINE = 6.1, 15
 """Width of a character and height of a line of a label, in the figure's units."""
 
@@ -91,18 +96,7 @@ class Scatter(NamedTuple):
     """Where the originals' captions stand on the y axis; None where that would squeeze all points together."""
 
     reference_text: str
-
-    @property
-    def frame(self) -> dict[str, int]:
-        """The figure's size and the sides of its plane."""
-        return {
-            "width": WIDTH,
-            "height": HEIGHT,
-            "left": LEFT,
-            "right": WIDTH - RIGHT,
-            "top": TOP,
-            "bottom": HEIGHT - BOTTOM,
-        }
+    frame: dict[str, int]
 
 
 def heat_map(found: Correlations, kind: str, xs: Sequence[Metric], ys: Sequence[Metric]) -> HeatMap:
@@ -185,6 +179,7 @@ def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | No
         outside,
         None if reference is None else down(reference),
         text,
+        FRAME,
     )
 
 

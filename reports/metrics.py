@@ -29,6 +29,7 @@ FIDELITY = (
     Metric("psnr", "PSNR", True, 2, "10 · log₁₀(1 / MSE) in dB, per picture; undefined where the pixels are equal"),
     Metric("ssim", "SSIM", True, 3, "structural similarity (Wang et al. 2004), Gaussian window, mean over RGB"),
     Metric("lpips", "LPIPS", False, 3, "perceptual distance of deep features (Zhang et al. 2018)"),
+    Metric("cls_cosine", "CLS cosine", True, 3, "cosine of a vision encoder's CLS embeddings"),
     Metric("clap", "CLAP", True, 3, "cosine of the sounds of two spectrograms, as CLAP hears them (Wu et al. 2023)"),
 )
 """How far a repainted picture is from its original, in the order of the tables."""
@@ -48,6 +49,14 @@ QUALITY = (
     Metric("simcse_unsup", "SimCSE unsup.", True, 3, "as SBERT, by unsupervised SimCSE, CLS without the pooler"),
 )
 """How good a caption is against the references of its sample, in the order of the tables."""
+
+LAYERED = (
+    ("tvd_sum", "region", "inside the mask", "Σ |p − q| over the patches inside the mask"),
+    ("tvd_sum", "outside", "outside the mask", "Σ |p − q| over the patches outside the mask"),
+    ("tvd_sum", "whole", "whole picture", "Σ |p − q| over all patches"),
+    ("entropy_change", "whole", "entropy", "change of entropy in nats"),
+)
+"""What the curves over layers show of attention: metric, region, how it is called, and what the axis says."""
 
 REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": "whole picture"}
 """Where fidelity is measured. Tables start with the first, and correlations use it."""

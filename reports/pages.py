@@ -93,6 +93,7 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
         {region: grid(means[means["region"] == region], "mean", "n") for region in (*REGIONS, "")},
         grid(summaries, "value", "items"),
         repainted,
+        queries.layers(connection, study.id),
     )
     sections = [section(found, corpus) for corpus in order["corpus"]]
     made = models(queries.identities(connection, study.id))
@@ -160,6 +161,7 @@ def tables(found: Found, sections: list[Section], failures: pd.DataFrame) -> dic
         "captions": tidy(found.grids[""], QUALITY),
         "captions_corpus": tidy(found.summary, QUALITY),
         "correlations": pd.DataFrame(correlations, columns=columns),
+        "attention": found.layers,
         "failures": failures,
     }
 

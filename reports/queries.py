@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from registry.items import FAILED
 from registry.schema import (
+    PER_ITEM,
     Cell,
     Configuration,
     Corpus,
@@ -30,8 +31,6 @@ from registry.schema import (
 
 AXES = ["degradation", "inpainter", "captioner"]
 WHERE = ["corpus", *AXES]
-PER_ITEM = -1
-"""The layer of a measurement that belongs to no layer."""
 
 _where = (
     Corpus.name.label("corpus"),
@@ -141,6 +140,20 @@ def means(connection: Connection, study: int) -> pd.DataFrame:
         .where(Measurement.layer == PER_ITEM)
         .group_by(*_cell, *what)
         .order_by(*_where, *what)
+    )
+    return _frame(connection, statement)
+
+
+def layers(connection: Connection, study: int) -> pd.DataFrame:
+    """Corpus, axes, kind, metric, region, layer, and the mean over items of what was measured in a layer."""
+    what = (Placement.kind, Measurement.metric, Measurement.region, Measurement.layer)
+    statement = (
+        standing(study, *_where[:3], *what)
+        .add_columns(func.avg(Measurement.value).label("mean"))
+        .join(Measurement, Measurement.item_id == Placement.item_id)
+        .where(Measurement.layer != PER_ITEM)
+        .group_by(*_cell, *what)
+        .order_by(*_where[:3], *what)
     )
     return _frame(connection, statement)
 

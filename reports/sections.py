@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from reports.curves import Chart, chart
 from reports.figures import COLOURS, SEVERAL, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
-from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
+from reports.metrics import FIDELITY, LAYERED, QUALITY, REGIONS, Metric
 from reports.statistics import Correlations, correlate, critical_r, relative_change
 from reports.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
 
@@ -28,6 +29,7 @@ class Found:
     grids: Mapping[str, Grid]
     summary: Grid
     repainted: pd.DataFrame
+    layers: pd.DataFrame
 
 
 class Move(NamedTuple):
@@ -59,6 +61,13 @@ class Link(NamedTuple):
     scatter: Scatter | None
 
 
+class Looking(NamedTuple):
+    """How the attention of an encoder has moved."""
+
+    encoder: str
+    charts: dict[str, Chart]
+
+
 class Section(NamedTuple):
     """One corpus of the page."""
 
@@ -70,6 +79,7 @@ class Section(NamedTuple):
     merged: list[str]
     controls: list[str]
     links: list[Link]
+    looking: list[Looking]
 
 
 def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
@@ -198,7 +208,27 @@ def section(found: Found, corpus: str) -> Section:
         merged,
         [name for name in found.controls if any(names[1] == name for names in same)],
         [one for one in links if one],
+        looking(found, corpus),
     )
+
+
+def looking(found: Found, corpus: str) -> list[Looking]:
+    """The curves of each encoder: means of a degradation over its inpainters, the controls left out."""
+    some = found.layers[(found.layers["corpus"] == corpus) & ~found.layers["inpainter"].isin(found.controls)]
+    encoders = []
+    for kind, seen in some.groupby("kind"):
+        charts = {}
+        for metric, region, title, axis in LAYERED:
+            rows = seen[(seen["metric"] == metric) & (seen["region"] == region)].dropna(subset="mean")
+            tables = dict(iter(rows.groupby("degradation")))
+            values = {
+                name: tables[name].pivot(index="layer", columns="inpainter", values="mean")
+                for name in found.order["degradation"] if name in tables
+            }  # fmt: skip
+            if values:
+                charts[title] = chart(values, axis)
+        encoders.append(Looking(str(kind).partition(".")[2], charts))
+    return encoders
 
 
 def views(tables: Mapping[str, Table]) -> dict[str, Table]:

@@ -10,8 +10,17 @@ from typing import Any
 from models import catalogue
 from stages.shards import shards
 
-ROLES = {"inpainters": "inpainters", "captioners": "captioners", "fidelity": "measures", "quality": "measures"}
+ROLES = {
+    "inpainters": "inpainters",
+    "captioners": "captioners",
+    "encoders": "encoders",
+    "fidelity": "measures",
+    "quality": "measures",
+}
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
+
+MEASURING = ("encoders", "fidelity", "quality")
+"""Those that only look at what others made."""
 
 DEFAULT_BATCH = 16
 
@@ -19,15 +28,15 @@ DEFAULT_BATCH = 16
 class Adapted:
     """A model or measure as a study names it.
 
-    ``batch_size``, and the ``corpora`` that a measure is for (all where absent), are the stage's business and enter no
-    key.
+    ``batch_size``, and the ``corpora`` that a measure or an encoder is for (all where absent), are the stage's business
+    and enter no key.
     """
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
         settings = dict(entry)
         self.name = name
         self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
-        self.corpora: list[str] | None = settings.pop("corpora", None) if ROLES[section] == "measures" else None
+        self.corpora: list[str] | None = settings.pop("corpora", None) if section in MEASURING else None
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
 

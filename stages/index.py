@@ -18,19 +18,21 @@ from registry.indexing import Index
 from registry.items import FAILED, Finding, ItemStore
 from registry.keys import canonical, digest
 from registry.objects import ObjectStore
-from registry.schema import connect
+from registry.published import publish
+from registry.schema import PER_ITEM, connect
 from registry.tracking import CellLog, Tracker
 from stages.adapted import ROLES, Adapted
 from stages.fidelity import split_column
 from stages.loop import EXAMPLES_A_CELL, NONE, command
 from stages.provenance import read_provenance
+from stages.represent import KEPT
 from stages.shards import WHOLE, read_rows, read_shard, shards
 from stages.sheets import contact_sheet
 from stages.study import Study, read_study
 
 DATA = Path("data")
 OUT = DATA / "index.json"
-MEASURED = ("fidelity", "quality")
+MEASURED = ("represent", "fidelity", "quality")
 
 
 def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
@@ -42,9 +44,9 @@ def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
         yield f"inpaint@{name}", "repainted", DATA / "inpaint" / name
     for name in study.captioners:
         yield f"caption@{name}", "caption", DATA / "caption" / name
-    for section in ("fidelity", "quality"):
-        for name in getattr(study, section):
-            yield f"{section}@{name}", f"{section}.{name}", DATA / section / name
+    for stage, entries in (("represent", study.encoders), ("fidelity", study.fidelity), ("quality", study.quality)):
+        for name in entries:
+            yield f"{stage}@{name}", f"{stage}.{name}", DATA / stage / name
 
 
 def outputs_digest(study: Study) -> str:
@@ -99,12 +101,16 @@ def index_items(index: Index, kind: str, folder: Path) -> int:
     return count
 
 
-def measurements(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, float | None]]:
-    """The measurements in rows of scores: key, metric, region, value. Equal items are told once."""
+def measurements(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, int, float | None]]:
+    """The measurements in rows of scores: key, metric, region, layer, value. Equal items are told once."""
     for row in {row["key"]: row for row in rows}.values():
         for name, value in json.loads(row["value"]).items():
             metric, region = split_column(name)
-            yield row["key"], metric, region, value
+            if isinstance(value, list):
+                layers = [] if name in KEPT else value
+                yield from ((row["key"], metric, region, layer, one) for layer, one in enumerate(layers))
+            else:
+                yield row["key"], metric, region, PER_ITEM, value
 
 
 def log_cells(study: Study, store: ItemStore) -> None:
@@ -151,6 +157,7 @@ def sync() -> dict[str, int]:
         for _, kind, folder in outputs(study):
             counts[kind] += index_items(index, kind, folder)
         index.study(study.study, study.model_dump())
+        publish(connection)
     return dict(counts)
 
 

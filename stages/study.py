@@ -30,6 +30,7 @@ class Study(Settings):
     degradations: Entries
     inpainters: Entries
     captioners: Entries
+    encoders: Entries
     fidelity: Entries
     quality: Entries
 

@@ -21,7 +21,7 @@ from registry.indexing import Index
 from registry.items import Execution, Finding, ItemStore
 from registry.keys import item_key
 from registry.objects import ObjectStore
-from registry.schema import connect
+from registry.schema import PER_ITEM, connect
 from reports.pages import build
 
 Row = dict[str, Any]
@@ -42,6 +42,7 @@ PARAMS = {
         "as-is": {"adapter": "identity"},
     },
     "captioners": {"blip": {"adapter": "blip", "beams": 6}},
+    "encoders": {"tiny": {"adapter": "vit"}},
     "fidelity": {"pixel": {"adapter": "pixel"}, "lpips": {"adapter": "lpips", "weights": "weights/squeeze"}},
     "quality": {"lexical": {"adapter": "lexical"}, "semantic": {"adapter": "sbert", "checkpoint": "weights/small"}},
 }
@@ -75,7 +76,7 @@ class Toy:
         self.store.open_run(Execution("run1", "everything", "abc123+", "cpu", "local", began))
         self.numbers: dict[tuple[str, ...], list[float | None]] = defaultdict(list)
         self.rows: dict[str, list[Row]] = defaultdict(list)
-        self.measurements: list[tuple[str, str, str, float | None]] = []
+        self.measurements: list[tuple[str, str, str, int, float | None]] = []
 
     def mean(self, *where: str) -> float:
         known = [value for value in self.numbers[where] if value is not None]
@@ -88,7 +89,7 @@ class Toy:
         return key
 
     def measure(self, key: str, where: Row, metric: str, region: str, value: float | None) -> None:
-        self.measurements.append((key, metric, region, value))
+        self.measurements.append((key, metric, region, PER_ITEM, value))
         names = where["corpus"], where.get("degradation", ""), where.get("inpainter", "")
         self.numbers[*names, metric, region].append(value)
 
@@ -129,6 +130,14 @@ class Toy:
             self.measure(pixel, where, "psnr", region, psnr)
             self.measure(pixel, where, "ssim", region, 0.5)
             self.measure(lpips, where, "lpips", region, 2 * share * mse**2)
+        drift = self.item("represent.tiny", {**parts, "measure": {"adapter": "vit"}}, where, value={})
+        self.measure(drift, where, "cls_cosine", "whole", 1 - level)
+        for metric, region, sign in (
+            ("tvd_sum", "region", 1),
+            ("tvd_sum", "outside", 0.2),
+            ("entropy_change", "whole", -1),
+        ):
+            self.measurements += [(drift, metric, region, layer, sign * mse * layer) for layer in range(3)]
         drop = 0.5 * level * (0.8 + 0.4 * random.Random(str(parts)).random())
         self.score({**where, "captioner": "blip"}, seen, f"a {colour} circle left of a thing", 0.8 - drop)
 

@@ -16,7 +16,7 @@ import yaml
 
 from registry.indexing import Index
 from registry.objects import ObjectStore
-from registry.schema import connect, migrate_when_behind
+from registry.schema import PER_ITEM, connect, migrate_when_behind
 from reports.pages import build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def test_coincident_configurations_count_once_and_the_control_not_at_all(page: P
 
 def test_honest_notes(text: str) -> None:
     for note in (
-        "1 of 531 items failed",
+        "1 of 610 items failed",
         "out of memory &lt;b&gt;",
         "METEOR has no value in this study (it needs Java)",
         "sha256:0f0f0f0f0f0f…",
@@ -114,7 +114,7 @@ def test_a_metric_measured_twice_is_shown_once_and_named(toy_again: Any, tmp_pat
     """A second embedder measures ``sbert`` too: its values must not be mixed with those of the first."""
     for row in list(toy_again.rows["quality.semantic"]):
         key = toy_again.item("quality.zz", {"of": row["key"]}, {k: v for k, v in row.items() if k != "key"}, value={})
-        toy_again.measurements.append((key, "sbert", "", 0.123))
+        toy_again.measurements.append((key, "sbert", "", PER_ITEM, 0.123))
     toy_again.index()
     page = build(toy_again.engine, toy_again.objects, "toy", tmp_path / "report")
     assert "sbert was measured in several ways: shown is quality.semantic, not quality.zz." in page.read_text()
@@ -144,3 +144,19 @@ def test_a_study_without_results_still_makes_a_page(tmp_path: Path) -> None:
         Index(connection, {}).study("bare", {"study": "bare"})
     page = build(engine, ObjectStore(str(tmp_path / "objects")), "bare", tmp_path / "report")
     assert "0 pictures of 0 corpora" in re.sub(r"\s+", " ", page.read_text())
+
+
+def test_attention_is_drawn_by_layer(page: Path, text: str, toy: Any) -> None:
+    """The toy's drift is its MSE inside the mask times the layer's number, a fifth of that outside."""
+    drift = read(page, "attention").set_index(["corpus", "degradation", "inpainter", "metric", "region", "layer"])[
+        "mean"
+    ]
+    mse = toy.mean("scenes", "blur", "diffusion", "mse", "region")
+    assert drift["scenes", "blur", "diffusion", "tvd_sum", "region", 2] == pytest.approx(2 * mse, rel=1e-5)
+    assert drift["scenes", "blur", "diffusion", "tvd_sum", "outside", 1] == pytest.approx(0.2 * mse, rel=1e-5)
+    assert text.count("Where does tiny look?") == 2
+    names = ("telea", "diffusion", "patch")
+    mean = np.mean([2 * toy.mean("scenes", "blur", name, "mse", "region") for name in names])
+    assert f"<title>blur: 0 in layer 1, {mean:.3g} in layer 3</title>" in text
+    assert 'aria-label="Attention of tiny on scenes, inside the mask"' in text
+    assert "Attention of tiny on scenes, whole picture" not in text, "not measured"

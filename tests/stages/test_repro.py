@@ -189,11 +189,11 @@ def test_batch_size_does_not_matter(checkout):
     digests = []
     for size in (1, 16):
         params = copy.deepcopy(SMALL)
-        for section in ("inpainters", "captioners", "fidelity"):
+        for section in ("inpainters", "captioners", "encoders", "fidelity"):
             for entry in params[section].values():
                 entry["batch_size"] = size
         one = checkout(params, name=f"batches-of-{size}")
-        one.repro("caption", "fidelity")
+        one.repro("caption", "represent", "fidelity")
         digests.append(one.digests())
     assert digests[0] == digests[1]
 

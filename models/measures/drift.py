@@ -1,0 +1,98 @@
+"""How a picture's repainting moves what a vision encoder sees and where it looks (paper *inpainting*, appendix C).
+
+Attention is what the CLS token gives to the patches in one layer, as a distribution over patches: it is divided by its
+sum, since what CLS gives to itself is no part of the picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.measures.regions import REGIONS
+
+LAYERED = ("tvd_sum", "tvd_half", "entropy", "entropy_change")
+"""The metrics that have a value a layer."""
+
+INSIDE = 0.5
+"""From which share of a patch on that a mask covers it belongs to the repainted region."""
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """Cosine similarity of two embeddings (D,), in [-1, 1]; 0 where one is all zeros.
+
+    >>> cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])).__round__(4)
+    0.7071
+    """
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    length = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / length) if length else 0.0
+
+
+def distributions(attention: np.ndarray) -> np.ndarray:
+    """Attention (..., patches) >= 0 with rows that add up to 1.
+
+    >>> distributions(np.array([[0.1, 0.3]]))
+    array([[0.25, 0.75]])
+    """
+    attention = attention.astype(np.float64)
+    return attention / attention.sum(-1, keepdims=True)
+
+
+def regions(coverage: np.ndarray) -> dict[str, np.ndarray]:
+    """Which patches (patches,) bool belong to each region, from the share of each that the mask covers.
+
+    >>> {name: one.tolist() for name, one in regions(np.array([1.0, 0.2])).items()}
+    {'whole': [True, True], 'region': [True, False], 'outside': [False, True]}
+    """
+    inside = coverage >= INSIDE
+    return dict(zip(REGIONS, (np.ones_like(inside), inside, ~inside), strict=True))
+
+
+def absolute_difference(p: np.ndarray, q: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    """Sum (...,) in [0, 2] of what distributions (..., patches) differ by, over some of the patches.
+
+    The regions' sums add up to the whole's; a region of no patch has 0.
+
+    >>> p, q = np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.0, 0.5])
+    >>> float(absolute_difference(p, q, np.array([True, True, True])))
+    1.0
+    """
+    return np.abs(p - q)[..., patches].sum(-1)
+
+
+def entropy(p: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    """Entropy (...,) in nats of distributions (..., patches) within some of the patches; NaN where these have nothing.
+
+    >>> entropy(np.full((1, 4), 0.25), np.array([True, True, False, False])).round(4)
+    array([0.6931])
+    """
+    part = p[..., patches]
+    total = part.sum(-1, keepdims=True)
+    share = np.divide(part, total, out=np.full_like(part, np.nan), where=total > 0)
+    found = -np.where(share > 0, share * np.log(np.where(share > 0, share, 1)), 0 * share).sum(-1)
+    return found if part.shape[-1] else np.full(p.shape[:-1], np.nan)
+
+
+def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """How far attention (layers, heads, patches) has moved: metric -> region -> values.
+
+    ``tvd_sum`` (layers,) is the total variation distance as the paper writes it, the sum of absolute differences, of
+    the distributions averaged over the heads; ``tvd_half`` is half of that, which is what the name means elsewhere;
+    ``tvd_heads`` (layers, heads) is ``tvd_sum`` of each head's own. ``entropy`` (layers,) is the repainted picture's,
+    ``entropy_change`` (layers,) that minus the original's.
+
+    >>> looks = np.random.default_rng(0).random((2, 3, 4))
+    >>> moved = drift(looks, looks, np.array([1.0, 0.0, 0.0, 0.0]))
+    >>> moved["tvd_sum"]["whole"].tolist(), moved["tvd_heads"]["region"].shape
+    ([0.0, 0.0], (2, 3))
+    """
+    p, q = distributions(before), distributions(after)
+    mean_p, mean_q = p.mean(1), q.mean(1)
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in (*LAYERED, "tvd_heads")}
+    for region, patches in regions(coverage).items():
+        found["tvd_sum"][region] = absolute_difference(mean_p, mean_q, patches)
+        found["tvd_half"][region] = found["tvd_sum"][region] / 2
+        found["tvd_heads"][region] = absolute_difference(p, q, patches)
+        found["entropy"][region] = entropy(mean_q, patches)
+        found["entropy_change"][region] = found["entropy"][region] - entropy(mean_p, patches)
+    return found

@@ -1,0 +1,147 @@
+"""What papers report: every number of their tables, as data beside our own.
+
+One tidy CSV a paper, a line a number, in the paper's order: ``inpainting.csv`` holds tables 1 to 9 of *How Do
+Inpainting Artifacts Propagate to Language?*. ``row`` is the paper's own label. Corpora, degradations, inpainters and
+captioners have the names of ``studies/<paper>.yaml``, so that a study's results find their published ones by name;
+empty is what does not apply or what the paper does not say (which captioner described RefCOCOg and TRUCE). Metrics and
+regions have the registry's names; ``bleu`` is BLEU of an order that is not reported. The unit of MSE says on which
+scale intensities are: 0-1, and 0-255 for ROCOv2. ``change`` is the percentage printed beside a value, against the
+original pictures. Not there: numbers that only figures show, and what is blank in the text that was transcribed, which
+is all of table 1 but three counts of sign flips.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from registry.schema import Published, migrate_when_behind
+
+FILES = Path(__file__).parent
+NULLABLE = ("degradation", "inpainter", "captioner")
+
+
+class Number(NamedTuple):
+    """A row of ``published``: a number where it stands in a paper, printed with so many ``decimals``."""
+
+    paper: str
+    table: str
+    row: str
+    corpus: str
+    degradation: str | None
+    inpainter: str | None
+    captioner: str | None
+    region: str
+    metric: str
+    value: float
+    decimals: int
+    change: float | None
+    unit: str
+
+    @property
+    def text(self) -> str:
+        """The value as the paper prints it."""
+        return f"{self.value:.{self.decimals}f}"
+
+    @property
+    def rounding(self) -> float:
+        """How far the value may lie from what was rounded to it."""
+        return 0.5 * 10**-self.decimals
+
+
+def shipped() -> list[Number]:
+    """The numbers in the files, in the papers' order.
+
+    >>> number = next(n for n in shipped() if n.table == "8" and n.metric == "mse")
+    >>> number.row, number.corpus, number.text, number.unit
+    ('SD1.5-cm', 'rocov2', '2217.34', '0-255')
+    """
+    return [number for path in sorted(FILES.glob("*.csv")) for number in read(path)]
+
+
+def read(path: Path) -> Iterator[Number]:
+    with path.open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            axes = {axis: line[axis] or None for axis in NULLABLE}
+            numeric = {
+                "value": float(line["value"]),
+                "decimals": len(line["value"].partition(".")[2]),
+                "change": float(line["change"]) if line["change"] else None,
+            }
+            yield Number(**line | axes | numeric)
+
+
+def publish(connection: Connection) -> list[Number]:
+    """Bring the ``published`` table to the files, and return what it holds then; an equal one is only read."""
+    columns = [getattr(Published, name) for name in Number._fields]
+    stored = [Number(*row) for row in connection.execute(select(*columns).order_by(Published.id))]
+    current = shipped()
+    if stored != current:
+        connection.execute(delete(Published))
+        connection.execute(insert(Published), [number._asdict() for number in current])
+    return current
+
+
+def numbers(engine: Engine, **wanted: str | None) -> list[Number]:
+    """The published numbers with the wanted ``paper``, ``table``, ``metric`` or ``corpus``; None asks for all.
+
+    Raises ``ValueError`` with the nearest known name where there are none.
+    """
+    migrate_when_behind(engine)
+    with engine.begin() as connection:
+        found = publish(connection)
+    for column, name in wanted.items():
+        if name is not None:
+            found = narrowed(found, column, name)
+    return found
+
+
+def narrowed(among: list[Number], column: str, name: str) -> list[Number]:
+    """Those numbers whose ``column`` is ``name``.
+
+    >>> narrowed(shipped(), "table", "10")
+    Traceback (most recent call last):
+    ...
+    ValueError: No published number has table '10'. Did you mean '1'? There are: 1, 2, 3, 4, 5, 6, 7, 8, 9.
+    """
+    found = [number for number in among if getattr(number, column) == name]
+    if found:
+        return found
+    known = sorted({getattr(number, column) for number in among})
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
+    raise ValueError(f"No published number has {column} {name!r}. {hint}There are: {', '.join(known)}.")
+
+
+def listing(some: Iterable[Number]) -> str:
+    """The numbers as tables of text, rows and columns as the papers have them.
+
+    >>> print(listing(n for n in shipped() if n.table == "5" and n.inpainter == "sd3" and n.metric != "meteor"))
+    inpainting, table 5: refcocog
+               bleu  sbert
+      SD3-cm  0.642  0.657
+      SD3-gc  0.638  0.718
+      SD3-ld  0.640  0.707
+    """
+    tables = groupby(some, key=lambda number: (number.paper, number.table))
+    return "\n\n".join(table(f"{paper}, table {name}", list(held)) for (paper, name), held in tables)
+
+
+def table(title: str, held: list[Number]) -> str:
+    titles = {n.metric: n.metric + (f" [{n.unit}]" if n.unit else "") for n in held}
+    rows: dict[str, dict[str, str]] = {}
+    for number in held:
+        change = "" if number.change is None else f" ({number.change:+.2f})"
+        rows.setdefault(number.row, {})[number.metric] = number.text + change
+    lines = [["", *titles.values()], *([row, *(cells.get(m, "") for m in titles)] for row, cells in rows.items())]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    where = held[0].corpus + (", inside the mask" if held[0].region else "")
+    percent = "; percent against the original pictures" if any(n.change is not None for n in held) else ""
+    lines = [[f"  {line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])] for line in lines]
+    return "\n".join([f"{title}: {where}{percent}", *("  ".join(line).rstrip() for line in lines)])

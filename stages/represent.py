@@ -1,0 +1,88 @@
+"""``represent@encoder``: how far a repainted picture has moved for a vision encoder: what it sees, and where it looks.
+
+Each batch holds the repaintings of a few pictures, whose originals are encoded with them, once each; attention is
+reduced to its drift at once, so memory does not grow with the number of pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from models.images import decode_mask, decode_png
+from models.measures.drift import LAYERED, cosine, drift
+from models.measures.regions import REGIONS
+from stages.adapted import Adapted
+from stages.fidelity import AXES, OUT, REPAINTED, column, plan
+from stages.loop import Node, Outcome, Task, command, execute
+from stages.shards import count_rows
+from stages.study import Study, read_study
+
+KEPT = {"embedding": pa.list_(pa.float32()), "tvd_heads": pa.list_(pa.list_(pa.list_(pa.float32())))}
+"""What stays in the shards and the item store: the repainted picture's CLS embedding, and the drift of every head as
+[region][layer][head]. All else is a measurement, a list having one value a layer."""
+
+
+def by_picture(encoder: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
+    """The tasks of the fidelity stage, those of one picture side by side."""
+    for shard, tasks in plan(encoder, study):
+        yield shard, sorted(tasks, key=lambda task: task.sample)
+
+
+def compare(encoder: Any, tasks: Sequence[Task]) -> list[Outcome]:
+    """The drift of one batch; equal pictures are encoded once."""
+    pictures = list(dict.fromkeys(data for task in tasks for data in (task.inputs.original, task.inputs.repainted)))
+    seen = dict(zip(pictures, encoder.encode([decode_png(data) for data in pictures]), strict=True))
+    covered = encoder.coverage([decode_mask(task.inputs.mask) for task in tasks])
+    outcomes = []
+    for task, coverage in zip(tasks, covered, strict=True):
+        (cls, looks), (new_cls, new_looks) = seen[task.inputs.original], seen[task.inputs.repainted]
+        moved = drift(looks, new_looks, coverage)
+        values = {column(metric, region): told(moved[metric][region]) for metric in LAYERED for region in REGIONS}
+        heads = [told(moved["tvd_heads"][region]) for region in REGIONS]
+        kept = {"embedding": told(new_cls), "tvd_heads": heads}
+        outcomes.append(Outcome({"cls_cosine_whole": cosine(cls, new_cls)} | values | kept))
+    return outcomes
+
+
+def told(values: np.ndarray) -> list[Any]:
+    """Numbers to six digits, which is more than float32 kernels agree on; None where there is none."""
+    if values.ndim > 1:
+        return [told(one) for one in values]
+    return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
+
+
+def main(name: str) -> None:
+    """Compare pictures as the encoder that params.yaml calls NAME sees them."""
+    study = read_study()
+    entry = study.entry("encoders", name)
+    encoder = Adapted(name, entry, "encoders")
+    layered = [(column(metric, region), pa.list_(pa.float64())) for metric in LAYERED for region in REGIONS]
+    execute(
+        Node(
+            name=f"represent@{name}",
+            kind=f"represent.{name}",
+            out=OUT.with_name("represent") / name,
+            fields=[
+                *((axis, pa.string()) for axis in AXES),
+                ("cls_cosine_whole", pa.float64()),
+                *layered,
+                *KEPT.items(),
+            ],
+            axes=AXES,
+            settings=entry,
+            study=study.study,
+            total=count_rows(s for n in study.inpainters for s in encoder.shards(REPAINTED / n)),
+            plan=by_picture(encoder, study),
+            compute=lambda tasks, seeds: compare(encoder.adapter, tasks),
+            load=encoder.load,
+            batch_size=encoder.batch_size,
+        )
+    )
+
+
+if __name__ == "__main__":
+    command(main)
