@@ -159,6 +159,31 @@ def listing(corpus: dict[str, Any]) -> str:
     return "\n".join([corpus["corpus"], f"  {corpus['about']}", *(f"  {label:<9}{text}" for label, text in lines)])
 
 
+@app.command()
+def correlate(
+    source: Annotated[str, typer.Argument(help="A table (CSV), or the name of a study in the registry.")],
+    x: Annotated[str, typer.Option(help="Columns, told apart by commas; of a study default all of fidelity.")] = "",
+    y: Annotated[str, typer.Option(help="Columns to correlate them with; of a study default all of captions.")] = "",
+    unit: Annotated[str, typer.Option(help="The column of what was varied; of a study default `configuration`.")] = "",
+    item: Annotated[str, typer.Option(help="The column of what every unit was measured on, such as an image.")] = "",
+    by: Annotated[str, typer.Option(help="A column of corpora: correlated apart, then put together.")] = "",
+    family: Annotated[str, typer.Option(help="A column of model families, to leave out one at a time.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Correlate columns of a table, or metrics of a study, over units: with intervals, p, and what drives them."""
+    from reports.correlation.analysis import as_json as plain
+    from reports.correlation.sources import correlate_source
+    from reports.correlation.text import report
+
+    xs, ys = ([name.strip() for name in text.split(",") if name.strip()] for text in (x, y))
+    with one_sentence():
+        found, roles = correlate_source(source, xs, ys, unit=unit, item=item, by=by, family=family)
+    if as_json:
+        print_json(plain(found))
+    else:
+        typer.echo(report(found, roles))
+
+
 @registry.command()
 def sync() -> None:
     """Bring the registry to this checkout's stage outputs; rebuilds a lost one."""

@@ -158,6 +158,22 @@ def layers(connection: Connection, study: int) -> pd.DataFrame:
     return _frame(connection, statement)
 
 
+def values(connection: Connection, study: int, metrics: Sequence[str], region: str) -> pd.DataFrame:
+    """Corpus, axes, kind, metric, sample (its name) and value of every item measured, in one region of the picture."""
+    statement = (
+        standing(study, *_where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
+        .join(Measurement, Measurement.item_id == Placement.item_id)
+        .where(Measurement.layer == PER_ITEM, Measurement.region.in_((region, "")), Measurement.metric.in_(metrics))
+    )
+    return _frame(connection, statement)
+
+
+def metrics(connection: Connection, study: int) -> list[str]:
+    """Every metric that was measured, by name."""
+    statement = standing(study, Measurement.metric).join(Measurement, Measurement.item_id == Placement.item_id)
+    return list(connection.scalars(statement.distinct().order_by(Measurement.metric)))
+
+
 def summaries(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, axes, metric, and its value over the corpus as a whole."""
     statement = (

@@ -1,0 +1,96 @@
+"""Where the rows come from: a CSV file, or a study in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.correlation.analysis import Correlation, correlate
+from reports.correlation.cells import Roles, hint, known, read_table
+from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
+
+STUDY = Roles("configuration", "sample", "corpus", "family")
+"""What a study's columns mean unless said otherwise; it also has ``degradation`` and ``inpainter``."""
+
+
+def correlate_source(
+    source: str, xs: Sequence[str], ys: Sequence[str], **roles: str | None
+) -> tuple[list[Correlation], Roles]:
+    """Correlate columns of a CSV file, or metrics of a study, and say which columns meant what.
+
+    A source is a file where it ends in .csv or is one; else it names a study, whose roles are ``STUDY`` and whose x and
+    y are every fidelity and every caption metric where none are given. Raises ``ValueError`` and ``FileNotFoundError``.
+    """
+    given = {name: column for name, column in roles.items() if column}
+    if source.lower().endswith(".csv") or Path(source).is_file():
+        frame = read_table(Path(source))
+        for option, value in (("--x", xs), ("--y", ys), ("--unit", given.get("unit"))):
+            if not value:
+                raise ValueError(f"A table needs {option}; its columns are {', '.join(map(str, frame.columns))}.")
+        meant = Roles(**given)
+    else:
+        frame, xs, ys = study_table(source, xs, ys)
+        several = frame["corpus"].nunique() > 1
+        meant = replace(STUDY, **({"by": "corpus" if several else None} | given))
+    return correlate(frame, xs, ys, meant), meant
+
+
+def study_table(name: str, xs: Sequence[str], ys: Sequence[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """One row for each corpus, repainted configuration and sample, with the metrics asked for, and these' columns.
+
+    Fidelity is that inside the mask. Controls are left out, and configurations with the very same pictures count once,
+    as in the report. A caption metric of several captioners is one column each, such as ``sbert@blip``.
+    """
+    from registry import places
+    from registry.schema import connect, migrate_when_behind
+    from reports import queries
+    from reports.tables import axes, coincident, controls
+
+    engine = connect(places.registry_url())
+    migrate_when_behind(engine)
+    asked = [metric.partition("@")[0] for metric in (*xs, *ys)]
+    defaults = [metric.name for metrics, had in ((FIDELITY, xs), (QUALITY, ys)) if not had for metric in metrics]
+    with engine.connect() as connection:
+        study = queries.find_study(connection, name)
+        rows = queries.values(connection, study.id, [*asked, *defaults], next(iter(REGIONS)))
+        repainted = queries.repainted(connection, study.id)
+        unknown = next((metric for metric in asked if metric not in set(rows["metric"])), None)
+        if unknown:
+            raise ValueError(
+                f"Study {name!r} has no metric {unknown!r}; {hint(unknown, queries.metrics(connection, study.id))}"
+            )
+    order = axes(study.params, pd.concat([rows[queries.WHERE], repainted[queries.WHERE[:3]]]).fillna(""))
+    rows = rows[(rows["inpainter"] != "") & ~rows["inpainter"].isin(controls(study.params)) & rows["value"].notna()]
+    rows = rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]
+    if rows.empty:
+        raise ValueError(f"Study {name!r} has no values of {', '.join([*asked, *defaults])} for repainted pictures.")
+    marked = "@" + rows["captioner"] if rows["captioner"].replace("", None).nunique() > 1 else ""
+    column = rows["metric"] + marked
+    rows = rows.assign(column=column.str.removesuffix("@"))
+    wide = rows.pivot(index=["corpus", "degradation", "inpainter", "sample"], columns="column", values="value")
+    frame = wide.reset_index().rename_axis(columns=None)
+    same = {corpus: coincident(repainted, corpus, order) for corpus in order["corpus"]}
+    names = zip(frame["corpus"], frame["degradation"], frame["inpainter"], strict=True)
+    frame = frame[[same[corpus].get((d, i)) == (d, i) for corpus, d, i in names]].reset_index(drop=True)
+    frame.insert(0, "configuration", frame["inpainter"] + " (" + frame["degradation"] + ")")
+    frame.insert(0, "family", [family(study.params, inpainter) for inpainter in frame["inpainter"]])
+    return frame, columns(frame, xs, FIDELITY), columns(frame, ys, QUALITY)
+
+
+def columns(frame: pd.DataFrame, asked: Sequence[str], usual: Sequence[Metric]) -> list[str]:
+    """The columns of the metrics asked for, one for each captioner; of the usual ones, where none are asked for."""
+    found = []
+    for metric in asked or [metric.name for metric in usual]:
+        mine = [name for name in map(str, frame.columns) if name == metric or name.startswith(f"{metric}@")]
+        found += mine or ([known(frame, metric)] if asked else [])
+    return found
+
+
+def family(params: Mapping[str, Any], inpainter: str) -> str:
+    """What an inpainter shares with its variants: the checkpoint, or the adapter where there is none."""
+    entry = params.get("inpainters", {}).get(inpainter, {})
+    return str(entry.get("checkpoint") or entry.get("adapter") or inpainter)
