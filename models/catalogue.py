@@ -42,6 +42,8 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "clap": "models.measures.clap:Clap",
         "lexical": "models.measures.lexical:Lexical",
         "semantic": "models.measures.semantic:Semantic",
+        "grounding": "models.measures.grounding:Grounding",
+        "chair": "models.measures.chair:Chair",
     },
 }
 """Role -> adapter -> "module:class"."""

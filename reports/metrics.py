@@ -58,6 +58,18 @@ LAYERED = (
 )
 """What the curves over layers show of attention: metric, region, how it is called, and what the axis says."""
 
+GROUNDING = (
+    Metric("object_recall", "objects ✓", True, 3, "share of the objects shown that the caption names"),
+    Metric("object_hallucination", "objects ✗", False, 3, "share of the objects named that are nowhere in the picture"),
+    Metric("attribute_recall", "attributes ✓", True, 3, "share of the attributes shown that the caption says"),
+    Metric("attribute_hallucination", "attributes ✗", False, 3, "share of the attributes said that nothing has"),
+    Metric("relation_recall", "relations ✓", True, 3, "share of the neighbours whose relation the caption says"),
+    Metric("relation_hallucination", "relations ✗", False, 3, "share of the relations said that hold nowhere"),
+    Metric("chair_i", "CHAIR-i", False, 3, "share of the objects named that are not there (Rohrbach et al. 2018)"),
+    Metric("chair_s", "CHAIR-s", False, 3, "share of captions that name such an object"),
+)
+"""What captions say against what the pictures show, where that is known."""
+
 REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": "whole picture"}
 """Where fidelity is measured. Tables start with the first, and correlations use it."""
 

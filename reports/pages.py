@@ -17,11 +17,12 @@ from sqlalchemy import Connection, Engine
 
 from registry.objects import ObjectStore
 from reports import queries
+from reports.findings import Claim, Finding, claims, of_study
 from reports.gallery import Entry, entries
-from reports.metrics import FIDELITY, QUALITY, REGIONS
+from reports.metrics import FIDELITY, GROUNDING, QUALITY, REGIONS
 from reports.notes import Model, models, notes
 from reports.sections import SCATTERED, Found, Section, section
-from reports.tables import SECTIONS, axes, controls, grid, tidy
+from reports.tables import ORIGINAL, SECTIONS, axes, controls, grid, tidy
 
 TEMPLATES = Path(__file__).parent / "templates"
 FAILURES_SHOWN = 10
@@ -48,11 +49,14 @@ class Report(NamedTuple):
     failures: list[Any]
     failures_more: int
     sections: list[Section]
+    claims: list[Claim]
     gallery: list[Entry]
     gallery_metric: str
     models: list[Model]
     runs: list[Any]
     tables: dict[str, pd.DataFrame]
+    metrics: dict[str, Any]
+    """The main numbers, for ``dvc metrics``."""
 
 
 def build(engine: Engine, objects: ObjectStore, study: str, out: Path) -> Path:
@@ -68,6 +72,7 @@ def build(engine: Engine, objects: ObjectStore, study: str, out: Path) -> Path:
     folder.mkdir(parents=True)
     for name, table in report.tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+    (out / "metrics.json").write_text(json.dumps(report.metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     page = out / "index.html"
     page.write_bytes(render(report).encode("utf-8", "replace"))
     return page
@@ -99,6 +104,7 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
     made = models(queries.identities(connection, study.id))
     has = set(means.loc[means["n"] > 0, "metric"])
     metric = next((m for name in SCATTERED[1] for m in QUALITY if m.name == name and name in has), None)
+    found_out = of_study(connection, study, metric.name, found.layers) if metric and len(repainted) else []
     return Report(
         study.name,
         params,
@@ -116,11 +122,13 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
         list(failures.head(FAILURES_SHOWN).itertuples()),
         max(0, len(failures) - FAILURES_SHOWN),
         sections,
+        claims(found_out),
         entries(connection, objects, study.id, metric, kinds[metric.name], found.controls) if metric else [],
         metric.title if metric else "",
         made,
         list(queries.runs(connection, study.id).itertuples()),
-        tables(found, sections, failures),
+        tables(found, sections, failures) | {"findings": flat(found_out)},
+        main_numbers(found, sections, items),
     )
 
 
@@ -156,14 +164,42 @@ def tables(found: Found, sections: list[Section], failures: pd.DataFrame) -> dic
         for pair in link.found.pairs
     ]
     columns = ["corpus", "captioner", "x", "y", "n", "pearson", "spearman", "critical_r"]
+    points = [link.points.assign(corpus=s.name, captioner=link.captioner) for s in sections for link in s.links]
+    moved = found.layers[found.layers["metric"] == "tvd_sum"]
+    drift = moved.pivot_table(index="layer", columns="region", values="mean")
     return {
         "fidelity": pd.concat(fidelity).drop(columns="captioner"),
+        "grounding": pd.concat([tidy(found.grids[region], GROUNDING, region=region) for region in REGIONS]),
         "captions": tidy(found.grids[""], QUALITY),
         "captions_corpus": tidy(found.summary, QUALITY),
         "correlations": pd.DataFrame(correlations, columns=columns),
         "attention": found.layers,
+        "drift": drift.reset_index(),
+        "points": pd.concat(points).reset_index() if points else pd.DataFrame(),
         "failures": failures,
     }
+
+
+def flat(found: list[Finding]) -> pd.DataFrame:
+    """Findings as a CSV shows them."""
+    rows = [{**one._asdict(), **one.estimate._asdict()} for one in found]
+    columns = ["claim", "corpus", "captioner", "verdict", "value", "low", "high", "n", "of"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def main_numbers(found: Found, sections: list[Section], items: pd.DataFrame) -> dict[str, Any]:
+    """What ``dvc metrics diff`` compares: captions of the originals, correlations inside the mask, and failures."""
+    numbers: dict[str, Any] = {"items": int(items["items"].sum()), "failed": int(items["failed"].sum())}
+    names = [metric.name for metric in QUALITY if metric.name in found.grids[""].value]
+    for s in sections:
+        numbers[s.name] = {}
+        for link in s.links:
+            originals = found.grids[""].value.loc[(s.name, *ORIGINAL, link.captioner), names].dropna()
+            numbers[s.name][link.captioner] = {
+                "originals": originals.round(6).to_dict(),
+                "pearson": {f"{pair.x}~{pair.y}": round(pair.pearson, 6) for pair in link.found.pairs},
+            }
+    return numbers
 
 
 def render(report: Report) -> str:
@@ -183,6 +219,5 @@ def render(report: Report) -> str:
         style=Markup(style),  # ours, not a caption
         script=Markup(script),
         script_hash=allowed,
-        fidelity_metrics=FIDELITY,
-        quality_metrics=QUALITY,
+        definitions=(*FIDELITY, *QUALITY, *GROUNDING),
     )

@@ -6,6 +6,7 @@ Means and counts are taken by the database; only what a page shows comes back. A
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -260,6 +261,21 @@ def pictures(connection: Connection, study: int, samples: Sequence[int]) -> pd.D
         .where(Sample.id.in_(samples), Placement.kind.in_(("original", "degraded", "repainted", "caption")))
     )
     return _frame(connection, statement)
+
+
+def words(connection: Connection, study: int) -> dict[str, float]:
+    """How many different words the references of a picture have, on average over the pictures of each corpus."""
+    held = select(Cell.corpus_id).where(Cell.study_id == study).distinct()
+    rows = connection.execute(
+        select(Corpus.name, Reference.sample_id, Reference.text)
+        .join(Sample, Sample.corpus_id == Corpus.id)
+        .join(Reference, Reference.sample_id == Sample.id)
+        .where(Corpus.id.in_(held))
+    )
+    heard: dict[str, dict[int, set[str]]] = {}
+    for corpus, sample, text in rows:
+        heard.setdefault(corpus, {}).setdefault(sample, set()).update(re.findall(r"\w+", text.lower()))
+    return {corpus: sum(map(len, samples.values())) / len(samples) for corpus, samples in sorted(heard.items())}
 
 
 def references(connection: Connection, samples: Sequence[int]) -> dict[int, list[str]]:

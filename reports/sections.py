@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.curves import Chart, chart
 from reports.figures import COLOURS, SEVERAL, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
-from reports.metrics import FIDELITY, LAYERED, QUALITY, REGIONS, Metric
+from reports.metrics import FIDELITY, GROUNDING, LAYERED, QUALITY, REGIONS, Metric
 from reports.statistics import Correlations, correlate, critical_r, relative_change
 from reports.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
 
@@ -59,6 +59,8 @@ class Link(NamedTuple):
     constant: list[str]
     maps: dict[str, HeatMap]
     scatter: Scatter | None
+    points: pd.DataFrame
+    """What the correlations are over: one row a distinct configuration, one column a metric."""
 
 
 class Looking(NamedTuple):
@@ -80,6 +82,7 @@ class Section(NamedTuple):
     controls: list[str]
     links: list[Link]
     looking: list[Looking]
+    grounding: dict[str, Table]
 
 
 def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
@@ -150,7 +153,7 @@ def link(found: Found, corpus: str, captioner: str, same: Mapping[Names, Names])
     }
     plot = draw(found, corpus, captioner, points, same, result)
     n = len(tested)
-    return Link(captioner, n, critical_r(n), result, [titles[name] for name in result.constant], maps, plot)
+    return Link(captioner, n, critical_r(n), result, [titles[name] for name in result.constant], maps, plot, tested)
 
 
 def draw(
@@ -209,6 +212,7 @@ def section(found: Found, corpus: str) -> Section:
         [name for name in found.controls if any(names[1] == name for names in same)],
         [one for one in links if one],
         looking(found, corpus),
+        views({t: table(found.grids[r], corpus, captioners, GROUNDING, order, notes) for r, t in REGIONS.items()}),
     )
 
 

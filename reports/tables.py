@@ -207,5 +207,6 @@ def table(
 def tidy(found: Grid, metrics: Sequence[Metric], **columns: str) -> pd.DataFrame:
     """A grid as a CSV shows it: axes, further columns, n, and one column a metric."""
     names = [metric.name for metric in metrics if metric.name in found.value]
-    frame = found.value[names].assign(n=found.n[names].max(axis=1).fillna(0).astype(int), **columns)
+    held = found.n[names].max(axis=1) > 0
+    frame = found.value.loc[held, names].assign(n=found.n.loc[held, names].max(axis=1).astype(int), **columns)
     return frame.reset_index()[[*WHERE, *columns, "n", *names]]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from models import catalogue
+from stages.loop import Task
 from stages.shards import shards
+from stages.study import swept
 
 ROLES = {
     "inpainters": "inpainters",
@@ -57,3 +59,36 @@ class Adapted:
         """Load the model and say on which device it is."""
         self.adapter.load()
         return getattr(self.adapter, "device", "cpu")
+
+
+class Variants:
+    """All that an entry stands for, of which one is loaded at a time: each has shards of its own."""
+
+    def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
+        self.name, self.section, self.entries = name, section, swept(name, entry)
+        self.names = list(self.entries)
+        self.batch_size = self._made(self.names[0]).batch_size
+        self._ready: Adapted | None = None
+
+    def _made(self, variant: str) -> Adapted:
+        return Adapted(variant, self.entries[variant], self.section)
+
+    def plan(self, plan: Callable[[Adapted], Iterator[tuple[str, list[Task]]]]) -> Iterator[tuple[str, list[Task]]]:
+        """The plans of all variants, one after the other, the shards of each in a folder below the entry's."""
+        for variant in self.names:
+            folder = Path(variant).relative_to(self.name)
+            for shard, tasks in plan(self._made(variant)):
+                yield str(folder / shard), tasks
+
+    def ready(self, variant: str) -> Adapted:
+        """A variant, loaded; the one before is let go."""
+        if self._ready is None or self._ready.name != variant:
+            self._ready = None
+            model = self._made(variant)
+            model.load()
+            self._ready = model
+        return self._ready
+
+    def load(self) -> str:
+        """Load the first variant and say on which device it is."""
+        return getattr(self.ready(self.names[0]).adapter, "device", "cpu")

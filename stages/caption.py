@@ -21,7 +21,7 @@ from models.images import FRAME_VERSION, decode_png, draw_box, encode_png
 from models.settings import Settings
 from registry.indexing import AXES
 from registry.keys import digest
-from stages.adapted import Adapted
+from stages.adapted import Adapted, Variants
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import TEXTS, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
@@ -72,7 +72,7 @@ def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
         originals = {row["sample"]: row for row in read_shard(path) if row["status"] == "ok"}
         boxes = {sample: target_box(row["annotations"]) for sample, row in originals.items()}
         degraded = {(row["sample"], row["degradation"]): row["image"] for row in read_shard(DEGRADED / shard)}
-        repainted = [row for name in study.inpainters for row in read_shard(REPAINTED / name / shard)]
+        repainted = [row for name in study.variants("inpainters") for row in read_shard(REPAINTED / name / shard)]
         tasks = []
         for row in (*originals.values(), *(row for row in repainted if row["status"] == "ok")):
             original = originals[row["sample"]]
@@ -114,7 +114,8 @@ def main(name: str) -> None:
     """Caption with the captioner that params.yaml calls NAME."""
     study = read_study()
     entry = study.entry("captioners", name)
-    model = Adapted(name, entry, "captioners")
+    models = Variants(name, entry, "captioners")
+    repainted = [path for variant in study.variants("inpainters") for path in shards(REPAINTED / variant)]
     execute(
         Node(
             name=f"caption@{name}",
@@ -124,11 +125,11 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(shards(PREPARED)) + count_rows(s for n in study.inpainters for s in shards(REPAINTED / n)),
-            plan=plan(model, study),
-            compute=lambda tasks, seeds: caption(model, tasks, seeds),
-            load=model.load,
-            batch_size=model.batch_size,
+            total=len(models.names) * count_rows([*shards(PREPARED), *repainted]),
+            plan=models.plan(lambda model: plan(model, study)),
+            compute=lambda tasks, seeds: caption(models.ready(tasks[0].columns["captioner"]), tasks, seeds),
+            load=models.load,
+            batch_size=models.batch_size,
             sheet=sheet,
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages.adapted import ROLES, Adapted
 from stages.corpora import corpus_of
-from stages.degrade import degradations_of, region_of
+from stages.degrade import ways_of
 from stages.study import Study
 
 
@@ -13,12 +13,11 @@ def check(study: Study) -> None:
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
     """
-    for entry in study.corpora.values():
+    for name, entry in study.corpora.items():
         corpus_of(entry)
-        region_of(entry)
-    degradations_of(study)
+        ways_of(study, name)
     for section in ROLES:
-        for name, entry in getattr(study, section).items():
+        for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section)
             _ = adapted.identity
             for corpus in adapted.corpora or ():

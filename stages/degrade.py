@@ -32,13 +32,19 @@ class Inputs(NamedTuple):
     degradation: Degradation
 
 
-def region_of(entry: Mapping[str, Any]) -> Region:
-    """Where the pictures of a corpus are degraded: as its entry says, else in the centre."""
-    return region(entry.get("region", {"kind": "centre"}))
+def ways_of(study: Study, corpus: str) -> dict[str, tuple[Degradation, Region]]:
+    """How and where the pictures of a corpus are degraded, by the degradation's name.
 
-
-def degradations_of(study: Study) -> dict[str, Degradation]:
-    return {name: degradation(entry) for name, entry in study.degradations.items()}
+    Where: as the corpus' entry says, else in the centre. A degradation that names a ``fraction`` takes so much of the
+    picture in place of what the corpus says.
+    """
+    where = study.entry("corpora", corpus).get("region", {"kind": "centre"})
+    found = {}
+    for name, entry in study.variants("degradations").items():
+        how = dict(entry)
+        size = {"fraction": how.pop("fraction")} if "fraction" in how else {}
+        found[name] = degradation(how), region({**where, **size})
+    return found
 
 
 def mask_of(row: Mapping[str, Any], where: Region) -> np.ndarray | NoRegion:
@@ -51,23 +57,26 @@ def mask_of(row: Mapping[str, Any], where: Region) -> np.ndarray | NoRegion:
 
 
 def plan(study: Study) -> Iterator[tuple[str, list[Task]]]:
-    degradations = degradations_of(study)
-    for corpus, entry in study.corpora.items():
-        where = region_of(entry)
+    for corpus in study.corpora:
+        ways = ways_of(study, corpus)
         for path in shards(PREPARED / corpus):
             tasks = []
             for row in read_shard(path):
                 if row["status"] != "ok":
                     continue
-                mask, original = mask_of(row, where), row["image"]["bytes"]
-                png = None if isinstance(mask, NoRegion) else encode_png(mask)
-                parts = {"picture": digest(original), "mask": png and digest(png), "region": where.identity()}
-                column = image(png, f"{corpus}/{row['sample']}.mask.png")
-                for name, how in degradations.items():
-                    columns = {"degradation": name, "mask": column}
+                original = row["image"]["bytes"]
+                for name, (how, where) in ways.items():
+                    mask = mask_of(row, where)
+                    png = None if isinstance(mask, NoRegion) else encode_png(mask)
+                    columns = {"degradation": name, "mask": image(png, f"{corpus}/{row['sample']}.mask.png")}
+                    parts = {
+                        "picture": digest(original),
+                        "mask": png and digest(png),
+                        "region": where.identity(),
+                        "degradation": how.identity(),
+                    }
                     inputs = Inputs(original, mask, how)
-                    all_parts = parts | {"degradation": how.identity()}
-                    tasks.append(Task(corpus, row["sample"], columns, all_parts, (row["key"],), inputs))
+                    tasks.append(Task(corpus, row["sample"], columns, parts, (row["key"],), inputs))
             yield str(path.relative_to(PREPARED)), tasks
 
 
@@ -98,7 +107,7 @@ def main() -> None:
             axes=("degradation",),
             settings=study.degradations,
             study=study.study,
-            total=count_rows(prepared) * len(study.degradations),
+            total=count_rows(prepared) * len(study.variants("degradations")),
             plan=plan(study),
             compute=lambda tasks, seeds: [degraded(task) for task in tasks],
             sheet=sheet,

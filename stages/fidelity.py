@@ -52,7 +52,7 @@ def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
         originals = {row["sample"]: row["image"] for row in read_shard(PREPARED / shard)}
         masks = {(row["sample"], row["degradation"]): row["mask"] for row in read_shard(path)}
         tasks = []
-        for row in (row for name in study.inpainters for row in read_shard(REPAINTED / name / shard)):
+        for row in (row for name in study.variants("inpainters") for row in read_shard(REPAINTED / name / shard)):
             if row["status"] != "ok":
                 continue
             mask = masks[row["sample"], row["degradation"]]["bytes"]
@@ -91,7 +91,7 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(s for n in study.inpainters for s in measure.shards(REPAINTED / n)),
+            total=count_rows(s for n in study.variants("inpainters") for s in measure.shards(REPAINTED / n)),
             plan=plan(measure, study),
             compute=lambda tasks, seeds: compare(measure, tasks),
             load=measure.load,

@@ -14,7 +14,7 @@ from typing import Any
 
 from registry import places
 from registry.cells import Example, cell_means, examples
-from registry.indexing import Index
+from registry.indexing import AXES, Index
 from registry.items import FAILED, Finding, ItemStore
 from registry.keys import canonical, digest
 from registry.objects import ObjectStore
@@ -147,16 +147,15 @@ def sync() -> dict[str, int]:
         remember_all(store, stage, kind, folder)
     counts = Counter[str]()
     with store.engine.begin() as connection:
-        settings = {"degradation": study.degradations, "inpainter": study.inpainters, "captioner": study.captioners}
-        index = Index(connection, settings)
+        index = Index(connection, {axis: study.variants(f"{axis}s") for axis in AXES})
         for name, entry in study.corpora.items():
             index_corpus(index, name, entry)
         for section in ROLES:
-            for name, entry in getattr(study, section).items():
+            for name, entry in study.variants(section).items():
                 index.model(section, name, Adapted(name, entry, section).identity)
         for _, kind, folder in outputs(study):
             counts[kind] += index_items(index, kind, folder)
-        index.study(study.study, study.model_dump())
+        index.study(study.study, study.model_dump() | {f"{axis}s": study.variants(f"{axis}s") for axis in AXES})
         publish(connection)
     return dict(counts)
 

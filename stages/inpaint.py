@@ -17,7 +17,7 @@ import pyarrow as pa
 from models.images import composite, decode_mask, decode_png, encode_png
 from models.inpainters.prompts import prompt
 from registry.keys import digest
-from stages.adapted import Adapted
+from stages.adapted import Adapted, Variants
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import IMAGE, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
@@ -95,7 +95,7 @@ def main(name: str) -> None:
     """Repaint with the inpainter that params.yaml calls NAME."""
     study = read_study()
     entry = study.entry("inpainters", name)
-    model = Adapted(name, entry, "inpainters")
+    models = Variants(name, entry, "inpainters")
     execute(
         Node(
             name=f"inpaint@{name}",
@@ -105,11 +105,11 @@ def main(name: str) -> None:
             axes=("degradation", "inpainter"),
             settings=entry,
             study=study.study,
-            total=count_rows(shards(DEGRADED)),
-            plan=plan(model),
-            compute=lambda tasks, seeds: repaint(model, tasks, seeds),
-            load=model.load,
-            batch_size=model.batch_size,
+            total=len(models.names) * count_rows(shards(DEGRADED)),
+            plan=models.plan(plan),
+            compute=lambda tasks, seeds: repaint(models.ready(tasks[0].columns["inpainter"]), tasks, seeds),
+            load=models.load,
+            batch_size=models.batch_size,
             sheet=sheet,
         )
     )

@@ -75,7 +75,7 @@ def main(name: str) -> None:
             axes=AXES,
             settings=entry,
             study=study.study,
-            total=count_rows(s for n in study.inpainters for s in encoder.shards(REPAINTED / n)),
+            total=count_rows(s for n in study.variants("inpainters") for s in encoder.shards(REPAINTED / n)),
             plan=by_picture(encoder, study),
             compute=lambda tasks, seeds: compare(encoder.adapter, tasks),
             load=encoder.load,

@@ -37,6 +37,7 @@ class Settings(roles.Settings):
     resolution, or 1. More is faster on a GPU, and costs memory.
     ``attention``: the kernel that the denoiser's attention has to use; by default torch chooses.
     ``compile``: the denoiser is compiled, for the one size that ``resolution`` then has to name.
+    ``seed``: another one gives every item other noise; an item's own seed comes from its key, of which this is a part.
     """
 
     checkpoint: str
@@ -51,6 +52,7 @@ class Settings(roles.Settings):
     micro_batch: int = Field(8, ge=1)
     attention: Literal["default", "math", "efficient", "flash", "cudnn"] = "default"
     compile: bool = False
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _leaves_a_step(self) -> Self:

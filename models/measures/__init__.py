@@ -1,9 +1,10 @@
 """Everything that is measured: its name, range and direction. The measures themselves are in this package's modules.
 
-Picture measures give one value per *region*: ``region`` is the repainted part (mask True), ``outside`` the rest, and
-``whole`` the picture. None means that the measure is undefined there: PSNR of equal pixels (it is infinite, and an
-infinity or a cap would make a mean over pictures say nothing), SSIM of a picture smaller than its window, and any
-measure of an empty region. Means are taken over the values that are there.
+Picture measures, and measures of captions that know where things are, give one value per *region*: ``region`` is the
+repainted part (mask True), ``outside`` the rest, and ``whole`` the picture. None means that the measure is undefined
+there: PSNR of equal pixels (it is infinite, and an infinity or a cap would make a mean over pictures say nothing), SSIM
+of a picture smaller than its window, a share of nothing, and any measure of an empty region. Means are taken over the
+values that are there.
 """
 
 from __future__ import annotations
@@ -42,6 +43,19 @@ METRICS: dict[str, Metric] = {
         Metric("sbert", "SBERT cosine", -1, 1, True),
         Metric("simcse_sup", "SimCSE cosine, supervised", -1, 1, True),
         Metric("simcse_unsup", "SimCSE cosine, unsupervised", -1, 1, True),
+        Metric("object_precision", "Object precision", 0, 1, True),
+        Metric("object_recall", "Object recall", 0, 1, True),
+        Metric("object_hallucination", "Object hallucination", 0, 1, False),
+        Metric("attribute_precision", "Attribute precision", 0, 1, True),
+        Metric("attribute_recall", "Attribute recall", 0, 1, True),
+        Metric("attribute_hallucination", "Attribute hallucination", 0, 1, False),
+        Metric("relation_precision", "Relation precision", 0, 1, True),
+        Metric("relation_recall", "Relation recall", 0, 1, True),
+        Metric("relation_hallucination", "Relation hallucination", 0, 1, False),
+        Metric("parser_coverage", "Parser coverage", 0, 1, True),
+        Metric("chair_i", "CHAIR-i", 0, 1, False),
+        Metric("chair_s", "CHAIR-s", 0, 1, False),
+        Metric("chair_recall", "Recall of annotated objects", 0, 1, True),
     )
 }
 """By name, in the order in which tables show them.

@@ -26,8 +26,8 @@ def check_references(references: Mapping[str, Sequence[str]]) -> None:
             raise ValueError(f"{key!r} has no references: give at least one text, or leave it out")
 
 
-def check_hypotheses(hypotheses: Mapping[str, str], references: Mapping[str, Any]) -> None:
-    """Refuse captions that are not texts, and ids without references.
+def check_hypotheses(hypotheses: Mapping[str, str], references: Mapping[str, Any], what: str = "references") -> None:
+    """Refuse captions that are not texts, and ids without references, or without what else they are compared with.
 
     >>> check_hypotheses({"cot": "a cat"}, {"cat": ["a cat"]})
     Traceback (most recent call last):
@@ -37,8 +37,8 @@ def check_hypotheses(hypotheses: Mapping[str, str], references: Mapping[str, Any
     for key, caption in hypotheses.items():
         if key not in references:
             near = difflib.get_close_matches(str(key), map(str, references), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are references of {len(references)} other ids"
-            raise ValueError(f"{key!r} has a caption but no references: {hint}")
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {what} of {len(references)} other ids"
+            raise ValueError(f"{key!r} has a caption but no {what}: {hint}")
         if not isinstance(caption, str):
             raise ValueError(f"the caption of {key!r} is {caption!r:.80}: expected a text")
 

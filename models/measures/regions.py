@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 REGIONS = ("whole", "region", "outside")
@@ -44,6 +47,18 @@ def region_means(values: np.ndarray, mask: np.ndarray) -> dict[str, float | None
     """
     parts = {"whole": values.ravel(), "region": values[mask], "outside": values[~mask]}
     return {name: float(part.mean(dtype=np.float64)) if part.size else None for name, part in parts.items()}
+
+
+def lies_inside(box: Sequence[float], mask: np.ndarray) -> bool:
+    """Whether a box [x, y, width, height] lies mostly in a mask (H, W): half of the pixels that it touches, or more.
+
+    >>> mask = np.array([[True, False, False]])
+    >>> lies_inside([0, 0, 2, 1], mask), lies_inside([0.5, 0, 2, 1], mask)
+    (True, False)
+    """
+    x, y, width, height = box
+    touched = mask[max(math.floor(y), 0) : math.ceil(y + height), max(math.floor(x), 0) : math.ceil(x + width)]
+    return touched.size > 0 and bool(2 * touched.sum() >= touched.size)
 
 
 def _size(array: np.ndarray) -> str:

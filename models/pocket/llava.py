@@ -43,7 +43,7 @@ class Llava(Talking):
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 4500
+    steps = 5500
     looking = None
     special = ("<video>", "<image>")
     about = """

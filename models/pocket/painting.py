@@ -113,7 +113,7 @@ class Painting(Recipe):
         """Latents (N, 1 + holes, C, h, w) float16, whole and with each hole."""
         weights = self.weights / self.vae_folder / "diffusion_pytorch_model.safetensors"
         digest = hashlib.sha256(weights.read_bytes() + examples.pictures.tobytes() + rectangles.tobytes())
-        path = self.build_folder / self.name / f"latents-{name}-{digest.hexdigest()[:12]}.npy"
+        path = self.build_folder / "latents" / f"{name}-{digest.hexdigest()[:12]}.npy"
         if not path.exists():
             vae, rows = self.vae.to(self.device), []
             for start in range(0, len(examples), 64):

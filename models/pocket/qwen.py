@@ -39,7 +39,7 @@ class Qwen(Talking):
 
     name = "qwen"
     folder = "qwen2.5-vl"
-    steps = 4500
+    steps = 2000
     looking = 0.3
     special = ("<|vision_start|>", "<|vision_end|>", "<|video_pad|>", "<|image_pad|>")
     about = """

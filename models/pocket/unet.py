@@ -94,12 +94,12 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
 
 
 class Sd15(Sd2):
-    """SD 1.5: noise prediction, convolutions around attention; half as wide, and taught for a third as long."""
+    """SD 1.5: noise prediction, convolutions around attention; half as wide, and taught for less than half as long."""
 
     name = "sd15"
     folder = "sd15-inpaint"
     vae_folder = "sd2-inpaint/vae"
-    steps = 3200
+    steps = 2400
     channels: ClassVar = (32, 64)
     text: ClassVar = {"width": 64, "layers": 2}
     layout: ClassVar = {"attention_head_dim": 4}

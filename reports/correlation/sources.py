@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sqlalchemy import Connection
 
+from registry import places
+from registry.schema import connect, migrate_when_behind
+from reports import queries
 from reports.correlation.analysis import Correlation, correlate
 from reports.correlation.cells import Roles, hint, known, read_table
 from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
+from reports.tables import axes, coincident, controls
 
 STUDY = Roles("configuration", "sample", "corpus", "family")
 """What a study's columns mean unless said otherwise; it also has ``degradation`` and ``inpainter``."""
@@ -33,36 +38,33 @@ def correlate_source(
                 raise ValueError(f"A table needs {option}; its columns are {', '.join(map(str, frame.columns))}.")
         meant = Roles(**given)
     else:
-        frame, xs, ys = study_table(source, xs, ys)
+        engine = connect(places.registry_url())
+        migrate_when_behind(engine)
+        with engine.connect() as connection:
+            frame, xs, ys = study_table(connection, source, xs, ys)
         several = frame["corpus"].nunique() > 1
         meant = replace(STUDY, **({"by": "corpus" if several else None} | given))
     return correlate(frame, xs, ys, meant), meant
 
 
-def study_table(name: str, xs: Sequence[str], ys: Sequence[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
+def study_table(
+    connection: Connection, name: str, xs: Sequence[str], ys: Sequence[str]
+) -> tuple[pd.DataFrame, list[str], list[str]]:
     """One row for each corpus, repainted configuration and sample, with the metrics asked for, and these' columns.
 
     Fidelity is that inside the mask. Controls are left out, and configurations with the very same pictures count once,
     as in the report. A caption metric of several captioners is one column each, such as ``sbert@blip``.
     """
-    from registry import places
-    from registry.schema import connect, migrate_when_behind
-    from reports import queries
-    from reports.tables import axes, coincident, controls
-
-    engine = connect(places.registry_url())
-    migrate_when_behind(engine)
     asked = [metric.partition("@")[0] for metric in (*xs, *ys)]
     defaults = [metric.name for metrics, had in ((FIDELITY, xs), (QUALITY, ys)) if not had for metric in metrics]
-    with engine.connect() as connection:
-        study = queries.find_study(connection, name)
-        rows = queries.values(connection, study.id, [*asked, *defaults], next(iter(REGIONS)))
-        repainted = queries.repainted(connection, study.id)
-        unknown = next((metric for metric in asked if metric not in set(rows["metric"])), None)
-        if unknown:
-            raise ValueError(
-                f"Study {name!r} has no metric {unknown!r}; {hint(unknown, queries.metrics(connection, study.id))}"
-            )
+    study = queries.find_study(connection, name)
+    rows = queries.values(connection, study.id, [*asked, *defaults], next(iter(REGIONS)))
+    repainted = queries.repainted(connection, study.id)
+    unknown = next((metric for metric in asked if metric not in set(rows["metric"])), None)
+    if unknown:
+        raise ValueError(
+            f"Study {name!r} has no metric {unknown!r}; {hint(unknown, queries.metrics(connection, study.id))}"
+        )
     order = axes(study.params, pd.concat([rows[queries.WHERE], repainted[queries.WHERE[:3]]]).fillna(""))
     rows = rows[(rows["inpainter"] != "") & ~rows["inpainter"].isin(controls(study.params)) & rows["value"].notna()]
     rows = rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]

@@ -51,7 +51,8 @@ def test_a_table_is_readable_as_text(table: Path) -> None:
 
 
 def test_a_study_is_a_table_of_repainted_configurations(registry) -> None:
-    frame, xs, ys = study_table("toy", ["mse"], ["sbert"])
+    with registry.engine.connect() as connection:
+        frame, xs, ys = study_table(connection, "toy", ["mse"], ["sbert"])
     assert (xs, ys) == (["mse"], ["sbert"])
     assert "as-is" not in set(frame["inpainter"]), "controls are no configurations"
     telea = frame[frame["inpainter"] == "telea"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -160,3 +161,32 @@ def test_attention_is_drawn_by_layer(page: Path, text: str, toy: Any) -> None:
     assert f"<title>blur: 0 in layer 1, {mean:.3g} in layer 3</title>" in text
     assert 'aria-label="Attention of tiny on scenes, inside the mask"' in text
     assert "Attention of tiny on scenes, whole picture" not in text, "not measured"
+
+
+def test_main_numbers_and_curves_are_there_for_dvc(page: Path, toy: Any) -> None:
+    numbers = json.loads((page.parent / "metrics.json").read_text())
+    assert numbers["items"] == 610 and numbers["failed"] == 1
+    found = numbers["scenes"]["blip"]
+    assert found["originals"]["sbert"] == pytest.approx(toy.mean("scenes", "", "", "sbert", ""))
+    correlations = read(page, "correlations").set_index(["corpus", "x", "y"])
+    assert found["pearson"]["mse~cider"] == pytest.approx(
+        correlations.loc[("scenes", "mse", "cider"), "pearson"], rel=1e-5
+    )
+    points = read(page, "points").query("corpus == 'scenes'")
+    assert len(points) == 7
+    assert np.corrcoef(points["mse"], points["cider"])[0, 1] == pytest.approx(found["pearson"]["mse~cider"], rel=1e-4)
+    assert list(read(page, "drift").columns) == ["layer", "outside", "region"]
+
+
+def test_the_papers_claims_are_asked_of_the_study(page: Path, text: str, toy: Any) -> None:
+    """In the toy captions fall with the level of the repainting, which MSE follows; SSIM is constant."""
+    findings = read(page, "findings").set_index(["claim", "corpus"])
+    for claim in ("Lower MSE goes with better captions", "Lower LPIPS goes with better captions"):
+        assert findings.loc[(claim, "scenes"), "verdict"] == "supported" and findings.loc[(claim, "scenes"), "n"] == 7
+        assert claim in text
+    assert findings.loc[("Attention drift grows with depth", "scenes"), "verdict"] == "undecidable", "not measured"
+    assert findings.loc[("Attention drift sits inside the mask", "scenes"), "verdict"] == "supported"
+    assert findings.loc[("Poor captions break the link", ""), "verdict"] == "undecidable", "two corpora"
+    assert ("SSIM is unstable", "scenes") not in findings.index or findings.loc[
+        ("SSIM is unstable", "scenes"), "verdict"
+    ] == "undecidable"

@@ -11,7 +11,7 @@ from dvc.utils.serialize import load_yaml
 from models.settings import validated
 from stages.adapted import ROLES, Adapted
 from stages.corpora import corpus_of
-from stages.degrade import degradations_of, region_of
+from stages.degrade import ways_of
 from stages.study import Study
 
 FILE = Path(__file__).resolve().parents[2] / "studies" / "inpainting.yaml"
@@ -32,9 +32,9 @@ def test_corpora_have_the_sizes_of_the_paper(study):
     """Appendix B.1, and the test split of TRUCE as it is."""
     sizes = {name: corpus_of(entry).settings.limit for name, entry in study.corpora.items()}
     assert sizes == {"flickr": 4000, "refcocog": 2000, "rocov2": 1000, "indiana": 1000, "truce": None}
-    regions = {name: region_of(entry).kind for name, entry in study.corpora.items()}
+    regions = {name: where.kind for name in sizes for _, where in ways_of(study, name).values()}
     assert regions == dict.fromkeys(sizes, "centre") | {"refcocog": "box", "truce": "segment"}
-    assert len(degradations_of(study)) == 3
+    assert all(len(ways_of(study, name)) == 3 for name in sizes)
 
 
 @pytest.mark.parametrize(("section", "name"), MODELS)

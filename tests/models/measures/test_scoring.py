@@ -157,8 +157,10 @@ def test_images_are_checked() -> None:
 
 def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
     from models.measures import METRICS
+    from models.measures.chair import Chair
+    from models.measures.grounding import Grounding
 
-    studies = {"clap", "simcse_sup", "simcse_unsup"}
+    studies = {"clap", "simcse_sup", "simcse_unsup", *Grounding.METRICS, *Chair.METRICS}
     expanded = {
         name for one in scoring.CAPTION_METRICS for name in METRICS if name == one or name.startswith(f"{one}_")
     }

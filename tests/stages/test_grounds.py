@@ -1,0 +1,143 @@
+"""What a grounded measure reads: its keys depend on annotations and masks, and nobody else's do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.images import encode_png
+from registry.indexing import AXES
+from registry.keys import canonical, digest, item_key
+from stages.adapted import Adapted
+from stages.grounds import Grounds
+from stages.loop import Task
+from stages.quality import Scorer, columns, plan
+from stages.shards import IMAGE, TEXTS, image, write_shard
+from stages.study import Study
+from tests.conftest import SMALL
+
+RING, STAR = (
+    {"shape": shape, "color": "red", "texture": "plain", "size": "small", "box": [x, 4, 8, 8]}
+    for shape, x in (("ring", 4), ("star", 20))
+)
+GRAPH = {"background": "sky", "objects": [RING, STAR], "relations": []}
+CAPTION = "a red ring on a sky background"
+LEFT, RIGHT = np.zeros((32, 32), bool), np.zeros((32, 32), bool)
+LEFT[:, :16] = RIGHT[:, 16:] = True
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A prepared, degraded and captioned corpus of one sample, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write({"blur": LEFT, "zero": LEFT})
+    return tmp_path
+
+
+def write(masks: dict[str, np.ndarray], graph: dict = GRAPH, references: tuple[str, ...] = (CAPTION,)) -> None:
+    common = {"corpus": "scenes", "sample": "1", "key": "k", "parents": [], "parts": "{}", "value": "{}"}
+    common |= {"status": "ok", "reason": None}
+    prepared = {"references": list(references), "annotations": canonical(graph)}
+    fields = [("references", TEXTS), ("annotations", pa.string())]
+    write_shard(Path("data/prepare/scenes/part-00.parquet"), [common | prepared], fields)
+    degraded = [common | {"degradation": name, "mask": image(encode_png(m), "")} for name, m in masks.items()]
+    fields = [("degradation", pa.string()), ("mask", IMAGE)]
+    write_shard(Path("data/degrade/scenes/part-00.parquet"), degraded, fields)
+    axes = [dict.fromkeys(AXES, None), *({"degradation": name, "inpainter": "telea"} for name in masks)]
+    captioned = [common | one | {"captioner": "blip", "caption": CAPTION} for one in axes]
+    fields = [*((axis, pa.string()) for axis in AXES), ("caption", pa.string())]
+    write_shard(Path("data/caption/blip/scenes/part-00.parquet"), captioned, fields)
+
+
+def study() -> Study:
+    return Study.model_validate(SMALL)
+
+
+def measured(adapter: str = "grounding", **settings: str) -> tuple[Adapted, list[Task], list[Task]]:
+    """A measure, its items and its wholes."""
+    measure = Adapted(adapter, {"adapter": adapter, **settings}, "quality")
+    (_, items), (_, wholes) = plan(measure, study())
+    return measure, items, wholes
+
+
+def keys(tasks: list[Task]) -> list[str]:
+    return [item_key("quality", task.parts) for task in tasks]
+
+
+def test_an_original_has_the_mask_of_all_degradations_if_it_is_one(data: Path) -> None:
+    grounds = Grounds("scenes")
+    assert grounds.annotations == {"1": GRAPH}
+    assert grounds.masks(["1"], None) == grounds.masks(["1"], "blur") == {"1": encode_png(LEFT)}
+    write({"blur": LEFT, "zero": RIGHT})
+    grounds = Grounds("scenes")
+    assert grounds.masks(["1"], "zero") == {"1": encode_png(RIGHT)}
+    assert grounds.masks(["1"], None) == {}
+
+
+def test_a_caption_is_scored_by_region(data: Path) -> None:
+    """The ring is in the left half and named, the star in the right half and not."""
+    write({"blur": LEFT, "zero": RIGHT})
+    measure, items, wholes = measured()
+    score = Scorer(measure, study())
+    by_degradation = {}
+    for task, outcome in zip(items, score(items, [0] * len(items)), strict=True):
+        assert set(outcome.value) <= set(columns(measure.adapter))
+        by_degradation[task.columns["degradation"]] = [
+            outcome.value.get(f"object_recall_{region}", "none") for region in ("whole", "region", "outside")
+        ]
+    assert by_degradation == {"blur": [0.5, 1, 0], "zero": [0.5, 0, 1], None: [0.5, "none", "none"]}
+    values = [outcome.value for outcome in score(wholes, [0] * len(wholes))]
+    assert [value["object_recall_region"] for value in values if "object_recall_region" in value] == [1, 0]
+    assert all(value["items"] == 1 and value["object_recall_whole"] == 0.5 for value in values)
+
+
+def test_equal_captions_of_equal_pictures_under_equal_masks_are_one_item(data: Path) -> None:
+    assert len(set(keys(measured()[1]))) == 1
+    write({"blur": LEFT, "zero": RIGHT})
+    assert len(set(keys(measured()[1]))) == 3, "no mask, and two"
+
+
+def test_keys_depend_on_what_is_read(data: Path) -> None:
+    seen = []
+    other = json.loads(canonical(GRAPH)) | {"background": "mint"}
+    for masks, graph in (({"blur": LEFT}, GRAPH), ({"blur": RIGHT}, GRAPH), ({"blur": LEFT}, other)):
+        write(masks, graph)
+        seen.append((keys(measured()[1]), keys(measured()[2])))
+    for one in range(3):
+        for two in range(one):
+            assert not set(seen[one][0]) & set(seen[two][0])
+            assert not set(seen[one][1]) & set(seen[two][1])
+
+
+def test_other_measures_keys_are_what_they_were(data: Path) -> None:
+    """Caption, references and the measure; corpus-wide measures the sample too: written out, so that it stays."""
+    measure, items, wholes = measured("lexical", metrics=["rouge_l"], tokenizer="none")
+    assert set(keys(items)) == {
+        item_key("quality", {
+            "caption": CAPTION,
+            "references": digest(canonical([CAPTION]).encode()),
+            "sample": None,
+            "measure": measure.identity,
+        })
+    }  # fmt: skip
+    assert set(keys(wholes)) == {
+        item_key("quality", {
+            "captions": digest(canonical({"1": CAPTION}).encode()),
+            "references": digest(canonical({"1": [CAPTION]}).encode()),
+            "measure": measure.identity,
+        })
+    }  # fmt: skip
+    assert columns(measure.adapter) == ["rouge_l"]
+
+
+def test_a_corpus_that_cannot_be_fitted_fails_again_when_it_is_tried_again(data: Path) -> None:
+    write({"blur": LEFT}, {"objects": [{"label": "dog", "box": [0, 0, 2, 2]}]})
+    measure, items, _ = measured()
+    score = Scorer(measure, study())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="are of no generated world"):
+            score(items, [0] * len(items))
