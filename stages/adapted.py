@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +59,8 @@ class Adapted:
     def load(self) -> str:
         """Load the model and say on which device it is."""
         self.adapter.load()
+        if torch := sys.modules.get("torch"):
+            torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
         return getattr(self.adapter, "device", "cpu")
 
 

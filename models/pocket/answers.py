@@ -11,12 +11,13 @@ from models.pocket.worlds import expressions, grammar, radiographs, spectrograms
 
 
 def said_right(world: str, texts: Sequence[str], graphs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Means over the captions of one world: what the world's parser finds in them, against the truth.
+    """Means over the captions of one world: what the world's parser finds in them, against the truth;
+    what no caption speaks of has no mean.
 
     >>> said_right("spectrograms", ["wind", "a bell sound"], [{"kind": "wind"}, {"kind": "drum"}])["kind"]
     0.5
     """
-    return {name: float(np.mean(values)) for name, values in _scores(world, texts, graphs).items()}
+    return {name: float(np.mean(values)) for name, values in _scores(world, texts, graphs).items() if values}
 
 
 def _scores(world: str, texts: Sequence[str], graphs: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
