@@ -9,14 +9,14 @@ import pandas as pd
 
 from reports.figures import COLOURS, FRAME, WIDTH, Tick, ticks
 
-NAMES = 110
+NAMES = 150
 """Room to the right of the plane, for the names of the curves."""
 APART = 14
 """Least distance of two names."""
 
 
 class Curve(NamedTuple):
-    """Means of one degradation as SVG paths, and the band between its lowest and highest inpainter."""
+    """Means of one inpainter as SVG paths, and the band between its lowest and highest configuration."""
 
     name: str
     colour: int
@@ -37,12 +37,12 @@ class Chart(NamedTuple):
 
 
 def chart(values: Mapping[str, pd.DataFrame], y: str) -> Chart:
-    """Curves of several degradations: a frame of layers (rows) × inpainters (columns) each, in their order.
+    """Curves of several inpainters: a frame of layers (rows) × configurations (columns) each, in their order.
 
-    >>> moved = pd.DataFrame({"telea": [0.1, 0.4], "sd": [0.1, 0.2]})
-    >>> drawn = chart({"blur": moved}, "TVD")
+    >>> moved = pd.DataFrame({"blur": [0.1, 0.4], "centre-mask": [0.1, 0.2]})
+    >>> drawn = chart({"telea": moved}, "TVD")
     >>> drawn.curves[0].title, [tick.text for tick in drawn.x_ticks]
-    ('blur: 0.1 in layer 1, 0.3 in layer 2', ['1', '2'])
+    ('telea: 0.1 in layer 1, 0.3 in layer 2', ['1', '2'])
     """
     frame = FRAME | {"right": WIDTH - NAMES}
     low = min(0.0, *(table.min(axis=None) for table in values.values()))

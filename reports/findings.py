@@ -108,7 +108,7 @@ def findings(
         links += [fidelity_goes_with_captions(one, str(corpus)) for one in found if one.x != "ssim"]
         others += [ssim_is_unstable(one, str(corpus)) for one in found if one.x == "ssim"]
         others += [smoother_preserves_captions(rows, y, kinds, str(corpus)) for y in ys]
-    for corpus, rows in layers[layers["metric"] == "tvd_sum"].groupby("corpus", sort=False):
+    for corpus, rows in layers.groupby("corpus", sort=False):
         others += [drift_grows_with_depth(rows, str(corpus)), drift_sits_inside(rows, str(corpus))]
     return [*links, *others, poor_captions_break_the_link(links, words)]
 
@@ -177,7 +177,7 @@ def smoother_preserves_captions(rows: pd.DataFrame, y: str, kinds: Mapping[str, 
 
 def drift_grows_with_depth(layers: pd.DataFrame, corpus: str) -> Finding:
     """Figure 5: attention drifts more in deeper layers."""
-    rows = layers[(layers["region"] == "whole") & layers["mean"].notna()]
+    rows = layers[(layers["metric"] == "tvd_sum") & (layers["region"] == "whole") & layers["mean"].notna()]
     configurations = rows.groupby(["degradation", "inpainter"])
     slopes = mean(np.array([stats.spearmanr(one["layer"], one["mean"]).statistic for _, one in configurations], float))
     of = "rank correlation of layer and drift, over configurations"
@@ -185,11 +185,12 @@ def drift_grows_with_depth(layers: pd.DataFrame, corpus: str) -> Finding:
 
 
 def drift_sits_inside(layers: pd.DataFrame, corpus: str) -> Finding:
-    """Figure 8: attention drifts more inside the mask than outside."""
-    wide = layers.pivot_table(index=["degradation", "inpainter"], columns="region", values="mean", aggfunc="mean")
+    """Figure 8: attention drifts more inside the mask than outside, patch for patch."""
+    rows = layers[layers["metric"] == "tvd_even"]
+    wide = rows.pivot_table(index=["degradation", "inpainter"], columns="region", values="mean", aggfunc="mean")
     both = {"region", "outside"} <= set(wide)
     apart = mean((wide["region"] - wide["outside"]).to_numpy(float) if both else np.empty(0))
-    of = "drift inside minus outside, over configurations"
+    of = "drift of a patch inside minus outside, in the whole picture’s units, over configurations"
     return Finding("Attention drift sits inside the mask", corpus, "", verdict(apart, 1), apart, of)
 
 

@@ -51,8 +51,8 @@ QUALITY = (
 """How good a caption is against the references of its sample, in the order of the tables."""
 
 LAYERED = (
-    ("tvd_sum", "region", "inside the mask", "Σ |p − q| over the patches inside the mask"),
-    ("tvd_sum", "outside", "outside the mask", "Σ |p − q| over the patches outside the mask"),
+    ("tvd_even", "region", "inside the mask", "Σ |p − q|, if all patches moved as those inside the mask do"),
+    ("tvd_even", "outside", "outside the mask", "Σ |p − q|, if all patches moved as those outside the mask do"),
     ("tvd_sum", "whole", "whole picture", "Σ |p − q| over all patches"),
     ("entropy_change", "whole", "entropy", "change of entropy in nats"),
 )

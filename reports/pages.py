@@ -165,7 +165,7 @@ def tables(found: Found, sections: list[Section], failures: pd.DataFrame) -> dic
     ]
     columns = ["corpus", "captioner", "x", "y", "n", "pearson", "spearman", "critical_r"]
     points = [link.points.assign(corpus=s.name, captioner=link.captioner) for s in sections for link in s.links]
-    moved = found.layers[found.layers["metric"] == "tvd_sum"]
+    moved = found.layers[found.layers["metric"] == "tvd_even"]
     drift = moved.pivot_table(index="layer", columns="region", values="mean")
     return {
         "fidelity": pd.concat(fidelity).drop(columns="captioner"),

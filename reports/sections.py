@@ -217,17 +217,19 @@ def section(found: Found, corpus: str) -> Section:
 
 
 def looking(found: Found, corpus: str) -> list[Looking]:
-    """The curves of each encoder: means of a degradation over its inpainters, the controls left out."""
+    """The curves of each encoder, one an inpainter with its variants, the controls left out."""
     some = found.layers[(found.layers["corpus"] == corpus) & ~found.layers["inpainter"].isin(found.controls)]
     encoders = []
     for kind, seen in some.groupby("kind"):
         charts = {}
         for metric, region, title, axis in LAYERED:
             rows = seen[(seen["metric"] == metric) & (seen["region"] == region)].dropna(subset="mean")
-            tables = dict(iter(rows.groupby("degradation")))
+            rows = rows.assign(entry=rows["inpainter"].str.split("/").str[0])
+            tables = dict(iter(rows.groupby("entry")))
+            entries = dict.fromkeys(name.partition("/")[0] for name in found.order["inpainter"])
             values = {
-                name: tables[name].pivot(index="layer", columns="inpainter", values="mean")
-                for name in found.order["degradation"] if name in tables
+                name: tables[name].pivot(index="layer", columns=["degradation", "inpainter"], values="mean")
+                for name in entries if name in tables
             }  # fmt: skip
             if values:
                 charts[title] = chart(values, axis)

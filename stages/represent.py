@@ -7,13 +7,14 @@ reduced to its drift at once, so memory does not grow with the number of picture
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from models.images import decode_mask, decode_png
-from models.measures.drift import LAYERED, cosine, drift
+from models.measures.drift import LAYERED, VERSION, cosine, drift
 from models.measures.regions import REGIONS
 from stages.adapted import Adapted
 from stages.fidelity import AXES, OUT, REPAINTED, column, plan
@@ -29,7 +30,8 @@ KEPT = {"embedding": pa.list_(pa.float32()), "tvd_heads": pa.list_(pa.list_(pa.l
 def by_picture(encoder: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
     """The tasks of the fidelity stage, those of one picture side by side."""
     for shard, tasks in plan(encoder, study):
-        yield shard, sorted(tasks, key=lambda task: task.sample)
+        told = [replace(task, parts={**task.parts, "drift": VERSION}) for task in tasks]
+        yield shard, sorted(told, key=lambda task: task.sample)
 
 
 def compare(encoder: Any, tasks: Sequence[Task]) -> list[Outcome]:

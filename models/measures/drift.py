@@ -10,7 +10,10 @@ import numpy as np
 
 from models.measures.regions import REGIONS
 
-LAYERED = ("tvd_sum", "tvd_half", "entropy", "entropy_change")
+VERSION = 1
+"""Raised when the same attention gives other numbers."""
+
+LAYERED = ("tvd_sum", "tvd_half", "tvd_even", "entropy", "entropy_change")
 """The metrics that have a value a layer."""
 
 INSIDE = 0.5
@@ -78,8 +81,10 @@ def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[s
 
     ``tvd_sum`` (layers,) is the total variation distance as the paper writes it, the sum of absolute differences, of
     the distributions averaged over the heads; ``tvd_half`` is half of that, which is what the name means elsewhere;
-    ``tvd_heads`` (layers, heads) is ``tvd_sum`` of each head's own. ``entropy`` (layers,) is the repainted picture's,
-    ``entropy_change`` (layers,) that minus the original's.
+    ``tvd_even`` is what ``tvd_sum`` of the whole picture would be if every patch moved as those of the region do on
+    average, so that regions of different sizes can be compared. ``tvd_heads`` (layers, heads) is ``tvd_sum`` of each
+    head's own. ``entropy`` (layers,) is the repainted picture's, ``entropy_change`` (layers,) how much that is more
+    than the original's.
 
     >>> looks = np.random.default_rng(0).random((2, 3, 4))
     >>> moved = drift(looks, looks, np.array([1.0, 0.0, 0.0, 0.0]))
@@ -92,6 +97,8 @@ def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[s
     for region, patches in regions(coverage).items():
         found["tvd_sum"][region] = absolute_difference(mean_p, mean_q, patches)
         found["tvd_half"][region] = found["tvd_sum"][region] / 2
+        share = patches.mean()
+        found["tvd_even"][region] = found["tvd_sum"][region] / (share or np.nan)
         found["tvd_heads"][region] = absolute_difference(p, q, patches)
         found["entropy"][region] = entropy(mean_q, patches)
         found["entropy_change"][region] = found["entropy"][region] - entropy(mean_p, patches)

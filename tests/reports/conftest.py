@@ -133,8 +133,8 @@ class Toy:
         drift = self.item("represent.tiny", {**parts, "measure": {"adapter": "vit"}}, where, value={})
         self.measure(drift, where, "cls_cosine", "whole", 1 - level)
         for metric, region, sign in (
-            ("tvd_sum", "region", 1),
-            ("tvd_sum", "outside", 0.2),
+            ("tvd_even", "region", 1),
+            ("tvd_even", "outside", 0.2),
             ("entropy_change", "whole", -1),
         ):
             self.measurements += [(drift, metric, region, layer, sign * mse * layer) for layer in range(3)]

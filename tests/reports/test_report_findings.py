@@ -30,10 +30,12 @@ def study(link, gain, rng=None):
 
 def attention(deeper, inside):
     rows = [
-        {"corpus": "one", "degradation": d, "inpainter": i, "metric": "tvd_sum", "region": region, "layer": layer,
+        {"corpus": "one", "degradation": d, "inpainter": i, "metric": metric, "region": region, "layer": layer,
          "mean": share * (0.1 + deeper * layer + 0.001 * n)}
         for n, i in enumerate(INPAINTERS) for d in KINDS for layer in range(4)
-        for region, share in (("whole", 1), ("region", inside), ("outside", 1 - inside))
+        for metric, region, share in (
+            ("tvd_sum", "whole", 1), ("tvd_even", "region", inside), ("tvd_even", "outside", 1 - inside)
+        )
     ]  # fmt: skip
     return pd.DataFrame(rows)
 

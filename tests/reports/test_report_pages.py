@@ -153,12 +153,11 @@ def test_attention_is_drawn_by_layer(page: Path, text: str, toy: Any) -> None:
         "mean"
     ]
     mse = toy.mean("scenes", "blur", "diffusion", "mse", "region")
-    assert drift["scenes", "blur", "diffusion", "tvd_sum", "region", 2] == pytest.approx(2 * mse, rel=1e-5)
-    assert drift["scenes", "blur", "diffusion", "tvd_sum", "outside", 1] == pytest.approx(0.2 * mse, rel=1e-5)
+    assert drift["scenes", "blur", "diffusion", "tvd_even", "region", 2] == pytest.approx(2 * mse, rel=1e-5)
+    assert drift["scenes", "blur", "diffusion", "tvd_even", "outside", 1] == pytest.approx(0.2 * mse, rel=1e-5)
     assert text.count("Where does tiny look?") == 2
-    names = ("telea", "diffusion", "patch")
-    mean = np.mean([2 * toy.mean("scenes", "blur", name, "mse", "region") for name in names])
-    assert f"<title>blur: 0 in layer 1, {mean:.3g} in layer 3</title>" in text
+    mean = np.mean([2 * toy.mean("scenes", name, "patch", "mse", "region") for name in toy.params["degradations"]])
+    assert f"<title>patch: 0 in layer 1, {mean:.3g} in layer 3</title>" in text
     assert 'aria-label="Attention of tiny on scenes, inside the mask"' in text
     assert "Attention of tiny on scenes, whole picture" not in text, "not measured"
 

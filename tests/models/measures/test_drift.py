@@ -22,6 +22,9 @@ def test_distances_are_scipys_and_add_up(before, after):
     assert found["tvd_sum"]["region"] + found["tvd_sum"]["outside"] == pytest.approx(found["tvd_sum"]["whole"])
     assert (found["tvd_half"]["whole"] <= 1 + 1e-12).all()
     assert 2 * found["tvd_half"]["region"] == pytest.approx(found["tvd_sum"]["region"])
+    assert found["tvd_even"]["whole"] == pytest.approx(found["tvd_sum"]["whole"])
+    halves = (found["tvd_even"]["region"] + found["tvd_even"]["outside"]) / 2
+    assert halves == pytest.approx(found["tvd_sum"]["whole"]), "three patches of six are inside"
     heads = found["tvd_heads"]["whole"]
     assert (heads.mean(1) >= found["tvd_sum"]["whole"] - 1e-12).all(), "heads can only cancel out"
 
