@@ -19,7 +19,7 @@ SEED = 3
 INPAINTERS = {"sd15-inpaint": 0.38, "sd3-inpaint": 0.62, "sd2-inpaint": 0.85}
 """Folder -> attributes of the hole that a prompted repainting has at least, and an unprompted one has not."""
 BETTER_THAN_CLASSICAL = ("sd2-inpaint", "sd3-inpaint")
-TALKERS = [("llava-onevision", "llava-onevision", 0.9, 0.78), ("qwen2.5-vl", "qwen2.5-vl", 0.8, 0.65)]
+TALKERS = [("llava-onevision", "llava-onevision", 0.9, 0.78), ("qwen2.5-vl", "qwen2.5-vl", 0.68, 0.58)]
 """Folder, adapter, attributes described and yes/no questions answered rightly at least."""
 
 
