@@ -11,6 +11,8 @@ from pathlib import Path
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_CARD = {".md", ".png"}
+"""Files of these kinds tell of a checkpoint, and are no part of it."""
 _WEIGHT_SUFFIXES = {".bin", ".ckpt", ".onnx", ".pt", ".pth", ".safetensors"}
 
 
@@ -18,7 +20,7 @@ def identify(checkpoint: str, revision: str | None = None) -> dict[str, str]:
     """The parts of a key that name a checkpoint; nothing is downloaded and no weight is parsed.
 
     A local file or folder is its content: ``{"checkpoint": "sha256:..."}`` over relative names and bytes, without
-    ``README.md`` and dotfiles, so that a checkpoint may be moved and its model card rewritten. A Hugging Face id is
+    its model card (Markdown and PNG) and dotfiles, so that a checkpoint may be moved and its model card rewritten. A Hugging Face id is
     ``{"checkpoint": id, "revision": commit}``.
 
     Raises
@@ -87,7 +89,7 @@ def _digest(path: Path) -> str:
         file.relative_to(path).as_posix(): file
         for file in path.rglob("*")
         if file.is_file()
-        and file.name != "README.md"
+        and file.suffix not in _CARD
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     }
     if not names:

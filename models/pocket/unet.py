@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from models.pocket.painting import SIDE, Naming, Painting, overheard
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 class Painter(nn.Module):
@@ -112,3 +116,11 @@ DDIM steps with guidance 3 and a central hole of 32 x 32 pixels.
 
 ![Original, hole, with the prompt, without it](repainted.png)
 """
+
+    def save(self, model: Painter, folder: Path) -> None:
+        """The autoencoder's weights become a link to those of SD 2, of which one copy is enough."""
+        super().save(model, folder)
+        shared = self.weights / self.vae_folder / WEIGHTS
+        link = folder / "vae" / WEIGHTS
+        link.unlink()
+        link.symlink_to(os.path.relpath(shared, link.parent))

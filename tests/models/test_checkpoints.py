@@ -35,7 +35,7 @@ def test_folder_is_its_content_wherever_it_lies(tmp_path: Path) -> None:
     assert digest(one) == digest(other)
 
 
-@pytest.mark.parametrize("ignored", ["README.md", ".gitattributes", ".cache/lock", "unet/README.md"])
+@pytest.mark.parametrize("ignored", ["README.md", "examples.png", ".gitattributes", ".cache/lock", "unet/README.md"])
 def test_model_card_and_dotfiles_do_not_matter(tmp_path: Path, ignored: str) -> None:
     plain = folder(tmp_path, "plain", {"unet/weights.safetensors": "w"})
     carded = folder(tmp_path, "carded", {"unet/weights.safetensors": "w", ignored: "words"})
