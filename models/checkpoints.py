@@ -19,9 +19,9 @@ _WEIGHT_SUFFIXES = {".bin", ".ckpt", ".onnx", ".pt", ".pth", ".safetensors"}
 def identify(checkpoint: str, revision: str | None = None) -> dict[str, str]:
     """The parts of a key that name a checkpoint; nothing is downloaded and no weight is parsed.
 
-    A local file or folder is its content: ``{"checkpoint": "sha256:..."}`` over relative names and bytes, without
-    its model card (Markdown and PNG) and dotfiles, so that a checkpoint may be moved and its model card rewritten. A Hugging Face id is
-    ``{"checkpoint": id, "revision": commit}``.
+    A local file or folder is its content: ``{"checkpoint": "sha256:..."}`` over relative names and bytes, without its
+    model card (Markdown and PNG) and dotfiles, so that a checkpoint may be moved and its card rewritten. A Hugging Face
+    id is ``{"checkpoint": id, "revision": commit}``.
 
     Raises
     ------
