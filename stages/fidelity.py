@@ -46,7 +46,10 @@ def split_column(name: str) -> tuple[str, str]:
 
 
 def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
-    """Every repainted picture of the measure's corpora beside its original and its mask, shard by shard."""
+    """Every repainted picture of the measure's corpora beside its original and its mask, shard by shard.
+
+    Those of one original stand side by side, so that a batch looks at few originals.
+    """
     for path in measure.shards(DEGRADED):
         shard = path.relative_to(DEGRADED)
         originals = {row["sample"]: row["image"] for row in read_shard(PREPARED / shard)}
@@ -60,7 +63,7 @@ def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
             parts = {name: digest(data) for name, data in inputs._asdict().items()} | {"measure": measure.identity}
             columns = {axis: row[axis] for axis in AXES}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
-        yield str(shard), tasks
+        yield str(shard), sorted(tasks, key=lambda task: task.sample)
 
 
 def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:

@@ -27,11 +27,10 @@ KEPT = {"embedding": pa.list_(pa.float32()), "tvd_heads": pa.list_(pa.list_(pa.l
 [region][layer][head]. All else is a measurement, a list having one value a layer."""
 
 
-def by_picture(encoder: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
-    """The tasks of the fidelity stage, those of one picture side by side."""
+def versioned(encoder: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
+    """The tasks of the fidelity stage, with what the drift's numbers depend on beside the encoder."""
     for shard, tasks in plan(encoder, study):
-        told = [replace(task, parts={**task.parts, "drift": VERSION}) for task in tasks]
-        yield shard, sorted(told, key=lambda task: task.sample)
+        yield shard, [replace(task, parts={**task.parts, "drift": VERSION}) for task in tasks]
 
 
 def compare(encoder: Any, tasks: Sequence[Task]) -> list[Outcome]:
@@ -78,7 +77,7 @@ def main(name: str) -> None:
             settings=entry,
             study=study.study,
             total=count_rows(s for n in study.variants("inpainters") for s in encoder.shards(REPAINTED / n)),
-            plan=by_picture(encoder, study),
+            plan=versioned(encoder, study),
             compute=lambda tasks, seeds: compare(encoder.adapter, tasks),
             load=encoder.load,
             batch_size=encoder.batch_size,
