@@ -116,7 +116,7 @@ def test_a_wrong_study_stops_before_anything_runs(tmp_path, monkeypatch):
         ("inpainters:", "inpainter:", 'no setting of params.yaml "inpainter"; did you mean "inpainters"'),
         ("adapter: telea", "adapter: telae", 'did you mean "telea"'),
         ("kind: blur", "kind: blurr", 'did you mean "blur"'),
-        ("count: 10", "count: -1", '"count" of'),
+        ("count: 8", "count: -1", '"count" of'),
         ("adapter: scenes", "adapter: scene", 'did you mean "scenes"'),
     ]:
         (tmp_path / "params.yaml").write_text(params.replace(right, wrong))
