@@ -18,7 +18,8 @@ from models.images import from_float, to_float
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_KERNELS = {"attention": "default", "compile": False}
+LEFT_OUT = {"attention": "default", "compile": False, "seed": 0}
+"""Settings that enter a key only where they are not these: keys are older than they are."""
 KERNELS = {
     "math": "MATH", "efficient": "EFFICIENT_ATTENTION", "flash": "FLASH_ATTENTION", "cudnn": "CUDNN_ATTENTION",
 }  # fmt: skip
@@ -119,7 +120,7 @@ class Diffusion(ABC):
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.checkpoints.identify` does."""
         settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
-        settings = {name: value for name, value in settings.items() if (name, value) not in DEFAULT_KERNELS.items()}
+        settings = {name: value for name, value in settings.items() if (name, value) not in LEFT_OUT.items()}
         return identify(self.settings.checkpoint, self.settings.revision) | settings | {"guidance": self._guidance}
 
     def load(self) -> None:
