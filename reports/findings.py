@@ -18,6 +18,7 @@ from reports import queries
 from reports.correlation.analysis import Correlation, correlate
 from reports.correlation.cells import Roles
 from reports.correlation.sources import study_table
+from reports.statistics import FEWEST
 from reports.tables import controls
 
 SUPPORTED, REFUTED, OPEN = "supported", "not supported", "undecidable"
@@ -104,7 +105,10 @@ def findings(
     links, others = [], []
     for corpus, rows in frame.groupby("corpus", sort=False):
         xs = [x for x in XS if x in rows and rows[x].notna().any()]
-        found = correlate(rows, xs, [y for y in ys if rows[y].notna().any()], Roles("configuration", "sample"))
+        found = []
+        if rows["configuration"].nunique() >= FEWEST:
+            had = [y for y in ys if rows[y].notna().any()]
+            found = correlate(rows, xs, had, Roles("configuration", "sample"))
         links += [fidelity_goes_with_captions(one, str(corpus)) for one in found if one.x != "ssim"]
         others += [ssim_is_unstable(one, str(corpus)) for one in found if one.x == "ssim"]
         others += [smoother_preserves_captions(rows, y, kinds, str(corpus)) for y in ys]

@@ -104,7 +104,8 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
     made = models(queries.identities(connection, study.id))
     has = set(means.loc[means["n"] > 0, "metric"])
     metric = next((m for name in SCATTERED[1] for m in QUALITY if m.name == name and name in has), None)
-    found_out = of_study(connection, study, metric.name, found.layers) if metric and len(repainted) else []
+    tested = metric is not None and not repainted["inpainter"].isin(found.controls).all()
+    found_out = of_study(connection, study, metric.name, found.layers) if tested else []
     return Report(
         study.name,
         params,

@@ -104,3 +104,10 @@ def test_intervals_are_scipys():
     assert mean(values) == pytest.approx((0.4, wanted.low, wanted.high, 4))
     assert mean(np.array([1.0, np.nan])) == Estimate(1.0, None, None, 1)
     assert verdict(mean(values + 10), 1) == SUPPORTED
+
+
+def test_two_configurations_have_no_correlation_and_still_a_difference():
+    few = study(-0.5, 0.2).query("inpainter == 'model-0'")
+    found = told(few, attention(0.05, 0.7))
+    assert LPIPS not in found and found["Smoother degradation preserves captions"].verdict == SUPPORTED
+    assert found["Poor captions break the link"].estimate.n == 0

@@ -52,7 +52,7 @@ def plan(monkeypatch):
 
     def make(settings: Decoding) -> tuple[SimpleNamespace, list[Task]]:
         model = SimpleNamespace(adapter=Recorder(settings), identity={"adapter": "recorder"}, name="recorder")
-        ((_, tasks),) = stage.plan(model, SimpleNamespace(inpainters=["telea"]))
+        ((_, tasks),) = stage.plan(model, SimpleNamespace(variants=lambda section: ["telea"]))
         return model, tasks
 
     return make
