@@ -191,14 +191,18 @@ def flat(found: list[Finding]) -> pd.DataFrame:
 def main_numbers(found: Found, sections: list[Section], items: pd.DataFrame) -> dict[str, Any]:
     """What ``dvc metrics diff`` compares: captions of the originals, correlations inside the mask, and failures."""
     numbers: dict[str, Any] = {"items": int(items["items"].sum()), "failed": int(items["failed"].sum())}
-    names = [metric.name for metric in QUALITY if metric.name in found.grids[""].value]
+    names = [name for name in SCATTERED[1] if name in found.grids[""].value][:2]
     for s in sections:
         numbers[s.name] = {}
         for link in s.links:
             originals = found.grids[""].value.loc[(s.name, *ORIGINAL, link.captioner), names].dropna()
             numbers[s.name][link.captioner] = {
                 "originals": originals.round(6).to_dict(),
-                "pearson": {f"{pair.x}~{pair.y}": round(pair.pearson, 6) for pair in link.found.pairs},
+                "pearson": {
+                    f"{pair.x}~{pair.y}": round(pair.pearson, 6)
+                    for pair in link.found.pairs
+                    if pair.x in ("lpips", "mse") and pair.y in names
+                },
             }
     return numbers
 
