@@ -219,14 +219,14 @@ def section(found: Found, corpus: str) -> Section:
 def looking(found: Found, corpus: str) -> list[Looking]:
     """The curves of each encoder, one an inpainter with its variants, the controls left out."""
     some = found.layers[(found.layers["corpus"] == corpus) & ~found.layers["inpainter"].isin(found.controls)]
+    some = some.assign(entry=some["inpainter"].str.split("/").str[0])
+    entries = dict.fromkeys(name.partition("/")[0] for name in found.order["inpainter"])
     encoders = []
     for kind, seen in some.groupby("kind"):
         charts = {}
         for metric, region, title, axis in LAYERED:
             rows = seen[(seen["metric"] == metric) & (seen["region"] == region)].dropna(subset="mean")
-            rows = rows.assign(entry=rows["inpainter"].str.split("/").str[0])
             tables = dict(iter(rows.groupby("entry")))
-            entries = dict.fromkeys(name.partition("/")[0] for name in found.order["inpainter"])
             values = {
                 name: tables[name].pivot(index="layer", columns=["degradation", "inpainter"], values="mean")
                 for name in entries if name in tables

@@ -72,6 +72,7 @@ class Variants:
         self.names = list(self.entries)
         self.batch_size = self._made(self.names[0]).batch_size
         self._ready: Adapted | None = None
+        self._device = ""
 
     def _made(self, variant: str) -> Adapted:
         return Adapted(variant, self.entries[variant], self.section)
@@ -88,10 +89,11 @@ class Variants:
         if self._ready is None or self._ready.name != variant:
             self._ready = None
             model = self._made(variant)
-            model.load()
+            self._device = model.load()
             self._ready = model
         return self._ready
 
     def load(self) -> str:
         """Load the first variant and say on which device it is."""
-        return getattr(self.ready(self.names[0]).adapter, "device", "cpu")
+        self.ready(self.names[0])
+        return self._device

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from models.images import decode_mask, decode_png
-from models.measures.drift import LAYERED, VERSION, cosine, drift
+from models.measures.cosine import cosine
+from models.measures.drift import LAYERED, VERSION, drift
 from models.measures.regions import REGIONS
 from stages.adapted import Adapted
 from stages.fidelity import AXES, OUT, REPAINTED, column, plan

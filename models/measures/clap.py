@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from models.backbones import read_backbone
 from models.checkpoints import identify
 from models.hearing import heard
 from models.images import composite
+from models.measures.cosine import cosine
 from models.measures.regions import check_pair
 
 
@@ -113,13 +113,3 @@ class Clap:
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             made = self._model.get_audio_features(features.float().to(self.device), is_longer=longer.to(self.device))
         return made.pooler_output[0].double().cpu().numpy()
-
-
-def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """Cosine of two vectors, in [-1, 1]; of equal ones it is exactly 1.
-
-    >>> cosine(np.array([3.0, 4.0]), np.array([3.0, 4.0])), cosine(np.array([1.0, 0.0]), np.array([0.0, 2.0]))
-    (1.0, 0.0)
-    """
-    value = float(one @ other) / math.sqrt(float(one @ one) * float(other @ other))
-    return max(-1.0, min(1.0, value))

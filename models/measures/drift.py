@@ -20,17 +20,6 @@ INSIDE = 0.5
 """From which share of a patch on that a mask covers it belongs to the repainted region."""
 
 
-def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """Cosine similarity of two embeddings (D,), in [-1, 1]; 0 where one is all zeros.
-
-    >>> cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])).__round__(4)
-    0.7071
-    """
-    a, b = one.astype(np.float64), other.astype(np.float64)
-    length = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / length) if length else 0.0
-
-
 def distributions(attention: np.ndarray) -> np.ndarray:
     """Attention (..., patches) >= 0 with rows that add up to 1.
 

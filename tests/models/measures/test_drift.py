@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cityblock
 from scipy.stats import entropy as shannon
 
-from models.measures.drift import cosine, distributions, drift, regions
+from models.measures.cosine import cosine
+from models.measures.drift import distributions, drift, regions
 
 LOOKS = arrays(np.float64, (2, 3, 6), elements=st.floats(1e-3, 1))
 COVERAGE = np.array([1.0, 0.5, 0.49, 0.0, 0.7, 0.0])
