@@ -33,7 +33,7 @@ def one_sentence() -> Iterator[None]:
     """Bad input ends in one sentence on stderr and exit code 2, not in a traceback."""
     try:
         yield
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ConnectionError) as error:
         typer.echo(f"palimpsest: {error}", err=True)
         raise typer.Exit(2) from None
 
@@ -71,31 +71,206 @@ def run_links() -> list[dict[str, Any]]:
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
-    """Serve the MLflow UI over this checkout's runs."""
-    from registry.places import tracking_uri
+def plan(
+    study: Annotated[Path, typer.Argument(help="A study, such as studies/truce.yaml.")] = Path("params.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check a study and say what it would compute, how much of that is known, and about how long the rest takes."""
+    from stages.planning import forecast, listing
+    from stages.study import read_study
 
     with one_sentence():
-        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(), "--port", str(port)]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+        found = forecast(read_study(study))
+    if as_json:
+        print_json([stage._asdict() for stage in found])
+    else:
+        typer.echo(listing(found))
 
 
 @app.command()
-def explain(a: str, b: str) -> None:
-    """Name the parts in which the keys of two items differ. A and B are item keys or unique beginnings of them."""
-    from registry.items import parts_of
-    from registry.keys import differing_parts
-    from registry.places import registry_url
-    from registry.schema import connect
+def use(study: Annotated[Path, typer.Argument(help="A study, such as studies/truce.yaml.")]) -> None:
+    """Make a study file the study at hand: check it and copy it to params.yaml, unless that has edits to lose."""
+    from stages.choosing import choose
 
     with one_sentence():
-        engine = connect(registry_url())
-        one, other = parts_of(engine, a), parts_of(engine, b)
-        differences = differing_parts(one, other)
-    for name, left, right in differences:
-        typer.echo(f"{name}: {json.dumps(left)} -> {json.dumps(right)}")
-    if not differences:
-        typer.echo("The two keys are equal in every part.")
+        chosen = choose(study)
+    typer.echo(f"params.yaml is now the study {chosen.study}; `palimpsest plan` says what it would compute.")
+
+
+@app.command()
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it, instead of only saying so.")] = False,
+    days: Annotated[float, typer.Option(help="What is younger than so many days stays.", min=0)] = 7,
+    shards: Annotated[bool, typer.Option("--shards", help="Keep no picture twice that DVC's cache holds too.")] = False,
+) -> None:
+    """Say which items and objects no pin, study, branch or worktree needs, and with --yes remove them."""
+    from datetime import timedelta
+
+    from stages.needed import collect, listing
+
+    with one_sentence():
+        found = collect(timedelta(days=days), yes, shards)
+    typer.echo(listing(found, yes))
+
+
+@app.command()
+def doctor(
+    full: Annotated[bool, typer.Option("--full", help="Read every object, not a sample.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Look at all that a study stands on, and say what to do where something is wrong; exit 1 on a problem."""
+    from stages.doctor import examine, told
+
+    with one_sentence():
+        found = []
+        for check in examine(full):
+            found.append(check)
+            if not as_json:
+                typer.echo(told(check))
+    if as_json:
+        print_json([check._asdict() for check in found])
+    if any(check.state == "problem" for check in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
+    """Serve the MLflow UI over this checkout's runs; where a server tracks them, say where it is."""
+    from registry.places import hidden, tracking_uri
+
+    with one_sentence():
+        uri = tracking_uri()
+    if uri.startswith(("http:", "https:")):
+        typer.echo(hidden(uri))
+        return
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # not an argument, which every user could read
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+@app.command()
+def trace(
+    id: Annotated[
+        str,
+        typer.Argument(
+            help="An item's key or its beginning, KEY:METRIC or KEY:METRIC@REGION, a picture's digest, a file, a "
+            "stage or its output, or CORPUS/DEGRADATION/INPAINTER/CAPTIONER, perhaps with /METRIC behind it; `none` is "
+            "an axis that does not apply."
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Print where something came from, all the way back: models, prompts, runs, commits."""
+    from registry import open_registry
+    from registry.lineage.text import told
+
+    with one_sentence(), open_registry() as opened:
+        found = opened.trace(id)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        typer.echo(told(found))
+
+
+@app.command()
+def explain(a: str, b: str, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Name what two items, or two runs, differ in. A and B are keys of items, ids of runs, or unique beginnings."""
+    from registry import open_registry
+    from registry.lineage.changes import explain
+
+    with one_sentence(), open_registry() as opened:
+        found = explain(opened.engine, a, b)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        typer.echo(found.text())
+
+
+@app.command()
+def why(
+    stage: Annotated[str, typer.Argument(help="A stage, as dvc.yaml names it, such as inpaint@telea.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what made a stage run again, and how many items each cause cost."""
+    from stages.why import why
+
+    with one_sentence():
+        found = why(stage)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        typer.echo(found.text())
+
+
+@app.command()
+def pin(
+    name: Annotated[str, typer.Argument(help="What the team calls it, such as flickr-captions.")],
+    version: Annotated[str, typer.Argument(help="A semantic version, such as v1.0.0.")],
+    path: Annotated[Path | None, typer.Argument(help="The output, folder or file; default that of the name.")] = None,
+    stage: Annotated[str, typer.Option(help="Give the pinned version this stage, such as production.")] = "",
+    deprecate: Annotated[bool, typer.Option("--deprecate", help="Say that it should not be used any more.")] = False,
+) -> None:
+    """Keep what the current commit holds there as a version that stays what it is; or give a version a stage."""
+    from registry.pins import pinning
+
+    with one_sentence():
+        if (path is not None) + bool(stage) + deprecate > 1:
+            raise ValueError("Pin a path first; then give the version a stage, or deprecate it, in a call of its own.")
+        if stage:
+            pinning.assign(name, version, stage)
+            said = f"{name}@{version} is in stage {stage}."
+        elif deprecate:
+            pinning.deprecate(name, version)
+            said = f"{name}@{version} is deprecated; it stays fetchable."
+        else:
+            pinned, new = pinning.pin(name, version, path)
+            said = f"{pinned.path} is {'now' if new else 'already'} {pinned.label}, {pinned.digest[:12]}."
+    typer.echo(f"{said}\nShare it: dvc push, git push --follow-tags")
+
+
+@app.command()
+def pins(
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="NAME@A NAME@B", help="Compare two versions, item by item.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List what is pinned: versions, stages, who, when, from which study; or what two versions differ in."""
+    from registry.pins import pinning
+    from registry.pins.differences import difference
+
+    with one_sentence():
+        if diff:
+            found = difference(*diff)
+        else:
+            known, wrong = pinning.pins()
+    if diff:
+        print_json(found.as_json()) if as_json else typer.echo(found.text())
+    elif as_json:
+        print_json([pinned.as_json() for pinned in known])
+    else:
+        typer.echo(pinning.listing(known))
+    if not diff and wrong:
+        typer.echo(
+            f"palimpsest: git and the registry disagree on {', '.join(wrong)}; do not trust these tags.", err=True
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    label: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A pinned version.")],
+    folder: Annotated[Path | None, typer.Argument(help="Where it goes; default ./NAME-VERSION.")] = None,
+    repo: Annotated[str | None, typer.Option(help="Another repository: a path or a git URL; default this one.")] = None,
+) -> None:
+    """Get a pinned version by its name, and refuse it where it is not what was pinned."""
+    from registry.pins import fetching
+
+    with one_sentence():
+        pinned, target, new = fetching.fetch(label, folder, repo)
+    if pinned.deprecated:
+        typer.echo(f"palimpsest: {label} is deprecated.", err=True)
+    typer.echo(f"{label} is {'now' if new else 'already'} in {target}")
 
 
 @app.command()
@@ -184,6 +359,29 @@ def correlate(
         typer.echo(report(found, roles))
 
 
+@app.command()
+def ablate(
+    source: Annotated[str, typer.Argument(help="A table (CSV), or the name of a study in the registry.")],
+    value: Annotated[str, typer.Option(help="The column, or the metric of a study, that factors act on.")],
+    factor: Annotated[str, typer.Option(help="Columns, told apart by commas; of a study default all that vary.")] = "",
+    item: Annotated[str, typer.Option(help="The column of what levels are compared on; of a study `sample`.")] = "",
+    axes: Annotated[str, typer.Option(help="Further columns in which compared rows must agree.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what each factor does: paired differences on the same items, and which levels do more together."""
+    from reports.ablations.sources import ablate_source
+    from reports.ablations.sources import as_json as plain
+    from reports.ablations.text import report
+
+    factors, others = ([name.strip() for name in text.split(",") if name.strip()] for text in (factor, axes))
+    with one_sentence():
+        found = ablate_source(source, factors, value, item, others)
+    if as_json:
+        print_json(plain(found))
+    else:
+        typer.echo(report(found))
+
+
 @registry.command()
 def sync() -> None:
     """Bring the registry to this checkout's stage outputs; rebuilds a lost one."""
@@ -192,6 +390,22 @@ def sync() -> None:
     with one_sentence():
         counts = sync()
     typer.echo(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+@registry.command()
+def copy(
+    url: Annotated[str, typer.Argument(help="An empty database: postgresql://USER@HOST/DATABASE or sqlite:///FILE.")],
+) -> None:
+    """Copy the whole registry into an empty database: to move it, or to back it up while studies run."""
+    from registry.copying import copy
+    from registry.places import registry_url
+    from registry.schema import connect
+
+    with one_sentence():
+        source, target = connect(registry_url()), connect(url)
+        counts = copy(source, target)
+        target.dispose()  # an SQLite file is whole without its log from here on
+    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items() if count))
 
 
 @registry.command()

@@ -39,7 +39,7 @@ def read_backbone(
     try:
         with torch.random.fork_rng(devices=[]):
             model, info = transformers.AutoModel.from_pretrained(
-                checkpoint, revision=revision, output_loading_info=True, **options
+                checkpoint, revision=revision, use_safetensors=True, output_loading_info=True, **options
             )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)

@@ -13,7 +13,8 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _CARD = {".md", ".png"}
 """Files of these kinds tell of a checkpoint, and are no part of it."""
-_WEIGHT_SUFFIXES = {".bin", ".ckpt", ".onnx", ".pt", ".pth", ".safetensors"}
+_PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+_WEIGHT_SUFFIXES = {*_PICKLED, ".onnx", ".safetensors"}
 
 
 def identify(checkpoint: str, revision: str | None = None) -> dict[str, str]:
@@ -29,7 +30,8 @@ def identify(checkpoint: str, revision: str | None = None) -> dict[str, str]:
         ``checkpoint`` looks like a path (starts with ``/``, ``.`` or ``~``, has a weight file's suffix, or lies in a
         folder that exists) and nothing is there; or a folder holds no file.
     ValueError
-        A hub id without a commit, a commit for local files, or a string that is neither a path nor a hub id.
+        A hub id without a commit, a commit for local files, a folder whose weights are all pickled (reading them could
+        run any code), or a string that is neither a path nor a hub id.
 
     >>> identify("openai/clip-vit-base-patch32", "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268")["checkpoint"]
     'openai/clip-vit-base-patch32'
@@ -94,6 +96,13 @@ def _digest(path: Path) -> str:
     }
     if not names:
         raise FileNotFoundError(f"checkpoint folder '{path}' holds no file: train it or copy its files there")
+    suffixes = {file.suffix for file in names.values()}
+    if suffixes & _PICKLED and ".safetensors" not in suffixes:
+        pickled = min(name for name, file in names.items() if file.suffix in _PICKLED)
+        raise ValueError(
+            f"checkpoint folder '{path}' has only pickled weights ({pickled}), which could run code when read: "
+            "take its safetensors, or convert it with `save_pretrained` where you trust it"
+        )
     whole = hashlib.sha256()
     for name in sorted(names):
         whole.update(f"{name}\0{_file_digest(*_stamp(names[name]))}\n".encode())

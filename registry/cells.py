@@ -42,7 +42,10 @@ def metric_name(metric: str, region: str) -> str:
 
 
 def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, float]]:
-    """Mean of every metric over the items of each cell, and corpus-level values as ``corpus_<metric>``."""
+    """Mean of every metric over the items of each cell, and corpus-level values as ``corpus_<metric>``.
+
+    Places in a projection are no metric.
+    """
     where = (Corpus.name, Configuration.degradation, Configuration.inpainter, Configuration.captioner)
     cells = (
         select(Cell.corpus_id, Cell.configuration_id)
@@ -57,7 +60,7 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
         .join(Sample, Sample.corpus_id == Corpus.id)
         .join(Placement, and_(Placement.sample_id == Sample.id, Placement.configuration_id == Configuration.id))
         .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM)
+        .where(Measurement.layer == PER_ITEM, Placement.kind.not_like("project.%"))
         .group_by(*where, Measurement.metric, Measurement.region)
     )
     wholes = (

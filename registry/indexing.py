@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
-from registry.items import ids_of, upsert
+from registry.bulk import Row, upsert
+from registry.items import ids_of
 from registry.keys import canonical, digest
 from registry.schema import (
     Base,
@@ -20,16 +21,22 @@ from registry.schema import (
     Corpus,
     Measurement,
     Model,
+    Parent,
     Placement,
     Reference,
     Sample,
     Study,
     Summary,
+    take_turns,
 )
 
-Row = Mapping[str, Any]
 AXES = ("degradation", "inpainter", "captioner")
-ROWS_AN_INSERT = 20_000
+
+
+def configuration_digest(named: Mapping[str, str | None], settings: Mapping[str, Any]) -> str:
+    """What tells configurations apart: the names on the axes, and the settings behind those that apply."""
+    applying = {axis: settings[axis] for axis, name in named.items() if name is not None}
+    return digest(canonical([dict(named), applying]).encode())
 
 
 class Index:
@@ -40,26 +47,17 @@ class Index:
     """
 
     def __init__(self, connection: Connection, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        take_turns(connection, "index")  # two studies name their shared configurations in orders of their own
         self.connection = connection
         self.settings = settings
-        self.upsert = upsert(connection.engine)
         self.corpora: dict[str, int] = {}
         self.samples: dict[tuple[str, str], int] = {}
         self.configurations: dict[tuple[str | None, ...], int] = {}
         self.cells: set[tuple[int, int]] = set()
 
-    def _bulk(self, table: type[Base], rows: Sequence[Row], unique: Sequence[str]) -> None:
+    def _bulk(self, table: type[Base], rows: Iterable[Row], unique: Sequence[str]) -> None:
         """Insert the rows, or update those whose unique columns are there already."""
-        for start in range(0, len(rows), ROWS_AN_INSERT):
-            some = list(rows[start : start + ROWS_AN_INSERT])
-            statement = self.upsert(table)
-            changing = {name: statement.excluded[name] for name in some[0] if name not in unique}
-            statement = (
-                statement.on_conflict_do_update(index_elements=list(unique), set_=changing)
-                if changing
-                else statement.on_conflict_do_nothing()
-            )
-            self.connection.execute(statement, some)
+        upsert(self.connection, table.__table__, rows, unique)
 
     def corpus(self, name: str, settings: Row, problems: Row, rows: Sequence[Row]) -> None:
         """A corpus with its samples and their references; samples that left the corpus are removed."""
@@ -97,7 +95,7 @@ class Index:
         if axes not in self.configurations:
             named = dict(zip(AXES, axes, strict=True))
             settings = {axis: self.settings[axis][name] for axis, name in named.items() if name is not None}
-            key = digest(canonical([named, settings]).encode())
+            key = configuration_digest(named, settings)
             self._bulk(Configuration, [{"digest": key, **named, "settings": settings}], ["digest"])
             self.configurations[axes] = self.connection.scalar(
                 select(Configuration.id).where(Configuration.digest == key)
@@ -105,8 +103,12 @@ class Index:
         return self.configurations[axes]
 
     def place(self, kind: str, rows: Sequence[Row]) -> None:
-        """Items where they stand. Rows need ``corpus``, ``sample``, ``key`` and their axes."""
-        items = ids_of(self.connection, (row["key"] for row in rows))
+        """Items where they stand. Rows need ``corpus``, ``sample``, ``key`` and their axes.
+
+        Those with ``parents`` become their children: an item that serves several places was computed from one.
+        """
+        edges = [(row["key"], parent) for row in rows for parent in row.get("parents", ())]
+        items = ids_of(self.connection, [*(row["key"] for row in rows), *(parent for _, parent in edges)])
         placements = []
         for row in rows:
             configuration = self.configuration(row)
@@ -120,6 +122,9 @@ class Index:
                 }
             )
         self._bulk(Placement, placements, ["configuration_id", "sample_id", "kind"])
+        known = dict.fromkeys((items[child], items[parent]) for child, parent in edges if parent in items)
+        lines = [{"item_id": child, "parent_id": parent} for child, parent in known]
+        self._bulk(Parent, lines, ["item_id", "parent_id"])
 
     def measure(self, values: Iterable[tuple[str, str, str, int, float | None]]) -> None:
         """Measurements: (item key, metric, region, layer, value)."""
@@ -143,5 +148,4 @@ class Index:
         study = self.connection.scalar(select(Study.id).where(Study.name == name))
         self.connection.execute(delete(Cell).where(Cell.study_id == study))
         cells = [{"study_id": study, "corpus_id": a, "configuration_id": b} for a, b in sorted(self.cells)]
-        if cells:
-            self.connection.execute(insert(Cell), cells)
+        self._bulk(Cell, cells, ["study_id", "corpus_id", "configuration_id"])

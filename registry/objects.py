@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from functools import cached_property
+from pathlib import Path
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from registry.keys import digest
+from registry.shelved import Shelved
+
+ADDRESS = re.compile(r"[0-9a-f]{64}")
 
 
 class ObjectStore:
@@ -20,6 +27,12 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         self.filesystem, self.base = fsspec.url_to_fs(url)
+        self.local = isinstance(self.filesystem, LocalFileSystem)
+
+    @cached_property
+    def shelved(self) -> Shelved:
+        """What shards of DVC's cache hold in place of a store on this disk."""
+        return Shelved(Path(self.base))
 
     def path(self, address: str) -> str:
         return f"{self.base}/{address[:2]}/{address}"
@@ -44,9 +57,35 @@ class ObjectStore:
 
         Raises ``FileNotFoundError`` where the store does not hold them, ``ValueError`` where what it holds is damaged.
         """
-        data = self.filesystem.cat_file(self.path(address))
+        try:
+            data = self.filesystem.cat_file(self.path(address))
+        except FileNotFoundError:
+            if not self.local:
+                raise
+            data = self.shelved.get(address)
         if digest(data) != address:
             raise ValueError(
                 f"Object {address} in {self.base} is damaged; delete that file and run again to remake it."
             )
         return data
+
+    def size(self, address: str) -> int | None:
+        """The bytes of an object; None where the store does not hold it."""
+        path = self.path(address)
+        return self.filesystem.size(path) if self.filesystem.exists(path) else None
+
+    def remove(self, address: str) -> None:
+        """Forget an object; one that is not there is no error."""
+        path = self.path(address)
+        if self.filesystem.exists(path):
+            self.filesystem.rm_file(path)
+
+    def sizes(self) -> dict[str, int]:
+        """Every address in the store, with the bytes that it takes: none where a shard of DVC's cache holds them."""
+        self.filesystem.invalidate_cache()
+        if not self.filesystem.exists(self.base):
+            return {}
+        shelved = self.shelved.sizes() if self.local else {}
+        found = self.filesystem.find(self.base, detail=True)
+        named = ((path.rpartition("/")[2], info["size"]) for path, info in found.items())
+        return shelved | {name: size for name, size in named if ADDRESS.fullmatch(name)}

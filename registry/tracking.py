@@ -1,26 +1,35 @@
 """MLflow: one parent run per execution of a stage, one run per cell below it. The only module that imports mlflow.
 
 Experiments: a study's cells are in the experiment of its name (that is what people compare); the executions of its
-stages are in ``<study>/stages``.
+stages are in ``<study>/stages``. Tags tell runs apart: ``study``, ``registry`` (its URL, where a run's items are under
+the run's id), ``dvc.stage``, ``git.commit``; ``model`` or ``corpus`` of a stage's execution, and the axes of a cell, so
+that ``tags.study = 'default' AND tags.inpainter = 'telea'`` finds what it says.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from registry import places
 from registry.items import Execution
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 PARAMS_A_BATCH = 100
+PAST_RUNS = 1000
+UI = "http://127.0.0.1:5000"
+"""Where ``palimpsest ui`` listens."""
 METRICS_A_BATCH = 1000
 LOOKS_A_POINT = 10
 """How often the system is looked at, a second apart, for each point of its metrics in MLflow."""
@@ -61,23 +70,153 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
+def opened() -> MlflowClient:
+    """A client of the tracking store that settings name."""
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
+    return MlflowClient(tracking_uri=places.tracking_uri())
+
+
+def logged(run: str) -> dict[str, str]:
+    """The parameters that a run was logged with, as dotted names; none where the tracking server does not know it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(opened().get_run(run).data.params)
+    except MlflowException:
+        return {}
+
+
+class Past(NamedTuple):
+    """How a stage's execution went: its parameters, the device's name, the items computed and the seconds it took."""
+
+    stage: str
+    params: Mapping[str, str]
+    device: str
+    computed: int
+    seconds: float
+
+
+def past() -> list[Past]:
+    """The newest executions of all studies' stages that computed anything; none where nothing is tracked yet."""
+    from mlflow.exceptions import MlflowException
+
+    client = opened()
+    try:
+        named = client.search_experiments(filter_string="name LIKE '%/stages'")
+        found = client.search_runs(
+            [one.experiment_id for one in named],
+            "attributes.status = 'FINISHED' AND metrics.computed > 0 AND metrics.seconds > 0",
+            max_results=PAST_RUNS,
+        )
+    except MlflowException as error:
+        raise ConnectionError(places.hidden(f"MLflow's store cannot be read: {error}")) from None
+    return [
+        Past(
+            run.data.tags["dvc.stage"],
+            run.data.params,
+            run.data.tags.get("device", "cpu"),
+            int(run.data.metrics["computed"]),
+            run.data.metrics["seconds"],
+        )
+        for run in found
+    ]
+
+
+def experiments() -> int:
+    """How many experiments the tracking store holds; raises ``ConnectionError`` where it cannot be read."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return len(opened().search_experiments())
+    except MlflowException as error:
+        raise ConnectionError(str(error)) from None
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, made when missing; a tracking server says itself where its files go."""
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, places.artifacts_url())
+    except MlflowException:  # a colleague was quicker
+        if found := client.get_experiment_by_name(name):
+            return found.experiment_id
+        raise
+
+
+def comparison_link(study: str, corpus: str | None = None) -> str | None:
+    """The address of MLflow's page that compares a study's cells, as they were indexed last; of one corpus if named.
+
+    It begins with the tracking server's address or, where runs are kept in a database, with that of ``palimpsest ui``.
+    None where no cell is tracked.
+    """
+    client = opened()
+    if (experiment := client.get_experiment_by_name(study)) is None:
+        return None
+    where = [experiment.experiment_id]
+    cells = "tags.`dvc.stage` = 'index' AND tags.`mlflow.parentRunId` LIKE '%'"
+    newest = client.search_runs(where, cells, max_results=1, order_by=["attributes.start_time DESC"])
+    if not newest:
+        return None
+    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags['mlflow.parentRunId']}'"
+    if corpus is not None:
+        cells += f" AND tags.corpus = '{corpus}'"
+    runs = client.search_runs(where, cells, order_by=["attributes.run_name"])
+    uri = places.tracking_uri()
+    server = places.hidden(uri).rstrip("/") if uri.startswith("http") else UI
+    listed = [quote(json.dumps(ids, separators=(",", ":"))) for ids in ([run.info.run_id for run in runs], where)]
+    return f"{server}/#/compare-runs?runs={listed[0]}&experiments={listed[1]}" if runs else None
+
+
+def register_model(name: str, version: str, digest: str, commit: str, folder: Path) -> None:
+    """Put a checkpoint's files into MLflow's model registry, once: plain files with tags, no flavour that is unpickled.
+
+    MLflow counts versions itself; a version of ours is the tag ``palimpsest.version``, and an alias without dots.
+    Raises ``ConnectionError`` where MLflow does not take it.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    tags = {"palimpsest.version": version, "palimpsest.digest": digest, "git.commit": commit}
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    client = MlflowClient(tracking_uri=places.tracking_uri())
+    try:
+        found = client.search_model_versions(f"name = '{name}'")
+        if any(model.tags.get("palimpsest.version") == version for model in found):
+            return
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name)
+        run = client.create_run(experiment_id(client, "pins"), tags=tags, run_name=f"{name}@{version}").info
+        client.log_artifacts(run.run_id, str(folder), "model")
+        client.set_terminated(run.run_id)
+        made = client.create_model_version(name, f"{run.artifact_uri}/model", run.run_id, tags)
+        client.set_registered_model_alias(name, version.replace(".", "-").replace("+", "_"), made.version)
+    except MlflowException as error:
+        raise ConnectionError(f"{name}@{version} is pinned, but not in MLflow's registry: {error}") from None
+
+
 class Tracker:
     """The MLflow side of one execution of a stage."""
 
     def __init__(self, experiment: str, study: str, stage: str) -> None:
-        from mlflow import MlflowClient
-
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
-        self.client = MlflowClient(tracking_uri=places.tracking_uri())
-        self.experiment = self._experiment(experiment)
-        self.tags = {"palimpsest.study": study, "dvc.stage": stage, "git.commit": git_commit()}
+        self.client = opened()
+        self.experiment = experiment_id(self.client, experiment)
+        self.tags = {"study": study, "dvc.stage": stage, "git.commit": git_commit()}
+        self.tags["registry"] = places.hidden(places.registry_url())
+        node, _, entry = stage.partition("@")
+        if entry:
+            self.tags["corpus" if node == "prepare" else "model"] = entry
         self.marker = places.home() / "running" / stage
         if interrupted := self._interrupted():
             self.tags["palimpsest.resumes"] = interrupted
         self.started_at = datetime.now(UTC).replace(microsecond=0)
         self.id = self.client.create_run(self.experiment, tags=self.tags, run_name=stage).info.run_id
         self.marker.parent.mkdir(exist_ok=True)
-        self.marker.write_text(self.id)
+        self.marker.write_text(f"{self.id} {os.getpid()}")
         self.monitor: SystemMetricsMonitor | None = None
 
     def execution(self, device: str) -> Execution:
@@ -94,20 +233,13 @@ class Tracker:
         self.client.set_tag(self.id, "device", name)
         return Execution(self.id, self.tags["dvc.stage"], self.tags["git.commit"], device, "local", self.started_at)
 
-    def _experiment(self, name: str) -> str:
-        """The id of an experiment, made when missing; artifacts lie beside a local tracking database."""
-        if found := self.client.get_experiment_by_name(name):
-            return found.experiment_id
-        local = places.tracking_uri().startswith("sqlite:")
-        return self.client.create_experiment(name, str(places.home() / "artifacts") if local else None)
-
     def _interrupted(self) -> str | None:
         """The run of an execution of this stage that was cut off here; it is closed as killed."""
         from mlflow.exceptions import MlflowException
 
         if not self.marker.exists():
             return None
-        run = self.marker.read_text()
+        run = self.marker.read_text().partition(" ")[0]
         try:
             self.client.set_terminated(run, "KILLED")
         except MlflowException:  # another tracking server was in use then
@@ -118,7 +250,7 @@ class Tracker:
         """Log the execution and its cells, and close their runs."""
         self._log(self.id, flatten(params), metrics, {})
         for cell in cells:
-            tags = self.tags | {"mlflow.parentRunId": self.id} | {f"axis.{k}": v for k, v in cell.axes.items()}
+            tags = self.tags | {"mlflow.parentRunId": self.id} | dict(cell.axes)
             name = " · ".join(cell.axes.values())
             run = self.client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
             self._log(run, cell.axes, cell.metrics, cell.files)

@@ -17,8 +17,9 @@ from sqlalchemy import Connection
 from reports import queries
 from reports.correlation.analysis import Correlation, correlate
 from reports.correlation.cells import Roles
-from reports.correlation.sources import study_table
-from reports.statistics import FEWEST
+from reports.correlation.sources import columns
+from reports.metrics import QUALITY
+from reports.statistics import FEWEST, spearman_interval
 from reports.tables import controls
 
 SUPPORTED, REFUTED, OPEN = "supported", "not supported", "undecidable"
@@ -45,11 +46,12 @@ class Claim(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One claim about one corpus, as one captioner describes it ("" where a claim is about no captioner)."""
+    """One claim about one corpus."""
 
     claim: str
     corpus: str
-    captioner: str
+    judge: str
+    """The captioner or the encoder that says so; "" where a claim is about none."""
     verdict: str
     estimate: Estimate
     of: str
@@ -100,7 +102,8 @@ def findings(
 
     ``frame`` has a row for each corpus, configuration and sample (``configuration``, ``degradation``, ``inpainter``;
     ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as ``sbert@blip``); ``layers`` the drift of
-    attention; ``kinds`` the kind of each degradation; ``words`` how many different words each corpus' references have.
+    attention by encoder (``kind``); ``kinds`` the kind of each degradation; ``words`` how many different words each
+    corpus' references have.
     """
     links, others = [], []
     for corpus, rows in frame.groupby("corpus", sort=False):
@@ -112,8 +115,9 @@ def findings(
         links += [fidelity_goes_with_captions(one, str(corpus)) for one in found if one.x != "ssim"]
         others += [ssim_is_unstable(one, str(corpus)) for one in found if one.x == "ssim"]
         others += [smoother_preserves_captions(rows, y, kinds, str(corpus)) for y in ys]
-    for corpus, rows in layers.groupby("corpus", sort=False):
-        others += [drift_grows_with_depth(rows, str(corpus)), drift_sits_inside(rows, str(corpus))]
+    for (corpus, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
+        encoder = str(kind).partition(".")[2]
+        others += [drift_grows_with_depth(rows, str(corpus), encoder), drift_sits_inside(rows, str(corpus), encoder)]
     return [*links, *others, poor_captions_break_the_link(links, words)]
 
 
@@ -131,11 +135,11 @@ def claims(found: Sequence[Finding]) -> list[Claim]:
     return found_claims
 
 
-def of_study(connection: Connection, study: queries.StudyRow, metric: str, layers: pd.DataFrame) -> list[Finding]:
-    """The findings of an indexed study, its captions judged by one metric."""
-    had = set(queries.metrics(connection, study.id))
-    xs = [x for x in XS if x in had]
-    frame, _, ys = study_table(connection, study.name, xs, [metric])
+def of_study(
+    connection: Connection, study: queries.StudyRow, frame: pd.DataFrame, metric: str, layers: pd.DataFrame
+) -> list[Finding]:
+    """The findings of an indexed study, whose table ``frame`` is, its captions judged by one metric."""
+    ys = columns(frame, [metric], QUALITY)
     kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
     moved = layers[~layers["inpainter"].isin(controls(study.params))]
     return findings(frame, ys, moved, kinds, queries.words(connection, study.id))
@@ -179,30 +183,30 @@ def smoother_preserves_captions(rows: pd.DataFrame, y: str, kinds: Mapping[str, 
     return Finding(claim, corpus, captioner, verdict(gain, 1), gain, of)
 
 
-def drift_grows_with_depth(layers: pd.DataFrame, corpus: str) -> Finding:
+def drift_grows_with_depth(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
     """Figure 5: attention drifts more in deeper layers."""
     rows = layers[(layers["metric"] == "tvd_sum") & (layers["region"] == "whole") & layers["mean"].notna()]
     configurations = rows.groupby(["degradation", "inpainter"])
     slopes = mean(np.array([stats.spearmanr(one["layer"], one["mean"]).statistic for _, one in configurations], float))
     of = "rank correlation of layer and drift, over configurations"
-    return Finding("Attention drift grows with depth", corpus, "", verdict(slopes, 1), slopes, of)
+    return Finding("Attention drift grows with depth", corpus, encoder, verdict(slopes, 1), slopes, of)
 
 
-def drift_sits_inside(layers: pd.DataFrame, corpus: str) -> Finding:
+def drift_sits_inside(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
     """Figure 8: attention drifts more inside the mask than outside, patch for patch."""
     rows = layers[layers["metric"] == "tvd_even"]
     wide = rows.pivot_table(index=["degradation", "inpainter"], columns="region", values="mean", aggfunc="mean")
     both = {"region", "outside"} <= set(wide)
     apart = mean((wide["region"] - wide["outside"]).to_numpy(float) if both else np.empty(0))
     of = "drift of a patch inside minus outside, in the whole picture’s units, over configurations"
-    return Finding("Attention drift sits inside the mask", corpus, "", verdict(apart, 1), apart, of)
+    return Finding("Attention drift sits inside the mask", corpus, encoder, verdict(apart, 1), apart, of)
 
 
 def poor_captions_break_the_link(links: Sequence[Finding], words: Mapping[str, float]) -> Finding:
     """Section 4: where references are coarse or repetitive, fidelity and captions come apart.
 
-    Asked over corpora: is the link stronger where references have more different words? The interval is Fieller's
-    (1957) for rank correlations, and few corpora make it wide.
+    Asked over corpora: is the link stronger where references have more different words? Few corpora make the interval
+    wide.
     """
     strength: dict[str, list[float]] = {}
     for one in links:
@@ -212,7 +216,6 @@ def poor_captions_break_the_link(links: Sequence[Finding], words: Mapping[str, f
     found = Estimate(None, None, None, n)
     if n > 3:
         rho = stats.spearmanr([words[corpus] for corpus in strength], [np.mean(v) for v in strength.values()]).statistic
-        centre, half = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9)), stats.norm.ppf(0.975) * np.sqrt(1.06 / (n - 3))
-        found = Estimate(float(rho), float(np.tanh(centre - half)), float(np.tanh(centre + half)), n)
+        found = Estimate(float(rho), *spearman_interval(float(rho), n), n)
     of = "rank correlation of different words and −r, over corpora"
     return Finding("Poor captions break the link", "", "", verdict(found, 1), found, of)

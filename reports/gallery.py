@@ -1,194 +1,198 @@
-"""The largest changes of captions, with the pictures that were looked at and the words that changed."""
+"""What repainting did to captions, one example of every configuration: the pictures, the words, and what went wrong."""
 
 from __future__ import annotations
 
-import base64
-import difflib
-import io
-from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 from sqlalchemy import Connection
 
 from registry.objects import ObjectStore
-from reports import queries
+from reports import examples
+from reports.examples import Place
+from reports.figures.pictures import Picture, mask_outline, thumbnail
 from reports.metrics import Metric
+from reports.queries import WHERE
+from reports.wordings import GROUNDED, OTHER, SAME, Error, Run, changed_words, errors
 
-ENTRIES, A_SAMPLE = 24, 2
-LARGEST = 256
-"""The longest side of a picture in the page, in pixels; smaller ones are shown as they are."""
+FEWEST, MOST = 24, 400
+"""How many examples the gallery has: one of each configuration, within these bounds."""
 
-WORDS = 80
-"""How many words of a caption are shown."""
+WEIGHT = 3_000_000
+"""No example is added after the pictures have more characters than this."""
 
-Run = tuple[str, bool]
-"""Some words, and whether they changed."""
+CANDIDATES, A_SAMPLE = 6, 2
+"""Among how many of a configuration's largest drops one is looked for whose picture was shown less often than this."""
 
-
-class Picture(NamedTuple):
-    """A picture in the page; ``width`` and ``height`` are those of the original."""
-
-    uri: str
-    width: int
-    height: int
+DRIFT, COSINE = ("tvd_even", "region"), ("cls_cosine", "whole")
+"""How far an encoder's attention and its embedding have moved, as metric and region."""
 
 
 class Entry(NamedTuple):
-    """One caption before and after repainting. A picture is None where the object store has lost it."""
+    """One caption before and after repainting. A picture is named by its address; None where the store has lost it."""
 
     corpus: str
     sample: str
     degradation: str
     inpainter: str
     captioner: str
-    original: Picture | None
-    degraded: Picture | None
-    repainted: Picture | None
+    original: str | None
+    degraded: str | None
+    repainted: str | None
     outline: str
     before: list[Run]
     after: list[Run]
+    errors: list[Error]
     references: list[str]
     value_before: float
     value_after: float
+    drift: float | None
+    """How far attention inside the mask has moved: Σ |p − q|, the mean over layers, 0 to 2."""
+    cosine: float | None
+    """Cosine of the CLS embeddings."""
+
+    @property
+    def drop(self) -> float:
+        return round(self.value_before - self.value_after, 9)
 
 
-def changed_words(before: str, after: str) -> tuple[list[Run], list[Run]]:
-    """Both captions as runs of words, those marked that the other does not have in their place.
+class Gallery(NamedTuple):
+    """Entries, the largest drop first, and the pictures they show, by address."""
 
-    >>> changed_words("a red circle", "a blue circle")
-    ([('a', False), ('red', True), ('circle', False)], [('a', False), ('blue', True), ('circle', False)])
+    metric: Metric
+    entries: list[Entry]
+    pictures: dict[str, Picture]
+    configurations: int
+    """How many configurations had captions to choose from."""
+
+    @property
+    def shown(self) -> int:
+        """Of how many configurations there is an entry."""
+        return len({(e.corpus, e.degradation, e.inpainter, e.captioner) for e in self.entries})
+
+    @property
+    def errors(self) -> list[str]:
+        """The kinds of error there are, the most frequent first, and last those that say nothing."""
+        times = Counter(error.kind for entry in self.entries for error in entry.errors)
+        return sorted(times, key=lambda kind: (kind in (OTHER, SAME), -times[kind], kind))
+
+
+def chosen(drops: pd.DataFrame) -> Iterator[Any]:
+    """Rows of drops, dealt: one of every configuration, then more while they are few.
+
+    Drops come the largest first. Wherever the dealing stops, every corpus and inpainter has had its turn before further
+    degradations, and these before further captioners. Of a configuration the largest drop is taken whose picture was
+    not shown too often yet, nor the very same captions of it.
     """
-    a, b = shortened(before), shortened(after)
-    old: list[Run] = []
-    new: list[Run] = []
-    for kind, a_from, a_to, b_from, b_to in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if a_from < a_to:
-            old.append((" ".join(a[a_from:a_to]), kind != "equal"))
-        if b_from < b_to:
-            new.append((" ".join(b[b_from:b_to]), kind != "equal"))
-    return old, new
-
-
-def shortened(caption: str) -> list[str]:
-    """The first words of a caption; an ellipsis says that there are more."""
-    words = caption.split()
-    return words if len(words) <= WORDS else [*words[:WORDS], "…"]
-
-
-def chosen(drops: pd.DataFrame) -> pd.DataFrame:
-    """At most ``ENTRIES`` rows of drops, dealt to every corpus, inpainter and captioner in turn.
-
-    A sample comes at most ``A_SAMPLE`` times, and the same score of the same sample (the same captions) once.
-    """
-    hands: dict[tuple[str, ...], deque[Any]] = defaultdict(deque)
+    hands: dict[tuple[str, ...], list[Any]] = {}
     for row in drops.itertuples():
-        hands[row.corpus, row.inpainter, row.captioner].append(row)
-    taken: list[Any] = []
+        hands.setdefault((row.corpus, row.degradation, row.inpainter, row.captioner), []).append(row)
+    deal = pd.DataFrame(hands.keys(), columns=WHERE)
+    deal["captioners"] = deal.groupby(["corpus", "inpainter", "degradation"]).cumcount()
+    deal["degradations"] = deal.groupby(["corpus", "inpainter", "captioners"]).cumcount()
+    order = deal.sort_values(["captioners", "degradations"], kind="stable")[WHERE]
     times: Counter[int] = Counter()
     seen: set[tuple[int, int]] = set()
-    while any(hands.values()) and len(taken) < ENTRIES:
-        for hand in hands.values():
-            while hand:
-                row = hand.popleft()
-                if times[row.sample] < A_SAMPLE and (row.sample, row.item) not in seen:
-                    taken.append(row.Index)
-                    times[row.sample] += 1
-                    seen.add((row.sample, row.item))
-                    break
-    return drops.loc[sorted(taken[:ENTRIES])]
+    left = min(MOST, max(FEWEST, len(hands)))
+    for turn in range(CANDIDATES):
+        for names in order.itertuples(index=False, name=None):
+            fresh = [row for row in hands[names] if (row.sample, row.item) not in seen and (row.drop > 0 or not turn)]
+            hand = fresh or hands[names][: not turn]
+            if hand and left:
+                row = next((row for row in hand if times[row.sample] < A_SAMPLE), hand[0])
+                times[row.sample] += 1
+                seen.add((row.sample, row.item))
+                left -= 1
+                yield row
 
 
-def thumbnail(data: bytes) -> Picture:
-    """A PNG as a data URI: as it is where it is small, else scaled down and as JPEG."""
-    with Image.open(io.BytesIO(data)) as image:
-        size = image.size
-        if max(size) <= LARGEST:
-            return Picture(f"data:image/png;base64,{base64.b64encode(data).decode()}", *size)
-        image = image.convert("RGB")
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, format="JPEG", quality=85)
-    return Picture(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", *size)
-
-
-def outline(mask: np.ndarray) -> str:
-    """The edge of a mask (H, W) bool as an SVG path in pixels: every run of pixel sides between True and False.
-
-    >>> outline(np.array([[False, True]]))
-    'M1 0h1M1 1h1M1 0v1M2 0v1'
-    """
-    padded = np.pad(mask, 1)
-    across = padded[1:, 1:-1] != padded[:-1, 1:-1]
-    along = padded[1:-1, 1:] != padded[1:-1, :-1]
-    sides = [f"M{x} {y}h{n}" for y, x, n in runs(across)]
-    return "".join(sides + [f"M{x} {y}v{n}" for x, y, n in runs(along.T)])
-
-
-def runs(lines: np.ndarray) -> list[tuple[int, int, int]]:
-    """Runs of True in each row: row, start, length."""
-    steps = np.diff(np.pad(lines, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(steps == 1)
-    _, ends = np.nonzero(steps == -1)
-    return [(int(y), int(x), int(end - x)) for y, x, end in zip(rows, starts, ends, strict=True)]
-
-
-def entries(
+def gallery(
     connection: Connection, objects: ObjectStore, study: int, metric: Metric, kind: str, controls: Sequence[str]
-) -> list[Entry]:
-    """The largest drops of a caption metric between original and repainted picture, the largest first."""
-    found = chosen(queries.drops(connection, study, metric.name, kind, controls, ENTRIES * A_SAMPLE))
-    samples = sorted({int(sample) for sample in found["sample"]})
-    pictures = queries.pictures(connection, study, samples)
-    references = queries.references(connection, samples)
-    names = dict(zip(pictures["sample"], pictures["name"], strict=True))
-    standing = {
-        (row.sample, row.kind, row.degradation, row.inpainter, row.captioner): (row.object, row.value or {})
-        for row in pictures.itertuples()
-    }
+) -> Gallery | None:
+    """Examples of every configuration by a caption metric, as scores of ``kind`` have it; ``controls`` have none.
 
-    def load(sample: int, kind: str, degradation: str = "", inpainter: str = "") -> Picture | None:
-        address, _ = standing.get((sample, kind, degradation, inpainter, ""), (None, {}))
-        try:
-            return thumbnail(objects.get(address)) if address else None
-        except (FileNotFoundError, ValueError):
-            return None
-
+    None where no caption of a repainted picture was scored.
+    """
+    drops = examples.drops(connection, study, metric.name, kind, controls, CANDIDATES)
+    if drops.empty:
+        return None
+    rows = list(chosen(drops))
+    ids = examples.configurations(connection, study)
+    places = {row.Index: _places(row, ids) for row in rows}
+    everywhere = {place for some in places.values() for place in some.values()}
+    items = examples.items(connection, everywhere)
+    numbers = examples.numbers(connection, everywhere, [*GROUNDED, DRIFT[0], COSINE[0]])
+    references = examples.references(connection, {row.sample for row in rows})
+    pictures: dict[str, Picture | None] = {}
     made = []
-    for row in found.itertuples():
-        (_, old), (_, new) = (
-            standing[row.sample, "caption", *axes, row.captioner]
-            for axes in (("", ""), (row.degradation, row.inpainter))
-        )
-        before, after = changed_words(old["caption"], new["caption"])
-        _, degraded = standing.get((row.sample, "degraded", row.degradation, "", ""), (None, {}))
-        made.append(
-            Entry(
-                row.corpus,
-                names[row.sample],
-                row.degradation,
-                row.inpainter,
-                row.captioner,
-                load(row.sample, "original"),
-                load(row.sample, "degraded", row.degradation),
-                load(row.sample, "repainted", row.degradation, row.inpainter),
-                mask_outline(degraded),
-                before,
-                after,
-                references[row.sample],
-                row.before,
-                row.after,
-            )
-        )
-    return made
+    for row in rows:
+        if sum(len(picture.uri) for picture in pictures.values() if picture) > WEIGHT:
+            break
+        made.append(_entry(row, places[row.Index], items, numbers, references[row.sample], pictures, objects))
+    made.sort(key=lambda entry: -entry.drop)
+    kept = {address: picture for address, picture in pictures.items() if picture}
+    return Gallery(metric, made, kept, len(drops.drop_duplicates(WHERE)))
 
 
-def mask_outline(degraded: Mapping[str, Any]) -> str:
-    """The outline of the mask that a degraded item's value carries; empty where it carries none."""
-    if "mask" not in degraded:
-        return ""
-    with Image.open(io.BytesIO(base64.b64decode(degraded["mask"]))) as image:
-        return outline(np.asarray(image.convert("1")))
+def _places(row: Any, ids: Mapping[tuple[str, ...], int]) -> dict[str, Place]:
+    """Where an entry's captions and pictures stand: what each is called, and its configuration and sample."""
+    axes = {
+        "before": ("", "", row.captioner),
+        "after": (row.degradation, row.inpainter, row.captioner),
+        "original": ("", "", ""),
+        "degraded": (row.degradation, "", ""),
+        "repainted": (row.degradation, row.inpainter, ""),
+    }
+    known = {name: ids.get((row.corpus, *names)) for name, names in axes.items()}
+    return {name: (place, row.sample) for name, place in known.items() if place is not None}
+
+
+def _entry(
+    row: Any,
+    places: Mapping[str, Place],
+    items: Mapping[tuple[str, Place], examples.Standing],
+    numbers: Mapping[Place, Mapping[tuple[str, str], float | None]],
+    references: list[str],
+    pictures: dict[str, Picture | None],
+    objects: ObjectStore,
+) -> Entry:
+    """One entry; ``pictures`` takes up what it shows."""
+
+    def picture(name: str) -> str | None:
+        item = items.get((name, places[name])) if name in places else None
+        if item is None or item.object is None:
+            return None
+        if item.object not in pictures:
+            pictures[item.object] = _load(objects, item.object)
+        return item.object if pictures[item.object] else None
+
+    before, after = (items["caption", places[name]].value["caption"] for name in ("before", "after"))
+    degraded = items.get(("degraded", places.get("degraded", (0, 0))))
+    moved = numbers[places["repainted"]] if "repainted" in places else {}
+    return Entry(
+        row.corpus,
+        row.name,
+        row.degradation,
+        row.inpainter,
+        row.captioner,
+        picture("original"),
+        picture("degraded"),
+        picture("repainted"),
+        mask_outline(degraded.value) if degraded else "",
+        *changed_words(before, after),
+        errors(before, after, numbers[places["before"]], numbers[places["after"]]),
+        references,
+        row.before,
+        row.after,
+        moved.get(DRIFT),
+        moved.get(COSINE),
+    )
+
+
+def _load(objects: ObjectStore, address: str) -> Picture | None:
+    try:
+        return thumbnail(objects.get(address))
+    except (FileNotFoundError, ValueError):
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,25 @@ QUALITY = (
 )
 """How good a caption is against the references of its sample, in the order of the tables."""
 
+
+class View(NamedTuple):
+    """Curves over layers: of what, where, how the view is called, and what its axis says."""
+
+    metric: str
+    region: str
+    title: str
+    axis: str
+
+
+EVEN, SHARED = "tvd_even", "Σ |p − q|, if all patches moved as these do"
+"""Drift that can be compared between regions of different sizes, and what its axis says."""
+
 LAYERED = (
-    ("tvd_even", "region", "inside the mask", "Σ |p − q|, if all patches moved as those inside the mask do"),
-    ("tvd_even", "outside", "outside the mask", "Σ |p − q|, if all patches moved as those outside the mask do"),
-    ("tvd_sum", "whole", "whole picture", "Σ |p − q| over all patches"),
-    ("entropy_change", "whole", "entropy", "change of entropy in nats"),
+    View(EVEN, "region", "inside the mask", SHARED),
+    View("tvd_sum", "whole", "whole picture", "Σ |p − q| over all patches"),
+    View("entropy_change", "whole", "entropy", "change of entropy in nats"),
 )
-"""What the curves over layers show of attention: metric, region, how it is called, and what the axis says."""
+"""What the curves over layers show of attention, beside the comparison of regions."""
 
 GROUNDING = (
     Metric("object_recall", "objects ✓", True, 3, "share of the objects shown that the caption names"),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from registry.keys import canonical
-from reports.metrics import CONTROL, FIDELITY, QUALITY, REGIONS
+from reports.metrics import CONTROL, FIDELITY, GROUNDING, QUALITY, REGIONS
 
 HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
 MAKES = {"degraded": "degradation", "repainted": "inpainter", "caption": "captioner"}
@@ -67,16 +67,19 @@ def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, m
     for name in (name for name, count in values.items() if not count and name in titles):
         why = " (it needs Java)" if name == "meteor" else ""
         said.append(f"{titles[name].title} has no value in this study{why}, and nothing stands in for it.")
+    behind = []
     for name in (name for name in MODELLED if values.get(name, 0)):
         kind = means.loc[means["metric"] == name, "kind"].iloc[0]
         entry = (params.get(kind.split(".")[0]) or {}).get(kind.partition(".")[2]) or {}
         identity = next((model.identity for model in made if model.name == kind), {})
         text = described({key: value for key, value in entry.items() if key != "adapter"} or identity)
         if text:
-            said.append(
-                f"{titles[name].title} is as good as the network behind it. Here: {text}. "
-                "Compare it with published values only where they name the same one."
-            )
+            behind.append(f"{titles[name].title} ({text})")
+    if behind:
+        said.append(
+            "As good as the network behind it, and to be compared with published values only where they name the same "
+            f"one: {'; '.join(behind)}."
+        )
     inside = means[means["region"].isin([next(iter(REGIONS)), ""])]
     undefined = inside.assign(gone=inside["items"] - inside["n"]).groupby("metric")["gone"].sum()
     for name, gone in undefined.items():
@@ -89,7 +92,7 @@ def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, m
         if len(kinds) > 1:
             first, *others = sorted(kinds)
             said.append(f"{name} was measured in several ways: shown is {first}, not {', '.join(others)}.")
-    unknown = sorted(set(means["metric"]) - set(titles))
+    unknown = sorted(set(means["metric"]) - set(titles) - {metric.name for metric in GROUNDING})
     if unknown:
         said.append(f"Also measured, but not shown here: {', '.join(unknown)}.")
     named = [name for name, entry in (params.get("inpainters") or {}).items() if entry.get("adapter") == CONTROL]

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select
-from sqlalchemy.orm import aliased
 
 from registry.items import FAILED
 from registry.schema import (
@@ -33,13 +32,13 @@ from registry.schema import (
 AXES = ["degradation", "inpainter", "captioner"]
 WHERE = ["corpus", *AXES]
 
-_where = (
+where = (
     Corpus.name.label("corpus"),
     Configuration.degradation.label("degradation"),
     Configuration.inpainter.label("inpainter"),
     Configuration.captioner.label("captioner"),
 )
-
+"""The columns that say what something stands for."""
 
 _cell = (Corpus.id, Configuration.id)
 """What to group by: short keys, on which the names depend."""
@@ -77,13 +76,13 @@ def standing(study: int, *columns: Any) -> Select[Any]:
     )
 
 
-def _frame(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
+def frame(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
     """The rows of a statement; an axis that is null becomes ""."""
     result = connection.execute(statement)
-    frame = pd.DataFrame(result.all(), columns=list(result.keys()))
-    for axis in frame.columns.intersection(AXES):
-        frame[axis] = frame[axis].astype(object).where(frame[axis].notna(), "")
-    return frame
+    rows = pd.DataFrame(result.all(), columns=list(result.keys()))
+    for axis in rows.columns.intersection(AXES):
+        rows[axis] = rows[axis].astype(object).where(rows[axis].notna(), "")
+    return rows
 
 
 def corpora(connection: Connection, study: int) -> pd.DataFrame:
@@ -96,7 +95,7 @@ def corpora(connection: Connection, study: int) -> pd.DataFrame:
         .group_by(Corpus.name, Sample.split)
         .order_by(Corpus.name, Sample.split)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def problems(connection: Connection, study: int) -> dict[str, dict[str, int]]:
@@ -115,19 +114,19 @@ def items(connection: Connection, study: int) -> pd.DataFrame:
         .group_by(Placement.kind)
         .order_by(Placement.kind)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def failures(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, axes, kind, reason, and how many items failed of it, the most frequent first."""
     count = func.count(Item.id.distinct()).label("items")
     statement = (
-        standing(study, *_where, Placement.kind, Item.reason, count)
+        standing(study, *where, Placement.kind, Item.reason, count)
         .join(Item, and_(Item.id == Placement.item_id, Item.status == FAILED))
         .group_by(*_cell, Placement.kind, Item.reason)
-        .order_by(count.desc(), *_where, Placement.kind, Item.reason)
+        .order_by(count.desc(), *where, Placement.kind, Item.reason)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def means(connection: Connection, study: int) -> pd.DataFrame:
@@ -135,38 +134,38 @@ def means(connection: Connection, study: int) -> pd.DataFrame:
     value = Measurement.value
     what = (Placement.kind, Measurement.metric, Measurement.region)
     statement = (
-        standing(study, *_where, *what)
+        standing(study, *where, *what)
         .add_columns(func.avg(value).label("mean"), func.count(value).label("n"), func.count().label("items"))
         .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM)
+        .where(Measurement.layer == PER_ITEM, Placement.kind.not_like("project.%"))  # places have no mean
         .group_by(*_cell, *what)
-        .order_by(*_where, *what)
+        .order_by(*where, *what)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def layers(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, axes, kind, metric, region, layer, and the mean over items of what was measured in a layer."""
     what = (Placement.kind, Measurement.metric, Measurement.region, Measurement.layer)
     statement = (
-        standing(study, *_where[:3], *what)
+        standing(study, *where[:3], *what)
         .add_columns(func.avg(Measurement.value).label("mean"))
         .join(Measurement, Measurement.item_id == Placement.item_id)
         .where(Measurement.layer != PER_ITEM)
         .group_by(*_cell, *what)
-        .order_by(*_where[:3], *what)
+        .order_by(*where[:3], *what)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def values(connection: Connection, study: int, metrics: Sequence[str], region: str) -> pd.DataFrame:
     """Corpus, axes, kind, metric, sample (its name) and value of every item measured, in one region of the picture."""
     statement = (
-        standing(study, *_where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
+        standing(study, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
         .join(Measurement, Measurement.item_id == Placement.item_id)
         .where(Measurement.layer == PER_ITEM, Measurement.region.in_((region, "")), Measurement.metric.in_(metrics))
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def metrics(connection: Connection, study: int) -> list[str]:
@@ -178,7 +177,7 @@ def metrics(connection: Connection, study: int) -> list[str]:
 def summaries(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, axes, metric, and its value over the corpus as a whole."""
     statement = (
-        select(*_where, Summary.metric, Summary.value, Summary.items)
+        select(*where, Summary.metric, Summary.value, Summary.items)
         .select_from(Cell)
         .join(Corpus, Corpus.id == Cell.corpus_id)
         .join(Configuration, Configuration.id == Cell.configuration_id)
@@ -187,27 +186,27 @@ def summaries(connection: Connection, study: int) -> pd.DataFrame:
             and_(Summary.corpus_id == Cell.corpus_id, Summary.configuration_id == Cell.configuration_id),
         )
         .where(Cell.study_id == study)
-        .order_by(*_where, Summary.metric)
+        .order_by(*where, Summary.metric)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def repainted(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, degradation, inpainter, sample and item of every repainted picture, as ids."""
     statement = (
-        standing(study, *_where[:3], Placement.sample_id.label("sample"), Placement.item_id.label("item"))
+        standing(study, *where[:3], Placement.sample_id.label("sample"), Placement.item_id.label("item"))
         .where(Placement.kind == "repainted")
         .order_by(Corpus.name, Configuration.id, Placement.sample_id)
     )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def identities(connection: Connection, study: int) -> pd.DataFrame:
     """Kind, axes, and the parts of the key of one item that stands there: with which model it was made."""
-    columns = (Placement.kind, *_where[1:])
+    columns = (Placement.kind, *where[1:])
     one = standing(study, *columns, func.min(Placement.item_id).label("item")).group_by(*columns).subquery()
     statement = select(*one.c[:4], Item.parts).join(Item, Item.id == one.c.item).order_by(*one.c[:4])
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def runs(connection: Connection, study: int) -> pd.DataFrame:
@@ -220,47 +219,7 @@ def runs(connection: Connection, study: int) -> pd.DataFrame:
         .group_by(*columns)
         .order_by(Run.stage, Run.id)
     )
-    return _frame(connection, statement)
-
-
-def drops(
-    connection: Connection, study: int, metric: str, kind: str, controls: Sequence[str], most: int
-) -> pd.DataFrame:
-    """Where captions lost most of a metric, as scores of ``kind`` have it, between original and repainted picture.
-
-    At most ``most`` rows for each corpus, inpainter and captioner, the largest drop first; ``controls`` are inpainters
-    to leave out. Columns: corpus, axes, sample (id), item (of the score), before, after, drop.
-    """
-    p, m, c, cell = (aliased(table) for table in (Placement, Measurement, Configuration, Cell))
-    drop = (m.value - Measurement.value).label("drop")
-    rank = func.row_number().over(
-        partition_by=(Corpus.id, Configuration.inpainter, Configuration.captioner),
-        order_by=(drop.desc(), Sample.name, Configuration.id),
-    )
-    ranked = (
-        standing(study, *_where, Sample.id.label("sample"), Placement.item_id.label("item"))
-        .add_columns(m.value.label("before"), Measurement.value.label("after"), drop, rank.label("rank"))
-        .join(Measurement, and_(Measurement.item_id == Placement.item_id, Measurement.metric == metric))
-        .join(c, and_(c.captioner == Configuration.captioner, c.degradation.is_(None), c.inpainter.is_(None)))
-        .join(cell, and_(cell.study_id == study, cell.corpus_id == Cell.corpus_id, cell.configuration_id == c.id))
-        .join(p, and_(p.configuration_id == c.id, p.sample_id == Sample.id, p.kind == Placement.kind))
-        .join(m, and_(m.item_id == p.item_id, m.metric == metric))
-        .where(Placement.kind == kind, Configuration.inpainter.not_in(controls), drop > 0)
-        .subquery()
-    )
-    order = (ranked.c.drop.desc(), *(ranked.c[name] for name in ("corpus", "inpainter", "captioner", "rank")))
-    return _frame(connection, select(ranked).where(ranked.c.rank <= most).order_by(*order)).drop(columns="rank")
-
-
-def pictures(connection: Connection, study: int, samples: Sequence[int]) -> pd.DataFrame:
-    """All pictures and captions of some samples: corpus, axes, sample (id and name), kind, object and value."""
-    statement = (
-        standing(study, *_where, Sample.id.label("sample"), Sample.name.label("name"), Placement.kind)
-        .add_columns(Item.object, Item.value)
-        .join(Item, Item.id == Placement.item_id)
-        .where(Sample.id.in_(samples), Placement.kind.in_(("original", "degraded", "repainted", "caption")))
-    )
-    return _frame(connection, statement)
+    return frame(connection, statement)
 
 
 def words(connection: Connection, study: int) -> dict[str, float]:
@@ -276,16 +235,3 @@ def words(connection: Connection, study: int) -> dict[str, float]:
     for corpus, sample, text in rows:
         heard.setdefault(corpus, {}).setdefault(sample, set()).update(re.findall(r"\w+", text.lower()))
     return {corpus: sum(map(len, samples.values())) / len(samples) for corpus, samples in sorted(heard.items())}
-
-
-def references(connection: Connection, samples: Sequence[int]) -> dict[int, list[str]]:
-    """The references of some samples, in their order."""
-    rows = connection.execute(
-        select(Reference.sample_id, Reference.text)
-        .where(Reference.sample_id.in_(samples))
-        .order_by(Reference.sample_id, Reference.position)
-    )
-    found: dict[int, list[str]] = {sample: [] for sample in samples}
-    for sample, text in rows:
-        found[sample].append(text)
-    return found

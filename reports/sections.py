@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.curves import Chart, chart
-from reports.figures import COLOURS, SEVERAL, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
-from reports.metrics import FIDELITY, GROUNDING, LAYERED, QUALITY, REGIONS, Metric
-from reports.statistics import Correlations, correlate, critical_r, relative_change
+from reports.figures.curves import Chart, chart, contrast
+from reports.figures.maps import entries
+from reports.figures.plane import COLOURS, SEVERAL, SHAPES, HeatMap, Interval, Point, Scatter, heat_map, scatter
+from reports.metrics import EVEN, FIDELITY, GROUNDING, LAYERED, QUALITY, REGIONS, SHARED, Metric
+from reports.statistics import Correlations, correlate, critical_r, relative_change, spearman_interval
 from reports.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
 
-INSIDE = next(iter(REGIONS))
+INSIDE, OUTSIDE, *_ = REGIONS
 SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
 """Which metrics the scatter plot shows: the first of each that is there and varies."""
 
@@ -30,6 +31,8 @@ class Found:
     summary: Grid
     repainted: pd.DataFrame
     layers: pd.DataFrame
+    intervals: Mapping[tuple[str, str], Mapping[tuple[str, str], Interval]]
+    """By corpus and captioner, and by pair of metrics, the 95 % interval of Pearson's r."""
 
 
 class Move(NamedTuple):
@@ -147,9 +150,10 @@ def link(found: Found, corpus: str, captioner: str, same: Mapping[Names, Names])
     xs, ys = ([metric.name for metric in metrics] for metrics in (FIDELITY, QUALITY))
     result = correlate(tested, xs, ys)
     titles = {metric.name: metric.title for metric in (*FIDELITY, *QUALITY)}
+    ranked = {(pair.x, pair.y): ends for pair in result.pairs if (ends := spearman_interval(pair.spearman, pair.n))}
     maps = {
-        title: heat_map(result, kind, FIDELITY, QUALITY)
-        for kind, title in (("pearson", "Pearson"), ("spearman", "Spearman"))
+        kind.title(): heat_map(result, kind, ends, FIDELITY, QUALITY)
+        for kind, ends in (("pearson", found.intervals.get((corpus, captioner), {})), ("spearman", ranked))
     }
     plot = draw(found, corpus, captioner, points, same, result)
     n = len(tested)
@@ -179,6 +183,7 @@ def draw(
             order["inpainter"].index(names[1]) % COLOURS,
             SEVERAL if several[names] > 1 else order["degradation"].index(names[0]) % SHAPES,
             names[1] in found.controls,
+            {} if names[1] in found.controls else filters(corpus, names, captioner, several[names] > 1),
         )
         for names, row in points[[x.name, y.name]].dropna().iterrows()
     ]
@@ -186,6 +191,16 @@ def draw(
     where = (corpus, *ORIGINAL, captioner)
     reference = float(quality.at[where, y.name]) if where in quality.index else None
     return scatter(marks, x, y, reference if pd.notna(reference) else None)
+
+
+def filters(corpus: str, names: Names, captioner: str, merged: bool) -> dict[str, str]:
+    """What the gallery is asked for to see a configuration, or all those that are merged with it.
+
+    >>> filters("scenes", ("blur", "telea"), "blip", merged=True)
+    {'corpus': 'scenes', 'inpainter': 'telea', 'captioner': 'blip'}
+    """
+    degradation = {} if merged else {"degradation": names[0]}
+    return {"corpus": corpus, **degradation, "inpainter": names[1], "captioner": captioner}
 
 
 def section(found: Found, corpus: str) -> Section:
@@ -220,21 +235,25 @@ def looking(found: Found, corpus: str) -> list[Looking]:
     """The curves of each encoder, one an inpainter with its variants, the controls left out."""
     some = found.layers[(found.layers["corpus"] == corpus) & ~found.layers["inpainter"].isin(found.controls)]
     some = some.assign(entry=some["inpainter"].str.split("/").str[0])
-    entries = dict.fromkeys(name.partition("/")[0] for name in found.order["inpainter"])
     encoders = []
     for kind, seen in some.groupby("kind"):
-        charts = {}
-        for metric, region, title, axis in LAYERED:
-            rows = seen[(seen["metric"] == metric) & (seen["region"] == region)].dropna(subset="mean")
-            tables = dict(iter(rows.groupby("entry")))
-            values = {
-                name: tables[name].pivot(index="layer", columns=["degradation", "inpainter"], values="mean")
-                for name in entries if name in tables
-            }  # fmt: skip
-            if values:
-                charts[title] = chart(values, axis)
+        by_layer = {view: layers_of(seen, view.metric, view.region, found.order) for view in LAYERED}
+        charts = {view.title: chart(values, view.axis) for view, values in by_layer.items() if values}
+        both = [layers_of(seen, EVEN, region, found.order) for region in (INSIDE, OUTSIDE)]
+        if all(both):
+            charts = {"inside and outside the mask": contrast(*both, SHARED)} | charts
         encoders.append(Looking(str(kind).partition(".")[2], charts))
     return encoders
+
+
+def layers_of(seen: pd.DataFrame, metric: str, region: str, order: Order) -> dict[str, pd.DataFrame]:
+    """Layers × configurations of each inpainter that has values, in their order."""
+    rows = seen[(seen["metric"] == metric) & (seen["region"] == region)].dropna(subset="mean")
+    tables = dict(iter(rows.groupby("entry")))
+    return {
+        name: tables[name].pivot(index="layer", columns=["degradation", "inpainter"], values="mean")
+        for name in entries(order["inpainter"]) if name in tables
+    }  # fmt: skip
 
 
 def views(tables: Mapping[str, Table]) -> dict[str, Table]:

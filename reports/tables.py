@@ -128,6 +128,16 @@ def number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
+def signed(value: float, decimals: int) -> str:
+    """A difference with its sign.
+
+    >>> signed(-0.0123, 3), signed(0.0, 2), signed(1e-9, 2)
+    ('−0.012', '±0.00', '±0.00')
+    """
+    text = f"{value:+.{decimals}f}"
+    return text.replace("-", "−") if float(text) else f"±{abs(value):.{decimals}f}"
+
+
 def percent(change: float | None) -> str:
     """A relative change with its sign.
 

@@ -31,8 +31,8 @@ DEFAULT_BATCH = 16
 class Adapted:
     """A model or measure as a study names it.
 
-    ``batch_size``, and the ``corpora`` that a measure or an encoder is for (all where absent), are the stage's business
-    and enter no key.
+    ``batch_size``, the ``corpora`` that a measure or an encoder is for (all where absent), and how an encoder's
+    embeddings are brought into the plane, are the stages' business and enter no key of the adapter's own items.
     """
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
@@ -40,6 +40,7 @@ class Adapted:
         self.name = name
         self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
         self.corpora: list[str] | None = settings.pop("corpora", None) if section in MEASURING else None
+        self.projection: dict[str, Any] = settings.pop("projection", {}) if section == "encoders" else {}
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
 

@@ -110,29 +110,31 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     return contact_sheet(["original", *(("degraded", "repainted") if repainted else ("captioned",)), "caption"], lines)
 
 
-def main(name: str) -> None:
-    """Caption with the captioner that params.yaml calls NAME."""
-    study = read_study()
+def node(study: Study, name: str) -> Node:
+    """The stage of the captioner that a study calls NAME."""
     entry = study.entry("captioners", name)
     models = Variants(name, entry, "captioners")
     repainted = [path for variant in study.variants("inpainters") for path in shards(REPAINTED / variant)]
-    execute(
-        Node(
-            name=f"caption@{name}",
-            kind="caption",
-            out=OUT / name,
-            fields=FIELDS,
-            axes=AXES,
-            settings=entry,
-            study=study.study,
-            total=len(models.names) * count_rows([*shards(PREPARED), *repainted]),
-            plan=models.plan(lambda model: plan(model, study)),
-            compute=lambda tasks, seeds: caption(models.ready(tasks[0].columns["captioner"]), tasks, seeds),
-            load=models.load,
-            batch_size=models.batch_size,
-            sheet=sheet,
-        )
+    return Node(
+        name=f"caption@{name}",
+        kind="caption",
+        out=OUT / name,
+        fields=FIELDS,
+        axes=AXES,
+        settings=entry,
+        study=study.study,
+        total=len(models.names) * count_rows([*shards(PREPARED), *repainted]),
+        plan=models.plan(lambda model: plan(model, study)),
+        compute=lambda tasks, seeds: caption(models.ready(tasks[0].columns["captioner"]), tasks, seeds),
+        load=models.load,
+        batch_size=models.batch_size,
+        sheet=sheet,
     )
+
+
+def main(name: str) -> None:
+    """Caption with the captioner that params.yaml calls NAME."""
+    execute(node(read_study(), name))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from models.measures.projection import Projection
+from models.settings import validated
 from stages.adapted import ROLES, Adapted
 from stages.corpora import corpus_of
 from stages.degrade import ways_of
@@ -20,5 +22,6 @@ def check(study: Study) -> None:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section)
             _ = adapted.identity
+            validated(f"the projection of {name}", Projection, adapted.projection)
             for corpus in adapted.corpora or ():
                 study.entry("corpora", corpus)

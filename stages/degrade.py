@@ -94,25 +94,27 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     return contact_sheet(["original", "mask", "degraded"], lines)
 
 
+def node(study: Study) -> Node:
+    """The stage that degrades every prepared picture of a study."""
+    prepared = [path for corpus in study.corpora for path in shards(PREPARED / corpus)]
+    return Node(
+        name="degrade",
+        kind="degraded",
+        out=OUT,
+        fields=FIELDS,
+        axes=("degradation",),
+        settings=study.degradations,
+        study=study.study,
+        total=count_rows(prepared) * len(study.variants("degradations")),
+        plan=plan(study),
+        compute=lambda tasks, seeds: [degraded(task) for task in tasks],
+        sheet=sheet,
+    )
+
+
 def main() -> None:
     """Degrade every prepared picture."""
-    study = read_study()
-    prepared = [path for corpus in study.corpora for path in shards(PREPARED / corpus)]
-    execute(
-        Node(
-            name="degrade",
-            kind="degraded",
-            out=OUT,
-            fields=FIELDS,
-            axes=("degradation",),
-            settings=study.degradations,
-            study=study.study,
-            total=count_rows(prepared) * len(study.variants("degradations")),
-            plan=plan(study),
-            compute=lambda tasks, seeds: [degraded(task) for task in tasks],
-            sheet=sheet,
-        )
-    )
+    execute(node(read_study()))
 
 
 if __name__ == "__main__":

@@ -79,28 +79,30 @@ def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
     ]
 
 
-def main(name: str) -> None:
-    """Compare with the measure that params.yaml calls NAME."""
-    study = read_study()
+def node(study: Study, name: str) -> Node:
+    """The stage of the measure that a study calls NAME."""
     entry = study.entry("fidelity", name)
     measure = Adapted(name, entry, "fidelity")
     metrics = [(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS]
-    execute(
-        Node(
-            name=f"fidelity@{name}",
-            kind=f"fidelity.{name}",
-            out=OUT / name,
-            fields=[*((axis, pa.string()) for axis in AXES), *metrics],
-            axes=AXES,
-            settings=entry,
-            study=study.study,
-            total=count_rows(s for n in study.variants("inpainters") for s in measure.shards(REPAINTED / n)),
-            plan=plan(measure, study),
-            compute=lambda tasks, seeds: compare(measure, tasks),
-            load=measure.load,
-            batch_size=measure.batch_size,
-        )
+    return Node(
+        name=f"fidelity@{name}",
+        kind=f"fidelity.{name}",
+        out=OUT / name,
+        fields=[*((axis, pa.string()) for axis in AXES), *metrics],
+        axes=AXES,
+        settings=entry,
+        study=study.study,
+        total=count_rows(s for n in study.variants("inpainters") for s in measure.shards(REPAINTED / n)),
+        plan=plan(measure, study),
+        compute=lambda tasks, seeds: compare(measure, tasks),
+        load=measure.load,
+        batch_size=measure.batch_size,
     )
+
+
+def main(name: str) -> None:
+    """Compare with the measure that params.yaml calls NAME."""
+    execute(node(read_study(), name))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ item for item.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,13 @@ from stages.shards import WHOLE, read_rows, read_shard, shards
 from stages.sheets import contact_sheet
 from stages.study import Study, read_study
 
+log = logging.getLogger(__name__)
+
 DATA = Path("data")
 OUT = DATA / "index.json"
-MEASURED = ("represent", "fidelity", "quality")
+MEASURED = ("represent", "project", "fidelity", "quality")
+
+Line = tuple[str, list[bytes], list[str]]
 
 
 def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
@@ -44,7 +49,8 @@ def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
         yield f"inpaint@{name}", "repainted", DATA / "inpaint" / name
     for name in study.captioners:
         yield f"caption@{name}", "caption", DATA / "caption" / name
-    for stage, entries in (("represent", study.encoders), ("fidelity", study.fidelity), ("quality", study.quality)):
+    sections = (study.encoders, study.encoders, study.fidelity, study.quality)
+    for stage, entries in zip(MEASURED, sections, strict=True):
         for name in entries:
             yield f"{stage}@{name}", f"{stage}.{name}", DATA / stage / name
 
@@ -55,13 +61,20 @@ def outputs_digest(study: Study) -> str:
     return digest(canonical([[str(path), digest(path.read_bytes())] for path in files]).encode())
 
 
-def remember_all(store: ItemStore, stage: str, kind: str, folder: Path) -> None:
-    """Give the item store what it lacks of one output: items with their values, images, parents and executions."""
+def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: Collection[str]) -> None:
+    """Give the item store what it lacks of one output: items with their values, images, parents and executions.
+
+    ``there`` are the addresses of the objects that it has.
+    """
     provenance = read_provenance(stage)
     opened = set()
     for path in sorted(folder.rglob("*.parquet")):
         rows = {row["key"]: row for row in read_shard(path)}
-        unknown = rows.keys() - store.recall(rows).keys()
+        known = store.recall(rows)
+        unknown = rows.keys() - known.keys()
+        for key, one in known.items():
+            if one.object is not None and one.object not in there and rows[key]["image"]:
+                store.objects.put(rows[key]["image"]["bytes"])
         by_run = defaultdict(list)
         for key in sorted(unknown):
             row = rows[key]
@@ -123,18 +136,27 @@ def log_cells(study: Study, store: ItemStore) -> None:
     for where, found in sorted(shown.items(), key=lambda pair: str(pair[0])):
         axes = {axis: name or NONE for axis, name in where._asdict().items()}
         metrics = means.get(where._replace(captioner=None), {}) | means.get(where, {})
-        cells.append(CellLog(axes, metrics, {"sheet.png": sheet(store.objects, found)}))
+        lines = lines_of(store.objects, found)
+        cells.append(CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {}))
     tracker.finish(study.model_dump(), {"cells": len(cells)}, cells)
 
 
-def sheet(objects: ObjectStore, found: Sequence[Example]) -> bytes:
+def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     """Original, degraded and repainted pictures with the captions before and after."""
     lines = []
     for example in found:
-        pictures = [objects.get(d) for d in (example.original, example.degraded, example.repainted) if d]
+        try:
+            pictures = [objects.get(d) for d in (example.original, example.degraded, example.repainted) if d]
+        except (FileNotFoundError, ValueError) as error:
+            log.warning("index: %s Its line is left out of contact sheets.", error)
+            continue
         changed = [f"after: {example.caption}"] if example.repainted else []
         texts = [f"before: {example.caption_before}", *changed, f"reference: {example.reference}"]
         lines.append((example.sample, pictures, texts))
+    return lines
+
+
+def sheet(found: Sequence[Example], lines: Sequence[Line]) -> bytes:
     titles = ["original", "degraded", "repainted"] if found[0].repainted else ["original"]
     return contact_sheet([*titles, "captions"], lines)
 
@@ -143,8 +165,9 @@ def sync() -> dict[str, int]:
     """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places."""
     study = read_study()
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+    there = store.objects.sizes()
     for stage, kind, folder in outputs(study):
-        remember_all(store, stage, kind, folder)
+        remember_all(store, stage, kind, folder, there)
     counts = Counter[str]()
     with store.engine.begin() as connection:
         index = Index(connection, {axis: study.variants(f"{axis}s") for axis in AXES})

@@ -21,7 +21,7 @@ from stages.adapted import Adapted, Variants
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import IMAGE, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
-from stages.study import read_study
+from stages.study import Study, read_study
 
 PREPARED, DEGRADED, OUT = Path("data/prepare"), Path("data/degrade"), Path("data/inpaint")
 FIELDS = [("degradation", pa.string()), ("inpainter", pa.string()), ("image", IMAGE), ("drift", pa.float64())]
@@ -91,28 +91,30 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     return contact_sheet(["original", "degraded", "repainted", "prompt"], lines)
 
 
-def main(name: str) -> None:
-    """Repaint with the inpainter that params.yaml calls NAME."""
-    study = read_study()
+def node(study: Study, name: str) -> Node:
+    """The stage of the inpainter that a study calls NAME."""
     entry = study.entry("inpainters", name)
     models = Variants(name, entry, "inpainters")
-    execute(
-        Node(
-            name=f"inpaint@{name}",
-            kind="repainted",
-            out=OUT / name,
-            fields=FIELDS,
-            axes=("degradation", "inpainter"),
-            settings=entry,
-            study=study.study,
-            total=len(models.names) * count_rows(shards(DEGRADED)),
-            plan=models.plan(plan),
-            compute=lambda tasks, seeds: repaint(models.ready(tasks[0].columns["inpainter"]), tasks, seeds),
-            load=models.load,
-            batch_size=models.batch_size,
-            sheet=sheet,
-        )
+    return Node(
+        name=f"inpaint@{name}",
+        kind="repainted",
+        out=OUT / name,
+        fields=FIELDS,
+        axes=("degradation", "inpainter"),
+        settings=entry,
+        study=study.study,
+        total=len(models.names) * count_rows(shards(DEGRADED)),
+        plan=models.plan(plan),
+        compute=lambda tasks, seeds: repaint(models.ready(tasks[0].columns["inpainter"]), tasks, seeds),
+        load=models.load,
+        batch_size=models.batch_size,
+        sheet=sheet,
     )
+
+
+def main(name: str) -> None:
+    """Repaint with the inpainter that params.yaml calls NAME."""
+    execute(node(read_study(), name))
 
 
 if __name__ == "__main__":

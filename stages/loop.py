@@ -132,6 +132,17 @@ class Entry:
     reason: str | None = None
 
 
+def row_of(node: Node, key: str, task: Task, entry: Entry) -> dict[str, Any]:
+    """The row of an item in its stage's output."""
+    row: dict[str, Any] = dict.fromkeys(name for name, _ in node.fields)
+    row |= {"corpus": task.corpus, "sample": task.sample, "key": key, "parents": list(task.parents)}
+    row |= {"parts": canonical(task.parts), "status": FAILED if entry.reason else OK, "reason": entry.reason}
+    row |= {"value": canonical(entry.value)} | {**entry.value, **task.columns}
+    if entry.data is not None:
+        row["image"] = image(entry.data, f"{task.corpus}/{task.sample}.png")
+    return row
+
+
 class Execution:
     """The state of one execution of a node."""
 
@@ -183,7 +194,7 @@ class Execution:
                 data = self.store.objects.get(known.object) if known.object else None
             except (FileNotFoundError, ValueError) as error:
                 log.warning("%s: %s Computing it again.", self.node.name, error)
-                self.store.lose(key, str(error))
+                self.store.lose(known, str(error))
                 continue
             entries[key] = Entry(known.run, known.value or {}, data)
         return entries
@@ -221,12 +232,7 @@ class Execution:
         if entry.reason:
             self.counts["failed"] += 1
             self.reasons[entry.reason] += 1
-        row: dict[str, Any] = dict.fromkeys(name for name, _ in self.node.fields)
-        row |= {"corpus": task.corpus, "sample": task.sample, "key": key, "parents": list(task.parents)}
-        row |= {"parts": canonical(task.parts), "status": FAILED if entry.reason else OK, "reason": entry.reason}
-        row |= {"value": canonical(entry.value)} | {**entry.value, **task.columns}
-        if entry.data is not None:
-            row["image"] = image(entry.data, f"{task.corpus}/{task.sample}.png")
+        row = row_of(self.node, key, task, entry)
         numbers = [name for name, kind in self.node.fields if pa.types.is_floating(kind)]
         where = (task.corpus, *(row[axis] or NONE for axis in self.node.axes))
         cell = self.cells.setdefault(where, Cell())

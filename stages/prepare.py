@@ -22,7 +22,7 @@ from stages.corpora import Problem, Sample, corpus_of
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import IMAGE, TEXTS, shard_count, shard_of
 from stages.sheets import contact_sheet
-from stages.study import read_study
+from stages.study import Study, read_study
 
 log = logging.getLogger(__name__)
 
@@ -64,34 +64,41 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     return contact_sheet(["original", "references"], lines)
 
 
-def main(name: str) -> None:
-    """Prepare the corpus that params.yaml calls NAME."""
-    study = read_study()
+def node(study: Study, name: str) -> tuple[Node, list[Problem]]:
+    """The stage of the corpus that a study calls NAME, and what is wrong with its files.
+
+    Raises ``ValueError`` where it holds no sample, and what :meth:`Corpus.samples` does.
+    """
     entry = study.entry("corpora", name)
     found = list(corpus_of(entry).samples())
     samples = [sample for sample in found if isinstance(sample, Sample)]
     problems = [problem for problem in found if isinstance(problem, Problem)]
     if not samples:
         first = f" The first problem: {problems[0].message}" if problems else ""
-        raise SystemExit(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in params.yaml.")
+        raise ValueError(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in params.yaml.")
+    made = Node(
+        name=f"prepare@{name}",
+        kind="original",
+        out=OUT / name,
+        fields=FIELDS,
+        axes=(),
+        settings=entry,
+        study=study.study,
+        total=len(samples),
+        plan=plan(name, samples),
+        compute=lambda tasks, seeds: draw(tasks),
+        problems=Counter(problem.kind for problem in problems),
+        sheet=sheet,
+    )
+    return made, problems
+
+
+def main(name: str) -> None:
+    """Prepare the corpus that params.yaml calls NAME."""
+    made, problems = node(read_study(), name)
     for problem in problems[:SHOWN_PROBLEMS]:
         log.warning("%s: %s", name, problem.message)
-    execute(
-        Node(
-            name=f"prepare@{name}",
-            kind="original",
-            out=OUT / name,
-            fields=FIELDS,
-            axes=(),
-            settings=entry,
-            study=study.study,
-            total=len(samples),
-            plan=plan(name, samples),
-            compute=lambda tasks, seeds: draw(tasks),
-            problems=Counter(problem.kind for problem in problems),
-            sheet=sheet,
-        )
-    )
+    execute(made)
     lines = (json.dumps(vars(problem), ensure_ascii=False, sort_keys=True) + "\n" for problem in problems)
     (OUT / name / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
     if problems and os.environ.get("PALIMPSEST_STRICT"):

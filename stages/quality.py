@@ -155,32 +155,36 @@ class Scorer:
         return [self.grounds.masks(samples, axes["degradation"])] if self.grounds else []
 
 
+def node(study: Study, name: str) -> Node:
+    """The stage of the measure that a study calls NAME."""
+    entry = study.entry("quality", name)
+    measure = Adapted(name, entry, "quality")
+    return Node(
+        name=f"quality@{name}",
+        kind=f"quality.{name}",
+        out=OUT / name,
+        fields=[
+            *((axis, pa.string()) for axis in AXES),
+            *((name, pa.float64()) for name in columns(measure.adapter)),
+        ],
+        axes=AXES,
+        settings=entry,
+        study=study.study,
+        total=count_rows(s for n in study.variants("captioners") for s in measure.shards(CAPTIONED / n)),
+        plan=plan(measure, study),
+        compute=Scorer(measure, study),
+        load=measure.load,
+        batch_size=CAPTIONS_A_BATCH,
+    )
+
+
 def main(name: str) -> None:
     """Score captions with the measure that params.yaml calls NAME."""
     study = read_study()
-    entry = study.entry("quality", name)
-    measure = Adapted(name, entry, "quality")
+    measure = Adapted(name, study.entry("quality", name), "quality")
     for metric, reason in getattr(measure.adapter, "unavailable", {}).items():
         log.warning("%s is left out: %s", metric, reason)
-    execute(
-        Node(
-            name=f"quality@{name}",
-            kind=f"quality.{name}",
-            out=OUT / name,
-            fields=[
-                *((axis, pa.string()) for axis in AXES),
-                *((name, pa.float64()) for name in columns(measure.adapter)),
-            ],
-            axes=AXES,
-            settings=entry,
-            study=study.study,
-            total=count_rows(s for n in study.variants("captioners") for s in measure.shards(CAPTIONED / n)),
-            plan=plan(measure, study),
-            compute=Scorer(measure, study),
-            load=measure.load,
-            batch_size=CAPTIONS_A_BATCH,
-        )
-    )
+    execute(node(study, name))
 
 
 if __name__ == "__main__":

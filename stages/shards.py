@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ WHOLE = "corpus.parquet"
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 TEXTS = pa.list_(pa.string())
+PLANNED: ContextVar[dict[Path, list[dict[str, Any]]] | None] = ContextVar("PLANNED", default=None)
+"""Where a plan is made for a study that has not run: the rows of its shards as far as they are known. They are read in
+place of what is on the disk."""
+
 COMMON = [
     ("corpus", pa.string()),
     ("sample", pa.string()),
@@ -65,11 +70,15 @@ def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], fields: Sequence[
 
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a shard; a shard that does not exist holds none."""
+    if (planned := PLANNED.get()) is not None:
+        return planned.get(path, [])
     return pq.read_table(path, columns=columns and list(columns)).to_pylist() if path.exists() else []
 
 
 def shards(folder: Path) -> list[Path]:
     """The shards below a folder, in the order of their names."""
+    if (planned := PLANNED.get()) is not None:
+        return sorted(path for path in planned if path.is_relative_to(folder))
     return sorted(folder.rglob("part-*.parquet"))
 
 
@@ -81,6 +90,8 @@ def read_rows(folder: Path, columns: Sequence[str] | None = None) -> Iterator[di
 
 def count_rows(paths: Iterable[Path]) -> int:
     """The number of rows in some shards, from their footers."""
+    if (planned := PLANNED.get()) is not None:
+        return sum(len(planned.get(path, [])) for path in paths)
     return sum(pq.read_metadata(path).num_rows for path in paths if path.exists())
 
 

@@ -90,9 +90,15 @@ def swept(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def read_study() -> Study:
-    """The study in the working directory.
+def read_study(path: Path = PARAMS) -> Study:
+    """The study in a file: that of the working directory, unless another is named.
 
-    Raises ``FileNotFoundError`` without a ``params.yaml``, ``ValueError`` where a section is missing or unknown.
+    Raises ``FileNotFoundError`` without the file, ``ValueError`` where it is no YAML or its sections are not a study's.
     """
-    return validated(str(PARAMS), Study, yaml.safe_load(PARAMS.read_text()))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no study: a study names itself and its sections, as params.yaml does.")
+    return validated(str(path), Study, content)

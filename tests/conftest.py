@@ -1,4 +1,4 @@
-"""What whole-run tests share: a throw-away checkout of this project, driven by the real DVC."""
+"""What tests share: throw-away checkouts of this project, driven by the real DVC, and databases of both kinds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+from tests.databases import KINDS, Databases
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -103,3 +107,47 @@ def checkout(tmp_path: Path) -> Callable[..., Checkout]:
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    with Databases() as databases:
+        yield databases
+
+
+@pytest.fixture
+def new_database(databases: Databases) -> Iterator[Callable[..., str]]:
+    """Makes databases: ``new_database("postgresql", migrated=True)`` is the URL of one; all are removed afterwards."""
+    made: list[str] = []
+    connections: list[Any] = []
+
+    def new(kind: str, migrated: bool = False) -> str:
+        if kind == "postgresql":
+            pytest.importorskip("psycopg", reason="PostgreSQL needs the extra `postgres`")
+        made.append(databases.new(kind, migrated))
+        return made[-1]
+
+    def opened(connection: Any, _record: Any) -> None:
+        connections.append(connection)
+
+    event.listen(Pool, "connect", opened)
+    yield new
+    event.remove(Pool, "connect", opened)
+    for connection in connections:
+        if type(connection).__module__.startswith("psycopg"):  # what a command leaves open would warn later
+            connection.close()
+    for url in made:
+        if url.startswith("postgresql"):
+            databases.drop(url)
+
+
+@pytest.fixture(params=KINDS)
+def registry_url(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> str:
+    """The URL of a registry without rows, on either kind of database."""
+    return new_database(request.param, migrated=True)
+
+
+@pytest.fixture(params=KINDS)
+def empty_url(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> str:
+    """The URL of a database without tables, of either kind."""
+    return new_database(request.param)

@@ -62,7 +62,7 @@ def read(
         )
     source = {"pretrained_model_name_or_path": settings.checkpoint, "revision": settings.revision}
     made, info = getattr(transformers, model).from_pretrained(
-        **source, dtype=getattr(torch, settings.dtype), output_loading_info=True, **options
+        **source, dtype=getattr(torch, settings.dtype), use_safetensors=True, output_loading_info=True, **options
     )
     if missing := sorted(info["missing_keys"]):
         raise ValueError(

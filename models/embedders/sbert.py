@@ -37,7 +37,9 @@ class Sbert:
 
         transformers.utils.logging.disable_progress_bar()
         identify(self.settings.checkpoint, self.settings.revision)
-        self._model = SentenceTransformer(self.settings.checkpoint, revision=self.settings.revision)
+        self._model = SentenceTransformer(
+            self.settings.checkpoint, revision=self.settings.revision, model_kwargs={"use_safetensors": True}
+        )
         self._model.max_seq_length = min(self.MAX_TOKENS, self._model.max_seq_length or self.MAX_TOKENS)
         # Padding and batched products round otherwise than one text alone. On CPU, where values are promised to be
         # exact, texts go one by one; on a GPU they go sorted by length, and a vector moves by less than 1e-6.

@@ -154,7 +154,7 @@ class Diffusion(ABC):
             )
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._pipeline = pipeline.from_pretrained(
-            **source, dtype=getattr(torch, self.settings.dtype), **self._without(parts)
+            **source, dtype=getattr(torch, self.settings.dtype), use_safetensors=True, **self._without(parts)
         ).to(self.device)
         self._pipeline.set_progress_bar_config(disable=True)
         denoiser = getattr(self._pipeline, part)

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from models.pocket.data import GRID, PATCH
+from models.pocket.pointing import Pointers
 from models.pocket.recipe import save_half
 from models.pocket.talking import Talker, Talking
 from models.pocket.vit import WIDTH
@@ -43,8 +44,8 @@ class Llava(Talking):
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 5500
-    looking = None
+    steps = 10_000
+    pointing = 0.55  # asked from the start, it learns where objects are and not which
     special = ("<video>", "<image>")
     about = """
 A small LLaVA-OneVision (SigLIP tower of 12 layers and width 96, patches of 8 pixels; Qwen2 decoder of 4 layers and
@@ -76,7 +77,7 @@ a red box.
             raise FileNotFoundError(f"{vit} holds no vision transformer; run `palimpsest train vit` first.")
         inherit(captioner.model.vision_tower, ViTModel.from_pretrained(vit, add_pooling_layer=False))
         captioner.model.vision_tower.requires_grad_(False)
-        return Talker(captioner, nn.Identity())
+        return Talker(captioner, Pointers(TEXT))
 
     def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]

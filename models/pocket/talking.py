@@ -7,7 +7,7 @@ picture and itself only, so that no answer is read off another.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ from models.pocket.instructions import (
     turns,
     yes_or_no,
 )
+from models.pocket.pointing import UNASKED, Pointers, targets
 from models.pocket.seeing import Heads, Views
 from models.pocket.words import chat_tokenizer
 
@@ -40,9 +41,10 @@ ASKED = 8
 
 
 class Talker(nn.Module):
-    """The captioner, and beside it the heads that teach its tower to see, if any; only the captioner is shipped."""
+    """The captioner, and beside it the heads that teach its tower to see, or its decoder to find what is named; only
+    the captioner is shipped."""
 
-    def __init__(self, captioner: nn.Module, heads: Heads | nn.Identity) -> None:
+    def __init__(self, captioner: nn.Module, heads: Heads | Pointers) -> None:
         super().__init__()
         self.captioner, self.heads = captioner, heads
 
@@ -51,8 +53,10 @@ class Talking(Captioning):
     """First the tower learns to see (dense labels), then the decoder to read it."""
 
     rate = 1.5e-3
-    looking: ClassVar[float | None]
-    """Share of the training in which the tower only says what each patch shows, or None for one that stays as it is."""
+    looking: ClassVar[float] = 0.0
+    """Share of the training in which a tower that is not trained yet only says what each patch shows."""
+    pointing: ClassVar[float] = 1.0
+    """Share of the training after which the decoder is also asked where what is named is."""
     special: ClassVar[Sequence[str]]
     """Tokens that stand for pictures."""
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "image-text-to-text"}
@@ -90,39 +94,51 @@ class Talking(Captioning):
     def loss(self, model: Talker, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         views = self.lessons.draw(rng, SHARES)
         patches, read = self.look(model.captioner, self.pixels(views.pictures))
-        if self.looking is None:
-            words, closed = self.spoken(model.captioner, read, self.asked(views, rng))
-            return words + closed, {"words": words.item(), "closed": closed.item()}
+        if isinstance(model.heads, Pointers):
+            losses = self.spoken(model, read, views, rng, pointing=progress >= self.pointing)
+            return sum(losses.values()), _numbers(losses)
         dense = self.lessons.loss(model.heads, views, patches, patches.mean(1))
         if progress < self.looking:
             return dense, {"dense": dense.item()}
-        words, closed = self.spoken(model.captioner, read, self.asked(views, rng))
-        return words + closed + 0.2 * dense, {"dense": dense.item(), "words": words.item(), "closed": closed.item()}
+        losses = self.spoken(model, read, views, rng) | {"dense": dense}
+        return losses["words"] + losses["closed"] + 0.2 * dense, _numbers(losses)
 
-    def asked(self, views: Views, rng: np.random.Generator) -> list[list[Turn]]:
-        """The turns of each picture of a batch."""
-        return [
-            turns(self.lessons.sources[name].annotations[k], self.lessons.sources[name].captions[k], rng, ASKED)
-            for name, some in views.numbers.items() for k in some
-        ]  # fmt: skip
-
-    def spoken(self, captioner: nn.Module, read: Tensor, asked: Sequence[Sequence[Turn]]) -> tuple[Tensor, Tensor]:
-        """Losses of the words of all answers, and of yes and no."""
-        logits, labels, closed = self.logits(captioner, read, asked)
-        words = cross_entropy(logits, labels)
-        return words, cross_entropy(logits[closed], labels[closed]) if closed.any() else words.new_zeros(())
+    def spoken(
+        self, model: Talker, read: Tensor, views: Views, rng: np.random.Generator, pointing: bool = False
+    ) -> dict[str, Tensor]:
+        """Losses of the words of all answers, of yes and no, and where ``pointing`` of the places of what is named."""
+        some = [(self.lessons.sources[name], k) for name, numbers in views.numbers.items() for k in numbers]
+        graphs = [source.annotations[k] for source, k in some]
+        rows = self.packed([turns(source.annotations[k], source.captions[k], rng, ASKED) for source, k in some])
+        losses, parts = {}, []
+        # where there are shapes much is asked: the short rows of the others are not filled up to the length of those
+        for shapes in (True, False):
+            mine = [number for number, graph in enumerate(graphs) if ("objects" in graph) == shapes]
+            if not mine:
+                continue
+            *part, states = self.logits(model.captioner, read[mine], [rows[number] for number in mine])
+            parts.append(part)
+            if shapes and pointing:
+                tokens = [self.tokenizer.convert_ids_to_tokens(rows[number]["ids"]) for number in mine]
+                labels = [rows[number]["labels"] for number in mine]
+                places = targets(tokens, labels, [graphs[number] for number in mine])
+                losses["pointed"] = model.heads.loss(states, *(place.to(read.device) for place in places))
+        logits, labels, closed = (torch.cat(part) for part in zip(*parts, strict=True))
+        losses["words"] = cross_entropy(logits, labels)
+        losses["closed"] = cross_entropy(logits[closed], labels[closed]) if closed.any() else logits.new_zeros(())
+        return losses
 
     def logits(
-        self, captioner: nn.Module, read: Tensor, asked: Sequence[Sequence[Turn]]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (answers' tokens, words), the tokens, and which of them say yes or no; row by row, turn by turn."""
-        rows = self.packed(asked)
+        self, captioner: nn.Module, read: Tensor, rows: Sequence[dict[str, list[Any]]]
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Logits (answers' tokens, words), the tokens, which of them say yes or no, row by row and turn by turn; and
+        the states (rows, longest, width) of all tokens of the turns after each layer."""
         start, device = len(self.ids), read.device
         longest = max(len(row["ids"]) for row in rows)
         ids = np.zeros((len(rows), longest), np.int64)
         turn = np.full((len(rows), longest), -1)
         after = np.zeros((len(rows), longest), np.int64)
-        labels = np.full((len(rows), longest), -100)
+        labels = np.full((len(rows), longest), UNASKED)
         closed = np.zeros((len(rows), longest), bool)
         for k, row in enumerate(rows):
             n = len(row["ids"])
@@ -140,14 +156,16 @@ class Talking(Captioning):
         later = self.next_place + torch.from_numpy(after)
         first = self.places.unsqueeze(-2).expand(*self.places.shape[:-1], len(rows), start)
         places = torch.cat([first, later.expand(*self.places.shape[:-1], *later.shape)], -1).to(device)
-        states = captioner.model.language_model(
-            inputs_embeds=inputs, attention_mask=mask[:, None], position_ids=places, use_cache=False
-        ).last_hidden_state[:, start:]
+        layers = captioner.model.language_model(
+            inputs_embeds=inputs, attention_mask=mask[:, None], position_ids=places, use_cache=False,
+            output_hidden_states=True,
+        ).hidden_states  # fmt: skip
+        states = [layer[:, start:] for layer in layers]
         wanted = torch.from_numpy(labels).to(device)
         # a word is said one place before it stands; turns are contiguous, and their first words are never answers
-        saying = wanted[:, 1:] != -100
-        return (captioner.lm_head(states[:, :-1][saying]).float(), wanted[:, 1:][saying],
-                torch.from_numpy(closed).to(device)[:, 1:][saying])  # fmt: skip
+        saying = wanted[:, 1:] != UNASKED
+        return (captioner.lm_head(states[-1][:, :-1][saying]).float(), wanted[:, 1:][saying],
+                torch.from_numpy(closed).to(device)[:, 1:][saying], states)  # fmt: skip
 
     def packed(self, asked: Sequence[Sequence[Turn]]) -> list[dict[str, list[Any]]]:
         """Token ids of each row's turns, the turn and the place in it of each token, and the answers as labels."""
@@ -163,7 +181,7 @@ class Talking(Captioning):
                 found["ids"] += question + answer
                 found["turn"] += [number] * (len(question) + len(answer))
                 found["after"] += range(len(question) + len(answer))
-                found["labels"] += [-100] * len(question) + answer
+                found["labels"] += [UNASKED] * len(question) + answer
                 found["closed"] += [False] * len(question) + [bool(turn.kind)] + [False] * (len(answer) - 1)
             rows.append(found)
         return rows
@@ -190,7 +208,7 @@ class Talking(Captioning):
             _, read = self.look(captioner, self.pixels(scenes.pictures[k : k + 25]))
             asked = [[turn for kind in KINDS for answer in (True, False)
                       if (turn := yes_or_no(graph, kind, answer, rng))] for graph in graphs]  # fmt: skip
-            logits, labels, closed = self.logits(captioner, read, asked)
+            logits, labels, closed, _ = self.logits(captioner, read, self.packed(asked))
             chosen = (logits[closed][:, yes] > logits[closed][:, no]) == (labels[closed] == yes)
             for turn, hit in zip([turn for row in asked for turn in row], chosen.tolist(), strict=True):
                 right[turn.kind].append(hit)
@@ -233,15 +251,19 @@ class Talking(Captioning):
         return texts
 
 
+def _numbers(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: loss.item() for name, loss in losses.items()}
+
+
 def products(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float, **_: Any
 ) -> tuple[Tensor, None]:
     """Attention as two matrix products, for transformers: five times as fast with a mask on a CPU as torch's own, which
     makes sure in every layer that no row is masked altogether."""
     batch, heads, _, _ = query.shape
-    bias = attention_mask.to(query.dtype).expand(batch, heads, -1, -1).flatten(0, 1)
-    shares = torch.baddbmm(bias, query.flatten(0, 1), key.flatten(0, 1).mT, alpha=scaling).softmax(-1)
-    return torch.bmm(shares, value.flatten(0, 1)).unflatten(0, (batch, heads)).transpose(1, 2), None
+    scores = torch.bmm(scaling * query.flatten(0, 1), key.flatten(0, 1).mT).unflatten(0, (batch, heads))
+    shares = scores.add_(attention_mask.to(query.dtype)).softmax(-1)
+    return torch.bmm(shares.flatten(0, 1), value.flatten(0, 1)).unflatten(0, (batch, heads)).transpose(1, 2), None
 
 
 AttentionInterface.register("products", products)

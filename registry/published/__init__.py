@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from registry.schema import Published, migrate_when_behind
+from registry.schema import Published, migrate_when_behind, take_turns
 
 FILES = Path(__file__).parent
 NULLABLE = ("degradation", "inpainter", "captioner")
@@ -77,12 +77,17 @@ def read(path: Path) -> Iterator[Number]:
             yield Number(**line | axes | numeric)
 
 
+def stored(connection: Connection) -> list[Number]:
+    """The numbers in the registry, in the papers' order."""
+    columns = [getattr(Published, name) for name in Number._fields]
+    return [Number(*row) for row in connection.execute(select(*columns).order_by(Published.id))]
+
+
 def publish(connection: Connection) -> list[Number]:
     """Bring the ``published`` table to the files, and return what it holds then; an equal one is only read."""
-    columns = [getattr(Published, name) for name in Number._fields]
-    stored = [Number(*row) for row in connection.execute(select(*columns).order_by(Published.id))]
     current = shipped()
-    if stored != current:
+    if stored(connection) != current:
+        take_turns(connection, "publish")
         connection.execute(delete(Published))
         connection.execute(insert(Published), [number._asdict() for number in current])
     return current

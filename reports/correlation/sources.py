@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from reports.correlation.cells import Roles, hint, known, read_table
 from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
 from reports.tables import axes, coincident, controls
 
+INSIDE = next(iter(REGIONS))
+
 STUDY = Roles("configuration", "sample", "corpus", "family")
 """What a study's columns mean unless said otherwise; it also has ``degradation`` and ``inpainter``."""
 
@@ -31,20 +34,53 @@ def correlate_source(
     y are every fidelity and every caption metric where none are given. Raises ``ValueError`` and ``FileNotFoundError``.
     """
     given = {name: column for name, column in roles.items() if column}
-    if source.lower().endswith(".csv") or Path(source).is_file():
+    if is_table(source):
         frame = read_table(Path(source))
         for option, value in (("--x", xs), ("--y", ys), ("--unit", given.get("unit"))):
             if not value:
                 raise ValueError(f"A table needs {option}; its columns are {', '.join(map(str, frame.columns))}.")
         meant = Roles(**given)
     else:
-        engine = connect(places.registry_url())
-        migrate_when_behind(engine)
-        with engine.connect() as connection:
+        with opened_registry() as connection:
             frame, xs, ys = study_table(connection, source, xs, ys)
         several = frame["corpus"].nunique() > 1
         meant = replace(STUDY, **({"by": "corpus" if several else None} | given))
     return correlate(frame, xs, ys, meant), meant
+
+
+def is_table(source: str) -> bool:
+    """Whether a source is a file; else it names a study."""
+    return source.lower().endswith(".csv") or Path(source).is_file()
+
+
+@contextmanager
+def opened_registry() -> Iterator[Connection]:
+    """A connection to this checkout's registry, whose schema is current then."""
+    engine = connect(places.registry_url())
+    migrate_when_behind(engine)
+    with engine.connect() as connection:
+        yield connection
+
+
+def study_values(
+    connection: Connection, study: queries.StudyRow, asked: Sequence[str], defaults: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row for each measured repainted picture or its caption: corpus, axes, sample, metric, value.
+
+    Fidelity is that inside the mask. A metric that several measures took is that of the first by name. Raises
+    ``ValueError`` for a metric that was asked for and never measured, and where nothing has a value.
+    """
+    rows = queries.values(connection, study.id, [*asked, *defaults], INSIDE)
+    unknown = next((metric for metric in asked if metric not in set(rows["metric"])), None)
+    if unknown:
+        raise ValueError(
+            f"Study {study.name!r} has no metric {unknown!r}; {hint(unknown, queries.metrics(connection, study.id))}"
+        )
+    rows = rows[(rows["inpainter"] != "") & rows["value"].notna()]
+    rows = rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]
+    if rows.empty:
+        raise ValueError(f"Study {study.name!r} has no values of {', '.join([*asked, *defaults])}.")
+    return rows.drop(columns="kind")
 
 
 def study_table(
@@ -58,16 +94,10 @@ def study_table(
     asked = [metric.partition("@")[0] for metric in (*xs, *ys)]
     defaults = [metric.name for metrics, had in ((FIDELITY, xs), (QUALITY, ys)) if not had for metric in metrics]
     study = queries.find_study(connection, name)
-    rows = queries.values(connection, study.id, [*asked, *defaults], next(iter(REGIONS)))
+    rows = study_values(connection, study, asked, defaults)
     repainted = queries.repainted(connection, study.id)
-    unknown = next((metric for metric in asked if metric not in set(rows["metric"])), None)
-    if unknown:
-        raise ValueError(
-            f"Study {name!r} has no metric {unknown!r}; {hint(unknown, queries.metrics(connection, study.id))}"
-        )
     order = axes(study.params, pd.concat([rows[queries.WHERE], repainted[queries.WHERE[:3]]]).fillna(""))
-    rows = rows[(rows["inpainter"] != "") & ~rows["inpainter"].isin(controls(study.params)) & rows["value"].notna()]
-    rows = rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]
+    rows = rows[~rows["inpainter"].isin(controls(study.params))]
     if rows.empty:
         raise ValueError(f"Study {name!r} has no values of {', '.join([*asked, *defaults])} for repainted pictures.")
     marked = "@" + rows["captioner"] if rows["captioner"].replace("", None).nunique() > 1 else ""

@@ -168,8 +168,8 @@ def titled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     return f"{title}\n{aligned(header, rows)}" if rows else ""
 
 
-def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns under their names: words to the left, numbers to the right.
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str] = LEFT) -> str:
+    """Columns under their names: words to the left (the columns ``left``), numbers to the right.
 
     >>> print(aligned(["x", "r"], [["mse", "0.10"], ["lpips", "−0.20"]]))
     x          r
@@ -180,7 +180,7 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            text.ljust(width) if name in LEFT else text.rjust(width)
+            text.ljust(width) if name in left else text.rjust(width)
             for text, width, name in zip(line, widths, header, strict=True)
         ).rstrip()
         for line in lines

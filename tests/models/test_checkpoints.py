@@ -95,3 +95,11 @@ def test_missing_path_names_its_nearest_sibling(tmp_path: Path, monkeypatch: pyt
 def test_empty_folder_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no file"):
         identify(str(tmp_path))
+
+
+@pytest.mark.parametrize("weights", ["pytorch_model.bin", "unet/model.ckpt", "weights.pt"])
+def test_a_folder_of_pickled_weights_is_refused(tmp_path: Path, weights: str) -> None:
+    made = folder(tmp_path, "one", {"config.json": "{}", weights: "w"})
+    with pytest.raises(ValueError, match=f"has only pickled weights \\({weights}\\), which could run code when read"):
+        identify(str(made))
+    assert digest(folder(tmp_path, "one", {"model.safetensors": "w"})), "safetensors are read in their place"

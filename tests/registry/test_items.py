@@ -22,8 +22,8 @@ RUN = Execution("1" * 32, "caption@blip", "f" * 40, "cpu", "local", datetime(202
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = ItemStore(connect(f"sqlite:///{tmp_path}/registry.db"), ObjectStore(str(tmp_path / "objects")))
+def store(tmp_path, registry_url):
+    store = ItemStore(connect(registry_url), ObjectStore(str(tmp_path / "objects")))
     store.open_run(RUN)
     return store
 
@@ -106,7 +106,9 @@ def test_edges_follow_the_parents(store):
     store.remember(RUN.id, [parent, child])
     store.remember(RUN.id, [child])
     with store.engine.connect() as connection:
-        assert connection.execute(select(Parent.item_id, Parent.parent_id)).all() == [(2, 1)]
+        ids = dict(connection.execute(select(Item.key, Item.id)).all())
+        found = connection.execute(select(Parent.item_id, Parent.parent_id)).all()
+    assert found == [(ids[child.key], ids[parent.key])]
 
 
 def test_an_execution_comes_back_as_it_went_in(store):

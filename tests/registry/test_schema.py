@@ -7,8 +7,8 @@ from alembic.script import ScriptDirectory
 from registry import schema
 
 
-def test_migrations_and_models_agree(tmp_path):
-    engine = schema.connect(f"sqlite:///{tmp_path}/registry.db")
+def test_migrations_and_models_agree(empty_url):
+    engine = schema.connect(empty_url)
     schema.migrate_when_behind(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.Base.metadata) == []

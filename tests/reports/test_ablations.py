@@ -10,7 +10,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from reports.ablations import interactions, paired_effects
+from reports.ablations.effects import interactions, paired_effects
 
 DEGRADATIONS, INPAINTERS, CAPTIONERS = ["blur", "centre", "lowdim"], ["sd2", "telea"], ["blip", "llava"]
 AXES = ["degradation", "inpainter", "captioner"]

@@ -30,7 +30,8 @@ def study(link, gain, rng=None):
 
 def attention(deeper, inside):
     rows = [
-        {"corpus": "one", "degradation": d, "inpainter": i, "metric": metric, "region": region, "layer": layer,
+        {"corpus": "one", "kind": "represent.vit", "degradation": d, "inpainter": i, "metric": metric,
+         "region": region, "layer": layer,
          "mean": share * (0.1 + deeper * layer + 0.001 * n)}
         for n, i in enumerate(INPAINTERS) for d in KINDS for layer in range(4)
         for metric, region, share in (
@@ -53,7 +54,7 @@ def test_what_is_so_is_supported_and_its_opposite_is_not():
     assert false[LPIPS].verdict == false["Attention drift grows with depth"].verdict == REFUTED
     assert false["Smoother degradation preserves captions"].verdict == REFUTED
     assert false["Attention drift sits inside the mask"].verdict == REFUTED
-    assert true[LPIPS].captioner == "blip" and true[LPIPS].estimate.n == 12
+    assert true[LPIPS].judge == "blip" and true[LPIPS].estimate.n == 12
 
 
 def test_what_is_noise_is_undecidable():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.figures import scatter, span, ticks
+from reports.figures.plane import scatter, span, ticks
 from reports.metrics import FIDELITY, QUALITY
 from reports.statistics import correlate, critical_r, relative_change, representatives
 
@@ -89,10 +89,10 @@ def test_ticks_are_few_even_and_inside(low: float, width: float) -> None:
 
 
 def test_scatter_keeps_order_and_leaves_far_controls_out() -> None:
-    from reports.figures import HEIGHT, WIDTH, Point
+    from reports.figures.plane import HEIGHT, WIDTH, Point
 
-    points = [Point(f"p{n}", n, 10.0 - n, 0, 0, False) for n in range(5)]
-    drawn = scatter([*points, Point("far", 99, 0, 1, 0, True)], FIDELITY[0], QUALITY[0], 11.0)
+    points = [Point(f"p{n}", n, 10.0 - n, 0, 0, False, {}) for n in range(5)]
+    drawn = scatter([*points, Point("far", 99, 0, 1, 0, True, {})], FIDELITY[0], QUALITY[0], 11.0)
     assert [mark.x for mark in drawn.marks] == sorted(mark.x for mark in drawn.marks)
     assert [mark.y for mark in drawn.marks] == sorted(mark.y for mark in drawn.marks)
     assert all(0 < mark.x < WIDTH and drawn.reference < mark.y < HEIGHT for mark in drawn.marks)

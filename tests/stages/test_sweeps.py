@@ -26,7 +26,8 @@ def test_every_stage_computes_every_variant_and_the_report_shows_them(checkout):
     repainted = len(DEGRADATIONS) * len(INPAINTERS) * 3
     assert one.link("degrade")["items"] == len(DEGRADATIONS) * 3
     assert one.link("inpaint@telea")["items"] == len(DEGRADATIONS) * 2 * 3
-    assert one.link("fidelity@pixel")["items"] == one.link("represent@vit")["items"] == repainted
+    assert one.link("fidelity@pixel")["items"] == repainted
+    assert one.link("represent@vit")["items"] == one.link("project@vit")["items"] == repainted + 3
     assert one.link("caption@blip")["items"] == len(CAPTIONERS) * (repainted + 3)
     shards = {path for path in one.digests() if path.startswith("inpaint/telea")}
     assert shards == {f"inpaint/{name}/scenes/part-00.parquet" for name in INPAINTERS[1:]}

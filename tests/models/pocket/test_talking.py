@@ -70,7 +70,7 @@ def test_greedy_answers_are_those_of_generate(talking):
 def test_packed_logits_are_those_of_a_chat_of_one_turn(talking):
     recipe, talker, model, processor, pictures = talking
     _, read = recipe.look(talker.captioner, recipe.pixels(pictures[:2]))
-    logits, labels, closed = recipe.logits(talker.captioner, read, SAID)
+    logits, labels, closed, states = recipe.logits(talker.captioner, read, recipe.packed(SAID))
     assert closed.sum() == 1 and labels[closed] == recipe.tokenizer.convert_tokens_to_ids("yes")
     at = 0
     for picture, turns in zip(pictures, SAID, strict=False):
@@ -96,8 +96,8 @@ def test_packed_logits_are_those_of_a_chat_of_one_turn(talking):
 def test_a_turn_does_not_hear_the_others(talking):
     recipe, talker, _, _, pictures = talking
     _, read = recipe.look(talker.captioner, recipe.pixels(pictures[:1]))
-    alone, _, _ = recipe.logits(talker.captioner, read, [SAID[0][1:]])
-    with_another, _, _ = recipe.logits(talker.captioner, read, [SAID[0]])
+    alone, *_ = recipe.logits(talker.captioner, read, recipe.packed([SAID[0][1:]]))
+    with_another, *_ = recipe.logits(talker.captioner, read, recipe.packed([SAID[0]]))
     assert torch.allclose(with_another[-len(alone) :], alone, atol=1e-4)
 
 

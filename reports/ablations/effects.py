@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -55,12 +56,18 @@ class Interaction:
     p_holm: float
 
 
-def paired_effects(frame: pd.DataFrame, factor: str, value: str, item: str, axes: Sequence[str] = ()) -> list[Effect]:
+Tested = TypeVar("Tested", Effect, Interaction)
+
+
+def paired_effects(
+    frame: pd.DataFrame, factor: str, value: str, item: str, axes: Sequence[str] = (), against: str | None = None
+) -> list[Effect]:
     """Each two levels of a factor, compared on rows that agree in ``item`` and in every other axis.
 
     Differences of one item are averaged over the other axes first: they are not independent (Miller 2024), and rows
-    taken as such would shrink the interval. The effect is that at these settings, for new items. Raises ``ValueError``
-    for columns the table lacks, and where no two levels share items.
+    taken as such would shrink the interval. The effect is that at these settings, for new items. Where ``against``
+    names a level, the others are compared with it alone. Raises ``ValueError`` for columns the table lacks, and where
+    no two levels share items.
 
     >>> rows = [("blur", 1, 0.5), ("zero", 1, 0.3), ("blur", 2, 0.6), ("zero", 2, 0.3), ("blur", 3, 0.7)]
     >>> [found] = paired_effects(pd.DataFrame(rows, columns=["kind", "image", "bleu"]), "kind", "bleu", "image")
@@ -69,8 +76,9 @@ def paired_effects(frame: pd.DataFrame, factor: str, value: str, item: str, axes
     """
     keys = [item, *(axis for axis in axes if axis != factor)]
     wide = table(frame, [*keys, factor], value).unstack(factor)
+    pairs = combinations(wide.columns, 2) if against is None else product(wide.columns.drop(against), [against])
     compared = []
-    for level, other in combinations(wide.columns, 2):
+    for level, other in pairs:
         difference = (wide[level] - wide[other]).dropna()
         mean = difference.groupby(item).mean()
         if len(mean) >= FEWEST:
@@ -144,8 +152,20 @@ def d(values: np.ndarray) -> float | None:
     return float(values.mean() / spread) if spread > ROUNDING * np.abs(values).max() else None
 
 
-def adjusted(p: Sequence[float]) -> list[float]:
-    """Holm's p."""
-    from statsmodels.stats.multitest import multipletests
+def together(*tables: Sequence[Tested]) -> list[list[Tested]]:
+    """The same tables, with Holm's p over all tests of all of them: for what is shown side by side."""
+    holm = iter(adjusted([one.p for some in tables for one in some]))
+    return [[replace(one, p_holm=next(holm)) for one in some] for some in tables]
 
-    return [float(value) for value in multipletests(p, method="holm")[1]]
+
+def adjusted(p: Sequence[float]) -> list[float]:
+    """Holm's p (1979). statsmodels has it too, and collects all garbage at each call.
+
+    >>> [round(value, 3) for value in adjusted([0.02, 0.01, 0.5])]
+    [0.04, 0.03, 0.5]
+    """
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(np.asarray(p, float)[order] * np.arange(len(p), 0, -1))
+    holm = np.empty(len(p))
+    holm[order] = np.minimum(steps, 1)
+    return holm.tolist()

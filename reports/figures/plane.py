@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reports.metrics import Metric
-from reports.statistics import Correlations, critical_r
+from reports.statistics import Correlations
 
 WIDTH, HEIGHT = 600, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
@@ -26,8 +26,11 @@ SEVERAL = SHAPES
 """The shape of a point that stands for several degradations."""
 
 
+Interval = tuple[float, float]
+
+
 class Square(NamedTuple):
-    """One correlation of a heat map: ``strength`` is |r| in percent, ``beyond`` whether it reaches the critical |r|."""
+    """One correlation of a heat map: ``strength`` is |r| in percent, ``beyond`` whether its interval excludes zero."""
 
     text: str
     sign: str
@@ -57,6 +60,8 @@ class Point(NamedTuple):
     colour: int
     shape: int
     control: bool
+    where: Mapping[str, str]
+    """What the gallery is asked for to see examples of it; empty where it has none."""
 
 
 class Mark(NamedTuple):
@@ -99,8 +104,17 @@ class Scatter(NamedTuple):
     frame: dict[str, int]
 
 
-def heat_map(found: Correlations, kind: str, xs: Sequence[Metric], ys: Sequence[Metric]) -> HeatMap:
-    """Pearson's or Spearman's correlations (``kind``), a row per fidelity metric, a column per caption metric."""
+def heat_map(
+    found: Correlations,
+    kind: str,
+    intervals: Mapping[tuple[str, str], Interval],
+    xs: Sequence[Metric],
+    ys: Sequence[Metric],
+) -> HeatMap:
+    """Pearson's or Spearman's correlations (``kind``), a row per fidelity metric, a column per caption metric.
+
+    ``intervals`` are those of pairs of names; a pair without one is not certain of its sign.
+    """
     pairs = {(pair.x, pair.y): pair for pair in found.pairs}
     columns = [y for y in ys if any(pair.y == y.name for pair in found.pairs)]
     lines = []
@@ -113,9 +127,11 @@ def heat_map(found: Correlations, kind: str, xs: Sequence[Metric], ys: Sequence[
                 continue
             r = getattr(pair, kind)
             text = f"{r:+.2f}".replace("-", "−")
-            title = f"{x.title} and {y.title}: {kind.title()} {text}, n = {pair.n}"
+            low, high = intervals.get((x.name, y.name)) or (-1.0, 1.0)
+            ends = f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")
+            title = f"{x.title} and {y.title}: {kind.title()} {text} {ends}, n = {pair.n}"
             sign = "positive" if r > 0 else "negative"
-            squares.append(Square(text, sign, round(100 * abs(r)), abs(r) >= critical_r(pair.n), title))
+            squares.append(Square(text, sign, round(100 * abs(r)), low > 0 or high < 0, title))
         lines.append(Line(x, squares))
     return HeatMap(columns, lines)
 

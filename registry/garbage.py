@@ -1,0 +1,120 @@
+"""What of the item store and the object store nothing needs any more.
+
+Needed are the items that stand in a cell of a study, those that a pin's executions computed, those whose keys the
+caller names (what branches and worktrees hold), young ones, and the ancestors of all of them. What is taken away
+wrongly is only lost time: it is computed again, or put back from the output of a stage by the next index.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Column, Connection, Integer, MetaData, Select, Table, delete, insert, select
+
+from registry.items import ItemStore, chunks
+from registry.objects import ObjectStore
+from registry.schema import Cell, Item, Parent, Pin, Placement, Run, Sample
+from registry.shelved import cached
+
+
+class Waste(NamedTuple):
+    """What is not needed of one kind of item; ``loose`` objects belong to no item."""
+
+    kind: str
+    items: int
+    objects: int
+    bytes: int
+
+
+LOOSE, TWICE = "loose objects", "also in a shard"
+
+
+def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: bool) -> list[Waste]:
+    """Count what nothing needs, by kind, and remove it if asked to.
+
+    Items of executions that began within ``grace`` and objects written within it stay, so that a colleague's running
+    stage keeps what it has just remembered.
+    """
+    before = datetime.now(UTC) - grace
+    with store.engine.connect() as connection:
+        kept = keep(connection, needed, before)
+        wasted = select(Item.id, Item.kind, Item.object).where(Item.id.not_in(select(kept.c.id)))
+        rows = connection.execute(wasted).all()
+        used = set(connection.scalars(select(Item.object).where(Item.id.in_(select(kept.c.id)))))
+        if remove and rows:
+            old = select(Run.id).where(Run.started_at < before)  # asked again: a writer may have been here meanwhile
+            newest = max(row.id for row in rows)
+            unneeded = delete(Item).where(Item.id <= newest, Item.id.not_in(select(kept.c.id)), Item.run_id.in_(old))
+            connection.execute(unneeded)
+        kept.drop(connection)
+        connection.commit()
+    sizes = store.objects.sizes()
+    kinds = {row.object: row.kind for row in rows if row.object is not None and row.object not in used}
+    items = Counter(row.kind for row in rows)
+    loose = set(sizes) - used - set(kinds)
+    with store.engine.connect() as connection:  # as it is now: also what others have remembered meanwhile
+        known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None))))
+    going = [a for a in sorted({*kinds, *loose} & sizes.keys()) if is_old(store.objects, a, before)]
+    going = [address for address in going if address not in known or not remove and address in kinds]
+    found = Counter[str]()
+    taken = Counter[str]()
+    for address in going:
+        found[kinds.get(address, LOOSE)] += 1
+        taken[kinds.get(address, LOOSE)] += sizes[address]
+        if remove:
+            store.objects.remove(address)
+    return [Waste(kind, items[kind], found[kind], taken[kind]) for kind in sorted({*items, *found})]
+
+
+def shelve(objects: ObjectStore, cache: Path, remove: bool) -> Waste:
+    """Count the objects whose bytes stand in a shard of a DVC cache too, and keep them only there if asked to."""
+    sizes = {address: size for address, size in objects.sizes().items() if size}
+    held = {path: addresses for path, addresses in cached(cache) if sizes.keys() & set(addresses)}
+    twice = sizes.keys() & {address for addresses in held.values() for address in addresses}
+    if remove:
+        objects.shelved.add(held)
+        for address in sorted(twice):
+            objects.remove(address)
+    return Waste(TWICE, 0, len(twice), sum(sizes[address] for address in twice))
+
+
+def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Table:
+    """A table of this connection's own with the ids of the items that stay."""
+    kept = Table("kept", MetaData(), Column("id", Integer, primary_key=True), prefixes=["TEMPORARY"])
+    kept.create(connection)
+
+    def also(items: Select[tuple[int]]) -> int:
+        fresh = items.subquery()
+        missing = select(fresh.c[0]).where(fresh.c[0].not_in(select(kept.c.id))).distinct()
+        return connection.execute(insert(kept).from_select(["id"], missing)).rowcount
+
+    also(
+        select(Placement.item_id)
+        .join(Sample, Sample.id == Placement.sample_id)
+        .join(Cell, (Cell.corpus_id == Sample.corpus_id) & (Cell.configuration_id == Placement.configuration_id))
+    )
+    pinned = {run for runs in connection.scalars(select(Pin.runs)) for run in runs}
+    for some in chunks(pinned):
+        also(select(Item.id).where(Item.run_id.in_(some)))
+    for some in chunks(needed):
+        also(select(Item.id).where(Item.key.in_(some)))
+    # A score of a cell as a whole stands at no sample; it stays with the scores that its execution gave to samples.
+    beside = select(Item.run_id).where(Item.id.in_(select(kept.c.id)))
+    also(select(Item.id).where(Item.parts["captions"].as_string().is_not(None), Item.run_id.in_(beside)))
+    also(select(Item.id).join(Run, Run.id == Item.run_id).where(Run.started_at >= before))
+    while also(select(Parent.parent_id).where(Parent.item_id.in_(select(kept.c.id)))):
+        pass
+    return kept
+
+
+def is_old(objects: ObjectStore, address: str, before: datetime) -> bool:
+    """Whether an object was written before a time; one that is gone is not."""
+    try:
+        written = objects.filesystem.modified(objects.path(address))
+    except FileNotFoundError:
+        return False
+    return (written if written.tzinfo else written.replace(tzinfo=UTC)) < before

@@ -1,0 +1,188 @@
+"""Whether the registry, its object store and the MLflow store are well, and what to do where they are not."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.request import urlopen
+
+from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from registry import places, tracking
+from registry.objects import ObjectStore
+from registry.schema import HEAD, Item, connect
+
+State = Literal["ok", "warning", "problem"]
+
+SAMPLE = 200
+"""How many objects are read, unless all are."""
+
+SCARCE, NEARLY_NONE = 5 * 2**30, 2**30
+SECONDS = 5
+"""How long a tracking server may take to answer."""
+
+VERSIONS = sorted(path.stem.partition("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("0*.py"))
+
+
+class Check(NamedTuple):
+    """One thing that was looked at. ``advice`` is what to do next; empty where nothing is to be done."""
+
+    subject: str
+    state: State
+    what: str
+    advice: str = ""
+
+
+def gigabytes(size: float) -> str:
+    """A number of bytes for people.
+
+    >>> gigabytes(3_400_000), gigabytes(12_000_000_000)
+    ('3.4 MB', '12.0 GB')
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size:.0f} bytes"
+
+
+def stores(full: bool) -> Iterator[Check]:
+    """All that is looked at here; ``full`` reads every object and every page of an SQLite database."""
+    url = places.registry_url()
+    engine = None
+    if is_missing_file(url):
+        advice = "Run `palimpsest repro`; or `palimpsest registry sync`, if data/ holds results."
+        yield Check("registry", "warning", f"{places.hidden(url)} does not exist yet", advice)
+    else:
+        try:
+            engine = connect(url)
+            yield from registry(engine, full)
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            what = places.hidden(f"{url} cannot be read: {str(error).splitlines()[0]}")
+            yield Check("registry", "problem", what, "See that the database is there and may be written to.")
+            engine = None
+    yield from objects(engine, ObjectStore(places.objects_url()), full)
+    yield mlflow_store()
+    yield disk()
+
+
+def is_missing_file(url: str) -> bool:
+    """Whether a URL is that of an SQLite file which nobody has made yet."""
+    path = places.database(url).database if url.startswith("sqlite:") else None
+    return path is not None and not Path(path).is_file()
+
+
+def registry(engine: Engine, full: bool) -> Iterator[Check]:
+    """The registry: its schema, whether it can be written to, and whether it is whole."""
+    where = places.hidden(engine.url.render_as_string(hide_password=True))
+    if not inspect(engine).has_table("alembic_version"):
+        yield Check("registry", "warning", f"{where} has no tables yet", "Run `palimpsest repro`, which makes them.")
+        return
+    with engine.connect() as connection:
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        if version != HEAD:
+            known = version in VERSIONS
+            advice = (
+                "The next `palimpsest repro` or `palimpsest registry sync` brings it up to date; back it up before."
+                if known
+                else "Somebody's code is newer than yours: update this checkout."
+            )
+            what = f"{where} has schema {version}, and this code has {HEAD}"
+            yield Check("registry", "warning" if known else "problem", what, advice)
+            return
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        connection.rollback()
+        yield Check("registry", "ok", f"{where} has schema {HEAD} and can be written to")
+        if engine.dialect.name == "sqlite":
+            yield wholeness(connection, full)
+
+
+def wholeness(connection: Connection, full: bool) -> Check:
+    """SQLite's own checks of its pages, of its indexes where ``full``, and of foreign keys."""
+    said = connection.execute(text("PRAGMA integrity_check" if full else "PRAGMA quick_check")).scalars().all()
+    loose = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if said == ["ok"] and not loose:
+        return Check("registry", "ok", "the database file is whole")
+    what = f"the database file is damaged: {said[0]}" if said != ["ok"] else f"{len(loose)} rows point to no row"
+    return Check("registry", "problem", what, "Move it away and run `palimpsest registry sync`, or restore a backup.")
+
+
+def objects(engine: Engine | None, store: ObjectStore, full: bool) -> Iterator[Check]:
+    """The object store: whether it can be written to, and whether it and the registry agree."""
+    where = places.hidden(places.objects_url())
+    probe = f"{store.base}/.{uuid.uuid4().hex}"
+    try:
+        store.filesystem.makedirs(store.base, exist_ok=True)
+        store.filesystem.pipe_file(probe, b"")
+        store.filesystem.rm_file(probe)
+        sizes = store.sizes()
+    except Exception as error:  # every filesystem has its own
+        what = places.hidden(f"{where} cannot be written to: {error}")
+        yield Check("objects", "problem", what, "Mend its access rights, or set PALIMPSEST_OBJECTS to another place.")
+        return
+    yield Check("objects", "ok", f"{where} holds {len(sizes)} objects, {gigabytes(sum(sizes.values()))}")
+    if engine is not None and inspect(engine).has_table("item"):
+        with engine.connect() as connection:
+            known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None)).distinct()))
+        if orphans := sizes.keys() - known:
+            size = gigabytes(sum(sizes[address] for address in orphans))
+            yield Check(
+                "objects", "warning", f"{len(orphans)} objects, {size}, belong to no item", "Run `palimpsest gc`."
+            )
+        if missing := known - sizes.keys():
+            advice = (
+                "Set PALIMPSEST_OBJECTS to where they are, or run `palimpsest registry sync`, which puts back what "
+                "data/ holds; what else is needed is computed again."
+            )
+            yield Check("objects", "warning", f"{len(missing)} objects of {len(known)} are missing", advice)
+    yield soundness(store, sorted(sizes), full)
+
+
+def soundness(store: ObjectStore, addresses: list[str], full: bool) -> Check:
+    """Whether objects are what their addresses say: of all where ``full``, else of some."""
+    read = addresses if full else random.sample(addresses, min(SAMPLE, len(addresses)))
+    damaged = []
+    for address in read:
+        try:
+            store.get(address)
+        except ValueError:
+            damaged.append(store.path(address))
+        except FileNotFoundError:
+            continue  # removed meanwhile
+    many = f"all {len(read)}" if len(read) == len(addresses) else f"{len(read)} of {len(addresses)}"
+    if not damaged:
+        return Check("objects", "ok", f"{many} were read and are what their addresses say")
+    what = f"of {many} that were read {len(damaged)} are damaged, first {damaged[0]}"
+    advice = "Delete these files; `palimpsest registry sync` puts back what data/ holds. Then look after that disk."
+    return Check("objects", "problem", what, advice if full else f"Run `palimpsest doctor --full` for all. {advice}")
+
+
+def mlflow_store() -> Check:
+    """The tracking store, whether file, database or server."""
+    uri = places.tracking_uri()
+    where = places.hidden(uri)
+    if is_missing_file(uri):
+        return Check("mlflow", "warning", f"{where} does not exist yet", "Run `palimpsest repro`.")
+    advice = "Start the server or the database, or set MLFLOW_TRACKING_URI to another."
+    try:
+        if uri.startswith(("http:", "https:")):
+            urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS).close()  # MLflow itself would try for minutes
+        return Check("mlflow", "ok", f"{where} holds {tracking.experiments()} experiments")
+    except (OSError, SQLAlchemyError) as error:
+        return Check(
+            "mlflow", "problem", places.hidden(f"{where} cannot be read: {str(error).splitlines()[0]}"), advice
+        )
+
+
+def disk() -> Check:
+    """Room on the disk of the checkout."""
+    free = shutil.disk_usage(places.root()).free
+    what = f"{gigabytes(free)} are free"
+    if free >= SCARCE:
+        return Check("disk", "ok", what)
+    advice = "Make room: `palimpsest gc` and `dvc gc --workspace --dry` say what nothing needs."
+    return Check("disk", "problem" if free < NEARLY_NONE else "warning", what, advice)

@@ -1,0 +1,1 @@
+"""Where things in the registry came from, and why two of them differ."""

@@ -1,0 +1,141 @@
+"""Lineage as people read it: a tree, the youngest item first."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from registry.indexing import AXES
+from registry.items import OK, Execution
+from registry.lineage.groups import Group, Mean
+from registry.lineage.walk import Node, Number, Place, Trace
+
+SHORT = 12
+DIGEST = re.compile(r"\b[0-9a-f]{40,64}\b")
+PLAIN = re.compile(r"[\x21-\x7e]+")
+SHOWN_NUMBERS = 24
+
+
+def quoted(text: str) -> str:
+    """Words of a model or a person, in one line and without power over a terminal.
+
+    >>> quoted("two\\x1b[2J cats")
+    '"two\\\\u001b[2J cats"'
+    """
+    return json.dumps(text, ensure_ascii=False)
+
+
+def shortened(text: str) -> str:
+    """Digests cut to what tells them apart.
+
+    >>> shortened("sha256:" + "0f" * 32)
+    'sha256:0f0f0f0f0f0f'
+    """
+    return DIGEST.sub(lambda found: found[0][:SHORT], text)
+
+
+def said(value: Any) -> str:
+    """A part of a key in one line, nested parts in brackets.
+
+    >>> said({"kind": "zero", "sizes": [1, 2], "prompt": "a cat"})
+    'kind zero, sizes [1, 2], prompt "a cat"'
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {f'({said(v)})' if isinstance(v, Mapping) else said(v)}" for name, v in value.items())
+    if isinstance(value, str):
+        return shortened(value) if PLAIN.fullmatch(value) else quoted(value)
+    return "none" if value is None else str(value)
+
+
+def where(place: Place | None) -> str:
+    if place is None:
+        return "at no place of a study"
+    return " · ".join([f"{place.corpus}/{place.sample}", *filter(None, (getattr(place, axis) for axis in AXES))])
+
+
+def of_run(run: Execution) -> str:
+    began = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
+    return f"run {run.id} · {run.stage} · commit {shortened(run.git_commit)} · {run.device} · {began}"
+
+
+def details(node: Node) -> Iterator[str]:
+    """What there is to say of a node below its heading."""
+    if node.status != OK:
+        yield f"failed: {node.reason}"
+    if node.caption is not None:
+        yield f"says {quoted(node.caption)}"
+    for reference in node.references[:1]:
+        more = f" (the first of {len(node.references)} references)" if len(node.references) > 1 else ""
+        yield f"reference {quoted(reference)}{more}"
+    if node.object:
+        yield f"picture {node.object[:SHORT]}"
+    for name, value in node.own.items():
+        yield f"{name}: {said(value)}"
+    if "model" in node.own:
+        yield f"seed: {node.seed}"
+    yield of_run(node.run)
+
+
+def heading(node: Node) -> str:
+    """A node in one line: what and where it is, and how often that is the same."""
+    notes = [f"stands at {node.places} places"] if node.places > 1 else []
+    notes += [f"{node.alike} more such items led to the same result"] if node.alike else []
+    return " · ".join([f"{node.kind} {node.key[:SHORT]}", where(node.place)]) + (
+        f"  ({'; '.join(notes)})" if notes else ""
+    )
+
+
+def tree(node: Node, seen: set[str], lead: str = "", branch: str = "") -> Iterator[str]:
+    """The lines of a node and of all behind it; what was printed before is only named."""
+    if node.key in seen:
+        yield f"{lead}{branch}{node.kind} {node.key[:SHORT]} (above)"
+        return
+    seen.add(node.key)
+    yield lead + branch + heading(node)
+    inner = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+    for line in details(node):
+        yield f"{inner}{'│' if node.parents else ' '}    {line}"
+    for number, parent in enumerate(node.parents, 1):
+        yield from tree(parent, seen, inner, "└─ " if number == len(node.parents) else "├─ ")
+
+
+def measured(number: Number | Mean) -> str:
+    """A number with its region and layer.
+
+    >>> measured(Number("tvd_even", "region", 3, 0.25))
+    'tvd_even@region, layer 3: 0.25'
+    """
+    value = number.value if isinstance(number, Number) else number.mean
+    layer = f", layer {number.layer}" if isinstance(number, Number) and number.layer is not None else ""
+    name = f"{number.metric}@{number.region}" if number.region else number.metric
+    return f"{name}{layer}: {'undefined' if value is None else f'{value:.6g}'}"
+
+
+def of_trace(trace: Trace) -> str:
+    """The numbers asked for, and the tree of their item."""
+    lines = [measured(number) for number in trace.numbers[:SHOWN_NUMBERS]]
+    if more := len(trace.numbers) - SHOWN_NUMBERS:
+        lines += [f"… and {more} more; --json has them all"] if more > 0 else []
+    return "\n".join([*lines, *tree(trace.item, set())])
+
+
+def of_group(group: Group) -> str:
+    """A summary of many items, and the tree of one of them."""
+    lines = [group.name]
+    for mean in group.means:
+        by = f"mean of {mean.items} items of {mean.kind}" if mean.kind else f"over {mean.items} captions as a whole"
+        lines.append(f"  {measured(mean)} ({by})")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in group.items.items())
+    lines.append(f"  items: {kinds}" + (f"; {group.failed} failed" if group.failed else ""))
+    lines += [f"  model: {said(model)}" for model in group.models]
+    lines += [f"  {items} items by {of_run(run)}" for run, items in group.runs]
+    lines.append(f"  commits: {', '.join(map(shortened, group.commits))}")
+    if group.example:
+        lines += ["", "One of them:", of_trace(group.example)]
+    return "\n".join(lines)
+
+
+def told(found: Trace | Group) -> str:
+    return of_trace(found) if isinstance(found, Trace) else of_group(found)

@@ -1,0 +1,220 @@
+"""Pin a version, give it a stage, deprecate it: a git tag first, from which the registry's row is made."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import Engine
+
+from registry import places, tracking
+from registry.pins.content import committed, content_at, repository, tree_digest
+from registry.pins.dvcyaml import artifacts, name_artifact
+from registry.pins.pipeline import behind, check_unchanged
+from registry.pins.records import Pinned, adopt, message, pinned_versions
+from registry.schema import connect, migrate_when_behind
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
+"""What DVC, GTO and MLflow all take."""
+
+
+@contextmanager
+def checkout() -> Iterator[tuple[Engine, Any]]:
+    """The registry, and the checkout as DVC sees it.
+
+    Raises ``ValueError`` where this is no git repository.
+    """
+    engine = connect(places.registry_url())
+    migrate_when_behind(engine)
+    with repository(str(places.root())) as repo:
+        if not (places.root() / ".git").exists():
+            raise ValueError(f"{places.root()} is not the root of a git repository, and pins are git tags; `git init`.")
+        yield engine, repo
+
+
+def pins(name: str | None = None) -> tuple[list[Pinned], list[str]]:
+    """What is pinned, and the tags on which git and the registry disagree."""
+    with checkout() as (engine, repo):
+        wrong = adopt(engine, repo.scm)
+        return known(engine, name), wrong
+
+
+def listing(found: Sequence[Pinned]) -> str:
+    """Pins as aligned lines, for people."""
+    if not found:
+        return "Nothing is pinned yet; `palimpsest pin NAME v1.0.0 PATH` pins an output."
+    rows = [("NAME", "VERSION", "KIND", "STAGE", "DATE", "DIGEST", "WHO", "STUDY")]
+    for each in found:
+        state = ", ".join((*each.stages, *["deprecated"] * each.deprecated))
+        row = (each.name, each.version, each.kind, state, f"{each.pinned_at:%Y-%m-%d}", each.digest[:12], each.author)
+        rows.append((*row, each.study or ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def known(engine: Engine, name: str | None = None) -> list[Pinned]:
+    with engine.connect() as connection:
+        return pinned_versions(connection, name)
+
+
+def find(engine: Engine, name: str, version: str) -> Pinned | None:
+    """The pin of a name and a version that the registry holds."""
+    return next((pinned for pinned in known(engine, name) if pinned.version == version), None)
+
+
+def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool]:
+    """Pin what the current commit holds at a path; returns the pin, and whether it is new.
+
+    Without a path, that of the artifact's earlier versions is taken. A checkpoint is registered in MLflow too.
+    Raises ``ValueError`` with the reason where it cannot be pinned: a bad name or version, content that is not
+    committed, or another content under this name and version.
+    """
+    check_label(name, version)
+    with checkout() as (engine, repo):
+        adopt(engine, repo.scm)
+        inside = path_of(name, path)
+        check_committed(repo, inside)
+        with committed(repo, repo.scm.get_rev()) as files:
+            content = content_at(files, inside)
+            digest = tree_digest(content.digests())
+            pinned = found = find(engine, name, version)
+            if pinned is None:
+                facts = {"kind": content.kind(), "path": inside, "digest": digest, "md5": content.md5}
+                tag = tagged(repo, name, version, facts | behind(repo, files, inside))
+                pinned = settled(engine, repo, name, version, tag)
+            elif (pinned.path, pinned.digest) != (inside, digest):
+                raise ValueError(
+                    f"{pinned.label} was pinned by {pinned.author} on {pinned.pinned_at:%Y-%m-%d} with other content "
+                    f"({pinned.path}, {pinned.digest[:12]}; here {inside}, {digest[:12]}); take another version."
+                )
+            if pinned.kind == "model":
+                with TemporaryDirectory() as folder:
+                    content.copy(Path(folder))
+                    tracking.register_model(name, version, digest, pinned.git_commit, Path(folder))
+    return pinned, found is None
+
+
+def tagged(repo: Any, name: str, version: str, facts: Mapping[str, Any]) -> str:
+    """Name the artifact in ``dvc.yaml``, where that is new, and tag the commit; returns the tag."""
+    if name_artifact(places.root() / "dvc.yaml", name, facts["path"], facts["kind"]):
+        git("commit", "--quiet", "--only", "-m", f"Name the artifact {name}", "--", "dvc.yaml")
+    with gto_sentence():
+        import gto.api
+
+        return gto.api.register(
+            repo.scm, name, "HEAD", version=version, message=message(f"{name}@{version}", facts)
+        ).tag
+
+
+def assign(name: str, version: str, stage: str) -> Pinned:
+    """Give a pinned version a stage, which another version of the same name loses."""
+    check_label(name, version)
+    with checkout() as (engine, repo):
+        adopt(engine, repo.scm)
+        here(engine, repo, name, version)
+        with gto_sentence():
+            import gto.api
+
+            tag = gto.api.assign(repo.scm, name, stage, version=version).tag
+        return settled(engine, repo, name, version, tag)
+
+
+def deprecate(name: str, version: str) -> Pinned:
+    """Say that a version should not be used any more; it stays fetchable."""
+    check_label(name, version)
+    with checkout() as (engine, repo):
+        adopt(engine, repo.scm)
+        if here(engine, repo, name, version).deprecated:
+            raise ValueError(f"{name}@{version} is deprecated already.")
+        with gto_sentence():
+            import gto.api
+
+            tag = gto.api.deregister(repo.scm, name, version=version).tag
+        return settled(engine, repo, name, version, tag)
+
+
+def settled(engine: Engine, repo: Any, name: str, version: str, tag: str) -> Pinned:
+    """The pin, once the registry knows a new tag; the tag is removed where somebody else was first."""
+    if tag in adopt(engine, repo.scm):
+        git("tag", "--delete", tag)
+        raise ValueError(f"Somebody else has made {tag} meanwhile, for other content; run `git fetch --tags` first.")
+    return find(engine, name, version)
+
+
+def here(engine: Engine, repo: Any, name: str, version: str) -> Pinned:
+    """The pin, which this checkout's git must know too. Raises ``ValueError`` where it does not."""
+    found = find(engine, name, version)
+    if found is None:
+        others = ", ".join(pinned.version for pinned in known(engine, name)) or "no version"
+        raise ValueError(
+            f"{name}@{version} is not pinned; of {name} there is {others}. `git fetch --tags` brings more."
+        )
+    if repo.scm.get_tag(found.label) is None:
+        raise ValueError(f"{found.label} was pinned in another checkout; run `git fetch --tags` first.")
+    return found
+
+
+def check_label(name: str, version: str) -> None:
+    """Raises ``ValueError`` where DVC, GTO or MLflow would not take the name or the version.
+
+    >>> check_label("captions", "1.0")
+    Traceback (most recent call last):
+    ValueError: '1.0' is not a semantic version; write it as v1.0.0.
+    """
+    from gto.versions import SemVer
+
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name an artifact; take letters, digits, - and _, as in flickr-captions.")
+    if not SemVer.is_valid(version):
+        raise ValueError(f"{version!r} is not a semantic version; write it as v1.0.0.")
+
+
+def path_of(name: str, path: Path | None) -> str:
+    """The path below the checkout, by default where ``dvc.yaml`` says the artifact is."""
+    root = places.root()
+    if path is None:
+        named = artifacts(root / "dvc.yaml")
+        if name not in named:
+            raise ValueError(
+                f"dvc.yaml names no artifact {name}; say once where it is: `palimpsest pin {name} … PATH`."
+            )
+        return named[name]["path"]
+    try:
+        inside = Path(os.path.normpath(Path.cwd() / path)).relative_to(root).as_posix()
+    except ValueError:
+        raise ValueError(f"{path} is outside of {root}; pin what DVC or git tracks there.") from None
+    if inside == ".":
+        raise ValueError("A whole checkout is no artifact; git tags it. Name a file or a folder in it.")
+    return inside
+
+
+def check_committed(repo: Any, path: str) -> None:
+    """Raises ``ValueError`` where what lies here is not what the current commit says."""
+    if changed := git("status", "--porcelain", "--", path, "dvc.yaml", "dvc.lock", f"{path}.dvc"):
+        raise ValueError(f"{changed.splitlines()[0][3:]} is not committed; `git commit` it, then pin.")
+    check_unchanged(repo, path)
+
+
+def git(*command: str) -> str:
+    """Run git in the checkout and return what it prints. Raises ``ValueError`` with what it complains about."""
+    done = subprocess.run(["git", *command], cwd=places.root(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"git {command[0]}: {' '.join((done.stderr or done.stdout).split())}")
+    return done.stdout
+
+
+@contextmanager
+def gto_sentence() -> Iterator[None]:
+    """What GTO refuses becomes a ``ValueError``."""
+    from gto.exceptions import GTOException
+
+    try:
+        yield
+    except GTOException as error:
+        raise ValueError(f"GTO: {error}") from None

@@ -1,0 +1,40 @@
+"""``palimpsest use``: another study file becomes ``params.yaml``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from stages.check import check
+from stages.corpora.sources import STUDIES
+from stages.study import PARAMS, Study, read_study
+
+
+def choose(path: Path) -> Study:
+    """Check a study file and copy it to ``params.yaml``, which DVC reads.
+
+    Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong with the study, and where
+    ``params.yaml`` has edits that are kept nowhere else.
+    """
+    if not path.is_file():
+        known = ", ".join(str(file) for file in sorted(STUDIES.glob("*.yaml")))
+        raise FileNotFoundError(f"There is no study {path}; choose one of {known or 'your own'}.")
+    study = read_study(path)
+    check(study)
+    if PARAMS.is_file() and not is_kept(PARAMS.read_bytes(), path):
+        raise ValueError(
+            f"{PARAMS} has edits that are kept nowhere else; commit them, or copy the file to "
+            f"{STUDIES / 'mine.yaml'}, and run again."
+        )
+    if path.resolve() != PARAMS.resolve():
+        shutil.copyfile(path, PARAMS)
+    return study
+
+
+def is_kept(content: bytes, *others: Path) -> bool:
+    """Whether some other study file holds this content, or the last commit does."""
+    if any(file.read_bytes() == content for file in (*others, *STUDIES.glob("*.yaml"))):
+        return True
+    shown = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True, check=False)
+    return shown.returncode == 0 and shown.stdout == content

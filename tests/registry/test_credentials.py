@@ -1,0 +1,66 @@
+"""A password in the registry's URL goes to the database and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import make_url
+from typer.testing import CliRunner
+
+from palimpsest import app
+from registry.places import registry_url
+from registry.schema import connect
+from stages.loop import Node, Outcome, Task, execute
+
+SECRET = "s3cr3t-p4ssw0rd"
+
+
+@pytest.fixture
+def checkout(new_database, tmp_path, monkeypatch, caplog):
+    """A checkout whose registry has a password, with every logger at its most talkative."""
+    url = make_url(new_database("postgresql", migrated=True)).set(password=SECRET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PALIMPSEST_REGISTRY", url.render_as_string(hide_password=False))
+    for name in ("MLFLOW_TRACKING_URI", "PALIMPSEST_OBJECTS"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    for logger in (None, "sqlalchemy"):
+        caplog.set_level(logging.DEBUG, logger)
+    return tmp_path
+
+
+def test_neither_logs_nor_files_nor_mlflow_hear_of_it(checkout, caplog, capfd):
+    tasks = [("part-00.parquet", [Task("scenes", "s", {}, {"sample": "s"})])]
+    node = Node(
+        name="caption@blip", kind="caption", out=Path("data/caption/blip"), fields=[("caption", pa.string())], axes=(),
+        settings={"adapter": "blip"}, study="small", total=1, plan=tasks,
+        compute=lambda tasks, seeds: [Outcome({"caption": "a cat"})],
+    )  # fmt: skip
+    copied = CliRunner().invoke(app, ["registry", "copy", "sqlite:///backup.db"])
+    assert copied.exit_code == 0
+    assert "psycopg.Connection" in caplog.text, "the pool tells of its connections"
+    assert execute(node)["computed"] == 1
+    written = [path for path in checkout.rglob("*") if path.is_file()]
+    assert {path.name for path in written} >= {"mlflow.db", "caption@blip.json", "backup.db", "part-00.parquet"}
+    assert [path for path in written if SECRET.encode() in path.read_bytes()] == []
+    said = capfd.readouterr()
+    assert SECRET not in caplog.text + said.out + said.err + copied.output
+
+
+@pytest.mark.parametrize("change", [{"database": "nobodys"}, {"port": 1}, {"username": "nobody"}])
+def test_errors_do_not_tell_it(checkout, caplog, monkeypatch, change):
+    url = make_url(registry_url()).set(**change)
+    monkeypatch.setenv("PALIMPSEST_REGISTRY", url.render_as_string(hide_password=False))
+    done = CliRunner().invoke(app, ["registry", "published"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("palimpsest: The registry cannot be opened: ")
+    assert SECRET not in done.output + caplog.text
+
+
+def test_engines_do_not_show_it(checkout):
+    for url in (registry_url(), f"postgresql://me@host/db?password={SECRET}"):
+        engine = connect(url)
+        assert SECRET not in f"{engine} {engine!r} {engine.url} {engine.url!r}"

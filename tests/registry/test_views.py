@@ -1,0 +1,103 @@
+"""The views and the Python door, held against what was put in, and against what their documentation says."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from registry import open_registry
+from registry.views import VIEWS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def registry(lineage):
+    with open_registry(lineage.url) as registry:
+        yield registry
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_columns_are_as_documented(lineage, view):
+    with lineage.engine.connect() as connection:
+        assert list(connection.execute(text(f"SELECT * FROM {view}")).keys()) == list(VIEWS[view])
+
+
+def test_measurements_stand_at_every_place(registry, lineage):
+    frame = registry.measurements("toy")
+    pixel, lexical = 2 * 2 * 2, 2 * (1 + 2 * 2)
+    assert len(frame) == pixel * (2 + 2) + lexical
+    mse = frame[(frame.metric == "mse") & (frame.region == "region")]
+    assert mse.groupby("inpainter").value.mean().to_dict() == {"as-is": 0.5, "telea": 0.25}
+    assert set(mse.item) == {key for where, key in lineage.keys.items() if where[0] == "fidelity.pixel"}
+    cider = registry.measurements("toy", metric="cider")
+    assert cider[cider.inpainter.isna()].value.tolist() == [0.5, 0.5]
+    assert cider.region.isna().all()
+    assert cider.layer.isna().all()
+    assert sorted(registry.measurements("toy", metric="tvd", region="whole").layer.unique()) == [0, 1]
+    assert registry.measurements("toy", metric="cider", region="whole").empty
+
+
+def test_captions_are_what_was_said(registry):
+    frame = registry.captions("toy", captioner="blip")
+    assert sorted(frame[frame.inpainter.isna()].caption) == ["a cat in s0", "a cat in s1"]
+    assert set(frame[frame.inpainter.notna()].caption) == {"a dog in s0", "a dog in s1"}
+    assert set(frame.prompt) == {"What is it?"}
+    assert frame.model.str.contains('"adapter":\\s?"blip"').all()
+    assert set(frame.stage) == {"caption@blip"}
+
+
+def test_images_are_found_in_the_object_store(registry, lineage):
+    frame = registry.images("toy")
+    assert frame.kind.value_counts().to_dict() == {"original": 2, "degraded": 4, "repainted": 8}
+    [one] = frame[(frame.inpainter == "telea") & (frame.degradation == "blur") & (frame["sample"] == "s1")].itertuples()
+    assert lineage.store.objects.get(one.object) == b"s1 telea"
+    assert registry.images("toy", kind="original").model.isna().all()
+
+
+def test_sqlite_alone_reads_the_views(lineage):
+    if not lineage.url.startswith("sqlite"):
+        pytest.skip("this one is about SQLite")
+    with sqlite3.connect(lineage.url.removeprefix("sqlite:///")) as database:
+        query = "SELECT avg(value) FROM v_measurements WHERE study = 'toy' AND metric = 'mse' AND region = 'whole'"
+        assert database.execute(query).fetchone() == (0.1875,)
+
+
+def test_wrong_names_are_met_with_the_nearest(registry):
+    with pytest.raises(ValueError, match="no study 'toi'; did you mean 'toy'"):
+        registry.captions("toi")
+    with pytest.raises(ValueError, match="no metric 'mze'; did you mean 'mse'"):
+        registry.measurements("toy", metric="mze")
+    with pytest.raises(ValueError, match="did you mean 'inpaint@telea'"):
+        registry.trace("inpaint@tela")
+
+
+def test_what_papers_report_is_a_table_too(registry):
+    """Table 2 of the inpainting paper: nine configurations; LPIPS of SD3-ld is 0.143."""
+    frame = registry.published(table="2", metric="lpips")
+    assert len(frame) == 9
+    assert frame[frame.row == "SD3-ld"].value.tolist() == [0.143]
+
+
+def test_the_example_of_the_readme_runs(lineage, monkeypatch, capsys):
+    section = (ROOT / "README.md").read_text().partition("## Use from code and SQL")[2].partition("\n## ")[0]
+    monkeypatch.setenv("PALIMPSEST_REGISTRY", lineage.url)
+    [code] = re.findall(r"```python\n(.*?)```", section, re.S)
+    exec(code.replace('"default"', '"toy"').replace("lpips", "mse"))
+    assert "as-is    0.50\n" in capsys.readouterr().out
+    [query] = re.findall(r"```sql\n(.*?)```", section, re.S)
+    with lineage.engine.connect() as connection:
+        rows = connection.execute(text(query.replace("'default'", "'toy'").replace("sbert", "cider"))).all()
+    assert rows == [("as-is", "blip", 0.25), ("telea", "blip", 0.25)]
+
+
+def test_importing_the_registry_is_light():
+    code = "from registry import open_registry; import sys; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert not {"sqlalchemy", "pandas", "numpy", "alembic", "pyarrow", "dvc", "mlflow"} & set(loaded.split())
