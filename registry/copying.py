@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, table, text
 
 from registry.bulk import ROWS_A_CALL, upsert
-from registry.schema import Base, migrate_when_behind
+from registry.database import migrate_when_behind
+from registry.schema import Base
 
 
 def copy(source: Engine, target: Engine) -> dict[str, int]:
@@ -20,7 +21,7 @@ def copy(source: Engine, target: Engine) -> dict[str, int]:
     Raises ``ValueError`` where the target is not empty.
 
     >>> from registry.published import numbers
-    >>> from registry.schema import connect
+    >>> from registry.database import connect
     >>> one, other = connect("sqlite://"), connect("sqlite://")
     >>> len(numbers(one)) == copy(one, other)["published"]
     True

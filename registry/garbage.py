@@ -17,7 +17,15 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Select, Table, del
 
 from registry.items import ItemStore, chunks
 from registry.objects import ObjectStore
-from registry.schema import Cell, Item, Parent, Pin, Placement, Run, Sample
+from registry.schema import (
+    Cell,
+    Item,
+    Parent,
+    Pin,
+    Placement,
+    Run,
+    Sample,
+)
 from registry.shelved import cached
 
 

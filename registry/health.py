@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry import places, tracking
+from registry.database import HEAD, connect
 from registry.objects import ObjectStore
-from registry.schema import HEAD, Item, connect
+from registry.schema import Item
 
 State = Literal["ok", "warning", "problem"]
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from registry.bulk import Row, upsert
+from registry.database import take_turns
 from registry.items import ids_of
 from registry.keys import canonical, digest
 from registry.schema import (
@@ -27,7 +28,6 @@ from registry.schema import (
     Sample,
     Study,
     Summary,
-    take_turns,
 )
 
 AXES = ("degradation", "inpainter", "captioner")

@@ -18,8 +18,9 @@ from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, String, and_, a
 from sqlalchemy.exc import OperationalError
 
 from registry.bulk import upsert
+from registry.database import migrate_when_behind
 from registry.objects import ObjectStore
-from registry.schema import Item, Parent, Run, migrate_when_behind
+from registry.schema import Item, Parent, Run
 
 OK, FAILED = "ok", "failed"
 KEYS_A_QUERY = 10_000
@@ -127,7 +128,7 @@ class ItemStore:
     """Recall by key, remember by batch.
 
     >>> from datetime import UTC
-    >>> from registry.schema import connect
+    >>> from registry.database import connect
     >>> store = ItemStore(connect("sqlite://"), ObjectStore("memory://items"))
     >>> store.open_run(Execution("r1", "caption@blip", "0" * 40, "cpu", "local", datetime.now(UTC)))
     >>> store.remember("r1", [Finding("a" * 64, "caption", {"beams": 6}, value={"caption": "a cat"})])

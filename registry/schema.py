@@ -1,4 +1,4 @@
-"""The tables, and how to open them.
+"""The tables.
 
 corpus · sample · reference      what was looked at
 model · configuration            what was done to it, with which models
@@ -10,17 +10,12 @@ published · pin                  what papers report; what a team agreed to keep
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from sqlalchemy import (
     JSON,
-    Connection,
     DateTime,
-    Engine,
     ForeignKey,
     Index,
     MetaData,
@@ -28,25 +23,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    create_engine,
-    event,
-    func,
-    inspect,
-    select,
-    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from registry.places import database
-
-HEAD = "0005"
-"""The newest migration; a test compares it with the files in ``migrations/``."""
-
 PER_ITEM = -1
 """The layer of a measurement that belongs to no layer."""
-
-PATIENCE = 60
-"""Seconds to wait for other writers of an SQLite file."""
 
 intpk = Annotated[int, mapped_column(primary_key=True)]
 digest = Annotated[str, mapped_column(String(64))]
@@ -295,99 +276,3 @@ class PinEvent(Base):
     """The stage; null where the version was deprecated."""
     author: Mapped[name]
     happened_at: Mapped[datetime]
-
-
-def connect(url: str) -> Engine:
-    """An engine for the URL; SQLite gets WAL, foreign keys and patience with other writers.
-
-    Raises ``ValueError`` where the URL is no registry's; using the engine raises ``ConnectionError`` where nothing
-    answers there.
-    """
-    engine = create_engine(database(url), pool_pre_ping=True)
-
-    @event.listens_for(engine, "do_connect")
-    def reach(dialect: Any, _record: Any, args: Any, kwargs: Any) -> Any:
-        try:
-            return dialect.connect(*args, **kwargs)
-        except dialect.loaded_dbapi.OperationalError as error:
-            reason = " ".join(str(error).split())
-            raise ConnectionError(f"The registry cannot be opened: {reason}. Check PALIMPSEST_REGISTRY.") from None
-
-    if engine.dialect.name == "sqlite":
-        if engine.url.database:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-
-        @event.listens_for(engine, "connect")
-        def configure(connection: Any, _record: Any) -> None:
-            for pragma in (f"busy_timeout={1000 * PATIENCE}", "foreign_keys=ON", "synchronous=NORMAL"):
-                connection.execute(f"PRAGMA {pragma}")
-            write_ahead(connection)
-
-    return engine
-
-
-def write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL; with this, SQLite does not itself wait for another process that does the same."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def take_turns(connection: Connection, what: str) -> None:
-    """Wait for other transactions that do the same, and let them wait for the end of this one.
-
-    SQLite has one writer at a time anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"palimpsest {what}"))))
-
-
-def migrate_when_behind(engine: Engine) -> None:
-    """Bring the database to the newest schema; a new database is made from nothing, a current one is left at once.
-
-    Of several processes that find it behind one migrates, and the others wait.
-
-    >>> engine = connect("sqlite://")
-    >>> migrate_when_behind(engine)
-    >>> inspect(engine).has_table("measurement")
-    True
-    """
-    if inspect(engine).has_table("alembic_version"):
-        with engine.connect() as connection:
-            version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if version == HEAD:
-            return
-        if version and version > HEAD:
-            raise ValueError(
-                f"The registry has schema {version}, and this checkout knows {HEAD} at most; update the checkout. "
-                "If the database is another program's, such as MLflow's, give the registry one of its own."
-            )
-    with engine.connect() as connection:
-        if connection.dialect.name == "sqlite":  # its foreign keys would see a table that is rebuilt as emptied
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            take_turns(connection, "migrate")
-            migrate(connection, "head")
-            connection.commit()
-        finally:
-            connection.rollback()
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-
-
-def migrate(connection: Connection, revision: str) -> None:
-    """Run the migrations up to a revision, within the connection's transaction."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import yaml
 
 from registry import places
+from registry.database import connect, migrate_when_behind
 from registry.objects import ObjectStore
-from registry.schema import connect, migrate_when_behind
 from reports.pages import build
 
 

@@ -7,10 +7,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select, tuple_
-from sqlalchemy.orm import aliased
 
-from registry.schema import Cell, Configuration, Corpus, Item, Measurement, Placement, Reference, Sample
-from reports.queries import AXES, frame, standing, where
+from registry.schema import (
+    Cell,
+    Configuration,
+    Corpus,
+    Item,
+    Measurement,
+    Placement,
+    Reference,
+    Sample,
+)
+from reports.queries import WHERE, frame, standing, where
 
 Place = tuple[int, int]
 """A configuration and a sample, as ids."""
@@ -32,24 +40,19 @@ def drops(
     inpainters to leave out. Columns: corpus, axes, sample (id), name (of the sample), item (of the score), before,
     after, drop.
     """
-    p, m, c, cell = (aliased(table) for table in (Placement, Measurement, Configuration, Cell))
-    drop = (m.value - Measurement.value).label("drop")
-    rank = func.row_number().over(
-        partition_by=(Corpus.id, Configuration.id), order_by=(drop.desc(), Sample.name)
-    )  # fmt: skip
-    ranked = (
-        standing(study, *where, Sample.id.label("sample"), Sample.name.label("name"), Placement.item_id.label("item"))
-        .add_columns(m.value.label("before"), Measurement.value.label("after"), drop, rank.label("rank"))
+    columns = (*where, Sample.id.label("sample"), Sample.name.label("name"), Placement.item_id.label("item"))
+    rows = frame(
+        connection,
+        standing(study, *columns, Measurement.value.label("after"))
         .join(Measurement, and_(Measurement.item_id == Placement.item_id, Measurement.metric == metric))
-        .join(c, and_(c.captioner == Configuration.captioner, c.degradation.is_(None), c.inpainter.is_(None)))
-        .join(cell, and_(cell.study_id == study, cell.corpus_id == Cell.corpus_id, cell.configuration_id == c.id))
-        .join(p, and_(p.configuration_id == c.id, p.sample_id == Sample.id, p.kind == Placement.kind))
-        .join(m, and_(m.item_id == p.item_id, m.metric == metric))
-        .where(Placement.kind == kind, Configuration.inpainter.not_in(controls), drop.is_not(None))
-        .subquery()
+        .where(Placement.kind == kind, Measurement.value.is_not(None)),
     )
-    order = (ranked.c.drop.desc(), *(ranked.c[name] for name in ("corpus", *AXES, "rank")))
-    return frame(connection, select(ranked).where(ranked.c.rank <= most).order_by(*order)).drop(columns="rank")
+    original = (rows["degradation"] == "") & (rows["inpainter"] == "")
+    before = rows[original].rename(columns={"after": "before"})[["sample", "captioner", "before"]]
+    found = rows[~original & ~rows["inpainter"].isin(controls)].merge(before, on=["sample", "captioner"])
+    found = found.assign(drop=found["before"] - found["after"])
+    found = found.sort_values(["drop", *WHERE, "name"], ascending=[False, *[True] * (len(WHERE) + 1)])
+    return found.groupby(WHERE).head(most).reset_index(drop=True)
 
 
 def configurations(connection: Connection, study: int) -> dict[tuple[str, ...], int]:

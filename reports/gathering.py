@@ -14,7 +14,7 @@ from reports import queries
 from reports.ablations.forest import effects_table, interactions_table
 from reports.ablations.study import LPIPS, Ablations, ablations
 from reports.correlation.intervals import by_captioner
-from reports.correlation.sources import study_table
+from reports.correlation.sources import asked_and_usual, study_table, study_values
 from reports.exports import flat, main_numbers, tables
 from reports.figures.drawn import Drawn, drawn
 from reports.findings import Claim, Finding, claims, of_study
@@ -78,14 +78,15 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
     items = queries.items(connection, study.id)
     samples = queries.corpora(connection, study.id)
     failures = queries.failures(connection, study.id)
-    runs = queries.runs(connection, study.id)
+    runs = queries.runs(connection, items)
     repainted = queries.repainted(connection, study.id)
     named = [means[queries.WHERE], repainted[queries.WHERE[:3]], samples[["corpus"]]]
     order = axes(params, pd.concat(named).fillna(""))
     has = set(means.loc[means["n"] > 0, "metric"])
     metric = next((m for name in SCATTERED[1] for m in QUALITY if m.name == name and name in has), None)
     tested = metric is not None and not repainted["inpainter"].isin(controls(params)).all()
-    frame, xs, ys = study_table(connection, name, [], []) if tested else (pd.DataFrame(), [], [])
+    values = study_values(connection, study, *asked_and_usual([], [])) if tested else pd.DataFrame()
+    frame, xs, ys = study_table(connection, study, values) if tested else (pd.DataFrame(), [], [])
     found = Found(
         order,
         controls(params),
@@ -98,7 +99,7 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
     sections = [section(found, corpus) for corpus in order["corpus"]]
     made = models(queries.identities(connection, study.id))
     found_out = of_study(connection, study, frame, metric.name, found.layers) if tested else []
-    factors = ablations(connection, study, [metric, LPIPS]) if tested else Ablations([], 0, {})
+    factors = ablations(connection, study, values, [metric, LPIPS]) if tested else Ablations([], 0, {})
     links = {one.name: one.links for one in sections}
     compared, published = compare(stored(connection), found, links, params)
     return Report(

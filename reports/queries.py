@@ -105,16 +105,18 @@ def problems(connection: Connection, study: int) -> dict[str, dict[str, int]]:
 
 
 def items(connection: Connection, study: int) -> pd.DataFrame:
-    """Kind, how many places are filled, by how many different items, and how many of these failed."""
-    failed = func.count(Item.id.distinct()).filter(Item.status == FAILED)
+    """Kind, execution (its id), how many places its items fill, how many these are, and how many of them failed."""
+    held = standing(study, Placement.kind, Placement.item_id, func.count().label("placed"))
+    held = held.group_by(Placement.kind, Placement.item_id).subquery()
+    failed = func.count().filter(Item.status == FAILED).label("failed")
     statement = (
-        standing(study, Placement.kind, func.count().label("placed"), func.count(Item.id.distinct()).label("items"))
-        .add_columns(failed.label("failed"))
-        .join(Item, Item.id == Placement.item_id)
-        .group_by(Placement.kind)
-        .order_by(Placement.kind)
+        select(held.c.kind, Item.run_id.label("run"), func.sum(held.c.placed).label("placed"))
+        .add_columns(func.count().label("items"), failed)
+        .join(Item, Item.id == held.c.item_id)
+        .group_by(held.c.kind, Item.run_id)
+        .order_by(held.c.kind, Item.run_id)
     )
-    return frame(connection, statement)
+    return frame(connection, statement).astype({"placed": int, "items": int, "failed": int})
 
 
 def failures(connection: Connection, study: int) -> pd.DataFrame:
@@ -122,7 +124,8 @@ def failures(connection: Connection, study: int) -> pd.DataFrame:
     count = func.count(Item.id.distinct()).label("items")
     statement = (
         standing(study, *where, Placement.kind, Item.reason, count)
-        .join(Item, and_(Item.id == Placement.item_id, Item.status == FAILED))
+        .join(Item, Item.id == Placement.item_id)
+        .where(Placement.item_id.in_(select(Item.id).where(Item.status == FAILED)))
         .group_by(*_cell, Placement.kind, Item.reason)
         .order_by(count.desc(), *where, Placement.kind, Item.reason)
     )
@@ -159,13 +162,36 @@ def layers(connection: Connection, study: int) -> pd.DataFrame:
 
 
 def values(connection: Connection, study: int, metrics: Sequence[str], region: str) -> pd.DataFrame:
-    """Corpus, axes, kind, metric, sample (its name) and value of every item measured, in one region of the picture."""
-    statement = (
-        standing(study, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
+    """Corpus, axes, kind, metric, sample (its name) and value of every item measured, in one region of the picture.
+
+    Names are categories. The database gives ids, of which there may be millions, and names are put in their place here.
+    """
+    rows = frame(
+        connection,
+        select(Cell.corpus_id, Cell.configuration_id, Placement.kind, Measurement.metric, Placement.sample_id)
+        .add_columns(Measurement.value)
+        .select_from(Cell)
+        .join(Placement, Placement.configuration_id == Cell.configuration_id)
+        .join(Sample, and_(Sample.id == Placement.sample_id, Sample.corpus_id == Cell.corpus_id))
         .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM, Measurement.region.in_((region, "")), Measurement.metric.in_(metrics))
+        .where(Cell.study_id == study, Measurement.layer == PER_ITEM)
+        .where(Measurement.region.in_((region, "")), Measurement.metric.in_(metrics)),
     )
-    return frame(connection, statement)
+    corpus = frame(connection, select(Corpus.id, Corpus.name))
+    sample = frame(connection, select(Sample.id, Sample.name).where(Sample.corpus_id.in_(corpus["id"].tolist())))
+    configuration = frame(connection, select(Configuration.id, *where[1:]))
+    found = {"corpus": named(rows["corpus_id"], corpus["id"], corpus["name"])}
+    found |= {axis: named(rows["configuration_id"], configuration["id"], configuration[axis]) for axis in AXES}
+    found |= {name: rows[name].astype("category") for name in ("kind", "metric")}
+    found |= {"sample": named(rows["sample_id"], sample["id"], sample["name"]), "value": rows["value"].astype(float)}
+    return pd.DataFrame(found).sort_values([*WHERE, "kind", "metric", "sample"], ignore_index=True)
+
+
+def named(ids: pd.Series, known: pd.Series, names: pd.Series) -> pd.Categorical:
+    """Names in the place of ids, as categories in alphabetical order."""
+    categories = sorted(set(names))
+    codes = dict(zip(known, pd.Categorical(names, categories).codes, strict=True))
+    return pd.Categorical.from_codes(ids.map(codes), categories)
 
 
 def metrics(connection: Connection, study: int) -> list[str]:
@@ -209,17 +235,12 @@ def identities(connection: Connection, study: int) -> pd.DataFrame:
     return frame(connection, statement)
 
 
-def runs(connection: Connection, study: int) -> pd.DataFrame:
-    """Which executions computed the study's items, and how many each."""
+def runs(connection: Connection, items: pd.DataFrame) -> pd.DataFrame:
+    """Which executions computed the :func:`items`, and how many each."""
     columns = (Run.stage, Run.id.label("run"), Run.git_commit, Run.device, Run.engine)
-    statement = (
-        standing(study, *columns, func.count(Item.id.distinct()).label("items"))
-        .join(Item, Item.id == Placement.item_id)
-        .join(Run, Run.id == Item.run_id)
-        .group_by(*columns)
-        .order_by(Run.stage, Run.id)
-    )
-    return frame(connection, statement)
+    known = frame(connection, select(*columns).where(Run.id.in_(items["run"].unique().tolist())))
+    counts = items.groupby("run", as_index=False)["items"].sum()
+    return known.merge(counts, on="run").sort_values(["stage", "run"], ignore_index=True)
 
 
 def words(connection: Connection, study: int) -> dict[str, float]:

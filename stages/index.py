@@ -15,12 +15,13 @@ from typing import Any
 
 from registry import places
 from registry.cells import Example, cell_means, examples
+from registry.database import connect
 from registry.indexing import AXES, Index
 from registry.items import FAILED, Finding, ItemStore
 from registry.keys import canonical, digest
 from registry.objects import ObjectStore
 from registry.published import publish
-from registry.schema import PER_ITEM, connect
+from registry.schema import PER_ITEM
 from registry.tracking import CellLog, Tracker
 from stages.adapted import ROLES, Adapted
 from stages.fidelity import split_column

@@ -28,10 +28,10 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from registry import places
+from registry.database import connect
 from registry.items import FAILED, OK, Finding, ItemStore
 from registry.keys import canonical, item_key, item_seed
 from registry.objects import ObjectStore
-from registry.schema import connect
 from registry.tracking import CellLog, Tracker
 from stages.provenance import write_provenance
 from stages.shards import image, write_shard

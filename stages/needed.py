@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import yaml
 
 from registry import places
+from registry.database import connect
 from registry.garbage import Waste, shelve, sweep
 from registry.health import gigabytes
 from registry.items import ItemStore
 from registry.objects import ObjectStore
-from registry.schema import connect
 from stages.provenance import FOLDER
 
 

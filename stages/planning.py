@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from registry import places
+from registry.database import connect
 from registry.health import gigabytes
 from registry.indexing import AXES
 from registry.items import ItemStore
 from registry.keys import Absent, item_key
 from registry.objects import ObjectStore
-from registry.schema import connect
 from registry.tracking import Past, flatten, past
 from stages import caption, degrade, fidelity, inpaint, prepare, project, quality, represent
 from stages.adapted import Adapted

@@ -24,6 +24,9 @@ PARAMS = Path("params.yaml")
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 """Names become stage names, folders and DVC parameters, so they are letters, digits, ``-`` and ``_``."""
 
+Judge = Annotated[Name, StringConstraints(max_length=22)]
+"""What compares or measures: its name is part of its items' kind, for which the registry has 32 characters."""
+
 AXES = ("degradations", "inpainters", "captioners")
 """The sections of which a configuration has one entry each."""
 
@@ -40,9 +43,9 @@ class Study(Settings):
     degradations: Entries
     inpainters: Entries
     captioners: Entries
-    encoders: Entries
-    fidelity: Entries
-    quality: Entries
+    encoders: dict[Judge, dict[str, Any]]
+    fidelity: dict[Judge, dict[str, Any]]
+    quality: dict[Judge, dict[str, Any]]
 
     def variants(self, section: str) -> dict[str, dict[str, Any]]:
         """What the entries of a section stand for, by name: on an axis their variants, elsewhere themselves."""

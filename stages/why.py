@@ -18,11 +18,11 @@ from typing import IO, Any
 
 from models.settings import unknown
 from registry import places
+from registry.database import connect, migrate_when_behind
 from registry.indexing import AXES
 from registry.items import OK
 from registry.keys import differing_parts
 from registry.lineage.changes import changed, changed_since
-from registry.schema import connect, migrate_when_behind
 from stages.loop import RUN_LINKS
 from stages.provenance import read_provenance
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("models", "registry", "reports", "stages", "palimpsest")
+ROOMS = ("commands", "models", "registry", "reports", "stages", "palimpsest")
 
 
 def file_of(module: str) -> Path | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from models.images import encode_png
@@ -23,13 +25,14 @@ def test_help_imports_nothing_heavy():
     assert not {"torch", "transformers", "diffusers", "mlflow", "sqlalchemy", "pandas", "numpy"} & set(loaded)
 
 
-def commands() -> list[list[str]]:
-    groups = {group.name: group.typer_instance for group in app.registered_groups}
-    own = [[command.callback.__name__] for command in app.registered_commands]
-    return own + [[name, c.callback.__name__] for name, group in groups.items() for c in group.registered_commands]
+def commands(group: Any, *name: str) -> list[list[str]]:
+    found = []
+    for each in group.commands.values():
+        found += commands(each, *name, each.name) if hasattr(each, "commands") else [[*name, each.name]]
+    return found
 
 
-@pytest.mark.parametrize("command", commands(), ids=" ".join)
+@pytest.mark.parametrize("command", commands(get_command(app)), ids=" ".join)
 def test_every_command_has_help_and_is_in_the_readme(command):
     shown = runner.invoke(app, [*command, "--help"])
     assert shown.exit_code == 0

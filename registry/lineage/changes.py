@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from registry.database import migrate_when_behind
 from registry.items import Execution, begins, chunks, parts_of
 from registry.keys import canonical, differing_parts
 from registry.lineage.walk import RUN
-from registry.schema import Item, Parent, Run, migrate_when_behind
+from registry.schema import Item, Parent, Run
 
 Difference = tuple[str, Any, Any]
 """A dotted name, and the values on both sides; None where a side lacks it."""

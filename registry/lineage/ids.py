@@ -20,11 +20,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, or_, select
 
+from registry.database import migrate_when_behind
 from registry.items import begins
 from registry.keys import digest
 from registry.lineage.groups import Group, StudyCell, cell_group, file_group, nearest, stage_group, study_cells
 from registry.lineage.walk import Trace, numbers_of, trace_item
-from registry.schema import Item, Run, migrate_when_behind
+from registry.schema import Item, Run
 
 SHORT = 12
 """How many hex digits of a key are shown."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrate over the connection that ``registry.schema.migrate`` hands in."""
+"""Alembic's entry: migrate over the connection that ``registry.database.migrate`` hands in."""
 
 from alembic import context
 

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from registry.schema import Published, migrate_when_behind, take_turns
+from registry.database import migrate_when_behind, take_turns
+from registry.schema import Published
 
 FILES = Path(__file__).parent
 NULLABLE = ("degradation", "inpainter", "captioner")

@@ -13,7 +13,7 @@ from reports import queries
 from reports.ablations.effects import Effect, Interaction, interactions, paired_effects, together
 from reports.ablations.study import ITEM, entering, left_out, study_rows
 from reports.correlation.cells import read_table
-from reports.correlation.sources import is_table, opened_registry
+from reports.correlation.sources import is_table, opened_registry, study_values
 
 
 class Ablation(NamedTuple):
@@ -50,7 +50,8 @@ def ablate_source(
         combined, blind = frame, []
     else:
         with opened_registry() as connection:
-            frame = study_rows(connection, queries.find_study(connection, source), [value])
+            study = queries.find_study(connection, source)
+            frame = study_rows(connection, study, study_values(connection, study, [value]), [value])
         item, axes = item or ITEM, list(axes or queries.AXES)
         factors = factors or [axis for axis in queries.AXES if frame[axis].nunique() > 1]
         if not factors:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from reports import queries
 from reports.ablations.effects import Effect, Interaction, interactions, paired_effects, together
-from reports.correlation.sources import study_values
+from reports.correlation.sources import names
 from reports.metrics import FIDELITY, Metric
 from reports.tables import axes, coincident, controls
 
@@ -62,17 +62,18 @@ class Ablations(NamedTuple):
     """The names on each axis, as the report orders them."""
 
 
-def study_rows(connection: Connection, study: queries.StudyRow, metrics: Sequence[str]) -> pd.DataFrame:
+def study_rows(
+    connection: Connection, study: queries.StudyRow, values: pd.DataFrame, metrics: Sequence[str]
+) -> pd.DataFrame:
     """One row for each repainted picture as each captioner sees it (fidelity: ""), one column a metric.
 
     Columns: corpus, degradation, inpainter, captioner, sample ("corpus/sample"), control, blind, and the metrics.
-    Raises ``ValueError`` for a metric that was not measured.
     """
-    rows = study_values(connection, study, metrics)
+    rows = values[values["metric"].isin(metrics)].astype(dict.fromkeys((*queries.WHERE, "metric", "sample"), object))
     rows = rows.assign(sample=rows["corpus"] + "/" + rows["sample"])
     wide = rows.pivot(index=[*queries.WHERE, ITEM], columns="metric", values="value").reset_index()
     repainted = queries.repainted(connection, study.id)
-    order = axes(study.params, pd.concat([rows[queries.WHERE], repainted[queries.WHERE[:3]]]).fillna(""))
+    order = axes(study.params, names(rows, repainted))
     blind = [
         (corpus, inpainter)
         for corpus in order["corpus"]
@@ -105,16 +106,18 @@ def left_out(rows: pd.DataFrame) -> list[str]:
     return sorted(set(blind) - set(entering(rows, "degradation")["inpainter"]))
 
 
-def ablations(connection: Connection, study: queries.StudyRow, metrics: Sequence[Metric]) -> Ablations:
+def ablations(
+    connection: Connection, study: queries.StudyRow, values: pd.DataFrame, metrics: Sequence[Metric]
+) -> Ablations:
     """Every factor's effect on every metric, in every corpus and over all; metrics that were not measured are left out.
 
     A factor's levels are compared with its control, or else with the first that params.yaml lists.
     """
-    had = set(queries.metrics(connection, study.id))
+    had = set(values["metric"].unique())
     metrics = [metric for metric in metrics if metric.name in had]
     if not metrics:
         return Ablations([], 0, {})
-    rows = study_rows(connection, study, [metric.name for metric in metrics])
+    rows = study_rows(connection, study, values, [metric.name for metric in metrics])
     order = axes(study.params, rows[queries.WHERE])
     corpora = [name for name in order["corpus"] if (rows["corpus"] == name).any()]
     scopes = []

@@ -12,7 +12,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from registry import places
-from registry.schema import connect, migrate_when_behind
+from registry.database import connect, migrate_when_behind
 from reports import queries
 from reports.correlation.analysis import Correlation, correlate
 from reports.correlation.cells import Roles, hint, known, read_table
@@ -42,7 +42,9 @@ def correlate_source(
         meant = Roles(**given)
     else:
         with opened_registry() as connection:
-            frame, xs, ys = study_table(connection, source, xs, ys)
+            study = queries.find_study(connection, source)
+            rows = study_values(connection, study, *asked_and_usual(xs, ys))
+            frame, xs, ys = study_table(connection, study, rows, xs, ys)
         several = frame["corpus"].nunique() > 1
         meant = replace(STUDY, **({"by": "corpus" if several else None} | given))
     return correlate(frame, xs, ys, meant), meant
@@ -77,40 +79,51 @@ def study_values(
             f"Study {study.name!r} has no metric {unknown!r}; {hint(unknown, queries.metrics(connection, study.id))}"
         )
     rows = rows[(rows["inpainter"] != "") & rows["value"].notna()]
-    rows = rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]
+    first = rows[["metric", "kind"]].drop_duplicates().astype(object).groupby("metric")["kind"].min()
+    rows = rows[rows["kind"].astype(object) == rows["metric"].astype(object).map(first)]
     if rows.empty:
         raise ValueError(f"Study {study.name!r} has no values of {', '.join([*asked, *defaults])}.")
     return rows.drop(columns="kind")
 
 
+def asked_and_usual(xs: Sequence[str], ys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The metrics that are asked for, and all usual ones of a side of which none is."""
+    asked = [metric.partition("@")[0] for metric in (*xs, *ys)]
+    return asked, [metric.name for metrics, had in ((FIDELITY, xs), (QUALITY, ys)) if not had for metric in metrics]
+
+
 def study_table(
-    connection: Connection, name: str, xs: Sequence[str], ys: Sequence[str]
+    connection: Connection, study: queries.StudyRow, rows: pd.DataFrame, xs: Sequence[str] = (), ys: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """One row for each corpus, repainted configuration and sample, with the metrics asked for, and these' columns.
+    """One row for each corpus, repainted configuration and sample of :func:`study_values`, and the columns meant.
 
     Fidelity is that inside the mask. Controls are left out, and configurations with the very same pictures count once,
     as in the report. A caption metric of several captioners is one column each, such as ``sbert@blip``.
     """
-    asked = [metric.partition("@")[0] for metric in (*xs, *ys)]
-    defaults = [metric.name for metrics, had in ((FIDELITY, xs), (QUALITY, ys)) if not had for metric in metrics]
-    study = queries.find_study(connection, name)
-    rows = study_values(connection, study, asked, defaults)
     repainted = queries.repainted(connection, study.id)
-    order = axes(study.params, pd.concat([rows[queries.WHERE], repainted[queries.WHERE[:3]]]).fillna(""))
+    order = axes(study.params, names(rows, repainted))
     rows = rows[~rows["inpainter"].isin(controls(study.params))]
     if rows.empty:
-        raise ValueError(f"Study {name!r} has no values of {', '.join([*asked, *defaults])} for repainted pictures.")
-    marked = "@" + rows["captioner"] if rows["captioner"].replace("", None).nunique() > 1 else ""
-    column = rows["metric"] + marked
-    rows = rows.assign(column=column.str.removesuffix("@"))
-    wide = rows.pivot(index=["corpus", "degradation", "inpainter", "sample"], columns="column", values="value")
-    frame = wide.reset_index().rename_axis(columns=None)
+        raise ValueError(f"Study {study.name!r} has no such values for repainted pictures; all it has are controls.")
+    several = rows["captioner"][rows["captioner"] != ""].nunique() > 1
+    wide = rows.pivot(
+        index=["corpus", "degradation", "inpainter", "sample"], columns=["metric", "captioner"], values="value"
+    )
+    wide.columns = [f"{metric}@{captioner}" if several and captioner else str(metric) for metric, captioner in wide]
+    wide = wide[sorted(wide.columns)]
+    frame = wide.reset_index().astype(dict.fromkeys(wide.index.names, object))
     same = {corpus: coincident(repainted, corpus, order) for corpus in order["corpus"]}
-    names = zip(frame["corpus"], frame["degradation"], frame["inpainter"], strict=True)
-    frame = frame[[same[corpus].get((d, i)) == (d, i) for corpus, d, i in names]].reset_index(drop=True)
+    places = zip(frame["corpus"], frame["degradation"], frame["inpainter"], strict=True)
+    frame = frame[[same[corpus].get((d, i)) == (d, i) for corpus, d, i in places]].reset_index(drop=True)
     frame.insert(0, "configuration", frame["inpainter"] + " (" + frame["degradation"] + ")")
     frame.insert(0, "family", [family(study.params, inpainter) for inpainter in frame["inpainter"]])
     return frame, columns(frame, xs, FIDELITY), columns(frame, ys, QUALITY)
+
+
+def names(rows: pd.DataFrame, repainted: pd.DataFrame) -> pd.DataFrame:
+    """Every corpus and configuration that is measured or painted."""
+    measured = rows[queries.WHERE].drop_duplicates().astype(object)
+    return pd.concat([measured, repainted[queries.WHERE[:3]].drop_duplicates()]).fillna("")
 
 
 def columns(frame: pd.DataFrame, asked: Sequence[str], usual: Sequence[Metric]) -> list[str]:

@@ -21,11 +21,12 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import delete
 
+from registry.database import connect
 from registry.indexing import Index
 from registry.items import Execution, Finding, ItemStore, ids_of
 from registry.keys import item_key
 from registry.objects import ObjectStore
-from registry.schema import Measurement, connect
+from registry.schema import Measurement
 from tests.databases import KINDS, Databases
 
 METRICS = 10

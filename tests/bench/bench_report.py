@@ -22,6 +22,7 @@ import pandas as pd
 from PIL import Image
 from sqlalchemy import Connection, Engine, insert
 
+from registry.database import connect, migrate_when_behind
 from registry.keys import digest
 from registry.objects import ObjectStore
 from registry.schema import (
@@ -37,8 +38,6 @@ from registry.schema import (
     Run,
     Sample,
     Study,
-    connect,
-    migrate_when_behind,
 )
 from reports.pages import build
 

@@ -8,11 +8,21 @@ import pytest
 from sqlalchemy import false, func, insert, select, text
 
 from registry.bulk import upsert
+from registry.database import connect
 from registry.indexing import Index
 from registry.items import Execution, Finding, ItemStore
 from registry.keys import item_key
 from registry.objects import ObjectStore
-from registry.schema import Base, Cell, Corpus, Measurement, Placement, Published, Reference, Sample, connect
+from registry.schema import (
+    Base,
+    Cell,
+    Corpus,
+    Measurement,
+    Placement,
+    Published,
+    Reference,
+    Sample,
+)
 
 CORPUS, SAMPLE, REFERENCE = Corpus.__table__, Sample.__table__, Reference.__table__
 TEXTS = ["plain", "tab\t, line\n, return\r, backslash \\N and \\.", "", "🐈 قطة", "'quoted' \"twice\""]

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from palimpsest import app
 from registry.copying import copy
+from registry.database import connect
 from registry.items import Execution, Finding, ItemStore
 from registry.keys import item_key
 from registry.objects import ObjectStore
-from registry.schema import Base, Corpus, Item, connect
+from registry.schema import Base, Corpus, Item
 from tests.imports import ROOT
 from tests.registry.stored.make import fill
 

@@ -11,8 +11,8 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from palimpsest import app
+from registry.database import connect
 from registry.places import registry_url
-from registry.schema import connect
 from stages.loop import Node, Outcome, Task, execute
 
 SECRET = "s3cr3t-p4ssw0rd"

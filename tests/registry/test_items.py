@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from registry.database import connect
 from registry.items import Execution, Finding, ItemStore, parts_of
 from registry.keys import canonical, differing_parts, item_key, item_seed
 from registry.objects import ObjectStore
-from registry.schema import Item, Parent, connect
+from registry.schema import Item, Parent
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from registry.database import connect
 from registry.places import database
-from registry.schema import connect
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
 from palimpsest import app
-from registry import schema
+from registry import database, schema
 from registry.published import listing, numbers, publish, shipped
 from registry.published.checks import captions, certain_sign, fidelity, recompute
 
@@ -52,7 +52,7 @@ RETYPED = [
 
 @pytest.fixture
 def engine(registry_url):
-    return schema.connect(registry_url)
+    return database.connect(registry_url)
 
 
 @pytest.mark.parametrize(("table", "row", "metric", "printed", "change"), RETYPED)

@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, inspect, make_url, select
 
-from registry.schema import Base, Corpus, connect, migrate_when_behind
+from registry.database import connect, migrate_when_behind
+from registry.schema import Base, Corpus
 from tests.databases import KINDS
 from tests.registry.stored.make import ROWS, row
 

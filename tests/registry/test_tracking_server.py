@@ -16,8 +16,9 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import make_url, select
 
+from registry.database import connect
 from registry.health import mlflow_store
-from registry.schema import Run, connect
+from registry.schema import Run
 from registry.tracking import CellLog, Tracker, comparison_link, past
 
 START = 90

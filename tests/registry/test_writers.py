@@ -13,11 +13,12 @@ from sqlalchemy import event, func, make_url, select
 from sqlalchemy.exc import OperationalError
 
 from registry import items
+from registry.database import connect
 from registry.indexing import Index
 from registry.items import Execution, Finding, ItemStore, ids_of
 from registry.keys import item_key
 from registry.objects import ObjectStore
-from registry.schema import Item, Parent, Study, connect
+from registry.schema import Item, Parent, Study
 from tests.imports import ROOT
 
 BATCHES, BATCH = 12, 10

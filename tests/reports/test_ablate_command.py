@@ -17,8 +17,9 @@ from palimpsest import app
 from reports import queries
 from reports.ablations.effects import paired_effects, together
 from reports.ablations.forest import chapters, effects_table, interactions_table
-from reports.ablations.study import LPIPS, ablations, entering, study_rows
-from reports.metrics import QUALITY
+from reports.ablations.study import LPIPS, Ablations, ablations, entering, study_rows
+from reports.correlation.sources import study_values
+from reports.metrics import QUALITY, Metric
 
 runner = CliRunner()
 SBERT = next(metric for metric in QUALITY if metric.name == "sbert")
@@ -129,7 +130,8 @@ def test_what_cannot_see_a_degradation_says_nothing_of_it(registry) -> None:
     assert found["left_out"] == ["telea"]
     assert {one["settings"] for one in found["effects"]} == {2}, "diffusion and patch; neither telea nor the control"
     with registry.engine.connect() as connection:
-        rows = study_rows(connection, queries.find_study(connection, "toy"), ["lpips"])
+        study = queries.find_study(connection, "toy")
+        rows = study_rows(connection, study, study_values(connection, study, ["lpips"]), ["lpips"])
     assert set(rows.loc[rows["blind"], "inpainter"]) == {"telea"}
     assert set(entering(rows, "inpainter")["inpainter"]) == {"as-is", "diffusion", "patch", "telea"}
     assert set(entering(rows, "inpainter", "captioner")["inpainter"]) == {"diffusion", "patch", "telea"}
@@ -142,9 +144,14 @@ def test_by_default_a_study_is_asked_for_all_that_varies(registry) -> None:
     assert len(found["interactions"]) == 6
 
 
-def test_the_page_shows_corpora_and_all_of_them_and_corrects_over_everything(registry) -> None:
+def of_the_toy(registry, *metrics: Metric) -> Ablations:
     with registry.engine.connect() as connection:
-        found = ablations(connection, queries.find_study(connection, "toy"), [SBERT, LPIPS])
+        study = queries.find_study(connection, "toy")
+        return ablations(connection, study, study_values(connection, study, ["sbert", "lpips"]), metrics)
+
+
+def test_the_page_shows_corpora_and_all_of_them_and_corrects_over_everything(registry) -> None:
+    found = of_the_toy(registry, SBERT, LPIPS)
     assert [(scope.corpus, scope.metric.name) for scope in found.scopes] == [
         (corpus, metric) for corpus in ("", "scenes", "photos") for metric in ("sbert", "lpips")
     ]
@@ -160,8 +167,7 @@ def test_the_page_shows_corpora_and_all_of_them_and_corrects_over_everything(reg
 
 
 def test_forest_plots_are_sorted_and_share_their_plane(registry) -> None:
-    with registry.engine.connect() as connection:
-        found = ablations(connection, queries.find_study(connection, "toy"), [SBERT])
+    found = of_the_toy(registry, SBERT)
     whole = chapters(found, ["as-is"])[0]
     assert whole.left_out == ["telea"]
     [figure] = whole.figures
@@ -181,8 +187,7 @@ def test_forest_plots_are_sorted_and_share_their_plane(registry) -> None:
 
 def test_metrics_that_were_not_measured_are_left_out(registry) -> None:
     absent = next(metric for metric in QUALITY if metric.name == "simcse_sup")
-    with registry.engine.connect() as connection:
-        assert ablations(connection, queries.find_study(connection, "toy"), [absent]).scopes == []
+    assert of_the_toy(registry, absent).scopes == []
 
 
 def test_against_one_level_is_a_part_of_all_pairs(table: Path) -> None:

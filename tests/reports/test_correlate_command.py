@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from palimpsest import app
-from reports.correlation.sources import correlate_source, study_table
+from reports.correlation.sources import correlate_source, study_table, study_values
+from reports.queries import find_study
 
 runner = CliRunner()
 LEAST = {"x", "y", "n", "pearson", "spearman", "kendall", "p", "sign_flips"}
@@ -52,7 +53,8 @@ def test_a_table_is_readable_as_text(table: Path) -> None:
 
 def test_a_study_is_a_table_of_repainted_configurations(registry) -> None:
     with registry.engine.connect() as connection:
-        frame, xs, ys = study_table(connection, "toy", ["mse"], ["sbert"])
+        study = find_study(connection, "toy")
+        frame, xs, ys = study_table(connection, study, study_values(connection, study, ["mse", "sbert"]))
     assert (xs, ys) == (["mse"], ["sbert"])
     assert "as-is" not in set(frame["inpainter"]), "controls are no configurations"
     telea = frame[frame["inpainter"] == "telea"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.copying import copy
-from registry.schema import connect
+from registry.database import connect
 from reports.pages import build
 
 

@@ -13,10 +13,10 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 from scipy import stats
 
-from reports.figures import sweeps
 from reports.correlation.analysis import correlate
 from reports.correlation.cells import Roles
 from reports.correlation.intervals import by_captioner, intervals
+from reports.figures import sweeps
 from reports.figures.curves import contrast
 from reports.figures.maps import MOST, SIDE, maps
 from reports.figures.mosaic import mosaics

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from registry.database import connect
 from registry.items import Execution, Finding, ItemStore
 from registry.keys import canonical, item_key
 from registry.objects import ObjectStore
-from registry.schema import connect
 from stages.index import remember_all
 from stages.shards import IMAGE, image, write_shard
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Float, Integer, MetaData, Table, make_url
 
-from registry.schema import connect, migrate
+from registry.database import connect, migrate
 from tests.databases import KINDS, Databases
 
 HERE = Path(__file__).parent

@@ -1,0 +1,27 @@
+"""What people type: thin functions that parse, call one function of a room, and print.
+
+Every import of weight happens inside a command, so that ``palimpsest --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Bad input ends in one sentence on stderr and exit code 2, not in a traceback."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError, ConnectionError) as error:
+        typer.echo(f"palimpsest: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,167 @@
+"""Choose a study, see what it would take, run it, and look at what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands import one_sentence, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def use(study: Annotated[Path, typer.Argument(help="A study, such as studies/truce.yaml.")]) -> None:
+    """Make a study file the study at hand: check it and copy it to params.yaml, unless that has edits to lose."""
+    from stages.choosing import choose
+
+    with one_sentence():
+        chosen = choose(study)
+    typer.echo(f"params.yaml is now the study {chosen.study}; `palimpsest plan` says what it would compute.")
+
+
+@app.command()
+def plan(
+    study: Annotated[Path, typer.Argument(help="A study, such as studies/truce.yaml.")] = Path("params.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check a study and say what it would compute, how much of that is known, and about how long the rest takes."""
+    from stages.planning import forecast, listing
+    from stages.study import read_study
+
+    with one_sentence():
+        found = forecast(read_study(study))
+    if as_json:
+        print_json([stage._asdict() for stage in found])
+    else:
+        typer.echo(listing(found))
+
+
+@app.command()
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="Stages, as dvc.yaml names them; default all.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 1 if any item failed or any input was faulty.")] = False,
+) -> None:
+    """Check params.yaml, then run `dvc repro`, and say where the results are."""
+    from stages.check import check
+    from stages.study import read_study
+
+    with one_sentence():
+        check(read_study())
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    if strict:
+        environment["PALIMPSEST_STRICT"] = "1"
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    faults = [link for link in run_links() if link["failed"] or link["problems"]]
+    for link in faults:
+        typer.echo(
+            f"{link['stage']}: {link['failed']} failed items, {sum(link['problems'].values())} faults in its input"
+        )
+    typer.echo("\nThe report:   data/report/index.html")
+    typer.echo("The runs:     palimpsest ui   (then open the address that it prints)")
+    if strict and faults:
+        raise typer.Exit(1)
+
+
+def run_links() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(Path("data/runs").glob("*.json"))]
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
+    """Serve the MLflow UI over this checkout's runs; where a server tracks them, say where it is."""
+    from registry.places import hidden, tracking_uri
+
+    with one_sentence():
+        uri = tracking_uri()
+    if uri.startswith(("http:", "https:")):
+        typer.echo(hidden(uri))
+        return
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # not an argument, which every user could read
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+@app.command()
+def why(
+    stage: Annotated[str, typer.Argument(help="A stage, as dvc.yaml names it, such as inpaint@telea.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what made a stage run again, and how many items each cause cost."""
+    from stages.why import why
+
+    with one_sentence():
+        found = why(stage)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        typer.echo(found.text())
+
+
+@app.command()
+def export(
+    stage: Annotated[Path, typer.Argument(help="A stage output, such as data/inpaint/telea.")],
+    folder: Annotated[Path, typer.Argument(help="Where the files go; made when missing.")],
+) -> None:
+    """Write a stage's output as plain PNG files and one JSONL line an item."""
+    from stages.export import export_rows
+
+    with one_sentence():
+        count = export_rows(stage, folder)
+    typer.echo(f"{count} items in {folder}")
+
+
+@app.command()
+def corpora(
+    names: Annotated[list[str] | None, typer.Argument(help="Corpora of the catalogue; default all.")] = None,
+    path: Annotated[Path | None, typer.Option(help="A folder to look into instead of where studies look.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say of each corpus what it is, where to get it, under which licence, and what of it is missing here."""
+    from stages.corpora.sources import survey
+
+    with one_sentence():
+        found = survey(names or [], path)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo("\n\n".join(map(listing, found)))
+
+
+def listing(corpus: dict[str, Any]) -> str:
+    """What is known of one corpus, as aligned lines."""
+    lines = [("from", corpus["where"]), ("licence", corpus["licence"])]
+    if corpus["needs"]:
+        lines.append(("needs", ", ".join(corpus["needs"])))
+        if not corpus["uses"]:
+            lines.append(("here", "no study says where it is; look into a folder with --path"))
+    for use in corpus["uses"]:
+        place = f"{use['entry']} of {use['study']}" if use["study"] else use["path"]
+        lacks = f"missing: {', '.join(use['missing'])}" if use["missing"] else "complete"
+        lines.append(("here", f"{place}: {use['error'] or lacks}"))
+    return "\n".join([corpus["corpus"], f"  {corpus['about']}", *(f"  {label:<9}{text}" for label, text in lines)])
+
+
+@app.command()
+def train(
+    name: Annotated[
+        str, typer.Argument(help="A pocket model; `palimpsest train --help` lists none, a wrong name does.")
+    ],
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="A prepared corpus to learn from besides the world.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps instead of the recipe's own.")] = None,
+) -> None:
+    """Train a pocket model by its recipe, logging to MLflow; an interrupted training goes on where it stopped."""
+    from stages.train import train_pocket
+
+    with one_sentence():
+        print_json(train_pocket(name, corpus or [], steps))
