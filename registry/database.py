@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, 
 
 from registry.places import database
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
 PATIENCE = 60

@@ -206,6 +206,8 @@ class Study(Base):
     id: Mapped[intpk]
     name: Mapped[name] = mapped_column(unique=True)
     params: Mapped[dict[str, Any]]
+    links: Mapped[dict[str, Any] | None]
+    """Where MLflow compares the cells of each corpus, and under "" all of them."""
 
 
 class Cell(Base):

@@ -19,6 +19,7 @@ from reports.exports import flat, main_numbers, tables
 from reports.figures.drawn import Drawn, drawn
 from reports.findings import Claim, Finding, claims, of_study
 from reports.gallery import Gallery, gallery
+from reports.lineage import Pictures, lineage, placed
 from reports.metrics import QUALITY, REGIONS
 from reports.notes import Model, models, notes
 from reports.provenance import Data, Judgements, commits, data, judgements, seeds
@@ -62,6 +63,8 @@ class Report(NamedTuple):
     seeds: list[tuple[str, str]]
     tests: list[Judgements]
     runs: list[Any]
+    lineage: dict[str, list[Pictures]]
+    links: dict[str, str]
     tables: dict[str, pd.DataFrame]
     metrics: dict[str, Any]
     """The main numbers, for ``dvc metrics``."""
@@ -97,7 +100,8 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
         by_captioner(frame, xs, ys, order["captioner"]) if tested else {},
     )
     sections = [section(found, corpus) for corpus in order["corpus"]]
-    made = models(queries.identities(connection, study.id))
+    identities = queries.identities(connection, study.id)
+    made, executions = models(identities), list(runs.itertuples())
     found_out = of_study(connection, study, frame, metric.name, found.layers) if tested else []
     factors = ablations(connection, study, values, [metric, LPIPS]) if tested else Ablations([], 0, {})
     links = {one.name: one.links for one in sections}
@@ -130,7 +134,9 @@ def gather(connection: Connection, objects: ObjectStore, name: str) -> Report:
         commits(runs),
         seeds(params),
         judgements(sections, found_out, factors.tests),
-        list(runs.itertuples()),
+        executions,
+        lineage(placed(connection, study.id), identities, made, executions, order),
+        study.links,
         tables(found, sections, failures)
         | {"findings": flat(found_out), "published": published}
         | {"ablations": effects_table(factors), "interactions": interactions_table(factors)},

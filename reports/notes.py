@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from registry.keys import canonical
+from registry.keys import canonical, digest
 from reports.metrics import CONTROL, FIDELITY, GROUNDING, QUALITY, REGIONS
 
 HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
@@ -33,6 +33,16 @@ class Model(NamedTuple):
     def text(self) -> str:
         return described(self.identity)
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others."""
+        return self.role, self.name, canonical(self.identity)
+
+    @property
+    def short(self) -> str:
+        """The identity as the beginning of a digest."""
+        return digest(canonical(self.identity).encode())[:8]
+
 
 def described(settings: Mapping[str, Any]) -> str:
     """Settings in one line, long digests cut short.
@@ -46,14 +56,15 @@ def described(settings: Mapping[str, Any]) -> str:
 
 def models(identities: pd.DataFrame) -> list[Model]:
     """The different models among the parts of items' keys."""
-    found = {}
-    for row in identities.itertuples():
-        identity = next((row.parts[name] for name in IDENTITIES if isinstance(row.parts.get(name), Mapping)), None)
-        if identity:
-            role = MAKES.get(row.kind, row.kind)
-            name = getattr(row, role, row.kind)
-            found[role, name, canonical(identity)] = Model(role, name, identity)
-    return sorted(found.values(), key=lambda m: (m.role, m.name, canonical(m.identity)))
+    found = {model.key: model for row in identities.itertuples() if (model := model_of(row))}
+    return [found[key] for key in sorted(found)]
+
+
+def model_of(row: Any) -> Model | None:
+    """The model that made an item, by its kind, axes and parts of the key; originals have none."""
+    identity = next((row.parts[name] for name in IDENTITIES if isinstance(row.parts.get(name), Mapping)), None)
+    role = MAKES.get(row.kind, row.kind)
+    return Model(role, getattr(row, role, row.kind), identity) if identity else None
 
 
 def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, made: list[Model]) -> list[str]:

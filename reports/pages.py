@@ -17,17 +17,20 @@ from markupsafe import Markup
 from sqlalchemy import Engine
 
 from registry.objects import ObjectStore
+from registry.tracking import UI
 from reports.ablations.forest import chapters, effects_texts
 from reports.ablations.study import Ablations
 from reports.gallery import MOST, WEIGHT
 from reports.gathering import Report, gather
 from reports.latex import failures_latex, findings_latex, latex, section_latex
+from reports.lineage import cell_name
 from reports.metrics import FIDELITY, GROUNDING, QUALITY
 from reports.published.shown import Comparison, view_texts
 from reports.tables import SECTIONS
 
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX, ABLATIONS, PUBLISHED, GALLERY = "index.html", "ablations.html", "published.html", "gallery.html"
+LINEAGE = "lineage.html"
 GALLERY_GIVEN = {"sections": SECTIONS, "most": MOST, "weight": WEIGHT}
 
 
@@ -54,7 +57,7 @@ def build(engine: Engine, objects: ObjectStore, study: str, out: Path) -> Path:
     folder = out / "tables"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for stale in (*out.glob("corpus-*.html"), out / ABLATIONS, out / PUBLISHED, out / GALLERY):
+    for stale in (*out.glob("corpus-*.html"), out / ABLATIONS, out / PUBLISHED, out / GALLERY, out / LINEAGE):
         stale.unlink(missing_ok=True)
     for name, table in report.tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
@@ -83,6 +86,8 @@ def pages(report: Report) -> list[Page]:
     made.append(published_page(report.compared))
     if report.gallery:
         made.append(Page(GALLERY, "Gallery", "gallery.html.j2", GALLERY_GIVEN, {}))
+    if report.lineage:
+        made.append(Page(LINEAGE, "Lineage", "lineage.html.j2", {}, {}))
     return made
 
 
@@ -132,6 +137,8 @@ def render(report: Report, made: Sequence[Page]) -> list[str]:
         "style": Markup(style),  # ours, not a caption
         "script": Markup(script),
         "script_hash": allowed,
+        "cell_name": cell_name,
+        "ui": UI,
         "definitions": (*FIDELITY, *QUALITY, *GROUNDING),
     }
     return [environment.get_template(page.template).render(current=page, **page.given) for page in made]

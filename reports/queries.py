@@ -50,13 +50,17 @@ class StudyRow(NamedTuple):
     id: int
     name: str
     params: dict[str, Any]
+    links: dict[str, str]
+    """Where MLflow compares the cells of each corpus, and under "" all of them."""
 
 
 def find_study(connection: Connection, name: str) -> StudyRow:
     """The study of a name; raises ``ValueError`` with the nearest known name where the registry has none."""
-    row = connection.execute(select(Study.id, Study.name, Study.params).where(Study.name == name)).first()
+    columns = (Study.id, Study.name, Study.params, Study.links)
+    row = connection.execute(select(*columns).where(Study.name == name)).first()
     if row:
-        return StudyRow(*row)
+        links = {corpus: link for corpus, link in (row.links or {}).items() if link.startswith(("http:", "https:"))}
+        return StudyRow(*row[:3], links)
     known = list(connection.scalars(select(Study.name).order_by(Study.name)))
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {nearest[0]!r}?" if nearest else f"It knows: {', '.join(known) or 'none yet'}."

@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry import places
+from sqlalchemy import Engine, update
+
+from registry import places, schema
 from registry.cells import Example, cell_means, examples
 from registry.database import connect
 from registry.indexing import AXES, Index
@@ -22,7 +24,7 @@ from registry.keys import canonical, digest
 from registry.objects import ObjectStore
 from registry.published import publish
 from registry.schema import PER_ITEM
-from registry.tracking import CellLog, Tracker
+from registry.tracking import CellLog, Tracker, comparison_link
 from stages.adapted import ROLES, Adapted
 from stages.fidelity import split_column
 from stages.loop import EXAMPLES_A_CELL, NONE, command
@@ -142,6 +144,14 @@ def log_cells(study: Study, store: ItemStore) -> None:
     tracker.finish(study.model_dump(), {"cells": len(cells)}, cells)
 
 
+def save_links(study: Study, engine: Engine) -> None:
+    """Keep with the study where MLflow compares its cells: all of them, and those of each corpus."""
+    found = {corpus: comparison_link(study.study, corpus or None) for corpus in ("", *study.corpora)}
+    links = {corpus: link for corpus, link in found.items() if link}
+    with engine.begin() as connection:
+        connection.execute(update(schema.Study).where(schema.Study.name == study.study).values(links=links))
+
+
 def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     """Original, degraded and repainted pictures with the captions before and after."""
     lines = []
@@ -188,7 +198,9 @@ def main() -> None:
     """Index the study's outputs."""
     counts = sync()
     study = read_study()
-    log_cells(study, ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url())))
+    store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+    log_cells(study, store)
+    save_links(study, store.engine)
     content = {"study": study.study, "items": counts, "outputs": outputs_digest(study)}
     OUT.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 

@@ -24,8 +24,12 @@ THIRDS = (("upper left", "upper middle", "upper right"), ("middle left", "centre
           ("lower left", "lower middle", "lower right"))  # fmt: skip
 KINDS = ("object", "color", "texture", "count", "relation")
 """What a yes/no question is about."""
-HARD = (0.25, 0.15, 0.2, 0.1, 0.3)
+HARD = (0.4, 0.1, 0.15, 0.05, 0.3)
 """How often each kind is asked: more often what is learnt late."""
+
+SHAPES = 0.85
+"""How often training names an object by its shape alone where that is enough, and how often an object that is not there
+differs in its shape: an object is found by its colour long before it is found by its shape."""
 
 
 class Turn(NamedTuple):
@@ -58,7 +62,8 @@ PREFERRED = (0.1, 0.8, 0.0, 0.0, 0.1)
 
 def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[Turn]:
     """``count`` questions about a scene graph: three about an object, the others of the five kinds."""
-    singled = [(k, name) for k, thing in enumerate(graph["objects"]) if (name := only_name(graph, thing, rng))]
+    things = list(enumerate(graph["objects"]))
+    singled = [(k, name) for k, thing in things if (name := only_name(graph, thing, rng, shapes=SHAPES))]
     found = []
     if singled:
         k, name = singled[rng.integers(len(singled))]
@@ -69,7 +74,7 @@ def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> li
         found.append(Turn(_pick(rng, where), place(graph, k, rng)))
     found.append(what(graph, rng))
     while len(found) < count:
-        if made := yes_or_no(graph, KINDS[rng.choice(len(KINDS), p=HARD)], bool(rng.integers(2)), rng):
+        if made := yes_or_no(graph, KINDS[rng.choice(len(KINDS), p=HARD)], bool(rng.integers(2)), rng, SHAPES):
             found.append(made)
     return found
 
@@ -92,8 +97,13 @@ def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
     return Turn("How many shapes are there?", COUNTED[len(graph["objects"])].split()[0])
 
 
-def yes_or_no(graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Generator) -> Turn | None:
-    """A question of one kind with the wanted answer, or None where this picture allows none."""
+def yes_or_no(
+    graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Generator, shapes: float = 0.5
+) -> Turn | None:
+    """A question of one kind with the wanted answer, or None where this picture allows none.
+
+    ``shapes``: how often an object is named by its shape alone, and how often one that is not there is wrong in it.
+    """
     objects = graph["objects"]
     thing = objects[rng.integers(len(objects))]
     answer = "yes" if yes else "no"
@@ -104,14 +114,14 @@ def yes_or_no(graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Genera
     if kind == "object":
         named = {"color": thing["color"], "shape": thing["shape"]}
         if not yes:
-            changed = _pick(rng, tuple(named))
+            changed = "shape" if rng.random() < shapes else "color"
             named[changed] = _other(rng, changed, named[changed])
             if any(all(one[name] == value for name, value in named.items()) for one in objects):
                 return None
         return Turn(
             f"Is there a {_word(rng, 'color', named['color'])} {_word(rng, 'shape', named['shape'])}?", answer, kind
         )
-    name = only_name(graph, thing, rng, without=kind)
+    name = only_name(graph, thing, rng, without=kind, shapes=shapes)
     if not name:
         return None
     if kind in ("color", "texture"):
@@ -134,10 +144,13 @@ def beside(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generato
     return None
 
 
-def only_name(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator, without: str = "") -> str:
-    """A colour and a shape, or the shape alone, that name one object only; empty where nothing so short does."""
-    names = [n for n in ((("shape",), ("color", "shape")) if rng.integers(2) else (("color", "shape"), ("shape",)))
-             if without not in n]  # fmt: skip
+def only_name(
+    graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator, without: str = "", shapes: float = 0.5
+) -> str:
+    """A colour and a shape, or the shape alone (tried first as often as ``shapes`` says), that name one object only;
+    empty where nothing so short does."""
+    alone, both = ("shape",), ("color", "shape")
+    names = [n for n in ((alone, both) if rng.random() < shapes else (both, alone)) if without not in n]
     for some in names:
         if sum(all(one[name] == thing[name] for name in some) for one in graph["objects"]) == 1:
             return " ".join(_word(rng, name, thing[name]) for name in some)

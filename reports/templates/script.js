@@ -30,6 +30,12 @@ function sort(body, column, sign) {
   body.append(...rows.sort((a, b) => compare(value(a), value(b))));
 }
 
+// A click on a number follows its row's link, unless it ends a selection of text.
+document.addEventListener("click", ({ target }) => {
+  const number = target.closest?.("[data-opens] .num");
+  if (number && getSelection().isCollapsed) number.parentElement.querySelector("a").click();
+});
+
 // Tips: titles become readable boxes that hovering, focus and touch show, and Escape hides.
 const tip = document.createElement("div");
 tip.id = "tip";

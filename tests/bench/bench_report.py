@@ -12,6 +12,7 @@ import io
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count, product
 from pathlib import Path
@@ -23,6 +24,8 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert
 
 from registry.database import connect, migrate_when_behind
+from registry.indexing import AXES as NAMES
+from registry.indexing import configuration_digest
 from registry.keys import digest
 from registry.objects import ObjectStore
 from registry.schema import (
@@ -33,6 +36,7 @@ from registry.schema import (
     Corpus,
     Item,
     Measurement,
+    Parent,
     Placement,
     Reference,
     Run,
@@ -52,6 +56,22 @@ PARAMS = {"study": "large", **AXES, "encoders": {"vit": {"adapter": "vit"}}}
 FIDELITY = tuple(product(("mse", "psnr", "ssim", "lpips"), ("region", "whole")))
 DRIFT = tuple(product(("tvd_even",), ("region", "outside"), range(4)))
 CAPTIONS = ("bleu_4", "rouge_l", "cider", "sbert", "object_recall")
+STAGES = (
+    "prepare", "degrade", *(f"inpaint@{name}" for name in AXES["inpainters"]),
+    *(f"caption@{name}" for name in AXES["captioners"]), "fidelity@pixel", "represent@vit", "quality@lexical",
+)  # fmt: skip
+RUNS = {stage: digest(stage.encode())[:32] for stage in STAGES}
+"""The one execution of each stage."""
+
+
+def stage_of(kind: str, names: tuple[str | None, ...]) -> str:
+    """The stage that computed an item.
+
+    >>> stage_of("caption", ("blur", "painter-0", "speaker-1")), stage_of("fidelity.pixel", ("blur", "painter-0", None))
+    ('caption@speaker-1', 'fidelity@pixel')
+    """
+    making = {"original": "prepare", "degraded": "degrade", "repainted": f"inpaint@{names[1]}"}
+    return (making | {"caption": f"caption@{names[2]}"}).get(kind) or kind.replace(".", "@")
 
 
 def main(samples: int = 500) -> dict[str, float]:
@@ -87,16 +107,20 @@ class Rows:
 
     def __init__(self, connection: Connection, number: dict[tuple[str | None, ...], int]) -> None:
         self.connection, self.number = connection, number
-        self.waiting: dict[type[Base], list[dict[str, Any]]] = {Item: [], Placement: [], Measurement: []}
+        self.waiting: dict[type[Base], list[dict[str, Any]]] = {Item: [], Parent: [], Placement: [], Measurement: []}
         self.ids, self.captions, self.measurements = count(1), 0, 0
 
-    def item(self, kind: str, sample: int, names: tuple[str | None, ...], **more: Any) -> int:
+    def item(
+        self, kind: str, sample: int, names: tuple[str | None, ...], parent: int | None = None, **more: Any
+    ) -> int:
         new = next(self.ids)
         self.captions += kind == "caption"
         row = {"id": new, "key": digest(str(new).encode()), "kind": kind, "status": "ok", "reason": None,
                "value": None, "object": None, "parts": {"model": {"adapter": kind, "name": names[1]}},
-               "run_id": "r" * 32}  # fmt: skip
+               "run_id": RUNS[stage_of(kind, names)]}  # fmt: skip
         self.waiting[Item].append(row | more)
+        if parent:
+            self.waiting[Parent].append({"item_id": new, "parent_id": parent})
         where = {"kind": kind, "sample_id": sample, "configuration_id": self.number[names]}
         self.waiting[Placement].append(where | {"item_id": new})
         return new
@@ -123,16 +147,16 @@ def fill(engine: Engine, objects: ObjectStore, samples: int) -> tuple[int, int]:
     corpora = dict(enumerate(AXES["corpora"], 1))
     every = list(enumerate(product(corpora, range(samples)), 1))
     began = datetime(2026, 1, 1, tzinfo=UTC)
-    run = {"id": "r" * 32, "stage": "bench", "git_commit": "0" * 40, "device": "cpu", "engine": "local"}
+    run = {"git_commit": "0" * 40, "device": "cpu", "engine": "local", "started_at": began}
     size = {"split": "test", "width": 32, "height": 32, "annotations": {}}
     with engine.begin() as connection:
         for table, rows in {
-            Run: [run | {"started_at": began}],
+            Run: [run | {"id": id, "stage": stage} for stage, id in RUNS.items()],
             Corpus: [{"id": c, "name": name, "settings": {}, "problems": {}} for c, name in corpora.items()],
             Configuration: [
-                {"id": n, "digest": digest(str(names).encode()), "settings": {},
-                 **dict(zip(("degradation", "inpainter", "captioner"), names, strict=True))}
+                {"id": n, "digest": configuration_digest(named, settings), "settings": settings, **named}
                 for names, n in number.items()
+                for named, settings in [described(names)]
             ],
             Study: [{"id": 1, "name": "large", "params": PARAMS}],
             Cell: [{"study_id": 1, "corpus_id": c, "configuration_id": n}
@@ -143,31 +167,46 @@ def fill(engine: Engine, objects: ObjectStore, samples: int) -> tuple[int, int]:
             connection.execute(insert(table), rows)
         rows = Rows(connection, number)
         for sample, _ in every:
-            rows.item("original", sample, (None, None, None), object=addresses[sample % 10])
+            address = addresses[sample % 10]
+            parents = {None: rows.item("original", sample, (None, None, None), object=address)}
             for degradation in AXES["degradations"]:
-                rows.item("degraded", sample, (degradation, None, None), object=addresses[sample % 10], value={})
+                names = (degradation, None, None)
+                parents[degradation] = rows.item("degraded", sample, names, parents[None], object=address, value={})
             for n, names in enumerate(grid):
-                describe(rows, sample, names, n / len(grid) + 0.2 * float(rng.random()), addresses[n % 10], rng)
+                harm = n / len(grid) + 0.2 * float(rng.random())
+                describe(rows, sample, names, parents[names[0]], harm, addresses[n % 10], rng)
             if sample % 50 == 0 or sample == len(every):
                 rows.write()
     return rows.captions, rows.measurements
 
 
+def described(names: tuple[str | None, ...]) -> tuple[dict[str, str | None], Mapping[str, Any]]:
+    """A configuration's names by axis, and the settings behind those that apply."""
+    named = dict(zip(NAMES, names, strict=True))
+    return named, {axis: AXES[f"{axis}s"][name] for axis, name in named.items() if name}
+
+
 def describe(
-    rows: Rows, sample: int, names: tuple[str | None, ...], harm: float, address: str, rng: np.random.Generator
+    rows: Rows,
+    sample: int,
+    names: tuple[str | None, ...],
+    picture: int,
+    harm: float,
+    address: str,
+    rng: np.random.Generator,
 ) -> None:
     """One picture, repainted unless it is the original, and what every captioner says of it."""
     if any(names):
-        rows.item("repainted", sample, (*names, None), object=address)
-        fidelity = rows.item("fidelity.pixel", sample, (*names, None))
+        picture = rows.item("repainted", sample, (*names, None), picture, object=address)
+        fidelity = rows.item("fidelity.pixel", sample, (*names, None), picture)
         for metric, region in FIDELITY:
             rows.measure(fidelity, metric, 1 - harm if metric in ("psnr", "ssim") else harm, region)
-        seen = rows.item("represent.vit", sample, (*names, None))
+        seen = rows.item("represent.vit", sample, (*names, None), picture)
         for metric, region, layer in DRIFT:
             rows.measure(seen, metric, harm * layer, region, layer)
     for captioner in AXES["captioners"]:
-        rows.item("caption", sample, (*names, captioner), value={"caption": sentence(rng)})
-        quality = rows.item("quality.lexical", sample, (*names, captioner))
+        caption = rows.item("caption", sample, (*names, captioner), picture, value={"caption": sentence(rng)})
+        quality = rows.item("quality.lexical", sample, (*names, captioner), caption)
         for metric in CAPTIONS:
             rows.measure(quality, metric, 1 - harm * float(rng.random()))
 

@@ -155,6 +155,24 @@ def test_arrow_keys_walk_a_heat_map(opened: sync_api.Page, page: Path) -> None:
     assert tip.inner_text().startswith("PSNR and BLEU-1"), "there is an end"
 
 
+def test_a_number_opens_its_lineage(opened: sync_api.Page, page: Path) -> None:
+    corpus = page.with_name("corpus-scenes.html").as_uri()
+    opened.goto(corpus)
+    row = opened.locator("#quality table").first.locator("tr", has_text="patch").filter(has_text="blur")
+    number = row.locator("td.num").nth(2)
+    assert number.evaluate("(cell) => getComputedStyle(cell).cursor") == "pointer"
+    number.evaluate("(cell) => getSelection().selectAllChildren(cell)")
+    number.dispatch_event("click")
+    assert opened.url == corpus, "text is being selected"
+    opened.evaluate("getSelection().removeAllRanges()")
+    number.click()
+    assert opened.url.endswith("lineage.html#scenes/blur/patch/blip")
+    assert "palimpsest trace scenes/blur/patch/blip" in opened.locator(":target").inner_text()
+    opened.go_back()
+    opened.locator("#fidelity table").first.get_by_role("link", name="patch").first.press("Enter")
+    assert opened.locator(":target h3").inner_text().startswith("scenes/centre/patch")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_in_light_and_dark(browser: sync_api.Browser, page: Path, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)

@@ -33,6 +33,7 @@ AXES = ["corpus", "degradation", "inpainter"]
 
 PAGES = [
     "index.html", "corpus-scenes.html", "corpus-photos.html", "ablations.html", "published.html", "gallery.html",
+    "lineage.html",
 ]  # fmt: skip
 
 

@@ -72,6 +72,9 @@ def compare_in_mlflow(checkout: Checkout) -> None:
         assert {"bleu_4", "cider", "corpus_bleu_4"} <= run.data.metrics.keys()
         assert ("mse_region" in run.data.metrics) == (run.data.params["degradation"] != "none")
         assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["sheet.png"]
+    report = (checkout.path / "data/report/index.html").read_text()
+    link = report.partition(">Compare these cells in MLflow</a>")[0].rpartition("<a ")[2]
+    assert all(run.info.run_id in link for run in cells)
     stages = client.search_runs(experiments["small/stages"])
     parents = {run.data.tags["dvc.stage"] for run in stages if "mlflow.parentRunId" not in run.data.tags}
     assert parents >= {"prepare@scenes", "degrade", "inpaint@telea", "caption@blip", "quality@lexical"}

@@ -1,0 +1,17 @@
+"""links of a study: where MLflow compares its cells"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("study", sa.Column("links", sa.JSON(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("study", "links")
