@@ -83,7 +83,8 @@ def standing(study: int, *columns: Any) -> Select[Any]:
 def frame(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
     """The rows of a statement; an axis that is null becomes ""."""
     result = connection.execute(statement)
-    rows = pd.DataFrame(result.all(), columns=list(result.keys()))
+    plain = [tuple(row) for row in result]  # pandas looks for a field's name in every Row, and that is half of the time
+    rows = pd.DataFrame(plain, columns=list(result.keys()))
     for axis in rows.columns.intersection(AXES):
         rows[axis] = rows[axis].astype(object).where(rows[axis].notna(), "")
     return rows
