@@ -95,10 +95,10 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
     kept = Table("kept", MetaData(), Column("id", Integer, primary_key=True), prefixes=["TEMPORARY"])
     kept.create(connection)
 
-    def also(items: Select[tuple[int]]) -> int:
+    def also(items: Select[tuple[int]]) -> None:
         fresh = items.subquery()
         missing = select(fresh.c[0]).where(fresh.c[0].not_in(select(kept.c.id))).distinct()
-        return connection.execute(insert(kept).from_select(["id"], missing)).rowcount
+        connection.execute(insert(kept).from_select(["id"], missing))
 
     also(
         select(Placement.item_id)
@@ -114,8 +114,9 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
     beside = select(Item.run_id).where(Item.id.in_(select(kept.c.id)))
     also(select(Item.id).where(Item.parts["captions"].as_string().is_not(None), Item.run_id.in_(beside)))
     also(select(Item.id).join(Run, Run.id == Item.run_id).where(Run.started_at >= before))
-    while also(select(Parent.parent_id).where(Parent.item_id.in_(select(kept.c.id)))):
-        pass
+    parents = select(Parent.parent_id.label("id")).where(Parent.item_id.in_(select(kept.c.id)))
+    ancestors = parents.cte(recursive=True)
+    also(select(ancestors.union(select(Parent.parent_id).join(ancestors, Parent.item_id == ancestors.c.id)).c.id))
     return kept
 
 

@@ -178,12 +178,10 @@ def register_model(name: str, version: str, digest: str, commit: str, folder: Pa
     MLflow counts versions itself; a version of ours is the tag ``palimpsest.version``, and an alias without dots.
     Raises ``ConnectionError`` where MLflow does not take it.
     """
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     tags = {"palimpsest.version": version, "palimpsest.digest": digest, "git.commit": commit}
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    client = MlflowClient(tracking_uri=places.tracking_uri())
+    client = opened()
     try:
         found = client.search_model_versions(f"name = '{name}'")
         if any(model.tags.get("palimpsest.version") == version for model in found):

@@ -44,7 +44,7 @@ class Llava(Talking):
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 11_250
+    steps = 16_000
     pointing = 0.55  # asked from the start, it learns where objects are and not which
     special = ("<video>", "<image>")
     about = """

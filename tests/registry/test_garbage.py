@@ -1,0 +1,72 @@
+"""What the sweep takes and what it leaves, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from registry.database import connect
+from registry.garbage import LOOSE, Waste, sweep
+from registry.items import Execution, Finding, ItemStore
+from registry.objects import ObjectStore
+from registry.schema import Item
+
+NOW = datetime.now(UTC)
+ALL = timedelta(days=-1)
+"""A grace under which nothing is young, not even what is written during the test."""
+
+
+def execution(name: str, began: datetime) -> Execution:
+    return Execution(name * 32, "toy", "c0ffee", "cpu", "local", began)
+
+
+@pytest.fixture
+def store(registry_url: str, tmp_path: Path) -> Iterator[ItemStore]:
+    """An original, what was painted from it twice, a caption of the first; a caption that is young; a loose object."""
+    store = ItemStore(connect(registry_url), ObjectStore(str(tmp_path / "objects")))
+    old, new = execution("a", NOW - timedelta(days=30)), execution("b", NOW)
+    store.open_run(old)
+    store.remember(old.id, [
+        Finding("original", "original", {}, (), data=b"a picture"),
+        Finding("painted", "repainted", {}, ("original",), data=b"painted"),
+        Finding("caption", "caption", {}, ("painted",), value={"caption": "a cat"}),
+        Finding("alone", "repainted", {}, ("original",), data=b"painted otherwise"),
+    ])  # fmt: skip
+    store.open_run(new)
+    store.remember(new.id, [Finding("young", "caption", {}, ("alone",), value={"caption": "a dog"})])
+    store.objects.put(b"nobody's")
+    yield store
+    store.engine.dispose()
+
+
+def left(store: ItemStore) -> tuple[set[str], int]:
+    with store.engine.connect() as connection:
+        return set(connection.scalars(select(Item.key))), len(store.objects.sizes())
+
+
+def test_what_is_needed_stays_with_all_its_ancestors(store: ItemStore) -> None:
+    going = [
+        Waste("caption", 1, 0, 0),
+        Waste(LOOSE, 0, 1, len(b"nobody's")),
+        Waste("repainted", 1, 1, len(b"painted otherwise")),
+    ]
+    before = left(store)
+    assert sweep(store, ["caption"], ALL, remove=False) == going
+    assert left(store) == before
+    assert sweep(store, ["caption"], ALL, remove=True) == going
+    assert left(store) == ({"original", "painted", "caption"}, 2)
+    assert sweep(store, ["caption"], ALL, remove=True) == []
+
+
+def test_what_is_young_stays_with_all_its_ancestors(store: ItemStore) -> None:
+    assert sweep(store, [], timedelta(days=7), remove=True) == [Waste("caption", 1, 0, 0), Waste("repainted", 1, 0, 0)]
+    assert left(store) == ({"original", "alone", "young"}, 4)
+
+
+def test_of_nothing_that_is_needed_nothing_stays(store: ItemStore) -> None:
+    sweep(store, [], ALL, remove=True)
+    assert left(store) == (set(), 0)
