@@ -32,6 +32,9 @@ from registry.schema import (
 
 AXES = ("degradation", "inpainter", "captioner")
 
+NONE = "none"
+"""How an axis is called where it does not apply: the originals have no degradation."""
+
 
 def configuration_digest(named: Mapping[str, str | None], settings: Mapping[str, Any]) -> str:
     """What tells configurations apart: the names on the axes, and the settings behind those that apply."""

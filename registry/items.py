@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -64,6 +64,9 @@ class Execution:
     device: str
     engine: str
     started_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"started_at": self.started_at.isoformat()}
 
 
 def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
@@ -144,9 +147,8 @@ class ItemStore:
     @patient
     def open_run(self, execution: Execution) -> None:
         """Record an execution before its first item."""
-        row = {f: getattr(execution, f) for f in Execution.__slots__}
         with self.engine.begin() as connection:
-            upsert(connection, Run.__table__, [row], ["id"])
+            upsert(connection, Run.__table__, [asdict(execution)], ["id"])
 
     def executions(self, runs: Iterable[str]) -> list[Execution]:
         """What is known of some executions."""

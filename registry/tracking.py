@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from registry import places
+from registry import git, places
 from registry.items import Execution
 
 if TYPE_CHECKING:
@@ -42,17 +41,6 @@ class CellLog:
     axes: Mapping[str, str]
     metrics: Mapping[str, float]
     files: Mapping[str, bytes] = field(default_factory=dict)
-
-
-def git_commit() -> str:
-    """The commit of the checkout, with ``+`` behind it where tracked files differ from it; ``unknown`` outside git."""
-    git = ["git", "-C", str(places.root())]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!dvc.lock"], check=False).returncode
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        return "unknown"
-    return commit + "+" * bool(changed)
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -203,7 +191,7 @@ class Tracker:
     def __init__(self, experiment: str, study: str, stage: str) -> None:
         self.client = opened()
         self.experiment = experiment_id(self.client, experiment)
-        self.tags = {"study": study, "dvc.stage": stage, "git.commit": git_commit()}
+        self.tags = {"study": study, "dvc.stage": stage, "git.commit": git.commit()}
         self.tags["registry"] = places.hidden(places.registry_url())
         node, _, entry = stage.partition("@")
         if entry:

@@ -8,16 +8,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, func
 
+from registry.indexing import AXES, NONE
 from registry.schema import Configuration, Corpus, Item, Placement
 from reports.notes import Model, model_of
-from reports.queries import AXES, frame, standing, where
+from reports.queries import frame, standing, where
 from reports.tables import ORIGINAL, Order, repaintings
 
 BACK = ("quality", "caption", "fidelity", "represent", "project", "repainted", "degraded", "original")
 """The kinds of items on the way back, the last made first."""
-
-NONE = "none"
-"""How ``palimpsest trace`` calls an axis that does not apply."""
 
 Place = tuple[str, str, str, str]
 """Corpus, degradation, inpainter and captioner, "" where one does not apply."""

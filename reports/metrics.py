@@ -86,5 +86,7 @@ GROUNDING = (
 REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": "whole picture"}
 """Where fidelity is measured. Tables start with the first, and correlations use it."""
 
+INSIDE, OUTSIDE, *_ = REGIONS
+
 CONTROL = "identity"
 """The adapter of an inpainter that leaves the degraded picture as it is."""

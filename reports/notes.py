@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from registry.keys import canonical, digest
-from reports.metrics import CONTROL, FIDELITY, GROUNDING, QUALITY, REGIONS
+from reports.metrics import CONTROL, FIDELITY, GROUNDING, INSIDE, QUALITY
 
 HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
 MAKES = {"degraded": "degradation", "repainted": "inpainter", "caption": "captioner"}
@@ -91,7 +91,7 @@ def notes(params: Mapping[str, Any], means: pd.DataFrame, items: pd.DataFrame, m
             "As good as the network behind it, and to be compared with published values only where they name the same "
             f"one: {'; '.join(behind)}."
         )
-    inside = means[means["region"].isin([next(iter(REGIONS)), ""])]
+    inside = means[means["region"].isin([INSIDE, ""])]
     undefined = inside.assign(gone=inside["items"] - inside["n"]).groupby("metric")["gone"].sum()
     for name, gone in undefined.items():
         if gone and values.get(name, 0) and name in titles:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select
 
+from registry.indexing import AXES
 from registry.items import FAILED
 from registry.schema import (
     PER_ITEM,
@@ -29,7 +30,6 @@ from registry.schema import (
     Summary,
 )
 
-AXES = ["degradation", "inpainter", "captioner"]
 WHERE = ["corpus", *AXES]
 
 where = (

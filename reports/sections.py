@@ -12,11 +12,10 @@ import pandas as pd
 from reports.figures.curves import Chart, chart, contrast
 from reports.figures.maps import entries
 from reports.figures.plane import COLOURS, SEVERAL, SHAPES, HeatMap, Interval, Point, Scatter, heat_map, scatter
-from reports.metrics import EVEN, FIDELITY, GROUNDING, LAYERED, QUALITY, REGIONS, SHARED, Metric
+from reports.metrics import EVEN, FIDELITY, GROUNDING, INSIDE, LAYERED, OUTSIDE, QUALITY, REGIONS, SHARED, Metric
 from reports.statistics import Correlations, correlate, critical_r, relative_change, spearman_interval
 from reports.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
 
-INSIDE, OUTSIDE, *_ = REGIONS
 SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
 """Which metrics the scatter plot shows: the first of each that is there and varies."""
 

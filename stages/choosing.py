@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
+from registry import git
 from stages.check import check
 from stages.corpora.sources import STUDIES
 from stages.study import PARAMS, Study, read_study
@@ -36,5 +36,4 @@ def is_kept(content: bytes, *others: Path) -> bool:
     """Whether some other study file holds this content, or the last commit does."""
     if any(file.read_bytes() == content for file in (*others, *STUDIES.glob("*.yaml"))):
         return True
-    shown = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True, check=False)
-    return shown.returncode == 0 and shown.stdout == content
+    return git.answer("show", f"HEAD:./{PARAMS}").encode() == content

@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from models.measures.java import java_command
-from registry import places
+from registry import git, places
 from registry.health import Check, stores
 from stages.study import read_study
 
@@ -29,7 +29,7 @@ def examine(full: bool = False) -> Iterator[Check]:
     yield environment()
     yield java()
     yield gpu()
-    yield git()
+    yield commit()
     yield remote()
     yield from stores(full)
     yield from checkpoints()
@@ -103,21 +103,18 @@ def gpu() -> Check:
     return Check("gpu", "ok", "none; everything runs on the CPU")
 
 
-def git() -> Check:
+def commit() -> Check:
     """The commit that runs will be named by."""
-    commands = (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-    try:
-        done = [subprocess.run(["git", *c], capture_output=True, text=True, check=False) for c in commands]
-    except FileNotFoundError:
+    if not shutil.which("git"):
         return Check("git", "problem", "git is not installed", "Install git: DVC and every run's commit need it.")
-    if any(one.returncode for one in done):
+    if not (here := git.answer("rev-parse", "--short", "HEAD").strip()):
         return Check("git", "warning", "no commit here", "Run `git init` and commit, so that runs name their code.")
-    commit, changed = done[0].stdout.strip(), [line[3:] for line in done[1].stdout.splitlines()]
+    changed = [line[3:] for line in git.run("status", "--porcelain", "--untracked-files=no").splitlines()]
     edited = [name for name in changed if name != "dvc.lock"]
     if edited:
-        what = f"{len(edited)} tracked files differ from commit {commit}, first {edited[0]}"
+        what = f"{len(edited)} tracked files differ from commit {here}, first {edited[0]}"
         return Check("git", "warning", what, "Commit them before a run that is to be told from others.")
-    return Check("git", "ok", f"clean at commit {commit}")
+    return Check("git", "ok", f"clean at commit {here}")
 
 
 def remote() -> Check:

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from registry import places
 from registry.database import connect
+from registry.indexing import NONE
 from registry.items import FAILED, OK, Finding, ItemStore
 from registry.keys import canonical, item_key, item_seed
 from registry.objects import ObjectStore
@@ -40,8 +41,6 @@ log = logging.getLogger(__name__)
 
 EXAMPLES_A_CELL = 8
 RUN_LINKS = Path("data/runs")
-NONE = "none"
-"""How an axis is called where it does not apply: the originals have no degradation."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import psutil
 import pyarrow.parquet as pq
 import yaml
 
-from registry import places
+from registry import git, places
 from registry.database import connect
 from registry.garbage import Waste, shelve, sweep
 from registry.health import gigabytes
@@ -62,15 +62,9 @@ def cache() -> Path:
     )
 
 
-def git(*arguments: str, folder: Path | None = None) -> str:
-    """What git says; nothing where it fails."""
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else ""
-
-
 def worktrees() -> list[Path]:
     """The checkouts of this repository on this machine, this one first."""
-    listed = git("worktree", "list", "--porcelain").splitlines()
+    listed = git.answer("worktree", "list", "--porcelain").splitlines()
     others = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
     return list(dict.fromkeys([Path.cwd(), *(path for path in others if (path / "dvc.yaml").is_file())]))
 
@@ -120,11 +114,11 @@ def needed_keys() -> set[str]:
 def locks() -> Iterator[tuple[str, str]]:
     """The different lock files of all refs, each with the first ref that has it."""
     seen = set()
-    for ref in ["HEAD", *git("for-each-ref", "--format=%(refname)").splitlines()]:
-        blob = git("rev-parse", "--verify", "--quiet", f"{ref}:./dvc.lock").strip()
+    for ref in ["HEAD", *git.answer("for-each-ref", "--format=%(refname)").splitlines()]:
+        blob = git.answer("rev-parse", "--verify", "--quiet", f"{ref}:./dvc.lock").strip()
         if blob and blob not in seen:
             seen.add(blob)
-            yield ref, git("cat-file", "blob", blob)
+            yield ref, git.answer("cat-file", "blob", blob)
 
 
 def outputs(lock: str) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ computed them, when and where, is kept in one small Parquet file beside them. Fr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ SCHEMA = pa.schema(
 
 def write_provenance(stage: str, items: Sequence[tuple[str, Execution]]) -> None:
     """Write ``data/provenance/<stage>.parquet``: one row an item, its key and its execution."""
-    rows = [{"key": key, **{name: getattr(run, name) for name in Execution.__slots__}} for key, run in items]
+    rows = [{"key": key, **asdict(run)} for key, run in items]
     FOLDER.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), FOLDER / f"{stage}.parquet", compression="zstd")
 

@@ -9,7 +9,6 @@ registry, which keeps every item but not where it once stood.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.settings import unknown
-from registry import places
+from registry import git, places
 from registry.database import connect, migrate_when_behind
 from registry.indexing import AXES
 from registry.items import OK
@@ -127,20 +126,11 @@ def last_change(stage: str) -> tuple[str | None, tuple[str, ...]]:
     now = lock_of(Path("dvc.lock").read_text() if Path("dvc.lock").exists() else "", stage)
     if now is None:
         return None, ()
-    for commit in git("log", f"-{COMMITS}", "--format=%H", "--", "dvc.lock").split():
-        then = lock_of(git("show", f"{commit}:./dvc.lock"), stage)
+    for commit in git.answer("log", f"-{COMMITS}", "--format=%H", "--", "dvc.lock").split():
+        then = lock_of(git.answer("show", f"{commit}:./dvc.lock"), stage)
         if then is not None and then != now:
             return commit, tuple(changes(then, now))
     return None, ()
-
-
-def git(*arguments: str) -> str:
-    """What git prints; nothing outside a repository, or where it has no answer."""
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def lock_of(text: str, stage: str) -> Row | None:

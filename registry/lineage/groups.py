@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from registry.indexing import AXES
+from registry.indexing import AXES, NONE
 from registry.items import FAILED, Execution, chunks
 from registry.lineage.walk import PLACE, RUN, Place, Trace, numbers_of, trace_item
 from registry.schema import (
@@ -28,9 +28,6 @@ from registry.schema import (
     Study,
     Summary,
 )
-
-NONE = "none"
-"""How an axis is called where it does not apply."""
 
 MAKING = ("original", "degraded", "repainted", "caption")
 """The kinds that are traced as examples, the last one first; all others measure these."""
@@ -64,11 +61,7 @@ class Group:
         return sorted({run.git_commit for run, _ in self.runs})
 
     def as_json(self) -> dict[str, Any]:
-        runs = [
-            {**{name: getattr(run, name) for name in Execution.__slots__}, "started_at": run.started_at.isoformat()}
-            | {"items": items}
-            for run, items in self.runs
-        ]
+        runs = [run.as_json() | {"items": items} for run, items in self.runs]
         return {
             "name": self.name,
             "items": dict(self.items),

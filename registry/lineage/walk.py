@@ -98,7 +98,6 @@ class Node:
     def as_json(self) -> dict[str, Any]:
         """Nested objects, parents inside; the fields are this class', ``place`` is spread out."""
         names = ("key", "kind", "status", "reason", "object", "caption")
-        run = {name: getattr(self.run, name) for name in Execution.__slots__}
         return {
             **{name: getattr(self, name) for name in names},
             "references": list(self.references),
@@ -106,7 +105,7 @@ class Node:
             "places": self.places,
             "own": self.own,
             "seed": self.seed,
-            "run": {**run, "started_at": self.run.started_at.isoformat()},
+            "run": self.run.as_json(),
             "alike": self.alike,
             "parents": [parent.as_json() for parent in self.parents],
         }

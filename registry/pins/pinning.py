@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from registry import places, tracking
+from registry import git, places, tracking
 from registry.database import connect, migrate_when_behind
 from registry.pins.content import committed, content_at, repository, tree_digest
 from registry.pins.dvcyaml import artifacts, name_artifact
@@ -103,7 +102,7 @@ def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool]:
 def tagged(repo: Any, name: str, version: str, facts: Mapping[str, Any]) -> str:
     """Name the artifact in ``dvc.yaml``, where that is new, and tag the commit; returns the tag."""
     if name_artifact(places.root() / "dvc.yaml", name, facts["path"], facts["kind"]):
-        git("commit", "--quiet", "--only", "-m", f"Name the artifact {name}", "--", "dvc.yaml")
+        git.run("commit", "--quiet", "--only", "-m", f"Name the artifact {name}", "--", "dvc.yaml")
     with gto_sentence():
         import gto.api
 
@@ -142,7 +141,7 @@ def deprecate(name: str, version: str) -> Pinned:
 def settled(engine: Engine, repo: Any, name: str, version: str, tag: str) -> Pinned:
     """The pin, once the registry knows a new tag; the tag is removed where somebody else was first."""
     if tag in adopt(engine, repo.scm):
-        git("tag", "--delete", tag)
+        git.run("tag", "--delete", tag)
         raise ValueError(f"Somebody else has made {tag} meanwhile, for other content; run `git fetch --tags` first.")
     return find(engine, name, version)
 
@@ -196,17 +195,9 @@ def path_of(name: str, path: Path | None) -> str:
 
 def check_committed(repo: Any, path: str) -> None:
     """Raises ``ValueError`` where what lies here is not what the current commit says."""
-    if changed := git("status", "--porcelain", "--", path, "dvc.yaml", "dvc.lock", f"{path}.dvc"):
+    if changed := git.run("status", "--porcelain", "--", path, "dvc.yaml", "dvc.lock", f"{path}.dvc"):
         raise ValueError(f"{changed.splitlines()[0][3:]} is not committed; `git commit` it, then pin.")
     check_unchanged(repo, path)
-
-
-def git(*command: str) -> str:
-    """Run git in the checkout and return what it prints. Raises ``ValueError`` with what it complains about."""
-    done = subprocess.run(["git", *command], cwd=places.root(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ValueError(f"git {command[0]}: {' '.join((done.stderr or done.stdout).split())}")
-    return done.stdout
 
 
 @contextmanager

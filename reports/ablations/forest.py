@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from registry.indexing import AXES
 from reports.ablations.effects import Effect, Interaction
 from reports.ablations.study import Ablations, Factor, Joint, Scope
 from reports.correlation.text import small
 from reports.figures.plane import Square, Tick, ticks
 from reports.metrics import Metric
-from reports.queries import AXES
 from reports.tables import number, signed
 
 WIDTH, MARGIN = 180, 8

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from registry.indexing import AXES
 from reports import queries
 from reports.ablations.effects import Effect, Interaction, interactions, paired_effects, together
 from reports.ablations.study import ITEM, entering, left_out, study_rows
@@ -52,12 +53,10 @@ def ablate_source(
         with opened_registry() as connection:
             study = queries.find_study(connection, source)
             frame = study_rows(connection, study, study_values(connection, study, [value]), [value])
-        item, axes = item or ITEM, list(axes or queries.AXES)
-        factors = factors or [axis for axis in queries.AXES if frame[axis].nunique() > 1]
+        item, axes = item or ITEM, list(axes or AXES)
+        factors = factors or [axis for axis in AXES if frame[axis].nunique() > 1]
         if not factors:
-            raise ValueError(
-                f"Nothing varies in study {source!r}: it has one value on each of {', '.join(queries.AXES)}."
-            )
+            raise ValueError(f"Nothing varies in study {source!r}: it has one value on each of {', '.join(AXES)}.")
         rows = {factor: entering(frame, factor) for factor in factors}
         combined = entering(frame, *factors)
         blind = left_out(frame) if "degradation" in factors else []

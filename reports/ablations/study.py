@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
+from registry.indexing import AXES
 from reports import queries
 from reports.ablations.effects import Effect, Interaction, interactions, paired_effects, together
 from reports.correlation.sources import names
@@ -140,9 +141,9 @@ def scope(rows: pd.DataFrame, corpus: str, metric: Metric, order: dict[str, list
 
     Where some inpainters cannot see what degradations left, all of them are also combined with captioners alone.
     """
-    factors = [factor for axis in queries.AXES if (factor := factor_of(rows, axis, metric, order))]
+    factors = [factor for axis in AXES if (factor := factor_of(rows, axis, metric, order))]
     blind = left_out(rows)
-    combined = [queries.AXES, *([queries.AXES[1:]] if blind else [])]
+    combined = [AXES, *([AXES[1:]] if blind else [])]
     joint = [found for axes in combined if (found := joint_of(rows, axes, metric))]
     return Scope(corpus, metric, factors, joint, blind)
 
@@ -166,7 +167,7 @@ def factor_of(rows: pd.DataFrame, axis: str, metric: Metric, order: dict[str, li
         return None
     against = next((name for name in present if name in marked), present[0])
     try:
-        effects = paired_effects(some, axis, metric.name, ITEM, queries.AXES, against)
+        effects = paired_effects(some, axis, metric.name, ITEM, AXES, against)
     except ValueError:  # no two levels share two pictures
         return None
     return Factor(axis, against, against in marked, effects)

@@ -16,10 +16,8 @@ from registry.database import connect, migrate_when_behind
 from reports import queries
 from reports.correlation.analysis import Correlation, correlate
 from reports.correlation.cells import Roles, hint, known, read_table
-from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
+from reports.metrics import FIDELITY, INSIDE, QUALITY, Metric
 from reports.tables import axes, coincident, controls
-
-INSIDE = next(iter(REGIONS))
 
 STUDY = Roles("configuration", "sample", "corpus", "family")
 """What a study's columns mean unless said otherwise; it also has ``degradation`` and ``inpainter``."""

@@ -14,7 +14,7 @@ from registry.keys import canonical
 from registry.schema import PER_ITEM, Configuration, Measurement, Placement, Sample
 from reports.figures.maps import entries
 from reports.figures.plane import COLOURS, Tick, ticks
-from reports.metrics import FIDELITY, QUALITY, REGIONS, Metric
+from reports.metrics import FIDELITY, INSIDE, QUALITY, Metric
 from reports.queries import frame, standing, where
 from reports.tables import Order
 
@@ -118,7 +118,7 @@ def values(connection: Connection, study: int, axes: Sequence[Axis], metrics: Se
     statement = (
         standing(study, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
         .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM, Measurement.region.in_((next(iter(REGIONS)), "")), some)
+        .where(Measurement.layer == PER_ITEM, Measurement.region.in_((INSIDE, "")), some)
         .where(Measurement.metric.in_(metrics), Configuration.inpainter.is_not(None))
     )
     rows = frame(connection, statement).dropna(subset="value")

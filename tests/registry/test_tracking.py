@@ -8,7 +8,8 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from registry.tracking import Curve, Tracker, git_commit
+from registry import git
+from registry.tracking import Curve, Tracker
 
 
 @pytest.fixture
@@ -36,16 +37,16 @@ def test_a_training_leaves_its_curve_and_how_it_ended(checkout):
 
 
 def test_the_commit_says_when_files_differ_from_it(checkout):
-    assert git_commit() == "unknown"
+    assert git.commit() == "unknown"
     for command in (
         ["git", "init", "-q"],
         ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "empty"],
     ):
         subprocess.run(command, check=True)
-    clean = git_commit()
+    clean = git.commit()
     assert len(clean) == 40
     subprocess.run(["git", "add", "dvc.yaml"], check=True)
-    assert git_commit() == f"{clean}+"
+    assert git.commit() == f"{clean}+"
 
 
 @pytest.mark.parametrize("ends", ["finish", "fail"])
