@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
+import duckdb
 import pytest
+from datasette.app import Datasette
 from sqlalchemy import text
 
 from registry import open_registry
@@ -61,12 +67,45 @@ def test_images_are_found_in_the_object_store(registry, lineage):
     assert registry.images("toy", kind="original").model.isna().all()
 
 
-def test_sqlite_alone_reads_the_views(lineage):
+@pytest.fixture
+def registry_file(lineage):
     if not lineage.url.startswith("sqlite"):
-        pytest.skip("this one is about SQLite")
-    with sqlite3.connect(lineage.url.removeprefix("sqlite:///")) as database:
+        pytest.skip("this one is about a registry that is a file")
+    return Path(lineage.url.removeprefix("sqlite:///"))
+
+
+def test_sqlite_alone_reads_the_views(registry_file):
+    with sqlite3.connect(registry_file) as database:
         query = "SELECT avg(value) FROM v_measurements WHERE study = 'toy' AND metric = 'mse' AND region = 'whole'"
         assert database.execute(query).fetchone() == (0.1875,)
+
+
+MEANS = "SELECT inpainter, avg(value) FROM {} WHERE metric = 'mse' AND region = 'whole' GROUP BY 1 ORDER BY 1"
+FOUND = [("as-is", 0.25), ("telea", 0.125)]
+
+
+def test_duckdb_reads_the_views(lineage):
+    """With its own extensions, as packages: `INSTALL` would ask a server for them."""
+    kind = "sqlite" if lineage.url.startswith("sqlite") else "postgres"
+    [extension] = resources.files(f"duckdb_extension_{kind}_scanner").glob("extensions/*/*.duckdb_extension")
+    with duckdb.connect() as reader:
+        reader.load_extension(str(extension))
+        where = lineage.url.removeprefix("sqlite:///")
+        reader.execute(f"ATTACH '{where}' AS registry (TYPE {kind}, READ_ONLY)")
+        assert reader.execute(MEANS.format("registry.v_measurements")).fetchall() == FOUND
+        captions = "SELECT DISTINCT caption FROM registry.v_captions WHERE degradation IS NULL ORDER BY 1"
+        assert reader.execute(captions).fetchall() == [("a cat in s0",), ("a cat in s1",)]
+
+
+def test_datasette_serves_the_views(registry_file):
+    async def served(query: str) -> dict[str, Any]:
+        return (await Datasette([str(registry_file)]).client.get(f"/{registry_file.stem}{query}")).json()
+
+    assert {view["name"] for view in asyncio.run(served(".json"))["views"]} == set(VIEWS)
+    rows = asyncio.run(served(".json?" + urlencode({"sql": MEANS.format("v_measurements")})))["rows"]
+    assert [tuple(row) for row in rows] == FOUND
+    page = asyncio.run(served("/v_captions.json?captioner=blip&degradation__isnull=1"))
+    assert {row[page["columns"].index("caption")] for row in page["rows"]} == {"a cat in s0", "a cat in s1"}
 
 
 def test_wrong_names_are_met_with_the_nearest(registry):
