@@ -22,6 +22,7 @@ from models.settings import Settings
 from registry.indexing import AXES
 from registry.keys import digest
 from stages.adapted import Adapted, Variants
+from stages.corpora.checks import storable
 from stages.loop import Node, Outcome, Task, command, execute
 from stages.shards import TEXTS, count_rows, read_shard, shards
 from stages.sheets import contact_sheet
@@ -94,10 +95,11 @@ def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
 
 
 def caption(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
-    """The candidates of one batch, as the captioner orders them."""
+    """The candidates of one batch, as the captioner orders them, without characters that no database takes."""
     pictures = [task.inputs.seen() for task in tasks]
     candidates = model.adapter.caption(pictures, [task.parts["prompt"] for task in tasks], seeds)
-    return [Outcome({"caption": texts[0], "candidates": texts}) for texts in candidates]
+    kept = [[storable(text) for text in texts] for texts in candidates]
+    return [Outcome({"caption": texts[0], "candidates": texts}) for texts in kept]
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:

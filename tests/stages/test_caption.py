@@ -100,6 +100,14 @@ def test_the_key_says_what_was_seen_and_told(plan, monkeypatch):
     assert (told["plain"]["prompt"], told["boxed"]["prompt"]) == ("A?", "B?")
 
 
+def test_what_no_database_takes_is_not_said(plan, monkeypatch):
+    """A hosted model may say anything; PostgreSQL's JSON holds no NUL, and UTF-8 no lone surrogate."""
+    model, tasks = plan(Instructed())
+    monkeypatch.setattr(model.adapter, "caption", lambda *_: [["a\0 star \U0001f600", "a \ud83dring"]])
+    [outcome] = stage.caption(model, tasks[:1], [0])
+    assert outcome.value == {"caption": "a star \U0001f600", "candidates": ["a star \U0001f600", "a ring"]}
+
+
 def test_the_sheet_shows_what_was_seen(plan):
     import io
 
