@@ -11,6 +11,13 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key and no proxy of whoever runs the tests."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """For networks this small a second thread is only waited for."""

@@ -1,21 +1,16 @@
+"""Edges of the protocol, which a healthy server does not show: small servers that answer as told."""
+
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
 import logging
-import os
 import re
-import shutil
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,144 +19,9 @@ import pytest
 
 from models.captioners import openai_compatible
 from models.captioners.decoding import candidate_seeds
-from models.captioners.openai_compatible import OpenAICompatible
 from models.catalogue import build
 from models.images import decode_png
-
-PROMPT = "describe the image"
-GREEDY = {"sample": False, "beams": 1, "candidates": 1}
-
-
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key and no proxy of whoever runs the tests."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def captioner(endpoint: str = "http://127.0.0.1:1/v1", **settings: Any) -> OpenAICompatible:
-    given = {"endpoint": endpoint, "model": "palimpsest/tiny", "revision": "1", "max_tokens": 8} | settings
-    return OpenAICompatible(OpenAICompatible.Settings(**given))
-
-
-def say(adapter: OpenAICompatible, pictures: list[np.ndarray], seeds: list[int] | None = None) -> list[list[str]]:
-    return adapter.caption(pictures, [PROMPT] * len(pictures), seeds or [0] * len(pictures))
-
-
-# A real server: `transformers serve` with a small checkpoint of random weights, found in a hub cache of its own, which
-# asks to be sampled from, as many released ones do.
-
-
-@pytest.fixture(scope="module")
-def served(llava_checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """A server process with its endpoint and the checkpoint's folder."""
-    from transformers.utils.import_utils import is_serve_available
-
-    if not is_serve_available():
-        pytest.skip("`transformers serve` needs fastapi, uvicorn and openai, which the extra `test` brings")
-    home = tmp_path_factory.mktemp("served")
-    repository, commit = home / "hub/models--palimpsest--tiny", "0" * 40
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs/main").write_text(commit)
-    folder = repository / "snapshots" / commit
-    shutil.copytree(llava_checkpoint, folder)
-    generation = json.loads((folder / "generation_config.json").read_text())
-    (folder / "generation_config.json").write_text(json.dumps(generation | {"do_sample": True}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    hub = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
-    environment |= hub | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", "palimpsest/tiny", "--device", "cpu",
-               "--host", "127.0.0.1", "--port", port]  # fmt: skip
-    with (
-        (home / "log").open("wb") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
-    ):
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process, home / "log")
-            yield SimpleNamespace(endpoint=f"http://127.0.0.1:{port}/v1", folder=folder)
-        finally:
-            process.kill()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 240) -> None:
-    until = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the server did not come up:\n{log.read_text()[-3000:]}")
-
-
-def by_hand(folder: Path, pictures: list[np.ndarray], seeds: list[int] | None = None, **how: Any) -> list[str]:
-    """Witness: transformers' own model and processor as its documentation calls them, one picture at a time."""
-    import torch
-    from PIL import Image
-    from transformers import AutoProcessor, LlavaOnevisionForConditionalGeneration
-
-    model = LlavaOnevisionForConditionalGeneration.from_pretrained(folder)
-    processor, texts = AutoProcessor.from_pretrained(folder), []
-    for index, picture in enumerate(pictures):
-        parts = [{"type": "image", "image": Image.fromarray(picture)}, {"type": "text", "text": PROMPT}]
-        chat = [{"role": "user", "content": parts}]
-        inputs = processor.apply_chat_template(
-            chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-        )
-        torch.manual_seed(seeds[index] if seeds else 0)
-        ids = model.generate(**inputs, max_new_tokens=8, **how)
-        texts.append(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip())
-    return texts
-
-
-def test_a_served_checkpoint_says_what_it_says_in_process(served, pictures, one_thread):
-    some = pictures(6)
-    adapter = captioner(served.endpoint, **GREEDY)
-    adapter.load()
-    said = say(adapter, some)
-    assert len({texts[0] for texts in said}) > 3, "pictures must differ for this test to mean something"
-    assert said == [[text] for text in by_hand(served.folder, some, do_sample=False)]
-    assert say(adapter, some[::-1]) == said[::-1]
-
-
-def test_samples_of_a_served_checkpoint_follow_their_seeds(served, pictures, one_thread):
-    """One request at a time, since this server has one generator for all."""
-    (picture,), how = pictures(1), {"temperature": 0.8, "top_p": 0.9}
-    adapter = captioner(served.endpoint, **how, concurrency=1)
-    ((first, *others),) = say(adapter, [picture], [7])
-    seeds = candidate_seeds(7, 3)
-    assert [first, *others] == by_hand(served.folder, [picture] * 3, seeds, do_sample=True, **how)
-    assert len({first, *others}) > 1
-    assert say(captioner(served.endpoint, **how, candidates=1), [picture], [7]) == [[first]]
-    assert say(adapter, [picture], [8]) != [[first, *others]]
-
-
-def test_a_caption_ends_at_the_token_limit(served, pictures):
-    (longer,), (shorter,) = (
-        say(captioner(served.endpoint, **GREEDY, max_tokens=most), pictures(1))[0] for most in (8, 3)
-    )
-    assert len(shorter.split()) <= 3 and longer.startswith(shorter)
-
-
-def test_a_model_that_is_not_served_is_told_with_the_nearest(served):
-    with pytest.raises(ValueError) as caught:
-        captioner(served.endpoint, model="palimpsest/tini").load()
-    assert str(caught.value) == (
-        f'There is no model at {served.endpoint} "palimpsest/tini"; did you mean "palimpsest/tiny"? '
-        "Known: palimpsest/tiny."
-    )
-
-
-def test_an_endpoint_may_know_the_model_by_another_name(served, pictures):
-    aliased = captioner(served.endpoint, **GREEDY, model="anything", served_as="palimpsest/tiny")
-    aliased.load()
-    assert say(aliased, pictures(1)) == say(captioner(served.endpoint, **GREEDY), pictures(1))
-
-
-# Edges of the protocol, which a healthy server does not show: small servers that answer as told.
+from tests.models.captioners.hosted import GREEDY, captioner, say
 
 
 def completion(text: str | None, ended: str = "stop") -> tuple[int, dict]:
