@@ -18,6 +18,7 @@ from registry.indexing import AXES
 from stages.provenance import SCHEMA
 from stages.shards import IMAGE, image, write_shard
 from tests.bench import bench_devices, bench_true_size
+from tests.bench.architectures import ARCHITECTURES, networks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,8 +41,8 @@ def test_true_sizes_are_the_published_ones(name: str) -> None:
     import torch
 
     with torch.device("meta"):  # shapes without memory
-        made = bench_true_size.ARCHITECTURES[name].make(False)
-    found = {type(network).__name__: network.num_parameters() for network in bench_true_size.networks(made)}
+        made = ARCHITECTURES[name].make(False)
+    found = {type(network).__name__: network.num_parameters() for network in networks(made)}
     for network, (parameters, rounding) in PUBLISHED[name].items():
         assert abs(found[network] - parameters) <= rounding
 
@@ -53,7 +54,7 @@ def test_every_true_size_runs_as_a_toy(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert said == list(bench_true_size.ARCHITECTURES)
+    assert said == list(ARCHITECTURES)
     assert list(tmp_path.iterdir()) == []
 
 
