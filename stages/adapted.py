@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -89,6 +90,7 @@ class Variants:
         """A variant, loaded; the one before is let go."""
         if self._ready is None or self._ready.name != variant:
             self._ready = None
+            gc.collect()  # a pipeline whose forward was replaced refers to itself
             model = self._made(variant)
             self._device = model.load()
             self._ready = model

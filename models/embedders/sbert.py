@@ -38,7 +38,9 @@ class Sbert:
         transformers.utils.logging.disable_progress_bar()
         identify(self.settings.checkpoint, self.settings.revision)
         self._model = SentenceTransformer(
-            self.settings.checkpoint, revision=self.settings.revision, model_kwargs={"use_safetensors": True}
+            self.settings.checkpoint,
+            revision=self.settings.revision,
+            model_kwargs={"use_safetensors": True, "dtype": "float32"},
         )
         self._model.max_seq_length = min(self.MAX_TOKENS, self._model.max_seq_length or self.MAX_TOKENS)
         # Padding and batched products round otherwise than one text alone. On CPU, where values are promised to be

@@ -127,7 +127,7 @@ class Vit:
 
         inputs = torch.cat(pixels).to(self.device, self._model.dtype)
         patches = self._grid[0] * self._grid[1]
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             output = self._model(pixel_values=inputs, output_attentions=True)
             rows = torch.stack([layer[:, :, 0, -patches:] for layer in output.attentions], dim=1)
         return output.last_hidden_state[:, 0].float().cpu().numpy(), rows.float().cpu().numpy()

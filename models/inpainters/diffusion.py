@@ -177,60 +177,70 @@ class Diffusion(ABC):
         self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]
     ) -> list[np.ndarray]:
         """Raw repainted pictures, (H, W, 3) uint8; prompts are cut at the tokenizers' lengths."""
+        import torch
+
         texts = list(prompts) if self.prompted else [""] * len(pictures)
         encoded = {text: self._encode(text) for text in dict.fromkeys(texts)}
-        by_size: dict[tuple[int, ...], list[int]] = {}
-        for index, picture in enumerate(pictures):
-            by_size.setdefault(picture.shape, []).append(index)
+        canvases = [self._canvas(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
+        by_size: dict[torch.Size, list[int]] = {}
+        for index, canvas in enumerate(canvases):
+            by_size.setdefault(canvas.shape, []).append(index)
         results: dict[int, np.ndarray] = {}
         for indices in by_size.values():
             for start in range(0, len(indices), self.settings.micro_batch):
                 some = indices[start : start + self.settings.micro_batch]
                 rows = some + some[-1:] * (self.settings.micro_batch - len(some))
                 painted = self._paint(
-                    [pictures[i] for i in rows],
-                    [masks[i] for i in rows],
+                    torch.cat([canvases[i] for i in rows]),
                     [encoded[texts[i]] for i in rows],
                     [seeds[i] for i in rows],
                 )
-                results.update(zip(some, painted, strict=False))
+                for index, one in zip(some, painted.split(1), strict=False):
+                    results[index] = self._cut(one, masks[index].shape)
         return [results[index] for index in range(len(pictures))]
 
-    def _paint(
-        self, pictures: list[np.ndarray], masks: list[np.ndarray], texts: list[dict[str, Tensor]], seeds: list[int]
-    ) -> list[np.ndarray]:
-        """One run of the pipeline on pictures of one size."""
+    def _canvas(self, picture: np.ndarray, mask: np.ndarray) -> Tensor:
+        """A picture and its mask as the model takes them, (1, 4, height, width): scaled, or padded at the far ends."""
         import torch
         from torch.nn.functional import interpolate, pad
 
-        height, width = masks[0].shape
-        canvas = torch.from_numpy(np.concatenate([to_float(pictures), np.stack(masks)[:, None]], axis=1))
+        height, width = mask.shape
+        canvas = torch.from_numpy(np.concatenate([to_float([picture]), mask[None, None]], axis=1))
         if self.settings.resolution:
             size = (self.settings.resolution,) * 2
-            canvas = interpolate(canvas, size=size, mode="bilinear", antialias=True).clamp(0, 1)
-        else:
-            canvas = pad(canvas, (0, -width % self._unit, 0, -height % self._unit), mode="replicate")
-        picture, mask = canvas[:, :3], canvas[:, 3:]
+            return interpolate(canvas, size=size, mode="bilinear", antialias=True).clamp(0, 1)
+        return pad(canvas, (0, -width % self._unit, 0, -height % self._unit), mode="replicate")
+
+    def _cut(self, painted: Tensor, size: tuple[int, int]) -> np.ndarray:
+        """A painted canvas (1, 3, H, W) as the picture (height, width, 3) uint8 that it was made from."""
+        from torch.nn.functional import interpolate
+
+        if self.settings.resolution:
+            painted = interpolate(painted, size=size, mode="bicubic", antialias=True)
+        return from_float(painted[:, :, : size[0], : size[1]].cpu().numpy())[0]
+
+    def _paint(self, canvases: Tensor, texts: list[dict[str, Tensor]], seeds: list[int]) -> Tensor:
+        """What one run of the pipeline makes of canvases of one size, (N, 3, H, W) float32."""
+        import torch
+
+        picture, mask = canvases[:, :3], canvases[:, 3:]
         mask = (mask > 0).float()  # what a pixel of the hole has touched is repainted: nothing shines through
         if self._blends:
             picture, mask = self._cover(picture, mask)
         prompts = {name: torch.cat([text[name] for text in texts]) for name in self._negative}
         negatives = {f"negative_{name}": one.expand_as(prompts[name]) for name, one in self._negative.items()}
-        painted = self._run(
+        return self._run(
             **prompts,
             **negatives,
             image=picture,
             mask_image=mask,
-            height=canvas.shape[2],
-            width=canvas.shape[3],
+            height=canvases.shape[2],
+            width=canvases.shape[3],
             num_inference_steps=self.settings.steps,
             guidance_scale=self._guidance,
             strength=self.settings.strength,
             generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
         ).float()
-        if self.settings.resolution:
-            painted = interpolate(painted, size=(height, width), mode="bicubic", antialias=True)
-        return from_float(painted[:, :, :height, :width].cpu().numpy())
 
     def _cover(self, picture: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """A picture and its mask for blending: see the class."""

@@ -61,7 +61,8 @@ class Clap:
 
         checkpoint, revision = self.settings.checkpoint, self.settings.revision
         wanted = "a CLAP: take one such as laion/clap-htsat-unfused"
-        self._model = read_backbone(checkpoint, revision, ("clap",), wanted, unused=("text_", "logit_scale"))
+        unused = "text_", "logit_scale"
+        self._model = read_backbone(checkpoint, revision, ("clap",), wanted, unused, dtype=torch.float32)
         self._extractor = transformers.ClapFeatureExtractor.from_pretrained(checkpoint, revision=revision)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model.to(self.device)
@@ -110,6 +111,6 @@ class Clap:
         features = self._extractor(wave, sampling_rate=rate, return_tensors="pt")["input_features"]
         # A fused model looks closer at one clip of a batch, taken at random, where none is longer than it hears.
         longer = torch.zeros(1, 1, dtype=torch.bool)
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             made = self._model.get_audio_features(features.float().to(self.device), is_longer=longer.to(self.device))
         return made.pooler_output[0].double().cpu().numpy()

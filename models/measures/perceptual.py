@@ -83,7 +83,7 @@ class Lpips:
         A pair's value does not depend on its neighbours. On CPU pictures go through the trunk one at a time. On a GPU
         pictures of one size share a forward, always of the same shape, the last one filled up by repetition, because a
         convolution over a batch rounds otherwise than over each picture. An original that occurs k times goes through
-        once, so that it and its results cost 1 + k passes.
+        once.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Lpips:
 
         filled = pictures + pictures[-1:] * (self._micro_batch - len(pictures))
         images = torch.from_numpy(to_float(filled)).to(self.device) * 2 - 1
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             maps = [lpips.normalize_tensor(layer) for layer in self._network.net(self._network.scaling_layer(images))]
         return [[layer[row : row + 1] for layer in maps] for row in range(len(pictures))]
 
@@ -130,7 +130,7 @@ class Lpips:
         import lpips
         import torch
 
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             layers = [
                 head((one - other) ** 2)
                 for head, one, other in zip(self._network.lins, reference, features, strict=True)

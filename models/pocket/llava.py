@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
@@ -40,19 +42,21 @@ LAYER = {"layernorm_before": "layer_norm1", "layernorm_after": "layer_norm2", "o
 
 
 class Llava(Talking):
-    """The tower is the trained ViT and stays as it is; projector and decoder learn to read it."""
+    """The tower is the trained ViT; projector and decoder learn to read it, and in the end all three learn together."""
 
     name = "llava"
     folder = "llava-onevision"
-    steps = 16_000
+    steps = 15_500
     pointing = 0.55  # asked from the start, it learns where objects are and not which
+    tuning: ClassVar[float] = 0.8
+    """Share of the training after which the tower learns too, as in LLaVA-OneVision's last stages."""
     special = ("<video>", "<image>")
     about = """
 A small LLaVA-OneVision (SigLIP tower of 12 layers and width 96, patches of 8 pixels; Qwen2 decoder of 4 layers and
 width 128) for 64 x 64 pictures of the generated worlds. It knows no other pictures. The tower is the pocket `vit`,
-which was taught what each patch shows. It follows instructions: describe the image; describe one named object;
-say where it is; answer yes or no about an object, a colour, a texture, a count or a relation; describe what is inside
-a red box.
+which was taught what each patch shows, and has learnt on with the decoder. It follows instructions: describe the image;
+describe one named object; say where it is; answer yes or no about an object, a colour, a texture, a count or a
+relation; describe what is inside a red box.
 """
 
     def build(self) -> Talker:
@@ -76,8 +80,11 @@ a red box.
         if not (vit / "config.json").exists():
             raise FileNotFoundError(f"{vit} holds no vision transformer; run `palimpsest train vit` first.")
         inherit(captioner.model.vision_tower, ViTModel.from_pretrained(vit, add_pooling_layer=False))
-        captioner.model.vision_tower.requires_grad_(False)
         return Talker(captioner, Pointers(TEXT))
+
+    def loss(self, model: Talker, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+        model.captioner.model.vision_tower.requires_grad_(progress >= self.tuning)
+        return super().loss(model, rng, progress)
 
     def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]

@@ -18,7 +18,8 @@ class Coco:
 
     SOURCE = Source(
         about="COCO captions: photographs with five captions each and boxes of 80 kinds of object",
-        where="https://cocodataset.org/#download (2017 Val images, 2017 Train/Val annotations)",
+        where="https://cocodataset.org/#download (2017 Val images, 2017 Train/Val annotations; set "
+        "captions: annotations/captions_val2017.json in the entry)",
         licence="annotations CC BY 4.0; photographs under Flickr's terms of use, each with a licence of its own",
         files=("{captions}", "{instances}", "{images}"),
     )

@@ -24,7 +24,7 @@ class RocoV2:
         about="ROCOv2: 79,789 radiological images with one caption each, from papers in PubMed Central",
         where="https://doi.org/10.5281/zenodo.10821435 (the captions files and the archives of images)",
         licence="per image, in the record's license_information.csv; redistributors name CC BY and CC BY-NC-SA 4.0",
-        files=("*_captions.csv", "{splits}_captions.csv"),
+        files=("*_captions.csv", "**/*.jpg", "{splits}_captions.csv", "{splits}*/**/*.jpg"),
     )
 
     VERSION = pictures.VERSION

@@ -174,6 +174,12 @@ def test_what_cannot_be_compared_is_refused(measure: Clap) -> None:
         measure.measure([large], [large], [np.ones((32, 32), bool)])
 
 
+def test_a_checkpoint_in_half_precision_is_computed_in_float32(tmp_path: Path, measure: Clap, checkpoint: Path) -> None:
+    ClapModel.from_pretrained(checkpoint).half().save_pretrained(tmp_path)
+    ClapFeatureExtractor.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    assert whole(loaded(tmp_path).measure(*pairs(2))) == pytest.approx(whole(measure.measure(*pairs(2))), abs=1e-2)
+
+
 def test_wrong_checkpoints_are_named(tmp_path: Path, checkpoint: Path) -> None:
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     BertModel(BertConfig(vocab_size=8, **size)).save_pretrained(tmp_path / "bert")

@@ -159,11 +159,11 @@ def test_batches_of_a_gpu_change_rounding_only_and_never_by_neighbours(
 
 def test_an_original_passes_the_trunk_once(measure: Lpips) -> None:
     originals, results, masks = pictures(5)
-    calls: list[int] = []
-    hook = measure._network.net.register_forward_hook(lambda *_: calls.append(1))
+    calls: list[bool] = []
+    hook = measure._network.net.register_forward_hook(lambda *_: calls.append(torch.backends.cudnn.enabled))
     shared = measure.measure([originals[0].copy() for _ in results], results, masks)
     hook.remove()
-    assert len(calls) == 1 + 5
+    assert calls == [True] * (1 + 5), "with cuDNN, where there is a GPU"
     assert shared[3] == measure.measure(originals[:1], results[3:4], masks[3:4])[0]
 
 

@@ -25,10 +25,13 @@ def test_what_is_missing_is_named_as_the_settings_name_it(tmp_path):
     (tmp_path / "photos").mkdir()
     assert missing(corpus) == []
     assert missing(open_corpus("scenes", {"path": "nowhere"})) == []
-    assert missing(open_corpus("rocov2", {"path": tmp_path})) == ["*_captions.csv"]
+    assert missing(open_corpus("rocov2", {"path": tmp_path})) == ["*_captions.csv", "**/*.jpg"]
     (tmp_path / "test_captions.csv").touch()
+    (tmp_path / "test_images").mkdir()
+    (tmp_path / "test_images/a.jpg").touch()
     assert missing(open_corpus("rocov2", {"path": tmp_path})) == []
-    assert missing(open_corpus("rocov2", {"path": tmp_path, "splits": ["valid"]})) == ["valid_captions.csv"]
+    valid = missing(open_corpus("rocov2", {"path": tmp_path, "splits": ["valid"]}))
+    assert valid == ["valid_captions.csv", "valid*/**/*.jpg"]
 
 
 def test_studies_say_where_to_look(tmp_path, monkeypatch):
