@@ -18,9 +18,16 @@ def one_sentence() -> Iterator[None]:
     """Bad input ends in one sentence on stderr and exit code 2, not in a traceback."""
     try:
         yield
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
-        typer.echo(f"palimpsest: {error}", err=True)
-        raise typer.Exit(2) from None
+    except (ValueError, OSError) as error:
+        sentence = str(error)
+    except Exception as error:
+        if not isinstance(reason := getattr(error, "orig", None), Exception):  # what SQLAlchemy wraps
+            raise
+        sentence = f"The registry cannot be used: {reason}. `palimpsest doctor` says more."
+    else:
+        return
+    typer.echo(f"palimpsest: {sentence}", err=True)
+    raise typer.Exit(2)
 
 
 def print_json(value: Any) -> None:

@@ -70,6 +70,8 @@ def copy(
 
     with one_sentence():
         source, target = connect(registry_url()), connect(url)
+        if target.url.database in ("", ":memory:", None):
+            raise ValueError(f"{url} names no file, so that nothing would be kept; write sqlite:///FILE.")
         counts = copy(source, target)
         target.dispose()  # an SQLite file is whole without its log from here on
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items() if count))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, table, text
 
 from registry.bulk import ROWS_A_CALL, upsert
-from registry.database import migrate_when_behind
+from registry.database import HEAD, migrate_when_behind, version_of
 from registry.schema import Base
 
 
@@ -18,7 +18,8 @@ def copy(source: Engine, target: Engine) -> dict[str, int]:
     The rows are those of one moment, also while others write. The target gets all of them or, where it raises, none.
     Objects stay where they are: both registries name them by the same addresses.
 
-    Raises ``ValueError`` where the target is not empty.
+    Raises ``ValueError`` where the target is not empty, and where the source has an older schema than this code: a
+    backup leaves alone what it copies.
 
     >>> from registry.published import numbers
     >>> from registry.database import connect
@@ -30,7 +31,11 @@ def copy(source: Engine, target: Engine) -> dict[str, int]:
         raise ValueError(
             f"The database to copy to is not empty: its table {name} holds rows; name an empty or a new one."
         )
-    migrate_when_behind(source)
+    if (version := version_of(source)) != HEAD:
+        raise ValueError(
+            f"The registry has schema {version}, and this code copies {HEAD}; to keep it as it is, copy its file or "
+            "`pg_dump` it."
+        )
     migrate_when_behind(target)
     with snapshot(source) as old, target.begin() as new:
         return {held.name: copy_table(old, new, held) for held in Base.metadata.sorted_tables}

@@ -14,6 +14,9 @@ from registry.places import database
 HEAD = "0006"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
+SECONDS = 10
+"""How long a PostgreSQL server may take to answer, unless the URL says otherwise."""
+
 PATIENCE = 60
 """Seconds to wait for other writers of an SQLite file."""
 
@@ -24,7 +27,9 @@ def connect(url: str) -> Engine:
     Raises ``ValueError`` where the URL is no registry's; using the engine raises ``ConnectionError`` where nothing
     answers there.
     """
-    engine = create_engine(database(url), pool_pre_ping=True)
+    found = database(url)
+    waiting = found.get_backend_name() == "postgresql" and "connect_timeout" not in found.query
+    engine = create_engine(found, pool_pre_ping=True, connect_args={"connect_timeout": SECONDS} if waiting else {})
 
     @event.listens_for(engine, "do_connect")
     def reach(dialect: Any, _record: Any, args: Any, kwargs: Any) -> Any:
@@ -69,6 +74,14 @@ def take_turns(connection: Connection, what: str) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"palimpsest {what}"))))
 
 
+def version_of(engine: Engine) -> str | None:
+    """The newest migration that the database has been through; None where it has no tables of ours yet."""
+    if not inspect(engine).has_table("alembic_version"):
+        return None
+    with engine.connect() as connection:
+        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
 def migrate_when_behind(engine: Engine) -> None:
     """Bring the database to the newest schema; a new database is made from nothing, a current one is left at once.
 
@@ -79,16 +92,14 @@ def migrate_when_behind(engine: Engine) -> None:
     >>> inspect(engine).has_table("measurement")
     True
     """
-    if inspect(engine).has_table("alembic_version"):
-        with engine.connect() as connection:
-            version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if version == HEAD:
-            return
-        if version and version > HEAD:
-            raise ValueError(
-                f"The registry has schema {version}, and this checkout knows {HEAD} at most; update the checkout. "
-                "If the database is another program's, such as MLflow's, give the registry one of its own."
-            )
+    version = version_of(engine)
+    if version == HEAD:
+        return
+    if version and version > HEAD:
+        raise ValueError(
+            f"The registry has schema {version}, and this checkout knows {HEAD} at most; update the checkout. "
+            "If the database is another program's, such as MLflow's, give the registry one of its own."
+        )
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":  # its foreign keys would see a table that is rebuilt as emptied
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")

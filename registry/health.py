@@ -8,13 +8,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.request import urlopen
 
 from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry import places, tracking
-from registry.database import HEAD, connect
+from registry.database import HEAD, connect, version_of
 from registry.objects import ObjectStore
 from registry.schema import Item
 
@@ -24,9 +23,6 @@ SAMPLE = 200
 """How many objects are read, unless all are."""
 
 SCARCE, NEARLY_NONE = 5 * 2**30, 2**30
-SECONDS = 5
-"""How long a tracking server may take to answer."""
-
 VERSIONS = sorted(path.stem.partition("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("0*.py"))
 
 
@@ -63,7 +59,7 @@ def stores(full: bool) -> Iterator[Check]:
             engine = connect(url)
             yield from registry(engine, full)
         except (SQLAlchemyError, OSError, ValueError) as error:
-            what = places.hidden(f"{url} cannot be read: {str(error).splitlines()[0]}")
+            what = f"{places.hidden(url)} cannot be read: {str(error).splitlines()[0]}"
             yield Check("registry", "problem", what, "See that the database is there and may be written to.")
             engine = None
     yield from objects(engine, ObjectStore(places.objects_url()), full)
@@ -80,21 +76,22 @@ def is_missing_file(url: str) -> bool:
 def registry(engine: Engine, full: bool) -> Iterator[Check]:
     """The registry: its schema, whether it can be written to, and whether it is whole."""
     where = places.hidden(engine.url.render_as_string(hide_password=True))
-    if not inspect(engine).has_table("alembic_version"):
+    version = version_of(engine)
+    if version is None:
         yield Check("registry", "warning", f"{where} has no tables yet", "Run `palimpsest repro`, which makes them.")
         return
+    if version != HEAD:
+        known = version in VERSIONS
+        advice = (
+            "Whatever uses it next brings it up to date, and then older code cannot use it; before that, copy its "
+            "file, or `pg_dump` it."
+            if known
+            else "Somebody's code is newer than yours: update this checkout."
+        )
+        what = f"{where} has schema {version}, and this code has {HEAD}"
+        yield Check("registry", "warning" if known else "problem", what, advice)
+        return
     with engine.connect() as connection:
-        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if version != HEAD:
-            known = version in VERSIONS
-            advice = (
-                "The next `palimpsest repro` or `palimpsest registry sync` brings it up to date; back it up before."
-                if known
-                else "Somebody's code is newer than yours: update this checkout."
-            )
-            what = f"{where} has schema {version}, and this code has {HEAD}"
-            yield Check("registry", "warning" if known else "problem", what, advice)
-            return
         connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
         connection.rollback()
         yield Check("registry", "ok", f"{where} has schema {HEAD} and can be written to")
@@ -170,8 +167,6 @@ def mlflow_store() -> Check:
         return Check("mlflow", "warning", f"{where} does not exist yet", "Run `palimpsest repro`.")
     advice = "Start the server or the database, or set MLFLOW_TRACKING_URI to another."
     try:
-        if uri.startswith(("http:", "https:")):
-            urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS).close()  # MLflow itself would try for minutes
         return Check("mlflow", "ok", f"{where} holds {tracking.experiments()} experiments")
     except (OSError, SQLAlchemyError) as error:
         return Check(

@@ -51,15 +51,9 @@ class Registry:
     def measurements(self, study: str, metric: str | None = None, region: str | None = None) -> pd.DataFrame:
         """The measurements of a study, one row each, as ``v_measurements`` has them.
 
-        Raises ``ValueError`` with the nearest known name where there is no such study, or no such metric in it.
+        Raises ``ValueError`` with the nearest known name where there is no such study, or nothing of that name in it.
         """
-        frame = self._rows("v_measurements", study, metric=metric, region=region)
-        if metric and not region and frame.empty:
-            view = table("v_measurements", column("study"), column("metric"))
-            with self.engine.connect() as connection:
-                known = connection.scalars(select(view.c.metric).where(view.c.study == study).distinct())
-                raise ValueError(f"Study {study!r} has no metric {metric!r}; {nearest(metric, known)}")
-        return frame
+        return self._rows("v_measurements", study, metric=metric, region=region)
 
     def captions(self, study: str, captioner: str | None = None) -> pd.DataFrame:
         """The captions of a study, one row each, as ``v_captions`` has them; raises as ``measurements`` does."""
@@ -93,6 +87,10 @@ class Registry:
         wanted = [columns[name] == value for name, value in {"study": study, **asked}.items() if value is not None]
         with self.engine.connect() as connection:
             frame = pd.read_sql(select(columns).where(*wanted), connection)
-        if frame.empty and study not in (known := self.studies()):
-            raise ValueError(f"The registry holds no study {study!r}; {nearest(study, known)}")
+            if frame.empty and study not in (known := self.studies()):
+                raise ValueError(f"The registry holds no study {study!r}; {nearest(study, known)}")
+            for name, value in asked.items() if frame.empty else ():
+                known = connection.scalars(select(columns[name]).where(columns.study == study).distinct()).all()
+                if value is not None and value not in known:
+                    raise ValueError(f"Study {study!r} has no {name} {value!r}; {nearest(value, filter(None, known))}")
         return frame

@@ -30,6 +30,8 @@ PAST_RUNS = 1000
 UI = "http://127.0.0.1:5000"
 """Where ``palimpsest ui`` listens."""
 METRICS_A_BATCH = 1000
+SECONDS = 5
+"""How long a tracking server may take to say that it is there."""
 LOOKS_A_POINT = 10
 """How often the system is looked at, a second apart, for each point of its metrics in MLflow."""
 
@@ -59,11 +61,23 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def opened() -> MlflowClient:
-    """A client of the tracking store that settings name."""
+    """A client of the tracking store that settings name; raises ``ConnectionError`` where a server does not answer."""
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
-    return MlflowClient(tracking_uri=places.tracking_uri())
+    uri = places.tracking_uri()
+    if uri.startswith(("http:", "https:")):  # a client would try for minutes
+        try:
+            http_request(get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=SECONDS)
+        except MlflowException:
+            raise ConnectionError(
+                f"The tracking server {places.hidden(uri)} does not answer within {SECONDS} seconds; start it, or set "
+                "MLFLOW_TRACKING_URI to another."
+            ) from None
+    return MlflowClient(tracking_uri=uri)
 
 
 def logged(run: str) -> dict[str, str]:

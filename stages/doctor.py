@@ -146,7 +146,9 @@ def checkpoints() -> Iterator[Check]:
     try:
         study = read_study()
     except (ValueError, FileNotFoundError) as error:
-        yield Check("study", "problem", str(error), "Mend params.yaml, or `palimpsest use` a study of studies/.")
+        yield Check(
+            "study", "problem", str(error), "Mend params.yaml, or take the committed one: `git checkout params.yaml`."
+        )
         return
     entries = [entry for section in REFERRED for entry in getattr(study, section).values()]
     named = {(e[key], e.get("revision")) for e in entries for key in ("checkpoint", "weights") if e.get(key)}

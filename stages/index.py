@@ -93,6 +93,18 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
             store.remember(run_id, findings)
 
 
+def check_whole(study: Study) -> None:
+    """Raises ``FileNotFoundError`` where an output or a part of it is missing, which the study would lose for all."""
+    for stage, _, folder in outputs(study):
+        made = read_provenance(stage)
+        there = {row["key"] for path in folder.rglob("*.parquet") for row in read_shard(path, ("key",))}
+        if not folder.is_dir() or made.keys() - there:
+            raise FileNotFoundError(
+                f"{folder} is not there as {stage} made it, and whoever uses this registry would lose what is missing; "
+                "run `dvc pull` or `palimpsest repro` first."
+            )
+
+
 def index_corpus(index: Index, name: str, entry: Mapping[str, Any]) -> None:
     folder = DATA / "prepare" / name
     columns = ("sample", "status", "split", "width", "height", "annotations", "references")
@@ -173,8 +185,12 @@ def sheet(found: Sequence[Example], lines: Sequence[Line]) -> bytes:
 
 
 def sync() -> dict[str, int]:
-    """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places."""
+    """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places.
+
+    Raises ``FileNotFoundError``, before anything is written, where an output is not whole.
+    """
     study = read_study()
+    check_whole(study)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     there = store.objects.sizes()
     for stage, kind, folder in outputs(study):

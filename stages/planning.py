@@ -181,6 +181,7 @@ def listing(stages: Sequence[Forecast]) -> str:
         "Times are those of past runs of the same adapter and checkpoint, at most; pictures are in the object store,",
     ]
     lines += ["and take as much again in data/ and in DVC's cache. What is not known yet depends on what is missing."]
+    lines += ["Equal items are missing once, wherever they stand, so that a row need not add up."]
     return "\n".join(lines)
 
 

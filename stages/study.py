@@ -98,9 +98,11 @@ def read_study(path: Path = PARAMS) -> Study:
 
     Raises ``FileNotFoundError`` without the file, ``ValueError`` where it is no YAML or its sections are not a study's.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no study file {path}; name one of studies/, or your own.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no study: a study names itself and its sections, as params.yaml does.")

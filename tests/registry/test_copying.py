@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from palimpsest import app
 from registry.copying import copy
-from registry.database import connect
+from registry.database import connect, version_of
 from registry.items import Execution, Finding, ItemStore
 from registry.keys import item_key
 from registry.objects import ObjectStore
@@ -113,12 +113,26 @@ def test_the_command_says_what_is_wrong_in_one_sentence(registry_url, monkeypatc
     monkeypatch.setenv("PALIMPSEST_REGISTRY", registry_url)
     for url, said in [
         ("backup.db", "write sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        (f"sqlite:///{ROOT / 'README.md'}", "The registry cannot be used: file is not a database"),
+        (f"sqlite:///{ROOT / 'README.md'}/registry.db", "README.md"),
         (f"postgresql://me:s3cret@/team?host={tmp_path}", "The registry cannot be opened"),
     ]:
         done = CliRunner().invoke(app, ["registry", "copy", url])
         assert (done.exit_code, done.stdout) == (2, "")
         assert said in done.stderr and "s3cret" not in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_backup_leaves_an_older_registry_as_it_is(filled, new_database):
+    with filled.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    with pytest.raises(
+        ValueError, match="has schema 0005, and this code copies .*; to keep it as it is, copy"
+    ):
+        copy(filled, connect(new_database("sqlite")))
+    assert version_of(filled) == "0005"
 
 
 def test_a_copy_that_loses_a_row_is_no_copy(filled, new_database, monkeypatch):

@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import make_url, select
 
+from registry import database, tracking
 from registry.database import connect
 from registry.health import mlflow_store
 from registry.schema import Run
@@ -113,3 +114,23 @@ def test_a_server_that_is_down_is_told_at_once(checkout, monkeypatch):
     assert (told.state, time.monotonic() - began < 10) == ("problem", True)
     assert told.what.startswith("http://127.0.0.1:9 cannot be read")
     assert "s3cret" not in str(told)
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that takes every connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_tracking_server_that_says_nothing_is_not_waited_for(silent, monkeypatch):
+    monkeypatch.setattr(tracking, "SECONDS", 0.2)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:s3cret@{silent}")
+    with pytest.raises(ConnectionError, match=f"The tracking server http://{silent} does not answer within 0.2 second"):
+        past()
+
+
+def test_a_database_that_says_nothing_is_not_waited_for(silent, monkeypatch):
+    monkeypatch.setattr(database, "SECONDS", 2)  # libpq waits no less
+    with pytest.raises(ConnectionError, match="timeout expired"), connect(f"postgresql://ada@{silent}/team").connect():
+        pass

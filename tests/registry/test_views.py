@@ -113,6 +113,12 @@ def test_wrong_names_are_met_with_the_nearest(registry):
         registry.captions("toi")
     with pytest.raises(ValueError, match="no metric 'mze'; did you mean 'mse'"):
         registry.measurements("toy", metric="mze")
+    with pytest.raises(ValueError, match="no region 'regio'; did you mean 'region'"):
+        registry.measurements("toy", metric="mse", region="regio")
+    with pytest.raises(ValueError, match="no captioner 'blop'; did you mean 'blip'"):
+        registry.captions("toy", captioner="blop")
+    with pytest.raises(ValueError, match="no kind 'repaint'; did you mean 'repainted'"):
+        registry.images("toy", kind="repaint")
     with pytest.raises(ValueError, match="did you mean 'inpaint@telea'"):
         registry.trace("inpaint@tela")
 

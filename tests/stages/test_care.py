@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from palimpsest import app
+from registry import open_registry
 from stages import needed
 from tests.conftest import SMALL, Checkout
 
@@ -83,6 +84,11 @@ def test_a_study_is_planned_computed_damaged_healed_and_swept(here):
     assert after["caption@blip"] == (captions, 0, SAMPLES + SAMPLES, 0), "one picture serves both degradations"
     assert after["fidelity@pixel"][2] == SAMPLES
     assert "not known yet" in told("plan")
+
+    refused = told("registry", "sync", exit_code=2)
+    assert "data/caption/blip is not there as caption@blip made it" in refused
+    with open_registry() as registry:
+        assert registry.studies() == []
 
     # A flipped byte: the item is computed again, with a warning, and the object is whole again.
     commit(here, "telea, radius 3")
@@ -188,6 +194,7 @@ def test_a_study_is_chosen_by_one_command_and_no_edit_is_lost(here):
     assert 'did you mean "biharmonic"' in told("use", "studies/mine.yaml", exit_code=2)
     assert "There is no study studies/my.yaml; choose one of" in told("use", "studies/my.yaml", exit_code=2)
     assert "no valid YAML" in told_of_broken(here)
+    assert "There is no study file studies;" in told("plan", "studies", exit_code=2)
 
 
 def told_of_broken(one: Checkout) -> str:
