@@ -71,8 +71,10 @@ def pin(
             pinning.deprecate(name, version)
             said = f"{name}@{version} is deprecated; it stays fetchable."
         else:
-            pinned, new = pinning.pin(name, version, path)
+            pinned, new, named = pinning.pin(name, version, path)
             said = f"{pinned.path} is {'now' if new else 'already'} {pinned.label}, {pinned.digest[:12]}."
+            if named:
+                said += f"\nMade commit {pinned.git_commit[:12]} on this branch: dvc.yaml names the artifact {name}."
     typer.echo(f"{said}\nShare it: dvc push, git push --follow-tags")
 
 
@@ -90,15 +92,16 @@ def pins(
     with one_sentence():
         if diff:
             found = difference(*diff)
-        else:
-            known, wrong = pinning.pins()
-    if diff:
-        print_json(found.as_json()) if as_json else typer.echo(found.text())
-    elif as_json:
+            print_json(found.as_json()) if as_json else typer.echo(found.text())
+            return
+        known, wrong = pinning.pins()
+    if as_json:
         print_json([pinned.as_json() for pinned in known])
     else:
         typer.echo(pinning.listing(known))
-    if not diff and wrong:
+    if lost := [pinned.label for pinned in known if not pinned.tagged]:
+        typer.echo(f"palimpsest: git has no tag here of {', '.join(lost)}; run `git fetch --tags`.", err=True)
+    if wrong:
         typer.echo(
             f"palimpsest: git and the registry disagree on {', '.join(wrong)}; do not trust these tags.", err=True
         )

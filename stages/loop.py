@@ -39,7 +39,7 @@ from stages.shards import image, write_shard
 
 log = logging.getLogger(__name__)
 
-EXAMPLES_A_CELL = 8
+EXAMPLES_A_CELL = 4
 RUN_LINKS = Path("data/runs")
 
 

@@ -37,5 +37,5 @@ def contact_sheet(titles: Sequence[str], lines: Sequence[tuple[str, Sequence[byt
         text = "\n".join(wrapped for t in texts for wrapped in textwrap.wrap(t, 64)[:3])
         draw.multiline_text((left, top + LINE + 2), text, INK, font, spacing=3)
     buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
+    sheet.save(buffer, format="PNG", compress_level=1)  # there are hundreds of them
     return buffer.getvalue()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from registry import places
 from registry.keys import canonical, digest
 
 CHUNK = 2**20
@@ -48,10 +49,8 @@ class Content:
         try:
             return self.filesystem.open(self.files[name]["name"], "rb")
         except Exception as error:  # a remote's library has errors of its own
-            raise ValueError(
-                f"{name} of {self.path} cannot be had from git, DVC's cache or its remote ({error}); "
-                "whoever has it runs `dvc push`."
-            ) from error
+            said = places.hidden(f"{name} of {self.path} cannot be had from git, DVC's cache or its remote ({error})")
+            raise ValueError(f"{said}; whoever has it runs `dvc push`.") from error
 
     def digests(self) -> dict[str, str]:
         """The sha256 of each file."""
@@ -104,7 +103,7 @@ def repository(url: str) -> Iterator[Any]:
     """A DVC repository by its path or git URL; a copy that DVC made of a distant one is removed at the end.
 
     DVC takes the settings of the commit that it looks at. The remote is today's here: a team may have moved it since.
-    Raises ``ValueError`` where there is none.
+    Raises ``ValueError``, which tells no credentials, where there is none.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -118,9 +117,20 @@ def repository(url: str) -> Iterator[Any]:
         with Repo.open(url, subrepos=True, uninitialized=True, config=today) as repo:
             yield repo
     except (DvcException, SCMError) as error:
-        raise ValueError(f"{url}: {error}") from error
+        said = places.hidden(f"{url} cannot be read ({reason(error)})")
+        raise ValueError(f"{said}; check the path or URL, and that you may read it.") from error
     finally:
         clean_repos()
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line. Of a clone DVC says "SCM error", and the error behind that says why."""
+    from dvc.scm import CloneError
+
+    if isinstance(error, CloneError):
+        while error.__cause__:
+            error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager

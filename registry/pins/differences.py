@@ -20,7 +20,7 @@ from registry import places
 from registry.indexing import AXES
 from registry.keys import differing_parts
 from registry.pins.content import Content, committed, content_at, repository
-from registry.pins.fetching import pinned_in, split
+from registry.pins.fetching import pinned_in
 
 EXAMPLES = 5
 ROWS = 256
@@ -121,7 +121,7 @@ def difference(before: str, after: str) -> Differences:
 @contextmanager
 def version(label: str) -> Iterator[Content]:
     with repository(str(places.root())) as repo:
-        pinned = pinned_in(repo, *split(label), None)
+        pinned = pinned_in(repo, label, None)
         with committed(repo, pinned.git_commit) as files:
             yield content_at(files, pinned.path)
 

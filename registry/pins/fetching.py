@@ -24,10 +24,9 @@ def fetch(label: str, folder: Path | None = None, url: str | None = None) -> tup
     Raises ``ValueError`` where there is no such pin, where its content cannot be had or is not what was pinned, and
     where the folder holds something else; then nothing is left behind.
     """
-    name, version = split(label)
-    target = folder or Path(f"{name}-{version}")
     with repository(url or str(places.root())) as repo:
-        pinned = pinned_in(repo, name, version, url)
+        pinned = pinned_in(repo, label, url)
+        target = folder or Path(f"{pinned.name}-{pinned.version}")
         check_registry(repo, pinned, url)
         if target.exists():
             if not target.is_dir() or folder_digest(target) != pinned.digest:
@@ -38,13 +37,6 @@ def fetch(label: str, folder: Path | None = None, url: str | None = None) -> tup
         with committed(repo, pinned.git_commit) as files:
             write(content_at(files, pinned.path), pinned, target)
     return pinned, target, True
-
-
-def split(label: str) -> tuple[str, str]:
-    """Name and version of ``NAME@VERSION``; raises ``ValueError`` where it is none."""
-    name, _, version = label.partition("@")
-    check_label(name, version)
-    return name, version
 
 
 def write(content: Content, pinned: Pinned, target: Path) -> None:
@@ -65,15 +57,22 @@ def write(content: Content, pinned: Pinned, target: Path) -> None:
         shutil.rmtree(half, ignore_errors=True)
 
 
-def pinned_in(repo: Any, name: str, version: str, url: str | None) -> Pinned:
+def pinned_in(repo: Any, label: str, url: str | None) -> Pinned:
     """The pin as a repository's tags tell it. Raises ``ValueError`` with what there is instead."""
-    label = f"{name}@{version}"
     pins, events = in_git(repo.scm)
+    name, _, version = label.partition("@")
+    names = sorted({pinned.name for pinned in pins.values()})
+    near = [name] if name in names else get_close_matches(name, names)
+    there = ", ".join(known for known, pinned in pins.items() if pinned.name in near)
+    if not version:
+        instead = f": {there}" if there else "; `palimpsest pins` lists what there is"
+        raise ValueError(f"{label!r} names no version; write NAME@VERSION{instead}.")
+    check_label(name, version)
     if label in pins:
         return replace(pins[label], deprecated=any(e.label == label and e.stage is None for e in events))
-    near = [known for known in pins if known.startswith(f"{name}@")] or get_close_matches(label, pins)
-    instead = f"it has {', '.join(near)}" if near else "`palimpsest pins` lists what there is"
-    raise ValueError(f"{url or 'This checkout'} has no pin {label}; {instead}. `git fetch --tags` brings newer ones.")
+    where = places.hidden(url) if url else "This checkout"
+    instead = f"it has {there}" if there else "`palimpsest pins` lists what there is"
+    raise ValueError(f"{where} has no pin {label}; {instead}. `git fetch --tags` brings newer ones.")
 
 
 def check_registry(repo: Any, pinned: Pinned, url: str | None) -> None:
@@ -95,7 +94,8 @@ def check_registry(repo: Any, pinned: Pinned, url: str | None) -> None:
         repo.scm.resolve_rev(known.git_commit)
     except RevError:  # another project's pin of the same name
         return
+    where = places.hidden(url) if url else "this checkout"
     raise ValueError(
-        f"The tag {pinned.label} of {url or 'this checkout'} says {pinned.digest[:12]}, and the registry says "
+        f"The tag {pinned.label} of {where} says {pinned.digest[:12]}, and the registry says "
         f"{known.digest[:12]}: the tag was moved or made again. Pinned was commit {known.git_commit}."
     )

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,7 +42,8 @@ def pins(name: str | None = None) -> tuple[list[Pinned], list[str]]:
     """What is pinned, and the tags on which git and the registry disagree."""
     with checkout() as (engine, repo):
         wrong = adopt(engine, repo.scm)
-        return known(engine, name), wrong
+        tags = set(repo.scm.list_tags())
+        return [replace(pinned, tagged=pinned.label in tags) for pinned in known(engine, name)], wrong
 
 
 def listing(found: Sequence[Pinned]) -> str:
@@ -50,7 +52,7 @@ def listing(found: Sequence[Pinned]) -> str:
         return "Nothing is pinned yet; `palimpsest pin NAME v1.0.0 PATH` pins an output."
     rows = [("NAME", "VERSION", "KIND", "STAGE", "DATE", "DIGEST", "WHO", "STUDY")]
     for each in found:
-        state = ", ".join((*each.stages, *["deprecated"] * each.deprecated))
+        state = ", ".join((*each.stages, *["deprecated"] * each.deprecated, *["no tag here"] * (not each.tagged)))
         row = (each.name, each.version, each.kind, state, f"{each.pinned_at:%Y-%m-%d}", each.digest[:12], each.author)
         rows.append((*row, each.study or ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -67,16 +69,19 @@ def find(engine: Engine, name: str, version: str) -> Pinned | None:
     return next((pinned for pinned in known(engine, name) if pinned.version == version), None)
 
 
-def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool]:
-    """Pin what the current commit holds at a path; returns the pin, and whether it is new.
+def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool, bool]:
+    """Pin what the current commit holds at a path; returns the pin, whether it is new, and whether the pinned commit
+    was made for it, to name the artifact in ``dvc.yaml``.
 
     Without a path, that of the artifact's earlier versions is taken. A checkpoint is registered in MLflow too.
     Raises ``ValueError`` with the reason where it cannot be pinned: a bad name or version, content that is not
-    committed, or another content under this name and version.
+    committed, another content under this name and version, a commit that is another version, or a tag that git here
+    lacks or the registry contradicts.
     """
     check_label(name, version)
+    named = False
     with checkout() as (engine, repo):
-        adopt(engine, repo.scm)
+        adopt_name(engine, repo, name)
         inside = path_of(name, path)
         check_committed(repo, inside)
         with committed(repo, repo.scm.get_rev()) as files:
@@ -85,24 +90,44 @@ def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool]:
             pinned = found = find(engine, name, version)
             if pinned is None:
                 facts = {"kind": content.kind(), "path": inside, "digest": digest, "md5": content.md5}
-                tag = tagged(repo, name, version, facts | behind(repo, files, inside))
+                facts |= behind(repo, files, inside)
+                named = commit_name(name, inside, facts["kind"])
+                check_free(engine, repo.scm.get_rev(), name, version)
+                tag = tagged(repo, name, version, facts)
                 pinned = settled(engine, repo, name, version, tag)
             elif (pinned.path, pinned.digest) != (inside, digest):
                 raise ValueError(
                     f"{pinned.label} was pinned by {pinned.author} on {pinned.pinned_at:%Y-%m-%d} with other content "
                     f"({pinned.path}, {pinned.digest[:12]}; here {inside}, {digest[:12]}); take another version."
                 )
+            else:
+                check_tagged(repo, pinned)
             if pinned.kind == "model":
                 with TemporaryDirectory() as folder:
                     content.copy(Path(folder))
                     tracking.register_model(name, version, digest, pinned.git_commit, Path(folder))
-    return pinned, found is None
+    return pinned, found is None, named
+
+
+def commit_name(name: str, path: str, kind: str) -> bool:
+    """Name the artifact in ``dvc.yaml`` and commit that; returns whether it was new."""
+    new = name_artifact(places.root() / "dvc.yaml", name, path, kind)
+    if new:
+        git.run("commit", "--quiet", "--only", "-m", f"Name the artifact {name}", "--", "dvc.yaml")
+    return new
+
+
+def check_free(engine: Engine, commit: str, name: str, version: str) -> None:
+    """Raises ``ValueError`` where the commit is another version of the name: GTO takes one of a name per commit."""
+    if other := next((pinned for pinned in known(engine, name) if pinned.git_commit == commit), None):
+        raise ValueError(
+            f"Commit {commit[:12]} is {other.label} already, and a commit can be one version of a name; commit what is "
+            f"new (or `git commit --allow-empty`), then pin {version}."
+        )
 
 
 def tagged(repo: Any, name: str, version: str, facts: Mapping[str, Any]) -> str:
-    """Name the artifact in ``dvc.yaml``, where that is new, and tag the commit; returns the tag."""
-    if name_artifact(places.root() / "dvc.yaml", name, facts["path"], facts["kind"]):
-        git.run("commit", "--quiet", "--only", "-m", f"Name the artifact {name}", "--", "dvc.yaml")
+    """Tag the commit; returns the tag."""
     with gto_sentence():
         import gto.api
 
@@ -115,12 +140,14 @@ def assign(name: str, version: str, stage: str) -> Pinned:
     """Give a pinned version a stage, which another version of the same name loses."""
     check_label(name, version)
     with checkout() as (engine, repo):
-        adopt(engine, repo.scm)
-        here(engine, repo, name, version)
+        adopt_name(engine, repo, name)
+        if stage in here(engine, repo, name, version).stages:
+            raise ValueError(f"{name}@{version} is already in stage {stage}.")
         with gto_sentence():
             import gto.api
 
-            tag = gto.api.assign(repo.scm, name, stage, version=version).tag
+            # By force: GTO refuses a stage in which the version ever was, and so the way back.
+            tag = gto.api.assign(repo.scm, name, stage, version=version, force=True).tag
         return settled(engine, repo, name, version, tag)
 
 
@@ -128,7 +155,7 @@ def deprecate(name: str, version: str) -> Pinned:
     """Say that a version should not be used any more; it stays fetchable."""
     check_label(name, version)
     with checkout() as (engine, repo):
-        adopt(engine, repo.scm)
+        adopt_name(engine, repo, name)
         if here(engine, repo, name, version).deprecated:
             raise ValueError(f"{name}@{version} is deprecated already.")
         with gto_sentence():
@@ -136,6 +163,15 @@ def deprecate(name: str, version: str) -> Pinned:
 
             tag = gto.api.deregister(repo.scm, name, version=version).tag
         return settled(engine, repo, name, version, tag)
+
+
+def adopt_name(engine: Engine, repo: Any, name: str) -> None:
+    """Tell the registry of the pins in git. Raises ``ValueError`` where the two disagree on a tag of this name."""
+    if wrong := [tag for tag in adopt(engine, repo.scm) if re.split("[@#]", tag)[0] == name]:
+        raise ValueError(
+            f"git and the registry disagree on {', '.join(wrong)}: moved or made again, and not to be trusted; "
+            "`git tag --delete` what is wrong here, then `git fetch --tags`."
+        )
 
 
 def settled(engine: Engine, repo: Any, name: str, version: str, tag: str) -> Pinned:
@@ -154,9 +190,17 @@ def here(engine: Engine, repo: Any, name: str, version: str) -> Pinned:
         raise ValueError(
             f"{name}@{version} is not pinned; of {name} there is {others}. `git fetch --tags` brings more."
         )
-    if repo.scm.get_tag(found.label) is None:
-        raise ValueError(f"{found.label} was pinned in another checkout; run `git fetch --tags` first.")
+    check_tagged(repo, found)
     return found
+
+
+def check_tagged(repo: Any, pinned: Pinned) -> None:
+    """Raises ``ValueError`` where git here has no tag of a pin: another checkout made it, or it was lost."""
+    if repo.scm.get_tag(pinned.label) is None:
+        raise ValueError(
+            f"{pinned.label} was pinned by {pinned.author} on {pinned.pinned_at:%Y-%m-%d}, and git has no tag of it "
+            "here; run `git fetch --tags`. Where that brings none, nobody has pushed it: pin another version."
+        )
 
 
 def check_label(name: str, version: str) -> None:

@@ -24,7 +24,7 @@ EVENT = ("tag", "stage", "author", "happened_at")
 
 @dataclass(frozen=True)
 class Pinned:
-    """A pinned version, with the stages it is in now and whether it was deprecated."""
+    """A pinned version, with the stages it is in now, whether it was deprecated, and whether git has its tag here."""
 
     name: str
     version: str
@@ -39,6 +39,7 @@ class Pinned:
     pinned_at: datetime
     stages: tuple[str, ...] = ()
     deprecated: bool = False
+    tagged: bool = True
 
     @property
     def label(self) -> str:
@@ -119,12 +120,18 @@ def adopt(engine: Engine, scm: Any) -> list[str]:
 
 
 def pinned_versions(connection: Connection, name: str | None = None) -> list[Pinned]:
-    """What is pinned, by name and then in the order of pinning. A stage is where it was assigned last."""
+    """What is pinned, by name and then in the order of pinning. A stage is where it was assigned last.
+
+    Tags tell the second; within one, GTO's counter in ``NAME#STAGE#N`` tells which was last.
+    """
+    from gto.tag import parse_name
+
     wanted = [] if name is None else [Pin.name == name]
     rows = connection.execute(select(Pin).where(*wanted).order_by(Pin.name, Pin.pinned_at, Pin.id)).all()
-    events = connection.execute(
-        select(PinEvent.pin_id, PinEvent.stage, Pin.name).join(Pin).order_by(PinEvent.happened_at, PinEvent.id)
-    ).all()
+    found = connection.execute(
+        select(PinEvent.pin_id, PinEvent.stage, PinEvent.tag, PinEvent.happened_at, Pin.name).join(Pin)
+    )
+    events = sorted(found, key=lambda event: (event.happened_at, parse_name(event.tag).get("counter", 0)))
     held = {(event.name, event.stage): event.pin_id for event in events if event.stage}
     deprecated = {event.pin_id for event in events if not event.stage}
     return [

@@ -190,60 +190,6 @@ def test_what_cannot_be_pinned(project):
     assert project.git("tag") == ""
 
 
-def test_fetch_gives_what_was_pinned_from_here_and_from_elsewhere(project, tmp_path, monkeypatch):
-    run("pin", "captions", "v1.0.0", "data/caption/blip")
-    before = folder_digest(Path("data/caption/blip"))
-    project.write(LATER, "33")
-    assert run("fetch", "captions@v1.0.0") == (0, "captions@v1.0.0 is now in captions-v1.0.0\n")
-    assert folder_digest(Path("captions-v1.0.0")) == before
-    assert run("fetch", "captions@v1.0.0") == (0, "captions@v1.0.0 is already in captions-v1.0.0\n")
-
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")  # in no checkout at all
-    assert run("fetch", "captions@v1.0.0", "copy", "--repo", str(project.path))[0] == 0
-    assert folder_digest(Path("copy")) == before
-
-
-def test_a_clone_fetches_from_todays_remote(project, tmp_path):
-    clone = f"file://{project.path}"
-    run("pin", "captions", "v1.0.0", "data/caption/blip")
-    before = folder_digest(Path("data/caption/blip"))
-    assert "not even the list of its files" in refused("fetch", "captions@v1.0.0", "--repo", clone)
-    project.dvc("remote", "add", "--quiet", "--default", "store", str(tmp_path / "remote"))
-    project.dvc("push", "--quiet")
-    project.write(LATER, "33")
-    assert run("fetch", "captions@v1.0.0", "--repo", clone)[0] == 0, "the tag's commit knows no remote yet"
-    assert folder_digest(Path("captions-v1.0.0")) == before
-
-
-def test_a_fetch_that_fails_leaves_nothing(project):
-    run("pin", "captions", "v1.0.0", "data/caption/blip")
-    said = refused("fetch", "captions@v2.0.0")
-    assert "has no pin captions@v2.0.0; it has captions@v1.0.0" in said
-    Path("full").mkdir()
-    assert "full is there already and is not captions@v1.0.0" in refused("fetch", "captions@v1.0.0", "full")
-    md5 = hashlib.md5(Path("data/caption/blip/scenes/part-00.parquet").read_bytes()).hexdigest()
-    cached = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
-    cached.chmod(0o644)
-    cached.write_bytes(b"damaged")
-    assert "is not what was pinned as captions@v1.0.0" in refused("fetch", "captions@v1.0.0")
-    cached.unlink()
-    assert "cannot be had from git, DVC's cache or its remote" in refused("fetch", "captions@v1.0.0")
-    assert not [path.name for path in Path().iterdir() if "captions-v1.0.0" in path.name]
-
-
-def test_a_moved_tag_is_not_believed(project):
-    """Whoever may push tags could otherwise let v1.0.0 become something else."""
-    run("pin", "captions", "v1.0.0", "data/caption/blip")
-    project.write(LATER, "33")
-    run("pin", "captions", "v1.1.0")
-    told = project.git("tag", "--list", "--format=%(contents)", "captions@v1.1.0")
-    project.git("tag", "--annotate", "--force", "-m", told.replace("v1.1.0", "v1.0.0"), "captions@v1.0.0")
-    assert "the tag was moved or made again" in refused("fetch", "captions@v1.0.0")
-    code, said = run("pins")
-    assert (code, "git and the registry disagree on captions@v1.0.0" in said) == (1, True)
-
-
 def test_a_list_of_files_that_leads_out_of_its_folder_is_refused(project):
     """DVC's list of an output's files is content from others: JSON in a cache or a remote."""
     out = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["caption@blip"]["outs"][0]
@@ -280,6 +226,78 @@ def test_stages_and_deprecation(project):
     assert run("fetch", "captions@v1.0.0")[0] == 0, "deprecated, and still what it was"
 
 
+def test_a_stage_goes_back_to_an_earlier_version(project, tmp_path, monkeypatch):
+    run("pin", "captions", "v1.0.0", "data/caption/blip")
+    project.write(LATER, "33")
+    run("pin", "captions", "v1.1.0")
+    for version in ("v1.0.0", "v1.1.0", "v1.0.0"):
+        assert run("pin", "captions", version, "--stage", "production")[0] == 0
+    assert "captions@v1.0.0 is already in stage production" in refused(
+        "pin", "captions", "v1.0.0", "--stage", "production"
+    )
+    stages = {pinned.version: pinned.stages for pinned in pinning.pins()[0]}
+    assert stages == {"v1.0.0": ("production",), "v1.1.0": ()}
+    assert dvc.api.artifacts_show("captions", stage="production")["rev"] == project.git(
+        "rev-parse", "captions@v1.0.0^{}"
+    )
+    project.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    assert {pinned.version: pinned.stages for pinned in pinning.pins()[0]} == stages, "from the tags alone"
+
+
+def test_within_a_second_the_counter_tells_what_was_last(project, registry_url, monkeypatch):
+    """Alphabetically, and so in git's list, captions#production#10 stands before captions#production#2."""
+    monkeypatch.setenv("PALIMPSEST_REGISTRY", registry_url)
+    run("pin", "captions", "v1.0.0", "data/caption/blip")
+    project.write(LATER, "33")
+    run("pin", "captions", "v1.1.0")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z")
+    for counter in range(1, 11):
+        version = "v1.0.0" if counter == 10 else "v1.1.0"
+        project.git("tag", "--annotate", "-m", "x", f"captions#production#{counter}", f"captions@{version}^{{}}")
+    assert [pinned.stages for pinned in pinning.pins()[0]] == [("production",), ()]
+
+
+def test_a_tag_that_git_lacks_here_is_told_of(project, tmp_path):
+    run("pin", "captions", "v1.0.0", "data/caption/blip")
+    project.git("clone", "--quiet", "--bare", ".", str(tmp_path / "origin"))
+    project.git("tag", "--delete", "captions@v1.0.0")
+    for command in ([], ["--stage", "dev"], ["--deprecate"]):
+        said = refused("pin", "captions", "v1.0.0", *command)
+        assert "was pinned by Ada on" in said
+        assert "git has no tag of it here; run `git fetch --tags`" in said
+    done = CliRunner().invoke(app, ["pins"])
+    assert done.exit_code == 0
+    assert "  no tag here  " in done.stdout.splitlines()[1]
+    assert done.stderr == "palimpsest: git has no tag here of captions@v1.0.0; run `git fetch --tags`.\n"
+    project.git("fetch", "--quiet", "--tags", str(tmp_path / "origin"))
+    assert "already captions@v1.0.0" in run("pin", "captions", "v1.0.0")[1]
+    (pinned,) = json.loads(run("pins", "--json")[1])
+    assert pinned["tagged"]
+
+
+def test_a_commit_is_one_version_of_a_name(project):
+    """What GTO holds to: a stage is a tag on a commit, and belongs to the version there."""
+    run("pin", "captions", "v1.1.0", "data/caption/blip")
+    commit = project.git("rev-parse", "HEAD")
+    said = refused("pin", "captions", "v1.0.1")
+    assert f"Commit {commit[:12]} is captions@v1.1.0 already" in said
+    assert "`git commit --allow-empty`), then pin v1.0.1" in said
+    project.git("commit", "--quiet", "--allow-empty", "--message", "The same again")
+    assert run("pin", "captions", "v1.0.1")[0] == 0
+
+
+def test_a_pin_says_that_it_made_a_commit(project):
+    before = project.git("rev-parse", "HEAD")
+    told = run("pin", "captions", "v1.0.0", "data/caption/blip")[1]
+    made = project.git("rev-parse", "HEAD")
+    assert project.git("rev-parse", "HEAD^") == before
+    assert f"Made commit {made[:12]} on this branch: dvc.yaml names the artifact captions." in told
+    project.write(LATER, "33")
+    for _ in range(2):
+        assert "Made commit" not in run("pin", "captions", "v1.1.0")[1]
+
+
 def test_a_lost_registry_gets_its_pins_back_from_git(project, registry_url, monkeypatch, new_database):
     monkeypatch.setenv("PALIMPSEST_REGISTRY", registry_url)
     run("pin", "captions", "v1.0.0", "data/caption/blip")
@@ -296,9 +314,7 @@ def test_the_registry_decides_between_two_who_take_the_same_version(project, tmp
     shutil.copytree(project.path, other.path)
     run("pin", "captions", "v1.0.0", "data/caption/blip")
     monkeypatch.chdir(other.path)
-    assert "was pinned in another checkout; run `git fetch --tags`" in refused(
-        "pin", "captions", "v1.0.0", "--stage", "x"
-    )
+    assert "git has no tag of it here; run `git fetch --tags`" in refused("pin", "captions", "v1.0.0", "--stage", "x")
     other.write(LATER, "33")
     assert "was pinned by Ada on" in refused("pin", "captions", "v1.0.0", "data/caption/blip")
     monkeypatch.setattr(pinning, "find", lambda *_: None)  # as if the other had pinned in this very moment
@@ -329,22 +345,6 @@ def test_a_checkpoint_is_in_mlflow_too(project):
     assert client.get_model_version_by_alias("tiny", "v0-1-0").version == model.version
     files = {file.path for file in client.list_artifacts(model.run_id, "model")}
     assert files == {"model/config.json", "model/model.safetensors"}, "plain files: nothing that MLflow would unpickle"
-
-
-def test_what_two_versions_differ_in(project):
-    run("pin", "captions", "v1.0.0", "data/caption/blip")
-    project.write(LATER, "33")
-    run("pin", "captions", "v1.1.0")
-    assert run("pins", "--diff", "captions@v1.0.0", "captions@v1.0.0")[1].endswith("0 added, 0 removed, 0 changed\n")
-    assert run("pins", "--diff", "captions@v1.0.0", "captions@v1.1.0")[1].splitlines() == [
-        "captions@v1.0.0 -> captions@v1.1.0: 1 added, 1 removed, 1 changed",
-        "added    scenes/00004 blur telea blip  '<b>a cat</b>'",
-        "removed  scenes/00003 blur telea blip  'two dogs'",
-        "changed  scenes/00002 blur telea blip  'a blue square' -> 'a blue \\x1b[31mbox'",
-        "           model.beams: 13 -> 15",
-    ]
-    found = json.loads(run("pins", "--json", "--diff", "captions@v1.0.0", "captions@v1.1.0")[1])
-    assert found["changed"]["examples"][0]["before"] == "a blue square"
 
 
 HAND_WRITTEN = """\
