@@ -96,19 +96,6 @@ def begins(column: Any, beginning: str) -> ColumnElement[bool]:
     return and_(column >= beginning, column < f"{beginning}g")
 
 
-def parts_of(engine: Engine, key: str) -> dict[str, Any]:
-    """The parts of an item's key, with its kind. ``key`` may be the beginning of one, if only one item begins so.
-
-    Raises ``ValueError`` where none or several do.
-    """
-    with engine.connect() as connection:
-        found = connection.execute(select(Item.kind, Item.parts).where(begins(Item.key, key)).limit(2)).all()
-    if len(found) != 1:
-        many = "No item" if not found else "More than one item"
-        raise ValueError(f"{many} has a key that begins with {key!r}; take a whole key from a stage's output.")
-    return {"kind": found[0].kind, **found[0].parts}
-
-
 def patient(method: Callable[..., None]) -> Callable[..., None]:
     """Does again what a lost connection or a deadlock undid; for what may be done twice."""
 

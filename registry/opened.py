@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from registry.lineage.groups import Group
+    from registry.lineage.locks import Output
     from registry.lineage.walk import Trace
 
 
@@ -63,7 +64,7 @@ class Registry:
         """The pictures of a study, one row each, as ``v_images`` has them; raises as ``measurements`` does."""
         return self._rows("v_images", study, kind=kind)
 
-    def trace(self, id: str) -> Trace | Group:
+    def trace(self, id: str) -> Trace | Group | Output:
         """Where something came from, all the way back; :mod:`registry.lineage.ids` says what can be named.
 
         Raises ``ValueError`` with the nearest known names where the ID names nothing, or more than one thing.

@@ -32,6 +32,7 @@ from registry.database import connect
 from registry.indexing import NONE
 from registry.items import FAILED, OK, Finding, ItemStore
 from registry.keys import canonical, item_key, item_seed
+from registry.lineage.locks import RUN_LINKS
 from registry.objects import ObjectStore
 from registry.tracking import CellLog, Tracker
 from stages.provenance import write_provenance
@@ -40,7 +41,6 @@ from stages.shards import image, write_shard
 log = logging.getLogger(__name__)
 
 EXAMPLES_A_CELL = 4
-RUN_LINKS = Path("data/runs")
 
 
 @dataclass(frozen=True)

@@ -16,22 +16,25 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.settings import unknown
-from registry import git, places
+from registry import places
 from registry.database import connect, migrate_when_behind
 from registry.indexing import AXES
 from registry.items import OK
 from registry.keys import differing_parts
 from registry.lineage.changes import changed, changed_since
-from stages.loop import RUN_LINKS
+from registry.lineage.locks import Locked, history, lock, read_link
 from stages.provenance import read_provenance
-
-COMMITS = 50
-"""How many commits of ``dvc.lock`` are looked at, from the newest back."""
 
 NEW_SAMPLE, NEW_CONFIGURATION = "new sample", "new configuration"
 AGAIN = "tried again after a failure"
 LOST = "known at that commit, but not to this registry"
 UNKNOWN = "nothing earlier to compare with"
+
+NOT_RUN = "has not run in this checkout"
+NO_RECORD = "has run, and keeps no record of items, for it computes none"
+
+HOW = {"modified": "changed", "deleted": "removed", "new": "added"}
+"""DVC's words in those that are used here."""
 
 Place = tuple[str, ...]
 Row = dict[str, Any]
@@ -49,7 +52,9 @@ class Why:
     pending: tuple[str, ...]
     """What has changed after the execution, so that DVC would run the stage again."""
     link: Mapping[str, Any] | None
-    """The run link; None where the stage has not run in this checkout."""
+    """The run link; None where the stage leaves none, or has not run in this checkout."""
+    absent: str = ""
+    """Why there is no run link."""
     causes: Mapping[str, int] = field(default_factory=dict)
     """What the computed items differ in from those before them, and how many."""
     basis: str = ""
@@ -60,18 +65,23 @@ class Why:
 
     def text(self) -> str:
         """One sentence a line."""
-        if self.link is None:
-            return f"{self.stage} has not run in this checkout.\n" + self._pending()
-        lines = [f"{self.stage} ran at {self.link['started_at']}, as run {self.link['mlflow_run_id']}."]
+        if self.link:
+            lines = [f"{self.stage} ran at {self.link['started_at']}, as run {self.link['mlflow_run_id']}."]
+        else:
+            lines = [f"{self.stage} {self.absent}."]
+        if self.absent == NOT_RUN:
+            return "\n".join(lines) + "\n" + self._pending()
         if self.since:
             lines += [f"Since commit {self.since[:12]} there changed:", *(f"  {change}" for change in self.changes)]
         else:
             lines.append("No commit holds another lock of it, so what changed in its inputs cannot be known.")
-        items, recalled, computed, failed = (self.link[n] for n in ("items", "recalled", "computed", "failed"))
-        seconds = self.link["seconds"]
-        lines.append(f"Of {items} items {recalled} were recalled, {computed} computed, {failed} failed: {seconds} s.")
+        if self.link:
+            items, recalled, computed, failed = (self.link[n] for n in ("items", "recalled", "computed", "failed"))
+            counts = f"Of {items} items {recalled} were recalled, {computed} computed, {failed} failed"
+            lines.append(f"{counts}: {self.link['seconds']} s.")
         if self.causes:
             lines += ["What the computed items differ in:", *(f"  {c}: {n} items" for c, n in self.causes.items())]
+        if self.basis:
             lines.append(self.basis)
         return "\n".join(lines) + "\n" + self._pending()
 
@@ -87,13 +97,15 @@ def why(stage: str) -> Why:
     Raises ``ValueError`` with the nearest known name where ``dvc.yaml`` has no such stage, or where DVC cannot say.
     """
     pending = tuple(status(stage))
-    path = RUN_LINKS / f"{stage}.json"
-    link = json.loads(path.read_text()) if path.exists() else None
-    since, changes = last_change(stage)
-    if link is None or not link["computed"]:
+    locked, link = lock().get(stage), read_link(stage)
+    since, changes = last_change(locked) if locked else (None, ())
+    if link is None:
+        ran = f"has run, but {locked.link} is not here; `dvc pull` gets it" if locked and locked.link else NO_RECORD
+        return Why(stage, since, changes, pending, None, ran if locked else NOT_RUN)
+    if not link["computed"]:
         return Why(stage, since, changes, pending, link)
     causes, basis = costs(stage, link["mlflow_run_id"], since)
-    return Why(stage, since, changes, pending, link, dict(causes.most_common()), basis)
+    return Why(stage, since, changes, pending, link, causes=dict(causes.most_common()), basis=basis)
 
 
 def status(stage: str) -> Iterator[str]:
@@ -111,54 +123,37 @@ def status(stage: str) -> Iterator[str]:
         raise ValueError(f"DVC cannot say whether {stage} has changed: {error}") from None
     for one in said:
         if isinstance(one, str):
-            yield one
+            yield "command: changed" if one == "changed command" else one
             continue
         for what, found in one.items():
+            called = "output" if what == "changed outs" else "dependency"
             for name, how in found.items():
                 if isinstance(how, dict):
-                    yield from (f"parameter {key}: {change}" for key, change in how.items())
+                    yield from (f"parameter {key}: {HOW.get(change, change)}" for key, change in how.items())
                 else:
-                    yield f"{what.removeprefix('changed ').removesuffix('s')} {name}: {how}"
+                    yield f"{called} {name}: {HOW.get(how, how)}"
 
 
-def last_change(stage: str) -> tuple[str | None, tuple[str, ...]]:
+def last_change(now: Locked) -> tuple[str | None, tuple[str, ...]]:
     """The newest commit whose lock of the stage has another cause than the present one, and what changed since."""
-    now = lock_of(Path("dvc.lock").read_text() if Path("dvc.lock").exists() else "", stage)
-    if now is None:
-        return None, ()
-    for commit in git.answer("log", f"-{COMMITS}", "--format=%H", "--", "dvc.lock").split():
-        then = lock_of(git.answer("show", f"{commit}:./dvc.lock"), stage)
-        if then is not None and then != now:
-            return commit, tuple(changes(then, now))
+    for commit, then in history(now.stage):
+        if found := tuple(changes(then, now)):
+            return commit, found
     return None, ()
 
 
-def lock_of(text: str, stage: str) -> Row | None:
-    """What a lock file says that a stage ran with: its command, the digests of its dependencies, its parameters."""
-    import yaml
+def changes(then: Locked, now: Locked) -> Iterator[str]:
+    """What differs between the causes in two locks of a stage.
 
-    found = (yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {}).get(stage)
-    if found is None:
-        return None
-    deps = {dep["path"]: dep.get("md5") for dep in found.get("deps", ())}
-    params = {name: value for values in found.get("params", {}).values() for name, value in values.items()}
-    return {"command": found["cmd"], "dependency": deps, "parameter": params}
-
-
-def changes(then: Row, now: Row) -> Iterator[str]:
-    """What differs between two locks of a stage.
-
-    >>> list(changes({"parameter": {"radius": 3}, "dependency": {"a": "1"}}, {"parameter": {"radius": 7}}))
-    ['dependency a: removed', 'parameter radius: 3 -> 7']
+    >>> list(changes(Locked("a", "", {"x": "1"}, {"radius": 3}, {}), Locked("a", "", {}, {"radius": 7}, {})))
+    ['dependency x: removed', 'parameter radius: 3 -> 7']
     """
-    for section in ("command", "dependency", "parameter"):
-        one, other = ({section: lock.get(section, {})} for lock in (then, now))
-        for name, before, after in differing_parts(one, other):
-            called = name.replace(".", " ", 1)
-            if section == "dependency":
-                yield f"{called}: {'added' if before is None else 'removed' if after is None else 'changed'}"
-            else:
-                yield f"{called}: {json.dumps(before)} -> {json.dumps(after)}"
+    for name, before, after in differing_parts({"command": then.command}, {"command": now.command}):
+        yield f"{name}: {json.dumps(before)} -> {json.dumps(after)}"
+    for name, before, after in differing_parts(then.dependencies, now.dependencies):
+        yield f"dependency {name}: {'added' if before is None else 'removed' if after is None else 'changed'}"
+    for name, before, after in differing_parts(then.parameters, now.parameters):
+        yield f"parameter {name}: {json.dumps(before)} -> {json.dumps(after)}"
 
 
 def costs(stage: str, run: str, since: str | None) -> tuple[Counter[str], str]:
@@ -175,12 +170,13 @@ def costs(stage: str, run: str, since: str | None) -> tuple[Counter[str], str]:
     engine = connect(places.registry_url())
     migrate_when_behind(engine)
     found = changed_since(engine, run, new)
+    causes = Counter(names or UNKNOWN for names in found.values())
     basis = (
         "Compared with the nearest item that the stage computed earlier from the same original: DVC's cache has no "
         "earlier output of it that a commit names, and the registry does not keep where items once stood, so a new "
         "configuration looks like a changed one."
     )
-    return Counter(names or UNKNOWN for names in found.values()), basis
+    return causes, basis if causes.keys() - {UNKNOWN} else ""
 
 
 def cause(row: Row, before: Row | None, known: bool) -> str:

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from registry.database import migrate_when_behind
-from registry.items import Execution, begins, chunks, parts_of
+from registry.indexing import AXES
+from registry.items import Execution, begins, chunks
 from registry.keys import canonical, differing_parts
-from registry.lineage.walk import RUN
+from registry.lineage.ids import SHORT, item_of
+from registry.lineage.text import shortened
+from registry.lineage.walk import RUN, Node, Place, places_of, trace_item
 from registry.schema import Item, Parent, Run
 
-Difference = tuple[str, Any, Any]
-"""A dotted name, and the values on both sides; None where a side lacks it."""
-
 COMPARED = ("stage", "git_commit", "device", "engine")
+THINGS = ("adapter", "kind")
+"""Parts that differ in one of these are different things, and not to be compared setting by setting."""
+
+
+class Difference(NamedTuple):
+    """A dotted name, and the values on both sides; None where a side lacks it."""
+
+    name: str
+    a: Any
+    b: Any
+    of: str | None = None
+    """The kind of the ancestors that differ so; None for what is compared itself."""
+    brought: tuple[Node, Node] | None = None
+    """The ancestors whose pictures, captions or parts the values are."""
+
+    def as_json(self) -> dict[str, Any]:
+        ends = self.brought and [{"kind": node.kind, "key": node.key, "alike": node.alike} for node in self.brought]
+        return {"name": self.name, "a": self.a, "b": self.b, "of": self.of, "from": ends}
+
+    def text(self) -> str:
+        """In one line, digests shortened."""
+        said = f"{f'{self.of} ' if self.of else ''}{self.name}: {canonical(self.a)} -> {canonical(self.b)}"
+        ends = [
+            f"{node.kind} {node.key[:SHORT]}" + (f" and {node.alike} more like it" if node.alike else "")
+            for node in self.brought or ()
+        ]
+        return shortened(said) + (f", from {' -> '.join(ends)}" if ends else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +64,9 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """In what two items differ, or two executions, which also share something."""
+    """In what two items differ, or two executions, which also share something; nothing if they are one and the same."""
 
+    what: str
     differences: tuple[Difference, ...]
     shared: Shared | None = None
 
@@ -48,16 +77,16 @@ class Explanation:
             "differing_parts": dict(self.shared.parts),
         }
         return {
-            "what": "runs" if self.shared else "items",
-            "differences": [{"name": name, "a": a, "b": b} for name, a, b in self.differences],
+            "what": f"{self.what}s",
+            "differences": [difference.as_json() for difference in self.differences],
             "shared": shared,
         }
 
     def text(self) -> str:
         """One sentence a difference."""
-        lines = [f"{name}: {canonical(a)} -> {canonical(b)}" for name, a, b in self.differences]
+        lines = [difference.text() for difference in self.differences]
         if self.shared is None:
-            return "\n".join(lines) or "The two keys are equal in every part."
+            return "\n".join(lines) or f"Both are the same {self.what}."
         (a, b), (a_common, b_common) = self.shared.items, self.shared.common
         lines.append(f"The first computed {a} items, the second {b}; an item is computed once, so none is in both.")
         if a_common:
@@ -67,7 +96,10 @@ class Explanation:
 
 
 def explain(engine: Engine, a: str, b: str) -> Explanation:
-    """In what two items differ by the parts of their keys, or two runs by what they were and by what they computed.
+    """In what two items differ, or two runs: these by what they were and by what they computed.
+
+    Items differ by the parts of their keys. Where such a part is an ancestor's, as a picture or a caption is, it is
+    followed by what the ancestors differ in, back to the parts that no ancestor brought.
 
     ``a`` and ``b`` are item keys or ids of runs, or unique beginnings of them. Raises ``ValueError`` where one names
     nothing, or several things, or where one is an item and the other a run.
@@ -77,10 +109,68 @@ def explain(engine: Engine, a: str, b: str) -> Explanation:
         runs = [run_of(connection, id) for id in (a, b)]
         if runs[0] and runs[1]:
             return explain_runs(connection, runs[0], runs[1])
-    if runs[0] or runs[1]:
-        run, other = (a, b) if runs[0] else (b, a)
-        raise ValueError(f"{run!r} is a run and {other!r} is none here; give two items, or two runs.")
-    return Explanation(tuple(differing_parts(parts_of(engine, a), parts_of(engine, b))))
+        if runs[0] or runs[1]:
+            run, other = (a, b) if runs[0] else (b, a)
+            raise ValueError(f"{run!r} is a run and {other!r} is none here; give two items, or two runs.")
+        items = [item_of(connection, key) for key in (a, b)]
+        places = nearest_places(connection, *items)
+        nodes = [trace_item(connection, item, place).item for item, place in zip(items, places, strict=True)]
+    return Explanation("item", tuple(differences(*nodes, set())))
+
+
+def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | None]:
+    """Where two items stand closest to each other, as captions that two models share may stand in one's place."""
+    places = [[Place(*row) for row in connection.execute(places_of(item))] for item in (a, b)]
+    samples = [{place.sample_id for place in some} for some in places]
+    if not all(samples):
+        return [some[0] if some else None for some in places]
+    # at one sample, so that pairs stay few also for a picture that is a thousand samples'
+    chosen = [min(set.intersection(*samples) or own) for own in samples]
+    near = [[place for place in some if place.sample_id == id] for some, id in zip(places, chosen, strict=True)]
+    return min(product(*near), key=lambda pair: sum(getattr(pair[0], x) != getattr(pair[1], x) for x in AXES))
+
+
+def differences(a: Node, b: Node, seen: set[tuple[str, str]], of: str | None = None) -> Iterator[Difference]:
+    """In what two items differ, and behind what ancestors brought, in what these differ, each pair of them once."""
+    behind = []
+    for name, one, other in compared({"kind": a.kind, **a.parts}, {"kind": b.kind, **b.parts}):
+        bringers = bringer(a, one), bringer(b, other)
+        brought = bringers if all(bringers) else None
+        yield Difference(name, one, other, of, brought)
+        if brought and brought[0].kind == brought[1].kind:
+            behind.append(brought)
+    for one, other in behind:
+        if (one.key, other.key) not in seen:
+            seen.add((one.key, other.key))
+            yield from differences(one, other, seen, one.kind)
+
+
+def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The differing parts of two keys, those of different things as a whole.
+
+    >>> list(compared({"model": {"adapter": "telea"}}, {"model": {"adapter": "telea", "radius": 7}}))
+    [('model.radius', None, 7)]
+    >>> list(compared({"model": {"adapter": "telea", "radius": 3}}, {"model": {"adapter": "identity"}}))
+    [('model', {'adapter': 'telea', 'radius': 3}, {'adapter': 'identity'})]
+    """
+    for name in sorted({*a, *b}):
+        one, other = a.get(name), b.get(name)
+        both = isinstance(one, Mapping) and isinstance(other, Mapping)
+        if both and all(one.get(thing) == other.get(thing) for thing in THINGS):
+            yield from differing_parts({name: one}, {name: other})
+        elif one != other:
+            yield name, one, other
+
+
+def bringer(node: Node, value: Any) -> Node | None:
+    """The nearest ancestor whose picture, caption or own part a value is."""
+    generation = node.parents if value and isinstance(value, str) else ()
+    while generation:
+        for ancestor in generation:
+            if value in (ancestor.object, ancestor.caption, *ancestor.own.values()):
+                return ancestor
+        generation = tuple(parent for ancestor in generation for parent in ancestor.parents)
+    return None
 
 
 def run_of(connection: Connection, id: str) -> Execution | None:
@@ -99,10 +189,12 @@ def run_of(connection: Connection, id: str) -> Execution | None:
 def explain_runs(connection: Connection, a: Execution, b: Execution) -> Explanation:
     from registry.tracking import logged
 
-    differences = [(name, getattr(a, name), getattr(b, name)) for name in COMPARED]
-    differences = [(name, one, other) for name, one, other in differences if one != other]
-    differences += [(f"settings.{name}", *values) for name, *values in differing_parts(logged(a.id), logged(b.id))]
-    return Explanation(tuple(differences), shared(connection, a.id, b.id))
+    if a.id == b.id:
+        return Explanation("run", ())
+    found = [Difference(name, getattr(a, name), getattr(b, name)) for name in COMPARED]
+    found = [difference for difference in found if difference.a != difference.b]
+    found += [Difference(f"settings.{name}", *ends) for name, *ends in differing_parts(logged(a.id), logged(b.id))]
+    return Explanation("run", tuple(found), shared(connection, a.id, b.id))
 
 
 def shared(connection: Connection, a: str, b: str) -> Shared:

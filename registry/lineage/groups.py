@@ -227,22 +227,24 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(known[:8])}{', …' * (len(known) > 8)}." if known else "there is nothing yet."
 
 
-def read_keys(paths: Sequence[Path]) -> list[str]:
-    """The item keys in some shards, in their order."""
+def read_keys(path: Path) -> list[str]:
+    """The item keys in a shard, in their order; none in a table of other things. Raises ``ValueError``."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return [key for path in paths for key in pq.read_table(path, columns=["key"])["key"].to_pylist()]
+    try:
+        if "key" not in pq.read_schema(path).names:
+            return []
+        return pq.read_table(path, columns=["key"])["key"].to_pylist()
+    except (pa.ArrowException, OSError):
+        raise ValueError(f"{path} is no Parquet file that can be read; `dvc checkout` brings an output back.") from None
 
 
-def file_group(connection: Connection, path: Path) -> Group:
-    """The items of a shard, or of all shards in a folder; the first one is traced.
+def keys_group(connection: Connection, path: Path, keys: Sequence[str]) -> Group:
+    """The items whose keys lie in a file or a folder; the first one is traced.
 
-    Raises ``ValueError`` where there are none, or where the registry does not know them.
+    Raises ``ValueError`` where the registry does not know them.
     """
-    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    keys = read_keys(paths) if paths else []
-    if not keys:
-        raise ValueError(f"{path} holds no items; give a stage's output, such as data/caption, or one of its shards.")
     first = connection.scalar(select(Item.id).where(Item.key.in_(keys[:1])))
     if first is None:
         raise ValueError(

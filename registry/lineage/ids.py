@@ -10,20 +10,34 @@ ID                                                  what is traced
 ``inpaint@telea``                                   what a DVC stage has computed
 ``data/inpaint/telea``, ``…/part-00.parquet``       a stage's output, or one shard of it
 ``picture.png``                                     the item whose picture has exactly these bytes
+``report``, ``data/index.json``                     a stage without items, or its output: what ``dvc.lock`` says of it
 ==================================================  ================================================================
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, or_, select
 
+from registry import places
 from registry.database import migrate_when_behind
 from registry.items import begins
-from registry.keys import digest
-from registry.lineage.groups import Group, StudyCell, cell_group, file_group, nearest, stage_group, study_cells
+from registry.lineage.groups import (
+    Group,
+    StudyCell,
+    cell_group,
+    keys_group,
+    nearest,
+    read_keys,
+    stage_group,
+    study_cells,
+)
+from registry.lineage.locks import Locked, Output, lock, output_of, outputs_at
 from registry.lineage.walk import Trace, numbers_of, trace_item
 from registry.schema import Item, Run
 
@@ -31,17 +45,22 @@ SHORT = 12
 """How many hex digits of a key are shown."""
 
 HEX = re.compile(r"[0-9a-f]{4,64}")
+LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{4,}")
 
 
-def trace(engine: Engine, id: str) -> Trace | Group:
+def trace(engine: Engine, id: str) -> Trace | Group | Output:
     """The lineage of what an ID names: of one item, or of a group of items with one of them as an example.
+
+    For a stage that computes no items, or its output, it is what ``dvc.lock`` says of the stage.
 
     Raises ``ValueError`` with the nearest known names where the ID names nothing, or more than one thing.
     """
     migrate_when_behind(engine)
     with engine.connect() as connection:
-        if id and not HEX.fullmatch(id) and Path(id).exists():
-            return traced_file(connection, Path(id))
+        locked = lock()
+        written = any(id.rstrip("/") in stage.outputs for stage in locked.values())  # perhaps, but not pulled
+        if written or (id and not HEX.fullmatch(id) and os.path.lexists(id)):
+            return traced_file(connection, Path(id), locked)
         key, _, asked = id.partition(":")
         if HEX.fullmatch(key):
             return traced_item(connection, key, asked)
@@ -51,8 +70,16 @@ def trace(engine: Engine, id: str) -> Trace | Group:
             return cell_group(connection, cell, *split_metric(metric))
         if found := stage_group(connection, id):
             return found
+        if id in locked:
+            return output_of(id, locked, id)
         stages = connection.scalars(select(Run.stage).distinct())
-        known = nearest(id, [*stages, *(cell.name for cell in cells)])
+        outputs = (out for stage in locked.values() for out in stage.outputs)
+        known = nearest(id, [*stages, *locked, *outputs, *(cell.name for cell in cells)])
+    if LIKE_A_KEY.fullmatch(key):
+        raise ValueError(
+            f"{id!r} looks like a key, and has {len(key)} digits: a key is 64 hex digits in lower case, or the first "
+            "few of them, at least 4."
+        )
     raise ValueError(
         f"{id!r} names no item, cell, stage or file here; {known} `palimpsest trace --help` lists what can be named."
     )
@@ -98,14 +125,45 @@ def item_of(connection: Connection, key: str) -> int:
     raise ValueError(f"{key!r} begins the digest of more than one item or picture: {several}; take one of these keys.")
 
 
-def traced_file(connection: Connection, path: Path) -> Trace | Group:
-    """A shard or a folder of them by the keys in it; any other file by its bytes."""
-    if path.is_dir() or path.suffix == ".parquet":
-        return file_group(connection, path)
-    address = digest(path.read_bytes())
+def traced_file(connection: Connection, path: Path, stages: Mapping[str, Locked]) -> Trace | Group | Output:
+    """A shard or an output's folder of them by the keys in it, a picture by its bytes; any other output by its stage.
+
+    Raises ``ValueError`` where it is none of these.
+    """
+    outputs = outputs_at(path, stages)
+    if keys := [key for shard in shards(path, outputs) for key in read_keys(shard)]:
+        return keys_group(connection, path, keys)
+    if path.is_file() and (found := pictured(connection, path)):
+        return found
+    makers = sorted(set(outputs.values()))
+    if len(makers) > 1:
+        raise ValueError(f"{path} holds what {len(makers)} stages wrote; name one, such as {min(outputs)}.")
+    if makers:
+        return output_of(str(path), stages, makers[0])
+    raise ValueError(
+        f"{path} is no output of this checkout's stages, no shard with a column of keys and no item's picture; give an "
+        "output, such as data/caption, or one of its files."
+    )
+
+
+def shards(path: Path, outputs: Mapping[str, str]) -> list[Path]:
+    """A shard itself; of a folder those that lie in outputs, so that no other folder is searched."""
+    if not path.is_dir():
+        return [path] * (path.suffix == ".parquet")
+    found = (shard for out in outputs for shard in (places.root() / out).rglob("*.parquet"))
+    return sorted(shard for shard in found if shard.parent.resolve().is_relative_to(path.resolve()))
+
+
+def pictured(connection: Connection, path: Path) -> Trace | None:
+    """The item whose picture has the bytes of a file; raises ``ValueError`` for several, and for what none can read."""
+    try:
+        with path.open("rb") as file:
+            address = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
     items = connection.execute(select(Item.id, Item.key, Item.kind).where(Item.object == address).limit(4)).all()
     if not items:
-        raise ValueError(f"No item of the registry has the bytes of {path} as its picture.")
+        return None
     if len(items) > 1:
         several = ", ".join(f"{row.kind} {row.key[:SHORT]}" for row in items[:3]) + ", …" * (len(items) > 3)
         raise ValueError(f"More than one item has the bytes of {path}: {several}; take one of these keys.")

@@ -10,6 +10,7 @@ from typing import Any
 from registry.indexing import AXES
 from registry.items import OK, Execution
 from registry.lineage.groups import Group, Mean
+from registry.lineage.locks import Output
 from registry.lineage.walk import Node, Number, Place, Trace
 
 SHORT = 12
@@ -137,5 +138,32 @@ def of_group(group: Group) -> str:
     return "\n".join(lines)
 
 
-def told(found: Trace | Group) -> str:
+def of_output(found: Output) -> str:
+    """What ``dvc.lock`` says of the stage behind an output, a line each."""
+    locked, link = found.locked, found.run
+    by = "" if found.name == locked.stage else f" by stage {locked.stage},"
+    lines = [
+        f"{found.name}:{by} as dvc.lock has it",
+        f"  command: {said(locked.command)}",
+        f"  commit: {f'{shortened(found.commit)}, the first with this' if found.commit else 'none has this yet'}",
+    ]
+    if link:
+        counts = ", ".join(f"{link[name]} {name}" for name in ("items", "recalled", "computed", "failed"))
+        lines.append(f"  run {link['mlflow_run_id']} · {link['device']} · {link['started_at']} · {counts}")
+    else:
+        lines.append(f"  run: {f'{locked.link} is not here' if locked.link else 'none; the stage computes no items'}")
+    lines += [f"  parameter {name}: {said(value)}" for name, value in locked.parameters.items()]
+    for path, md5 in locked.dependencies.items():
+        makers = found.makers[path]
+        lines.append(f"  dependency {path}: {of_md5(md5)}" + (f", by {', '.join(makers)}" if makers else ""))
+    return "\n".join([*lines, *(f"  output {path}: {of_md5(md5)}" for path, md5 in locked.outputs.items())])
+
+
+def of_md5(md5: str | None) -> str:
+    return f"md5 {md5[:SHORT]}" if md5 else "of no digest"
+
+
+def told(found: Trace | Group | Output) -> str:
+    if isinstance(found, Output):
+        return of_output(found)
     return of_trace(found) if isinstance(found, Trace) else of_group(found)

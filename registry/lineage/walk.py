@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 
 from registry.indexing import AXES, configuration_digest
 from registry.items import Execution
@@ -79,8 +79,10 @@ class Node:
     caption: str | None
     references: tuple[str, ...]
     """Of an original."""
+    parts: Mapping[str, Any]
+    """Of its key."""
     own: dict[str, Any]
-    """The parts of its key that come from none of its ancestors: prompt, model, settings, source."""
+    """Those of them that come from none of its ancestors: prompt, model, settings, source."""
     run: Execution
     place: Place | None
     """None where no study has placed the item."""
@@ -149,6 +151,7 @@ def trace_item(connection: Connection, item: int, place: Place | None = None, nu
                 *row[1:6],
                 caption=(row.value or {}).get("caption"),
                 references=references(connection, where) if row.kind == "original" and where else (),
+                parts=row.parts,
                 own=own_parts(row.parts, ancestry(parents)),
                 run=Execution(*row[-len(RUN) :]),
                 place=where,
@@ -175,13 +178,19 @@ PLACE = (
 
 
 def first_place(connection: Connection, item: int) -> Place | None:
-    """Where an item stands, the places of studies first, then by name; None where it stands nowhere."""
+    """The first of the places where an item stands; None where it stands nowhere."""
+    row = connection.execute(places_of(item).limit(1)).first()
+    return Place(*row) if row else None
+
+
+def places_of(item: int) -> Select[Any]:
+    """Asks where an item stands: the places of studies first, then by name."""
     in_study = (
         select(Cell.study_id)
         .where(Cell.corpus_id == Sample.corpus_id, Cell.configuration_id == Placement.configuration_id)
         .exists()
     )
-    row = connection.execute(
+    return (
         select(*PLACE)
         .select_from(Placement)
         .join(Sample, Sample.id == Placement.sample_id)
@@ -189,9 +198,7 @@ def first_place(connection: Connection, item: int) -> Place | None:
         .join(Configuration, Configuration.id == Placement.configuration_id)
         .where(Placement.item_id == item)
         .order_by(case((in_study, 0), else_=1), *PLACE[:5])
-        .limit(1)
-    ).first()
-    return Place(*row) if row else None
+    )
 
 
 def standing_at(connection: Connection, place: Place) -> dict[int, Place]:

@@ -128,9 +128,7 @@ def test_the_command_says_what_is_wrong_in_one_sentence(registry_url, monkeypatc
 def test_a_backup_leaves_an_older_registry_as_it_is(filled, new_database):
     with filled.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0005'"))
-    with pytest.raises(
-        ValueError, match="has schema 0005, and this code copies .*; to keep it as it is, copy"
-    ):
+    with pytest.raises(ValueError, match="has schema 0005, and this code copies .*; to keep it as it is, copy"):
         copy(filled, connect(new_database("sqlite")))
     assert version_of(filled) == "0005"
 

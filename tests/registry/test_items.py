@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from registry.database import connect
-from registry.items import Execution, Finding, ItemStore, parts_of
+from registry.items import Execution, Finding, ItemStore
 from registry.keys import canonical, differing_parts, item_key, item_seed
 from registry.objects import ObjectStore
 from registry.schema import Item, Parent
@@ -121,13 +121,3 @@ def test_a_damaged_object_is_refused(store):
     store.objects.filesystem.pipe_file(store.objects.path(address), b"scraped")
     with pytest.raises(ValueError, match="is damaged; delete that file and run again"):
         store.objects.get(address)
-
-
-def test_parts_are_found_by_the_beginning_of_a_key(store):
-    one = finding("one", value={})
-    store.remember(RUN.id, [one, finding("two", value={})])
-    assert parts_of(store.engine, one.key[:12]) == {"kind": "caption", "caption": "one"}
-    with pytest.raises(ValueError, match="More than one item"):
-        parts_of(store.engine, "")
-    with pytest.raises(ValueError, match="No item has a key that begins with '%'"):
-        parts_of(store.engine, "%")

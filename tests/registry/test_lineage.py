@@ -11,9 +11,9 @@ from sqlalchemy import event
 from typer.testing import CliRunner
 
 from palimpsest import app
-from registry.items import Execution, Finding
+from registry.items import Execution, Finding, ids_of
 from registry.keys import digest, item_key, item_seed
-from registry.lineage.changes import changed_since, explain
+from registry.lineage.changes import changed_since, explain, nearest_places
 from registry.lineage.ids import trace
 from registry.lineage.text import told
 
@@ -78,14 +78,17 @@ def test_a_stage_is_named_like_in_dvc(lineage):
     assert way(found.example.item) == ["repainted black", "degraded black", "original"]
 
 
-def test_files_are_named_by_what_is_in_them(lineage, tmp_path):
+def test_files_are_named_by_what_is_in_them(lineage, tmp_path, monkeypatch):
     picture = tmp_path / "any.png"
     picture.write_bytes(b"s0 telea")
     assert trace(lineage.engine, str(picture)).item.key == lineage.keys["repainted", "s0", "black", "telea"]
     keys = [lineage.keys["caption", s, "blur", "telea", "blip"] for s in ("s0", "s1")]
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.lock").write_text("stages: {caption@blip: {cmd: python, outs: [{path: out}]}}")
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "out/scenes").mkdir(parents=True)
     pq.write_table(pa.table({"key": keys}), tmp_path / "out/scenes/part-00.parquet")
-    for path in (tmp_path / "out", tmp_path / "out/scenes/part-00.parquet"):
+    for path in ("out", "out/scenes", tmp_path / "out", "out/scenes/part-00.parquet", "."):
         found = trace(lineage.engine, str(path))
         assert (found.items, found.example.item.key) == ({"caption": 2}, keys[0])
 
@@ -133,10 +136,14 @@ def test_few_queries_whatever_is_asked(lineage):
         ("scenes/blur/telea/blip/cidre", "did you mean 'cider'?"),
         ("0123456789abcdef" * 4, "the nearest"),
         ("", "names no item, cell, stage or file here"),
+        ("z" * 300, "names no item, cell, stage or file here"),
+        ("a" * 65, "looks like a key, and has 65 digits: a key is 64 hex digits in lower case"),
+        ("0123ABCD", "looks like a key, and has 8 digits: a key is 64 hex digits in lower case"),
+        ("0123ABCD:mse", "looks like a key"),
     ],
 )
 def test_wrong_names_are_met_with_the_nearest(lineage, id, sentence):
-    with pytest.raises(ValueError, match="no |Nothing") as error:
+    with pytest.raises(ValueError, match="no |Nothing|looks") as error:
         trace(lineage.engine, id)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
@@ -153,7 +160,7 @@ def test_ambiguous_names_are_met_with_the_candidates(lineage, tmp_path):
     with pytest.raises(ValueError, match="has no measurement 'mze'; did you mean 'mse"):
         trace(lineage.engine, lineage.keys["fidelity.pixel", "s0", "blur", "as-is"] + ":mze")
     (tmp_path / "other.png").write_bytes(b"nothing of ours")
-    with pytest.raises(ValueError, match="No item of the registry has the bytes of"):
+    with pytest.raises(ValueError, match=r"other.png is no output .* and no item's picture"):
         trace(lineage.engine, str(tmp_path / "other.png"))
 
 
@@ -195,32 +202,80 @@ def two_runs(lineage_again, monkeypatch, tmp_path):
 def test_runs_are_explained(lineage_again, two_runs):
     first, second, _ = two_runs
     found = explain(lineage_again.engine, first[:8], second[:8])
-    assert found.differences == (
+    assert [d[:3] for d in found.differences] == [
         ("git_commit", "c0ffee" * 6 + "beef", "d" * 40),
         ("device", "cpu", "cuda"),
-    )
+    ]
     assert (found.shared.items, found.shared.common) == ((2, 2), (1, 2))
     assert found.shared.parts == {"model.radius": 1}, "the nearest of the two is that with the same prompt"
-    assert found.text().splitlines()[0] == f'git_commit: "{"c0ffee" * 6}beef" -> "{"d" * 40}"'
-    same = explain(lineage_again.engine, first, first)
-    assert same.differences == ()
+    assert found.text().splitlines()[0] == 'git_commit: "c0ffeec0ffee" -> "dddddddddddd"'
+
+
+def test_one_and_the_same_is_said_to_be_so(lineage):
+    for id, what in ((digest(b"degrade")[:32], "run"), (lineage.keys["degraded", "s0", "blur"], "item")):
+        same = explain(lineage.engine, id, id[:8])
+        assert same.text() == f"Both are the same {what}."
+        assert same.as_json() == {"what": f"{what}s", "differences": [], "shared": None}
+
+
+def test_items_are_explained_by_what_their_ancestors_differ_in(lineage):
+    """A caption's picture, as the fixture lays it: telea repaints the original, as-is leaves the degraded bytes."""
+    keys = [lineage.keys["caption", "s0", "blur", inpainter, "blip"] for inpainter in ("telea", "as-is")]
+    repainted = [lineage.keys["repainted", "s0", "blur", inpainter] for inpainter in ("telea", "as-is")]
+    found = explain(lineage.engine, *keys).as_json()["differences"]
+    assert [(d["of"], d["name"], d["a"], d["b"]) for d in found] == [
+        (None, "picture", digest(b"s0 telea"), digest(b"s0 blur")),
+        ("repainted", "model", {"adapter": "telea", "radius": 3}, {"adapter": "identity"}),
+        ("repainted", "picture", digest(b"s0 as it was"), digest(b"s0 blur")),
+    ]
+    assert [end["key"] for end in found[0]["from"]] == repainted
+    assert found[1]["from"] is None
+    assert [end["kind"] for end in found[2]["from"]] == ["original", "degraded"]
+    lines = explain(lineage.engine, *keys).text().splitlines()
+    ends = " -> ".join(f"repainted {key[:12]}" for key in repainted)
+    assert lines[0] == f'picture: "{digest(b"s0 telea")[:12]}" -> "{digest(b"s0 blur")[:12]}", from {ends}'
+    assert lines[1] == 'repainted model: {"adapter":"telea","radius":3} -> {"adapter":"identity"}'
+
+
+def test_scores_are_explained_by_captions_and_pictures(lineage):
+    """What all repainted pictures of a sample share: one caption is followed, the others are counted."""
+    original = lineage.keys["quality.lexical", "s0", "", "", "blip"]
+    shared = lineage.keys["quality.lexical", "s0", "blur", "telea", "blip"]
+    caption, picture = explain(lineage.engine, original, shared).differences
+    assert (caption.a, caption.b) == ("a cat in s0", "a dog in s0")
+    assert [(node.kind, node.alike) for node in caption.brought] == [("caption", 0), ("caption", 2)]
+    assert (picture.of, [node.kind for node in picture.brought]) == ("caption", ["original", "repainted"])
+    assert " and 2 more like it" in caption.text()
+
+
+def test_items_are_compared_where_they_stand_closest(lineage):
+    """Telea's picture stands for both degradations, black first by name."""
+    keys = lineage.keys["repainted", "s0", "black", "telea"], lineage.keys["caption", "s0", "blur", "as-is", "blip"]
+    with lineage.engine.connect() as connection:
+        ids = ids_of(connection, keys)
+        places = nearest_places(connection, *(ids[key] for key in keys))
+    assert [(p.sample, p.degradation, p.inpainter) for p in places] == [
+        ("s0", "blur", "telea"),
+        ("s0", "blur", "as-is"),
+    ]
 
 
 def test_settings_of_runs_come_from_mlflow(lineage_again, two_runs, monkeypatch):
     logged = {two_runs[0]: {"radius": "3", "seed": "0"}, two_runs[1]: {"radius": "7", "seed": "0"}}
     monkeypatch.setattr("registry.tracking.logged", logged.__getitem__)
-    assert ("settings.radius", "3", "7") in explain(lineage_again.engine, *two_runs[:2]).differences
+    differences = explain(lineage_again.engine, *two_runs[:2]).differences
+    assert ("settings.radius", "3", "7") in [difference[:3] for difference in differences]
 
 
 def test_items_and_runs_are_not_compared_with_each_other(lineage_again, two_runs):
     with pytest.raises(ValueError, match="is a run and .* is none here; give two items, or two runs"):
         explain(lineage_again.engine, two_runs[0], two_runs[2][0])
-    with pytest.raises(ValueError, match="No item has a key that begins with"):
+    with pytest.raises(ValueError, match="no item or picture whose digest begins with"):
         explain(lineage_again.engine, "zz", "yy")
     items = explain(lineage_again.engine, *two_runs[2])
     assert items.as_json() == {
         "what": "items",
-        "differences": [{"name": "prompt", "a": "a cat", "b": "a dog"}],
+        "differences": [{"name": "prompt", "a": "a cat", "b": "a dog", "of": None, "from": None}],
         "shared": None,
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 from mlflow import MlflowClient
@@ -34,6 +36,8 @@ def test_a_training_leaves_its_curve_and_how_it_ended(checkout):
     assert done.data.params == {"steps": "2", "model.width": "160"}
     assert (done.info.status, stopped.info.status) == ("FINISHED", "FAILED")
     assert not list((checkout / ".palimpsest/running").iterdir())
+    with closing(sqlite3.connect(checkout / ".palimpsest/mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_the_commit_says_when_files_differ_from_it(checkout):
