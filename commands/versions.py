@@ -17,9 +17,9 @@ def trace(
     id: Annotated[
         str,
         typer.Argument(
-            help="An item's key or its beginning, KEY:METRIC or KEY:METRIC@REGION, a picture's digest, a file, a "
-            "stage or its output (what holds no items is looked up in dvc.lock), or CORPUS/DEGRADATION/INPAINTER/CAPTIONER, perhaps with /METRIC behind it; `none` is "
-            "an axis that does not apply."
+            help="An item's key or its beginning, KEY:METRIC or KEY:METRIC@REGION, a picture's digest, a file, a stage "
+            "or its output (what holds no items is looked up in dvc.lock), or CORPUS/DEGRADATION/INPAINTER/CAPTIONER, "
+            "perhaps with /METRIC behind it; `none` is an axis that does not apply."
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
