@@ -19,7 +19,7 @@ SEED = 3
 INPAINTERS = {"sd15-inpaint": 0.38, "sd3-inpaint": 0.62, "sd2-inpaint": 0.85}
 """Folder -> attributes of the hole that a prompted repainting has at least, and an unprompted one has not."""
 BETTER_THAN_CLASSICAL = ("sd2-inpaint", "sd3-inpaint")
-TALKERS = [("llava-onevision", 0.92, 0.72, 0.85), ("qwen2.5-vl", 0.68, 0.0, 0.58)]
+TALKERS = [("llava-onevision", 0.94, 0.80, 0.93), ("qwen2.5-vl", 0.68, 0.0, 0.58)]
 """Folder and adapter, and attributes described, relations stated and yes/no questions answered rightly at least."""
 
 
