@@ -12,10 +12,11 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from registry import places, tracking
+from registry import places
 from registry.database import HEAD, connect, version_of
 from registry.objects import ObjectStore
 from registry.schema import Item
+from registry.tracking.asking import experiments
 
 State = Literal["ok", "warning", "problem"]
 
@@ -167,7 +168,7 @@ def mlflow_store() -> Check:
         return Check("mlflow", "warning", f"{where} does not exist yet", "Run `palimpsest repro`.")
     advice = "Start the server or the database, or set MLFLOW_TRACKING_URI to another."
     try:
-        return Check("mlflow", "ok", f"{where} holds {tracking.experiments()} experiments")
+        return Check("mlflow", "ok", f"{where} holds {experiments()} experiments")
     except (OSError, SQLAlchemyError) as error:
         return Check(
             "mlflow", "problem", places.hidden(f"{where} cannot be read: {str(error).splitlines()[0]}"), advice

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from sqlalchemy import Engine
 
 from registry.objects import ObjectStore
-from registry.tracking import UI
+from registry.tracking.asking import UI
 from reports.ablations.forest import chapters, effects_texts
 from reports.ablations.study import Ablations
 from reports.gallery import MOST, WEIGHT

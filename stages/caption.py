@@ -22,9 +22,8 @@ from models.settings import Settings
 from registry.indexing import AXES
 from registry.keys import digest
 from stages.adapted import Adapted, Variants
-from stages.corpora.checks import storable
 from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import TEXTS, count_rows, read_shard, shards
+from stages.shards import TEXTS, count_rows, read_shard, shards, storable
 from stages.sheets import contact_sheet
 from stages.study import Study, read_study
 

@@ -24,7 +24,8 @@ from registry.keys import canonical, digest
 from registry.objects import ObjectStore
 from registry.published import publish
 from registry.schema import PER_ITEM
-from registry.tracking import CellLog, Tracker, comparison_link
+from registry.tracking.asking import comparison_link
+from registry.tracking.runs import CellLog, Tracker
 from stages.adapted import ROLES, Adapted
 from stages.fidelity import split_column
 from stages.loop import EXAMPLES_A_CELL, NONE, command

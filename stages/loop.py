@@ -34,7 +34,7 @@ from registry.items import FAILED, OK, Finding, ItemStore
 from registry.keys import canonical, item_key, item_seed
 from registry.lineage.locks import RUN_LINKS
 from registry.objects import ObjectStore
-from registry.tracking import CellLog, Tracker
+from registry.tracking.runs import CellLog, Tracker
 from stages.provenance import write_provenance
 from stages.shards import image, write_shard
 

@@ -18,7 +18,8 @@ from registry.indexing import AXES
 from registry.items import ItemStore
 from registry.keys import Absent, item_key
 from registry.objects import ObjectStore
-from registry.tracking import Past, flatten, past
+from registry.tracking import flatten
+from registry.tracking.asking import Past, past
 from stages import caption, degrade, fidelity, inpaint, prepare, project, quality, represent
 from stages.adapted import Adapted
 from stages.check import check

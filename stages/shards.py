@@ -68,6 +68,15 @@ def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], fields: Sequence[
     pq.write_table(table, path, compression="zstd", compression_level=3, version="2.6", row_group_size=256)
 
 
+def storable(text: str) -> str:
+    """``text`` without NUL and lone surrogates, which neither UTF-8 files nor databases can hold.
+
+    >>> storable("a\\0 b\\ud800")
+    'a b'
+    """
+    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a shard; a shard that does not exist holds none."""
     if (planned := PLANNED.get()) is not None:

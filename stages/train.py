@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models import pocket
-from registry.tracking import Curve
+from registry.tracking.runs import Curve
 
 
 def train_pocket(name: str, corpora: Sequence[Path], steps: int | None) -> dict[str, float]:

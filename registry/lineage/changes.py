@@ -187,7 +187,7 @@ def run_of(connection: Connection, id: str) -> Execution | None:
 
 
 def explain_runs(connection: Connection, a: Execution, b: Execution) -> Explanation:
-    from registry.tracking import logged
+    from registry.tracking.asking import logged
 
     if a.id == b.id:
         return Explanation("run", ())

@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from registry import git, places, tracking
+from registry import git, places
 from registry.database import connect, migrate_when_behind
 from registry.pins.content import committed, content_at, repository, tree_digest
 from registry.pins.dvcyaml import artifacts, name_artifact
 from registry.pins.pipeline import behind, check_unchanged
 from registry.pins.records import Pinned, adopt, message, pinned_versions
+from registry.tracking.checkpoints import register_model
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
 """What DVC, GTO and MLflow all take."""
@@ -105,7 +106,7 @@ def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool, bool]
             if pinned.kind == "model":
                 with TemporaryDirectory() as folder:
                     content.copy(Path(folder))
-                    tracking.register_model(name, version, digest, pinned.git_commit, Path(folder))
+                    register_model(name, version, digest, pinned.git_commit, Path(folder))
     return pinned, found is None, named
 
 

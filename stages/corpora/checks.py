@@ -15,6 +15,7 @@ from pydantic import Field
 from models.settings import Settings, unknown
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture
+from stages.shards import storable
 
 ROUNDING = 1.0
 """Pixels by which a box may leave the picture without a word: annotation tools round."""
@@ -92,15 +93,6 @@ def up_to(limit: int | None, found: Iterable[Sample | Problem]) -> Iterator[Samp
         yield each
         if len(seen) == limit:
             return
-
-
-def storable(text: str) -> str:
-    """``text`` without NUL and lone surrogates, which neither UTF-8 files nor databases can hold.
-
-    >>> storable("a\\0 b\\ud800")
-    'a b'
-    """
-    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
 def shown(path: Path) -> str:

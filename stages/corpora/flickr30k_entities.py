@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, examined, file_samples, shown, storable
+from stages.corpora.checks import Entry, FileSettings, examined, file_samples, shown
 from stages.corpora.tables import read_text
+from stages.shards import storable
 
 SPLITS = ("train", "val", "test")
 PHRASE = re.compile(r"\[/EN#(\d+)/[^\s\]]+ ([^\]]*)\]")

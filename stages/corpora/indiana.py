@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples, storable
+from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples
 from stages.corpora.tables import csv_rows
+from stages.shards import storable
 
 
 class Indiana:

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from models.pocket.worlds.plots import draw_series
 from stages.corpora import Problem, Sample, Source
-from stages.corpora.checks import Subset, checked_captions, in_order, storable, up_to
+from stages.corpora.checks import Subset, checked_captions, in_order, up_to
 from stages.corpora.tables import read_json
+from stages.shards import storable
 
 
 class Truce:

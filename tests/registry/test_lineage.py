@@ -262,7 +262,7 @@ def test_items_are_compared_where_they_stand_closest(lineage):
 
 def test_settings_of_runs_come_from_mlflow(lineage_again, two_runs, monkeypatch):
     logged = {two_runs[0]: {"radius": "3", "seed": "0"}, two_runs[1]: {"radius": "7", "seed": "0"}}
-    monkeypatch.setattr("registry.tracking.logged", logged.__getitem__)
+    monkeypatch.setattr("registry.tracking.asking.logged", logged.__getitem__)
     differences = explain(lineage_again.engine, *two_runs[:2]).differences
     assert ("settings.radius", "3", "7") in [difference[:3] for difference in differences]
 

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from registry import git
-from registry.tracking import Curve, Tracker
+from registry.tracking.runs import Curve, Tracker
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from registry import database, tracking
 from registry.database import connect
 from registry.health import mlflow_store
 from registry.schema import Run
-from registry.tracking import CellLog, Tracker, comparison_link, past
+from registry.tracking.asking import comparison_link, past
+from registry.tracking.runs import CellLog, Tracker
 
 START = 90
 """Seconds in which MLflow makes its tables in an empty database and answers."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from models.pocket.worlds import WORLDS
 from stages.corpora import CATALOGUE, Problem, Sample, open_corpus
-from stages.corpora.checks import Entry, checked_captions, checked_objects, in_order, of_splits, storable, up_to
+from stages.corpora.checks import Entry, checked_captions, checked_objects, in_order, of_splits, up_to
 from stages.corpora.pictures import fitted
+from stages.shards import storable
 
 
 def sample(name: str, split: str = "test") -> Sample:

@@ -1,0 +1,79 @@
+"""MLflow: one parent run per execution of a stage, one run per cell below it. Nothing else imports mlflow.
+
+Experiments: a study's cells are in the experiment of its name (that is what people compare); the executions of its
+stages are in ``<study>/stages``. Tags tell runs apart: ``study``, ``registry`` (its URL, where a run's items are under
+the run's id), ``dvc.stage``, ``git.commit``; ``model`` or ``corpus`` of a stage's execution, and the axes of a cell, so
+that ``tags.study = 'default' AND tags.inpainter = 'telea'`` finds what it says.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from registry import places
+from registry.database import write_ahead
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SECONDS = 5
+"""How long a tracking server may take to say that it is there."""
+
+
+def opened() -> MlflowClient:
+    """A client of the tracking store that settings name; raises ``ConnectionError`` where a server does not answer.
+
+    An SQLite file is switched to WAL, which stays with it: cells are then logged more than twice as fast.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
+    uri = places.tracking_uri()
+    if uri.startswith(("http:", "https:")):  # a client would try for minutes
+        try:
+            http_request(get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=SECONDS)
+        except MlflowException:
+            raise ConnectionError(
+                f"The tracking server {places.hidden(uri)} does not answer within {SECONDS} seconds; start it, or set "
+                "MLFLOW_TRACKING_URI to another."
+            ) from None
+    elif uri.startswith("sqlite:///"):
+        with closing(sqlite3.connect(places.database(uri).database)) as connection:
+            write_ahead(connection)
+    return MlflowClient(tracking_uri=uri)
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, made when missing; a tracking server says itself where its files go."""
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, places.artifacts_url())
+    except MlflowException:  # a colleague was quicker
+        if found := client.get_experiment_by_name(name):
+            return found.experiment_id
+        raise
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names, the form MLflow's comparison reads.
+
+    >>> flatten({"inpainter": {"steps": 20, "prompted": True}})
+    {'inpainter.steps': '20', 'inpainter.prompted': 'True'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat

@@ -1,0 +1,95 @@
+"""What MLflow knows of runs: asked, and never written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote
+
+from registry import places
+from registry.tracking import opened
+
+PAST_RUNS = 1000
+UI = "http://127.0.0.1:5000"
+"""Where ``palimpsest ui`` listens."""
+
+
+def logged(run: str) -> dict[str, str]:
+    """The parameters that a run was logged with, as dotted names; none where the tracking server does not know it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(opened().get_run(run).data.params)
+    except MlflowException:
+        return {}
+
+
+class Past(NamedTuple):
+    """How a stage's execution went: its parameters, the device's name, the items computed and the seconds it took."""
+
+    stage: str
+    params: Mapping[str, str]
+    device: str
+    computed: int
+    seconds: float
+
+
+def past() -> list[Past]:
+    """The newest executions of all studies' stages that computed anything; none where nothing is tracked yet."""
+    from mlflow.exceptions import MlflowException
+
+    client = opened()
+    try:
+        named = client.search_experiments(filter_string="name LIKE '%/stages'")
+        found = client.search_runs(
+            [one.experiment_id for one in named],
+            "attributes.status = 'FINISHED' AND metrics.computed > 0 AND metrics.seconds > 0",
+            max_results=PAST_RUNS,
+        )
+    except MlflowException as error:
+        raise ConnectionError(places.hidden(f"MLflow's store cannot be read: {error}")) from None
+    return [
+        Past(
+            run.data.tags["dvc.stage"],
+            run.data.params,
+            run.data.tags.get("device", "cpu"),
+            int(run.data.metrics["computed"]),
+            run.data.metrics["seconds"],
+        )
+        for run in found
+    ]
+
+
+def experiments() -> int:
+    """How many experiments the tracking store holds; raises ``ConnectionError`` where it cannot be read."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return len(opened().search_experiments())
+    except MlflowException as error:
+        raise ConnectionError(str(error)) from None
+
+
+def comparison_link(study: str, corpus: str | None = None) -> str | None:
+    """The address of MLflow's page that compares a study's cells, as they were indexed last; of one corpus if named.
+
+    It begins with the tracking server's address or, where runs are kept in a database, with that of ``palimpsest ui``.
+    None where no cell is tracked.
+    """
+    client = opened()
+    if (experiment := client.get_experiment_by_name(study)) is None:
+        return None
+    where = [experiment.experiment_id]
+    cells = "tags.`dvc.stage` = 'index' AND tags.`mlflow.parentRunId` LIKE '%'"
+    newest = client.search_runs(where, cells, max_results=1, order_by=["attributes.start_time DESC"])
+    if not newest:
+        return None
+    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags['mlflow.parentRunId']}'"
+    if corpus is not None:
+        cells += f" AND tags.corpus = '{corpus}'"
+    runs = client.search_runs(where, cells, order_by=["attributes.run_name"])
+    uri = places.tracking_uri()
+    server = places.hidden(uri).rstrip("/") if uri.startswith("http") else UI
+    listed = [quote(json.dumps(ids, separators=(",", ":"))) for ids in ([run.info.run_id for run in runs], where)]
+    return f"{server}/#/compare-runs?runs={listed[0]}&experiments={listed[1]}" if runs else None
