@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from registry import places
@@ -45,8 +45,8 @@ def opened() -> MlflowClient:
                 "MLFLOW_TRACKING_URI to another."
             ) from None
     elif uri.startswith("sqlite:///"):
-        with closing(sqlite3.connect(places.database(uri).database)) as connection:
-            write_ahead(connection)
+        with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database)) as connection:
+            write_ahead(connection)  # where that cannot be, MLflow says why
     return MlflowClient(tracking_uri=uri)
 
 
