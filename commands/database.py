@@ -70,7 +70,7 @@ def copy(
 
     with one_sentence():
         source, target = connect(registry_url()), connect(url)
-        if target.url.database in ("", ":memory:", None):
+        if target.dialect.name == "sqlite" and target.url.database in ("", ":memory:", None):
             raise ValueError(f"{url} names no file, so that nothing would be kept; write sqlite:///FILE.")
         counts = copy(source, target)
         target.dispose()  # an SQLite file is whole without its log from here on

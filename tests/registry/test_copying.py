@@ -113,6 +113,7 @@ def test_the_command_says_what_is_wrong_in_one_sentence(registry_url, monkeypatc
     monkeypatch.setenv("PALIMPSEST_REGISTRY", registry_url)
     for url, said in [
         ("backup.db", "write sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
+        ("postgresql://me:s3cret@127.0.0.1:9", "The registry cannot be opened"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         (f"sqlite:///{ROOT / 'README.md'}", "The registry cannot be used: file is not a database"),
