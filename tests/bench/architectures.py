@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chat import CHAT, LETTERS, chat_tokenizer
+
 PROMPT = "a red disc left of a blue square"
 """What all of them are told; the toy tokenizers know its words."""
+WORDS = (*PROMPT.split(), *string.punctuation, *LETTERS)
 Shape = dict[str, Any]
 
 
@@ -140,27 +143,6 @@ def blip(tiny: bool) -> tuple[Any, ...]:
     return model, BlipProcessor(BlipImageProcessor(size=size), tokenizer)
 
 
-def chat_tokenizer(*special: str) -> Any:
-    """Words of letters, and the tokens that mark messages and pictures, which get the ids from 3 on."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *special, "<unk>", *PROMPT.split(), *string.punctuation]
-    pieces += [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
-    numbers = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
-    core = Tokenizer(models.WordPiece(numbers, unk_token="<unk>"))
-    core.normalizer, core.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
-    core.decoder = decoders.WordPiece(cleanup=True)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token="<unk>", pad_token="<|endoftext|>", eos_token="<|im_end|>",
-        additional_special_tokens=["<|im_start|>", *special],
-    )  # fmt: skip
-
-
-CHAT = """\
-{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}\
-{% for part in message['content'] %}{{ IMAGE if part['type'] == 'image' else part['text'] }}{% endfor %}\
-{{ '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
 QWEN2 = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
          "num_key_value_heads": 4, "max_position_embeddings": 32768, "bos_token_id": None, "pad_token_id": 0,
          "eos_token_id": 2}  # fmt: skip
@@ -195,7 +177,7 @@ def llava_onevision(tiny: bool) -> tuple[Any, ...]:
     )  # fmt: skip
     processor = LlavaOnevisionProcessor(
         LlavaOnevisionImageProcessor(size=size, image_grid_pinpoints=grids),
-        chat_tokenizer("<image>", "<video>"),
+        chat_tokenizer(["<image>", "<video>"], WORDS),
         LlavaOnevisionVideoProcessor(size=size),
         num_image_tokens=(side // vision["patch_size"]) ** 2,
         vision_feature_select_strategy="full",
@@ -231,7 +213,7 @@ def qwen2_5_vl(tiny: bool) -> tuple[Any, ...]:
     sizes = {"patch_size": vision["patch_size"], "min_pixels": 4 * unit**2, "max_pixels": 16384 * unit**2}
     processor = Qwen2_5_VLProcessor(
         Qwen2VLImageProcessor(**sizes),
-        chat_tokenizer("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
+        chat_tokenizer(["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"], WORDS),
         Qwen2VLVideoProcessor(**sizes),
         chat_template=CHAT.replace("IMAGE", "'<|vision_start|><|image_pad|><|vision_end|>'"),
     )

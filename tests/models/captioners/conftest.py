@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.chat import CHAT, LETTERS, chat_tokenizer
+
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,38 +55,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-CHAT = """\
-{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}\
-{% for part in message['content'] %}{{ IMAGE if part['type'] == 'image' else part['text'] }}{% endfor %}\
-{{ '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
-"""A chat template as Qwen's, where IMAGE stands for what marks a picture."""
-
-
-def chat_tokenizer(*special: str) -> Any:
-    """Words of letters, 30 syllables, and the tokens that mark messages and pictures."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    letters = string.ascii_lowercase
-    pieces = [
-        "<|endoftext|>",
-        "<|im_start|>",
-        "<|im_end|>",
-        *special,
-        "<unk>",
-        *letters,
-        *(f"##{letter}" for letter in letters),
-        *string.punctuation,
-        *(a + b for a in "bdfklm" for b in "aeiou"),
-    ]
-    core = Tokenizer(models.WordPiece({piece: index for index, piece in enumerate(pieces)}, unk_token="<unk>"))
-    core.normalizer, core.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
-    core.decoder = decoders.WordPiece(cleanup=True)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token="<unk>", pad_token="<|endoftext|>", eos_token="<|im_end|>",
-        additional_special_tokens=["<|im_start|>", *special],
-    )  # fmt: skip
-
+WORDS = (*LETTERS, *string.punctuation, *(a + b for a in "bdfklm" for b in "aeiou"))
+"""Letters, and 30 syllables."""
 
 DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
            "num_key_value_heads": 2, "max_position_embeddings": 256, "bos_token_id": None, "pad_token_id": 0,
@@ -115,7 +87,7 @@ def llava_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
         LlavaOnevisionVideoProcessor,
     )
 
-    tokenizer = chat_tokenizer("<image>", "<video>")
+    tokenizer = chat_tokenizer(["<image>", "<video>"], WORDS)
     size, grids = {"height": 32, "width": 32}, [[32, 32], [32, 64], [64, 32]]
     torch.manual_seed(0)
     config = LlavaOnevisionConfig(
@@ -149,7 +121,7 @@ def qwen_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
         Qwen2VLVideoProcessor,
     )
 
-    tokenizer = chat_tokenizer("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer = chat_tokenizer(["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"], WORDS)
     torch.manual_seed(0)
     config = Qwen2_5_VLConfig(
         text_config={**DECODER, "vocab_size": len(tokenizer), "initializer_range": 0.3,
