@@ -7,8 +7,7 @@ from pathlib import Path
 
 from registry import git
 from stages.check import check
-from stages.corpora.sources import STUDIES
-from stages.study import PARAMS, Study, read_study
+from stages.study import PARAMS, STUDIES, Study, read_study
 
 
 def choose(path: Path) -> Study:
@@ -17,9 +16,6 @@ def choose(path: Path) -> Study:
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong with the study, and where
     ``params.yaml`` has edits that are kept nowhere else.
     """
-    if not path.is_file():
-        known = ", ".join(str(file) for file in sorted(STUDIES.glob("*.yaml")))
-        raise FileNotFoundError(f"There is no study {path}; choose one of {known or 'your own'}.")
     study = read_study(path)
     check(study)
     if PARAMS.is_file() and not is_kept(PARAMS.read_bytes(), path):

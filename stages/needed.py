@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
-import yaml
 
 from registry import git, places
 from registry.database import connect
 from registry.garbage import Waste, shelve, sweep
 from registry.health import gigabytes
 from registry.items import ItemStore
+from registry.lineage.locks import read_lock
 from registry.objects import ObjectStore
 from stages.provenance import FOLDER
 
@@ -124,10 +124,8 @@ def locks() -> Iterator[tuple[str, str]]:
 def outputs(lock: str) -> Iterator[tuple[str, str]]:
     """The provenance files that a lock file names, with their MD5.
 
-    >>> list(outputs("stages: {degrade: {outs: [{path: data/provenance/degrade.parquet, md5: 0a1b}]}}"))
+    >>> list(outputs("stages: {degrade: {cmd: a, outs: [{path: data/provenance/degrade.parquet, md5: 0a1b}]}}"))
     [('data/provenance/degrade.parquet', '0a1b')]
     """
-    for stage in (yaml.safe_load(lock) or {}).get("stages", {}).values():
-        for out in stage.get("outs", ()):
-            if Path(out["path"]).parent == FOLDER:
-                yield out["path"], out["md5"]
+    for stage in read_lock(lock).values():
+        yield from ((path, md5) for path, md5 in stage.outputs.items() if Path(path).parent == FOLDER)

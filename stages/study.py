@@ -20,6 +20,7 @@ from pydantic import StringConstraints
 from models.settings import Settings, unknown, validated
 
 PARAMS = Path("params.yaml")
+STUDIES = Path("studies")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 """Names become stage names, folders and DVC parameters, so they are letters, digits, ``-`` and ``_``."""
@@ -99,7 +100,8 @@ def read_study(path: Path = PARAMS) -> Study:
     Raises ``FileNotFoundError`` without the file, ``ValueError`` where it is no YAML or its sections are not a study's.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"There is no study file {path}; name one of studies/, or your own.")
+        known = ", ".join(str(file) for file in sorted(STUDIES.glob("*.yaml")))
+        raise FileNotFoundError(f"There is no study {path}; choose one of {known or 'your own'}.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -15,8 +15,8 @@ from registry.database import migrate_when_behind
 from registry.indexing import AXES
 from registry.items import Execution, begins, chunks
 from registry.keys import canonical, differing_parts
-from registry.lineage.ids import SHORT, item_of
-from registry.lineage.text import shortened
+from registry.lineage.ids import item_of
+from registry.lineage.text import SHORT, shortened
 from registry.lineage.walk import RUN, Node, Place, places_of, trace_item
 from registry.schema import Item, Parent, Run
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, or_, select
 
@@ -38,11 +39,9 @@ from registry.lineage.groups import (
     study_cells,
 )
 from registry.lineage.locks import Locked, Output, lock, output_of, outputs_at
+from registry.lineage.text import SHORT
 from registry.lineage.walk import Trace, numbers_of, trace_item
 from registry.schema import Item, Run
-
-SHORT = 12
-"""How many hex digits of a key are shown."""
 
 HEX = re.compile(r"[0-9a-f]{4,64}")
 LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{4,}")
@@ -57,13 +56,13 @@ def trace(engine: Engine, id: str) -> Trace | Group | Output:
     """
     migrate_when_behind(engine)
     with engine.connect() as connection:
-        locked = lock()
-        written = any(id.rstrip("/") in stage.outputs for stage in locked.values())  # perhaps, but not pulled
-        if written or (id and not HEX.fullmatch(id) and os.path.lexists(id)):
-            return traced_file(connection, Path(id), locked)
         key, _, asked = id.partition(":")
         if HEX.fullmatch(key):
             return traced_item(connection, key, asked)
+        locked = lock()
+        written = any(id.rstrip("/") in stage.outputs for stage in locked.values())  # perhaps, but not pulled
+        if written or (id and os.path.lexists(id)):
+            return traced_file(connection, Path(id), locked)
         cells = study_cells(connection)
         if found := named_cell(cells, id):
             cell, metric = found
@@ -121,8 +120,14 @@ def item_of(connection: Connection, key: str) -> int:
         near = [row[:SHORT] for asked in (before, behind) for row in connection.scalars(asked)]
         known = f"the nearest keys are {' and '.join(near)}." if near else "it holds none yet."
         raise ValueError(f"The registry has no item or picture whose digest begins with {key!r}; {known}")
-    several = ", ".join(f"{row.kind} {row.key[:SHORT]}" for row in rows[:3]) + ", …" * (len(rows) > 3)
-    raise ValueError(f"{key!r} begins the digest of more than one item or picture: {several}; take one of these keys.")
+    raise ValueError(
+        f"{key!r} begins the digest of more than one item or picture: {several(rows)}; take one of these keys."
+    )
+
+
+def several(rows: Sequence[Any]) -> str:
+    """The first three items, for a choice between them."""
+    return ", ".join(f"{row.kind} {row.key[:SHORT]}" for row in rows[:3]) + ", …" * (len(rows) > 3)
 
 
 def traced_file(connection: Connection, path: Path, stages: Mapping[str, Locked]) -> Trace | Group | Output:
@@ -165,8 +170,7 @@ def pictured(connection: Connection, path: Path) -> Trace | None:
     if not items:
         return None
     if len(items) > 1:
-        several = ", ".join(f"{row.kind} {row.key[:SHORT]}" for row in items[:3]) + ", …" * (len(items) > 3)
-        raise ValueError(f"More than one item has the bytes of {path}: {several}; take one of these keys.")
+        raise ValueError(f"More than one item has the bytes of {path}: {several(items)}; take one of these keys.")
     return trace_item(connection, items[0].id)
 
 

@@ -14,6 +14,8 @@ from registry.lineage.locks import Output
 from registry.lineage.walk import Node, Number, Place, Trace
 
 SHORT = 12
+"""How many hex digits of a key or a digest are shown."""
+
 DIGEST = re.compile(r"\b[0-9a-f]{40,64}\b")
 PLAIN = re.compile(r"[\x21-\x7e]+")
 SHOWN_NUMBERS = 24

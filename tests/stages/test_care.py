@@ -194,7 +194,7 @@ def test_a_study_is_chosen_by_one_command_and_no_edit_is_lost(here):
     assert 'did you mean "biharmonic"' in told("use", "studies/mine.yaml", exit_code=2)
     assert "There is no study studies/my.yaml; choose one of" in told("use", "studies/my.yaml", exit_code=2)
     assert "no valid YAML" in told_of_broken(here)
-    assert "There is no study file studies;" in told("plan", "studies", exit_code=2)
+    assert "There is no study studies; choose one of" in told("plan", "studies", exit_code=2)
 
 
 def told_of_broken(one: Checkout) -> str:
