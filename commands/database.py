@@ -19,7 +19,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Look at all that a study stands on, and say what to do where something is wrong; exit 1 on a problem."""
-    from stages.doctor import examine, told
+    from stages.care.doctor import examine, told
 
     with one_sentence():
         found = []
@@ -42,7 +42,7 @@ def gc(
     """Say which items and objects no pin, study, branch or worktree needs, and with --yes remove them."""
     from datetime import timedelta
 
-    from stages.needed import collect, listing
+    from stages.care.needed import collect, listing
 
     with one_sentence():
         found = collect(timedelta(days=days), yes, shards)
@@ -65,8 +65,8 @@ def copy(
 ) -> None:
     """Copy the whole registry into an empty database: to move it, or to back it up while studies run."""
     from registry.copying import copy
-    from registry.database import connect
-    from registry.places import registry_url
+    from registry.store.database import connect
+    from registry.store.places import registry_url
 
     with one_sentence():
         source, target = connect(registry_url()), connect(url)
@@ -86,10 +86,10 @@ def published(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the numbers that papers report, or hold them against each other."""
-    from registry.database import connect
-    from registry.places import registry_url
     from registry.published import listing, numbers
     from registry.published.checks import recompute, summary
+    from registry.store.database import connect
+    from registry.store.places import registry_url
 
     with one_sentence():
         wanted = {"table": table, "metric": metric, "corpus": corpus}

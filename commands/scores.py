@@ -24,8 +24,8 @@ def captions(
     revision: Annotated[str | None, typer.Option(help="The commit of an embedder on the hub.")] = None,
 ) -> None:
     """Score captions against references. Several metrics are told apart by commas or spaces."""
+    from models.measures.captions.semantic import Semantic
     from models.measures.scoring import CAPTION_METRICS, score_captions
-    from models.measures.semantic import Semantic
     from models.pocket import WEIGHTS
 
     names = [name for text in (*(metrics or ()), *context.args) for name in text.replace(",", " ").split()]
@@ -42,7 +42,7 @@ def images(
     mask: Annotated[Path | None, typer.Option(help="A picture that is white where it was repainted.")] = None,
 ) -> None:
     """Compare two pictures: MSE, PSNR, SSIM and LPIPS, over the whole and on both sides of a mask."""
-    from models.measures.perceptual import Lpips
+    from models.measures.pictures.perceptual import Lpips
     from models.measures.scoring import score_images
     from models.pocket import WEIGHTS
     from stages.corpora.pictures import read_picture

@@ -19,7 +19,7 @@ app = typer.Typer()
 @app.command()
 def use(study: Annotated[Path, typer.Argument(help="A study, such as studies/truce.yaml.")]) -> None:
     """Make a study file the study at hand: check it and copy it to params.yaml, unless that has edits to lose."""
-    from stages.choosing import choose
+    from stages.care.use import choose
 
     with one_sentence():
         chosen = choose(study)
@@ -32,8 +32,8 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check a study and say what it would compute, how much of that is known, and about how long the rest takes."""
-    from stages.planning import forecast, listing
-    from stages.study import read_study
+    from stages.care.plan import forecast, listing
+    from stages.engine.study import read_study
 
     with one_sentence():
         found = forecast(read_study(study))
@@ -49,8 +49,8 @@ def repro(
     strict: Annotated[bool, typer.Option(help="Exit with 1 if any item failed or any input was faulty.")] = False,
 ) -> None:
     """Check params.yaml, then run `dvc repro`, and say where the results are."""
-    from stages.check import check
-    from stages.study import read_study
+    from stages.care.check import check
+    from stages.engine.study import read_study
 
     with one_sentence():
         check(read_study())
@@ -78,7 +78,7 @@ def run_links() -> list[dict[str, Any]]:
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
     """Serve the MLflow UI over this checkout's runs; where a server tracks them, say where it is."""
-    from registry.places import hidden, tracking_uri
+    from registry.store.places import hidden, tracking_uri
 
     with one_sentence():
         uri = tracking_uri()
@@ -96,7 +96,7 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what made a stage run again, and how many items each cause cost."""
-    from stages.why import why
+    from stages.care.why import why
 
     with one_sentence():
         found = why(stage)
@@ -112,7 +112,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where the files go; made when missing.")],
 ) -> None:
     """Write a stage's output as plain PNG files and one JSONL line an item."""
-    from stages.export import export_rows
+    from stages.care.export import export_rows
 
     with one_sentence():
         count = export_rows(stage, folder)
@@ -161,7 +161,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps instead of the recipe's own.")] = None,
 ) -> None:
     """Train a pocket model by its recipe, logging to MLflow; an interrupted training goes on where it stopped."""
-    from stages.train import train_pocket
+    from stages.care.train import train_pocket
 
     with one_sentence():
         print_json(train_pocket(name, corpus or [], steps))

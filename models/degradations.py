@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from models.images import composite
-from models.settings import Settings, unknown, validated
+from models.adapters.settings import Settings, unknown, validated
+from models.media.images import composite
 
 
 class NoRegion(ValueError):

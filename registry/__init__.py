@@ -20,6 +20,6 @@ def open_registry(url: str | None = None) -> Registry:
     []
     """
     from registry.opened import Registry
-    from registry.places import registry_url
+    from registry.store.places import registry_url
 
     return Registry(url or registry_url())

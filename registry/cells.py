@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
-from registry.items import OK
-from registry.schema import (
+from registry.store.items import OK
+from registry.store.schema import (
     PER_ITEM,
     Cell,
     Configuration,

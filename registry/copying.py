@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, table, text
 
-from registry.bulk import ROWS_A_CALL, upsert
-from registry.database import HEAD, migrate_when_behind, version_of
-from registry.schema import Base
+from registry.store.bulk import ROWS_A_CALL, upsert
+from registry.store.database import HEAD, migrate_when_behind, version_of
+from registry.store.schema import Base
 
 
 def copy(source: Engine, target: Engine) -> dict[str, int]:
@@ -22,7 +22,7 @@ def copy(source: Engine, target: Engine) -> dict[str, int]:
     backup leaves alone what it copies.
 
     >>> from registry.published import numbers
-    >>> from registry.database import connect
+    >>> from registry.store.database import connect
     >>> one, other = connect("sqlite://"), connect("sqlite://")
     >>> len(numbers(one)) == copy(one, other)["published"]
     True

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Select, Table, delete, insert, select
 
-from registry.items import ItemStore, chunks
-from registry.objects import ObjectStore
-from registry.schema import (
+from registry.store.items import ItemStore, chunks
+from registry.store.objects import ObjectStore
+from registry.store.schema import (
     Cell,
     Item,
     Parent,
@@ -26,7 +26,7 @@ from registry.schema import (
     Run,
     Sample,
 )
-from registry.shelved import cached
+from registry.store.shelved import cached
 
 
 class Waste(NamedTuple):

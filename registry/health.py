@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from registry import places
-from registry.database import HEAD, connect, version_of
-from registry.objects import ObjectStore
-from registry.schema import Item
+from registry.store import places
+from registry.store.database import HEAD, connect, version_of
+from registry.store.objects import ObjectStore
+from registry.store.schema import Item
 from registry.tracking.asking import experiments
 
 State = Literal["ok", "warning", "problem"]
@@ -24,7 +24,8 @@ SAMPLE = 200
 """How many objects are read, unless all are."""
 
 SCARCE, NEARLY_NONE = 5 * 2**30, 2**30
-VERSIONS = sorted(path.stem.partition("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("0*.py"))
+MIGRATIONS = Path(__file__).parent / "store/migrations/versions"
+VERSIONS = sorted(path.stem.partition("_")[0] for path in MIGRATIONS.glob("0*.py"))
 
 
 class Check(NamedTuple):

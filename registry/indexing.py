@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from registry.bulk import Row, upsert
-from registry.database import take_turns
-from registry.items import ids_of
-from registry.keys import canonical, digest
-from registry.schema import (
+from registry.store.axes import AXES
+from registry.store.bulk import Row, upsert
+from registry.store.database import take_turns
+from registry.store.items import ids_of
+from registry.store.keys import canonical, digest
+from registry.store.schema import (
     Base,
     Cell,
     Configuration,
@@ -29,11 +30,6 @@ from registry.schema import (
     Study,
     Summary,
 )
-
-AXES = ("degradation", "inpainter", "captioner")
-
-NONE = "none"
-"""How an axis is called where it does not apply: the originals have no degradation."""
 
 
 def configuration_digest(named: Mapping[str, str | None], settings: Mapping[str, Any]) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import column, select, table
 
-from registry.database import connect, migrate_when_behind
 from registry.lineage.groups import nearest
-from registry.schema import Study
+from registry.store.database import connect, migrate_when_behind
+from registry.store.schema import Study
 from registry.views import VIEWS
 
 if TYPE_CHECKING:

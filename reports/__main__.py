@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import yaml
 
-from registry import places
-from registry.database import connect, migrate_when_behind
-from registry.objects import ObjectStore
+from registry.store import places
+from registry.store.database import connect, migrate_when_behind
+from registry.store.objects import ObjectStore
 from reports.pages import build
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select, tuple_
 
-from registry.schema import (
+from registry.store.schema import (
     Cell,
     Configuration,
     Corpus,

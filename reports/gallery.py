@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
-from registry.objects import ObjectStore
+from registry.store.objects import ObjectStore
 from reports import examples
 from reports.examples import Place
 from reports.figures.pictures import Picture, mask_outline, thumbnail

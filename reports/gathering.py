@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
-from registry.objects import ObjectStore
 from registry.published import stored
+from registry.store.objects import ObjectStore
 from reports import queries
 from reports.ablations.forest import effects_table, interactions_table
 from reports.ablations.study import LPIPS, Ablations, ablations

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, func
 
-from registry.indexing import AXES, NONE
-from registry.schema import Configuration, Corpus, Item, Placement
+from registry.store.axes import AXES, NONE
+from registry.store.schema import Configuration, Corpus, Item, Placement
 from reports.notes import Model, model_of
 from reports.queries import frame, standing, where
 from reports.tables import ORIGINAL, Order, repaintings

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from registry.keys import canonical, digest
+from registry.store.keys import canonical, digest
 from reports.metrics import CONTROL, FIDELITY, GROUNDING, INSIDE, QUALITY
 
 HEX = re.compile(r"\b[0-9a-f]{40,64}\b")

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from sqlalchemy import Engine
 
-from registry.objects import ObjectStore
+from registry.store.objects import ObjectStore
 from registry.tracking.asking import UI
 from reports.ablations.forest import chapters, effects_texts
 from reports.ablations.study import Ablations

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from registry.keys import canonical, digest
-from registry.schema import Corpus, Item, Placement, Reference, Sample
+from registry.store.keys import canonical, digest
+from registry.store.schema import Corpus, Item, Placement, Reference, Sample
 from reports.findings import Finding
 from reports.queries import standing
 from reports.sections import Section

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select
 
-from registry.indexing import AXES
-from registry.items import FAILED
-from registry.schema import (
+from registry.store.axes import AXES
+from registry.store.items import FAILED
+from registry.store.schema import (
     PER_ITEM,
     Cell,
     Configuration,

@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from models.adapters.settings import Settings
 from models.captioners.decoding import Instructed
-from models.images import FRAME_VERSION, decode_png, draw_box, encode_png
-from models.settings import Settings
-from registry.indexing import AXES
-from registry.keys import digest
-from stages.adapted import Adapted, Variants
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import TEXTS, count_rows, read_shard, shards, storable
-from stages.sheets import contact_sheet
-from stages.study import Study, read_study
+from models.media.images import FRAME_VERSION, decode_png, draw_box, encode_png
+from registry.store.axes import AXES
+from registry.store.keys import digest
+from stages.engine.entries import Adapted, Variants
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import TEXTS, count_rows, read_shard, shards, storable
+from stages.engine.sheets import contact_sheet
+from stages.engine.study import Study, read_study
 
 PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "caption"))
 FIELDS = [*((axis, pa.string()) for axis in AXES), ("caption", pa.string()), ("candidates", TEXTS)]

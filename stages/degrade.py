@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from models.degradations import Degradation, NoRegion, Region, degradation, degrade, region, region_mask
-from models.images import decode_png, encode_png
-from registry.keys import digest, item_seed
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import IMAGE, count_rows, image, read_shard, shards
-from stages.sheets import contact_sheet
-from stages.study import Study, read_study
+from models.media.images import decode_png, encode_png
+from registry.store.keys import digest, item_seed
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import IMAGE, count_rows, image, read_shard, shards
+from stages.engine.sheets import contact_sheet
+from stages.engine.study import Study, read_study
 
 PREPARED, OUT = Path("data/prepare"), Path("data/degrade")
 FIELDS = [("degradation", pa.string()), ("image", IMAGE), ("mask", IMAGE)]

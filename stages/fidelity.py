@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from models.images import decode_mask, decode_png
 from models.measures.regions import REGIONS
-from registry.keys import digest
-from stages.adapted import Adapted
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import count_rows, read_shard
-from stages.study import Study, read_study
+from models.media.images import decode_mask, decode_png
+from registry.store.keys import digest
+from stages.engine.entries import Adapted
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import count_rows, read_shard
+from stages.engine.study import Study, read_study
 
 PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "fidelity"))
 AXES = ("degradation", "inpainter")

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from registry.keys import canonical, digest
-from stages.shards import read_rows
+from registry.store.keys import canonical, digest
+from stages.engine.shards import read_rows
 
 PREPARED, DEGRADED = Path("data/prepare"), Path("data/degrade")
 

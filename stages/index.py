@@ -15,25 +15,26 @@ from typing import Any
 
 from sqlalchemy import Engine, update
 
-from registry import places, schema
 from registry.cells import Example, cell_means, examples
-from registry.database import connect
-from registry.indexing import AXES, Index
-from registry.items import FAILED, Finding, ItemStore
-from registry.keys import canonical, digest
-from registry.objects import ObjectStore
+from registry.indexing import Index
 from registry.published import publish
-from registry.schema import PER_ITEM
+from registry.store import places, schema
+from registry.store.axes import AXES, NONE
+from registry.store.database import connect
+from registry.store.items import FAILED, Finding, ItemStore
+from registry.store.keys import canonical, digest
+from registry.store.objects import ObjectStore
+from registry.store.schema import PER_ITEM
 from registry.tracking.asking import comparison_link
 from registry.tracking.runs import CellLog, Tracker
-from stages.adapted import ROLES, Adapted
+from stages.engine.entries import ROLES, Adapted
+from stages.engine.loop import EXAMPLES_A_CELL, command
+from stages.engine.provenance import read_provenance
+from stages.engine.shards import WHOLE, read_rows, read_shard, shards
+from stages.engine.sheets import contact_sheet
+from stages.engine.study import Study, read_study
 from stages.fidelity import split_column
-from stages.loop import EXAMPLES_A_CELL, NONE, command
-from stages.provenance import read_provenance
 from stages.represent import KEPT
-from stages.shards import WHOLE, read_rows, read_shard, shards
-from stages.sheets import contact_sheet
-from stages.study import Study, read_study
 
 log = logging.getLogger(__name__)
 

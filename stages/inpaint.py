@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from models.images import composite, decode_mask, decode_png, encode_png
 from models.inpainters.prompts import prompt
-from registry.keys import digest
-from stages.adapted import Adapted, Variants
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import IMAGE, count_rows, read_shard, shards
-from stages.sheets import contact_sheet
-from stages.study import Study, read_study
+from models.media.images import composite, decode_mask, decode_png, encode_png
+from registry.store.keys import digest
+from stages.engine.entries import Adapted, Variants
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import IMAGE, count_rows, read_shard, shards
+from stages.engine.sheets import contact_sheet
+from stages.engine.study import Study, read_study
 
 PREPARED, DEGRADED, OUT = Path("data/prepare"), Path("data/degrade"), Path("data/inpaint")
 FIELDS = [("degradation", pa.string()), ("inpainter", pa.string()), ("image", IMAGE), ("drift", pa.float64())]

@@ -16,13 +16,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from models.images import encode_png
-from registry.keys import canonical
+from models.media.images import encode_png
+from registry.store.keys import canonical
 from stages.corpora import Problem, Sample, corpus_of
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import IMAGE, TEXTS, shard_count, shard_of
-from stages.sheets import contact_sheet
-from stages.study import Study, read_study
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import IMAGE, TEXTS, shard_count, shard_of
+from stages.engine.sheets import contact_sheet
+from stages.engine.study import Study, read_study
 
 log = logging.getLogger(__name__)
 

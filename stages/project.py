@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from models.measures.projection import VERSION, Projection, load, project
-from models.settings import validated
-from registry.keys import digest
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import count_rows, read_rows, read_shard, shards
-from stages.study import Study, read_study
+from models.adapters.settings import validated
+from models.measures.embeddings.projection import VERSION, Projection, load, project
+from registry.store.keys import digest
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import count_rows, read_rows, read_shard, shards
+from stages.engine.study import Study, read_study
 
 REPRESENTED, OUT = Path("data/represent"), Path("data/project")
 AXES = ("degradation", "inpainter")

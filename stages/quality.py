@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from models.measures.regions import REGIONS
-from registry.indexing import AXES
-from registry.keys import canonical, digest
-from stages.adapted import Adapted
+from registry.store.axes import AXES
+from registry.store.keys import canonical, digest
+from stages.engine.entries import Adapted
+from stages.engine.loop import Node, Outcome, Task, command, execute
+from stages.engine.shards import WHOLE, count_rows, read_rows, read_shard, shards
+from stages.engine.study import Study, read_study
 from stages.fidelity import column
 from stages.grounds import Grounds
-from stages.loop import Node, Outcome, Task, command, execute
-from stages.shards import WHOLE, count_rows, read_rows, read_shard, shards
-from stages.study import Study, read_study
 
 log = logging.getLogger(__name__)
 

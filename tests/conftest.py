@@ -59,7 +59,7 @@ class Checkout:
 
     def digests(self) -> dict[str, str]:
         """Every shard's path and content digest."""
-        from registry.keys import digest
+        from registry.store.keys import digest
 
         data = self.path / "data"
         found = sorted(path for path in data.rglob("*.parquet") if "provenance" not in path.parts)
@@ -74,7 +74,7 @@ class Checkout:
 
 SMALL = {
     "study": "small",
-    "corpora": {"scenes": {"adapter": "scenes", "path": "models/pocket/worlds", "seed": 7, "count": 6}},
+    "corpora": {"scenes": {"adapter": "scenes", "path": "models/worlds", "seed": 7, "count": 6}},
     "degradations": {"centre-mask": {"kind": "zero"}, "blur": {"kind": "blur"}},
     "inpainters": {"identity": {"adapter": "identity"}, "telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},

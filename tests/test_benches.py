@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.images import encode_png
-from registry.indexing import AXES
-from stages.provenance import SCHEMA
-from stages.shards import IMAGE, image, write_shard
+from models.media.images import encode_png
+from registry.store.axes import AXES
+from stages.engine.provenance import SCHEMA
+from stages.engine.shards import IMAGE, image, write_shard
 from tests.bench import bench_devices, bench_true_size
 from tests.bench.architectures import ARCHITECTURES, networks
 

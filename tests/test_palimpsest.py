@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from models.images import encode_png
+from models.media.images import encode_png
 from palimpsest import app
 from tests.imports import ROOT
 

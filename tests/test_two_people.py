@@ -18,7 +18,7 @@ import yaml
 from sqlalchemy import create_engine, text
 
 from registry.pins.content import folder_digest
-from registry.places import database
+from registry.store.places import database
 from tests.conftest import Checkout
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
@@ -27,7 +27,7 @@ STORE = "palimpsest-store"
 
 SMALLEST = {
     "study": "shared",
-    "corpora": {"scenes": {"adapter": "scenes", "path": "models/pocket/worlds", "seed": 7, "count": 3}},
+    "corpora": {"scenes": {"adapter": "scenes", "path": "models/worlds", "seed": 7, "count": 3}},
     "degradations": {"centre-mask": {"kind": "zero"}},
     "inpainters": {"telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},

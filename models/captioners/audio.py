@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models.audio import Spectrogram
+from models.adapters.checkpoints import identify
 from models.captioners.decoding import generation
 from models.captioners.pretrained import Pretrained, read
-from models.checkpoints import identify
-from models.hearing import heard
+from models.media.audio import Spectrogram
+from models.media.hearing import heard
 
 
 class Listener(ABC):
@@ -71,7 +71,7 @@ class SpeechSeq2Seq(Listener):
         prefix: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """Checkpoint and settings; raises as :func:`models.checkpoints.identify` does."""
+        """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         return self.settings.identity()
 
     def load(self) -> None:

@@ -29,7 +29,7 @@ class Blip:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
-        """Checkpoint and settings; raises as :func:`models.checkpoints.identify` does."""
+        """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         return self.settings.identity()
 
     def load(self) -> None:

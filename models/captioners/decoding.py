@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from models import roles
+from models.adapters import roles
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from models.adapters.checkpoints import identify
 from models.captioners.audio import Listener
 from models.captioners.decoding import generation
-from models.checkpoints import identify
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ class LpMusicCaps(Listener):
         bart_revision: str | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Both checkpoints and the settings; raises as :func:`models.checkpoints.identify` does."""
+        """Both checkpoints and the settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         bart = identify(self.settings.bart, self.settings.bart_revision)
         return self.settings.identity("bart", "bart_revision") | {"bart": bart}
 

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
+from models.adapters.settings import unknown
 from models.captioners.decoding import Instructed, candidate_seeds
-from models.images import encode_png
-from models.settings import unknown
+from models.media.images import encode_png
 
 if TYPE_CHECKING:
     from httpx2 import Client, Response

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from models.adapters.checkpoints import identify
 from models.captioners.decoding import Decoding
-from models.checkpoints import identify
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -29,7 +29,7 @@ class Pretrained(Decoding):
     def identity(self, *elsewhere: str) -> dict[str, Any]:
         """Checkpoint and settings, but for those that change nothing or that are ``elsewhere`` in the key.
 
-        Raises as :func:`models.checkpoints.identify` does.
+        Raises as :func:`models.adapters.checkpoints.identify` does.
         """
         hidden = {"checkpoint", "revision", *elsewhere} | self.unused
         return identify(self.checkpoint, self.revision) | self.model_dump(exclude=hidden)

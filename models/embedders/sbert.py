@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models import roles
-from models.checkpoints import identify
+from models.adapters import roles
+from models.adapters.checkpoints import identify
 
 
 class Sbert:
@@ -27,7 +27,7 @@ class Sbert:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
-        """The checkpoint; raises as :func:`models.checkpoints.identify` does."""
+        """The checkpoint; raises as :func:`models.adapters.checkpoints.identify` does."""
         return identify(self.settings.checkpoint, self.settings.revision)
 
     def load(self) -> None:

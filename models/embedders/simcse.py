@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from models import roles
-from models.backbones import read_backbone
-from models.checkpoints import identify
+from models.adapters import roles
+from models.adapters.backbones import read_backbone
+from models.adapters.checkpoints import identify
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ class Simcse:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
-        """Checkpoint and pooling; raises as :func:`models.checkpoints.identify` does."""
+        """Checkpoint and pooling; raises as :func:`models.adapters.checkpoints.identify` does."""
         return identify(self.settings.checkpoint, self.settings.revision) | {"pooling": self.pooling}
 
     def load(self) -> None:

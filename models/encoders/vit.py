@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from models import roles
-from models.backbones import read_backbone
-from models.checkpoints import identify
+from models.adapters import roles
+from models.adapters.backbones import read_backbone
+from models.adapters.checkpoints import identify
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +47,7 @@ class Vit:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
-        """Checkpoint and settings; raises as :func:`models.checkpoints.identify` does."""
+        """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
         return identify(self.settings.checkpoint, self.settings.revision) | settings
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from models import roles
+from models.adapters import roles
 
 
 class Identity:

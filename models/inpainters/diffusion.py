@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from models import roles
-from models.checkpoints import identify
-from models.images import from_float, to_float
+from models.adapters import roles
+from models.adapters.checkpoints import identify
+from models.media.images import from_float, to_float
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,7 +118,7 @@ class Diffusion(ABC):
         return self.settings.prompted
 
     def identity(self) -> dict[str, Any]:
-        """Checkpoint and settings; raises as :func:`models.checkpoints.identify` does."""
+        """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
         settings = {name: value for name, value in settings.items() if (name, value) not in LEFT_OUT.items()}
         return identify(self.settings.checkpoint, self.settings.revision) | settings | {"guidance": self._guidance}

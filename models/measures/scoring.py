@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from models.measures.lexical import Lexical, Scores
-from models.measures.meteor import MeteorError
-from models.measures.perceptual import Lpips
-from models.measures.pixel import SSIM_WINDOW, Pixel
-from models.measures.ptb import TOKENIZERS, Tokenizer
-from models.measures.references import check_hypotheses, check_references
+from models.adapters.settings import unknown
+from models.measures.captions.lexical import Lexical, Scores
+from models.measures.captions.meteor import MeteorError
+from models.measures.captions.ptb import TOKENIZERS, Tokenizer
+from models.measures.captions.references import check_hypotheses, check_references
+from models.measures.captions.semantic import Semantic
+from models.measures.pictures.perceptual import Lpips
+from models.measures.pictures.pixel import SSIM_WINDOW, Pixel
 from models.measures.regions import REGIONS
-from models.measures.semantic import Semantic
-from models.settings import unknown
 
 CAPTION_METRICS = ("bleu", "meteor", "rouge_l", "cider", "sbert")
 """What can be asked for; ``bleu`` gives ``bleu_1`` to ``bleu_4``."""
@@ -33,10 +33,10 @@ def score_captions(
     """Coco-caption's ``res`` against its ``gts``: one caption and one or more references for each id.
 
     Gives ``{"corpus": {metric: value}, "items": {id: {metric: value}}}``, as defined by
-    :class:`~models.measures.lexical.Lexical` and :class:`~models.measures.semantic.Semantic`. A metric that cannot be
-    had (METEOR without Java, ``sbert`` without ``semantic``, which is passed unloaded) is missing there and named with
-    the reason under ``"unavailable"``, a key which is there only then. So is METEOR's corpus value, where METEOR
-    cannot align some captions: only their items lack it.
+    :class:`~models.measures.captions.lexical.Lexical` and :class:`~models.measures.captions.semantic.Semantic`. A
+    metric that cannot be had (METEOR without Java, ``sbert`` without ``semantic``, which is passed unloaded) is missing
+    there and named with the reason under ``"unavailable"``, a key which is there only then. So is METEOR's corpus
+    value, where METEOR cannot align some captions: only their items lack it.
 
     Raises
     ------

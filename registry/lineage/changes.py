@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from registry.database import migrate_when_behind
-from registry.indexing import AXES
-from registry.items import Execution, begins, chunks
-from registry.keys import canonical, differing_parts
 from registry.lineage.ids import item_of
 from registry.lineage.text import SHORT, shortened
 from registry.lineage.walk import RUN, Node, Place, places_of, trace_item
-from registry.schema import Item, Parent, Run
+from registry.store.axes import AXES
+from registry.store.database import migrate_when_behind
+from registry.store.items import Execution, begins, chunks
+from registry.store.keys import canonical, differing_parts
+from registry.store.schema import Item, Parent, Run
 
 COMPARED = ("stage", "git_commit", "device", "engine")
 THINGS = ("adapter", "kind")

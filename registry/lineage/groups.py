@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from registry.indexing import AXES, NONE
-from registry.items import FAILED, Execution, chunks
 from registry.lineage.walk import PLACE, RUN, Place, Trace, numbers_of, trace_item
-from registry.schema import (
+from registry.store.axes import AXES, NONE
+from registry.store.items import FAILED, Execution, chunks
+from registry.store.schema import (
     PER_ITEM,
     Cell,
     Configuration,

@@ -25,9 +25,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, or_, select
 
-from registry import places
-from registry.database import migrate_when_behind
-from registry.items import begins
 from registry.lineage.groups import (
     Group,
     StudyCell,
@@ -41,7 +38,10 @@ from registry.lineage.groups import (
 from registry.lineage.locks import Locked, Output, lock, output_of, outputs_at
 from registry.lineage.text import SHORT
 from registry.lineage.walk import Trace, numbers_of, trace_item
-from registry.schema import Item, Run
+from registry.store import places
+from registry.store.database import migrate_when_behind
+from registry.store.items import begins
+from registry.store.schema import Item, Run
 
 HEX = re.compile(r"[0-9a-f]{4,64}")
 LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{4,}")

@@ -11,12 +11,10 @@ from typing import Any
 
 import yaml
 
-from registry import git, places
+from registry.store import git, places
 
 COMMITS = 50
 """How many commits of ``dvc.lock`` are looked at, from the newest back."""
-
-RUN_LINKS = Path("data/runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Locked:
     @property
     def link(self) -> str | None:
         """The path of its run link; None for a stage that leaves none, since it computes no items."""
-        path = f"{RUN_LINKS}/{self.stage}.json"
+        path = f"{places.RUN_LINKS}/{self.stage}.json"
         return path if path in self.outputs else None
 
 
@@ -106,7 +104,7 @@ def first_commit(locked: Locked) -> str | None:
 
 def read_link(stage: str) -> dict[str, Any] | None:
     """The run link of a stage; None where it leaves none, or where it is not here."""
-    path = places.root() / RUN_LINKS / f"{stage}.json"
+    path = places.root() / places.RUN_LINKS / f"{stage}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 

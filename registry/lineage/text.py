@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from registry.indexing import AXES
-from registry.items import OK, Execution
 from registry.lineage.groups import Group, Mean
 from registry.lineage.locks import Output
 from registry.lineage.walk import Node, Number, Place, Trace
+from registry.store.axes import AXES
+from registry.store.items import OK, Execution
 
 SHORT = 12
 """How many hex digits of a key or a digest are shown."""

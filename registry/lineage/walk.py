@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, select
 
-from registry.indexing import AXES, configuration_digest
-from registry.items import Execution
-from registry.keys import item_seed
-from registry.schema import (
+from registry.indexing import configuration_digest
+from registry.store.axes import AXES
+from registry.store.items import Execution
+from registry.store.keys import item_seed
+from registry.store.schema import (
     PER_ITEM,
     Cell,
     Configuration,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from registry import places
-from registry.keys import canonical, digest
+from registry.store import places
+from registry.store.keys import canonical, digest
 
 CHUNK = 2**20
 PICKLES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}

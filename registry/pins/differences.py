@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from registry import places
-from registry.indexing import AXES
-from registry.keys import differing_parts
 from registry.pins.content import Content, committed, content_at, repository
 from registry.pins.fetching import pinned_in
+from registry.store import places
+from registry.store.axes import AXES
+from registry.store.keys import differing_parts
 
 EXAMPLES = 5
 ROWS = 256

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from registry import places
-from registry.database import connect, migrate_when_behind
 from registry.pins.content import Content, committed, content_at, folder_digest, repository
 from registry.pins.pinning import check_label, find
 from registry.pins.records import Pinned, in_git
+from registry.store import places
+from registry.store.database import connect, migrate_when_behind
 
 
 def fetch(label: str, folder: Path | None = None, url: str | None = None) -> tuple[Pinned, Path, bool]:

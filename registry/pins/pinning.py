@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from registry import git, places
-from registry.database import connect, migrate_when_behind
 from registry.pins.content import committed, content_at, repository, tree_digest
 from registry.pins.dvcyaml import artifacts, name_artifact
 from registry.pins.pipeline import behind, check_unchanged
 from registry.pins.records import Pinned, adopt, message, pinned_versions
+from registry.store import git, places
+from registry.store.database import connect, migrate_when_behind
 from registry.tracking.checkpoints import register_model
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")

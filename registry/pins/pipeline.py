@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from registry import places
 from registry.pins.content import content_at
+from registry.store import places
 
 PROVENANCE = "data/provenance/"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, false, select
 
-from registry.bulk import upsert
-from registry.keys import canonical
-from registry.schema import Pin, PinEvent
+from registry.store.bulk import upsert
+from registry.store.keys import canonical
+from registry.store.schema import Pin, PinEvent
 
 FACTS = ("kind", "path", "digest", "md5", "study", "runs")
 """What a tag's message says; the rest is the tag itself."""

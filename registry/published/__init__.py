@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from registry.database import migrate_when_behind, take_turns
-from registry.schema import Published
+from registry.store.database import migrate_when_behind, take_turns
+from registry.store.schema import Published
 
 FILES = Path(__file__).parent
 NULLABLE = ("degradation", "inpainter", "captioner")

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from registry import places
-from registry.database import write_ahead
+from registry.store import places
+from registry.store.database import write_ahead
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from registry import places
+from registry.store import places
 from registry.tracking import opened
 
 PAST_RUNS = 1000

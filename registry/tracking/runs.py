@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry import git, places
-from registry.items import Execution
+from registry.store import git, places
+from registry.store.items import Execution
 from registry.tracking import experiment_id, flatten, opened
 
 if TYPE_CHECKING:

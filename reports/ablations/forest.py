@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from registry.indexing import AXES
+from registry.store.axes import AXES
 from reports.ablations.effects import Effect, Interaction
 from reports.ablations.study import Ablations, Factor, Joint, Scope
 from reports.correlation.text import small

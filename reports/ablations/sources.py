@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from registry.indexing import AXES
+from registry.store.axes import AXES
 from reports import queries
 from reports.ablations.effects import Effect, Interaction, interactions, paired_effects, together
 from reports.ablations.study import ITEM, entering, left_out, study_rows

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
-from registry.indexing import AXES
+from registry.store.axes import AXES
 from reports import queries
 from reports.ablations.effects import Effect, Interaction, interactions, paired_effects, together
 from reports.correlation.sources import names

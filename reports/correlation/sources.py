@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection
 
-from registry import places
-from registry.database import connect, migrate_when_behind
+from registry.store import places
+from registry.store.database import connect, migrate_when_behind
 from reports import queries
 from reports.correlation.analysis import Correlation, correlate
 from reports.correlation.cells import Roles, hint, known, read_table

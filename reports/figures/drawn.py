@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from registry.objects import ObjectStore
+from registry.store.objects import ObjectStore
 from reports.figures.maps import Map, maps, places
 from reports.figures.mosaic import Mosaic, mosaics
 from reports.figures.similarity import Similarity, similarities

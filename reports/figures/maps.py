@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
-from registry.schema import Measurement, Placement, Sample
+from registry.store.schema import Measurement, Placement, Sample
 from reports.figures.plane import COLOURS
 from reports.queries import frame, standing, where
 from reports.tables import Order

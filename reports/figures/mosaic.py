@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, select
 
-from registry.objects import ObjectStore
-from registry.schema import Corpus, Sample
+from registry.store.objects import ObjectStore
+from registry.store.schema import Corpus, Sample
 from reports import examples
 from reports.examples import Standing
 from reports.figures.pictures import Picture, mask_outline, thumbnail

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import stats
 from sqlalchemy import Connection
 
-from registry.keys import canonical
-from registry.schema import PER_ITEM, Configuration, Measurement, Placement, Sample
+from registry.store.keys import canonical
+from registry.store.schema import PER_ITEM, Configuration, Measurement, Placement, Sample
 from reports.figures.maps import entries
 from reports.figures.plane import COLOURS, Tick, ticks
 from reports.metrics import FIDELITY, INSIDE, QUALITY, Metric

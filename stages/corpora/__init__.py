@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from models.settings import Settings, unknown, validated
+from models.adapters.settings import Settings, unknown, validated
 
 CATALOGUE = {
     "scenes": "stages.corpora.generated:Scenes",

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from models.settings import Settings, unknown
+from models.adapters.settings import Settings, unknown
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture
-from stages.shards import storable
+from stages.engine.shards import storable
 
 ROUNDING = 1.0
 """Pixels by which a box may leave the picture without a word: annotation tools round."""

@@ -11,7 +11,7 @@ from typing import Any
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples
 from stages.corpora.tables import json_lines, read_json
-from stages.shards import storable
+from stages.engine.shards import storable
 
 
 class Coco:

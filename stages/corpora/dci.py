@@ -10,7 +10,7 @@ from typing import Any, Literal
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples
 from stages.corpora.tables import read_json
-from stages.shards import storable
+from stages.engine.shards import storable
 
 UNUSABLE = 2
 """The quality of a mask that was described by nobody; 0 is described, 1 only labelled."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, examined, file_samples, shown
 from stages.corpora.tables import read_text
-from stages.shards import storable
+from stages.engine.shards import storable
 
 SPLITS = ("train", "val", "test")
 PHRASE = re.compile(r"\[/EN#(\d+)/[^\s\]]+ ([^\]]*)\]")

@@ -11,7 +11,7 @@ from typing import Any
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, file_samples, shown
 from stages.corpora.tables import csv_rows, json_lines
-from stages.shards import storable
+from stages.engine.shards import storable
 
 TABLES = ("captions.jsonl", "captions.csv", "metadata.jsonl", "metadata.csv")
 FILE = ("file", "file_name", "filename", "image", "path")

@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from models import settings
-from models.pocket.worlds import example, version
+from models.adapters import settings
+from models.worlds import example, version
 from stages.corpora import Sample, Source
 
 
 def _source(about: str) -> Source:
-    return Source(about=about, where="drawn by models/pocket/worlds", licence="that of this project")
+    return Source(about=about, where="drawn by models/worlds", licence="that of this project")
 
 
 class Generated:
@@ -35,7 +35,7 @@ class Generated:
         split: str = "test"
         """What the samples' split is called."""
 
-        path: Path = Path("models/pocket/worlds")
+        path: Path = Path("models/worlds")
         """The program that draws the worlds, for DVC to watch; nothing is read from it."""
 
     def __init__(self, settings: Settings) -> None:

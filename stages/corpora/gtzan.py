@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from models.audio import Spectrogram, beginning, read_audio, to_picture
+from models.media.audio import Spectrogram, beginning, read_audio, to_picture
 from stages.corpora import Problem, Sample, Source
 from stages.corpora.checks import Entry, Subset, in_order, shown, up_to
 from stages.corpora.pictures import Unreadable

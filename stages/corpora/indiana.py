@@ -9,7 +9,7 @@ from typing import Any, Literal
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples
 from stages.corpora.tables import csv_rows
-from stages.shards import storable
+from stages.engine.shards import storable
 
 
 class Indiana:

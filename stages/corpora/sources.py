@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from stages.corpora import CATALOGUE, Corpus, corpus_class, corpus_of
-from stages.study import PARAMS, STUDIES
+from stages.engine.study import PARAMS, STUDIES
 
 
 def survey(names: Sequence[str], path: Path | None = None) -> list[dict[str, Any]]:

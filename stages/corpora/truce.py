@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from models.pocket.worlds.plots import draw_series
+from models.worlds.plots import draw_series
 from stages.corpora import Problem, Sample, Source
 from stages.corpora.checks import Subset, checked_captions, in_order, up_to
 from stages.corpora.tables import read_json
-from stages.shards import storable
+from stages.engine.shards import storable
 
 
 class Truce:

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from models.catalogue import build
+from models.adapters.catalogue import build
 from models.pocket import WEIGHTS
-from models.pocket.worlds import Example, example
+from models.worlds import Example, example
 
 RESULTS = 3
 """Repainted pictures of one original that LPIPS compares: a study has one a degradation."""

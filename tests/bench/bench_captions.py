@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from models.measures.lexical import Lexical
+from models.measures.captions.lexical import Lexical
 
 
 def captions(random_: random.Random, images: int, each: int) -> dict[str, list[str]]:

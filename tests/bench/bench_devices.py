@@ -38,8 +38,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
-from models.images import decode_mask, decode_png
-from stages.shards import read_rows
+from models.media.images import decode_mask, decode_png
+from stages.engine.shards import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDES = ("cpu", "gpu")

@@ -21,12 +21,12 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import delete
 
-from registry.database import connect
 from registry.indexing import Index
-from registry.items import Execution, Finding, ItemStore, ids_of
-from registry.keys import item_key
-from registry.objects import ObjectStore
-from registry.schema import Measurement
+from registry.store.database import connect
+from registry.store.items import Execution, Finding, ItemStore, ids_of
+from registry.store.keys import item_key
+from registry.store.objects import ObjectStore
+from registry.store.schema import Measurement
 from tests.databases import KINDS, Databases
 
 METRICS = 10

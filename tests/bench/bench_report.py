@@ -23,12 +23,12 @@ import pandas as pd
 from PIL import Image
 from sqlalchemy import Connection, Engine, insert
 
-from registry.database import connect, migrate_when_behind
-from registry.indexing import AXES as NAMES
 from registry.indexing import configuration_digest
-from registry.keys import digest
-from registry.objects import ObjectStore
-from registry.schema import (
+from registry.store.axes import AXES as NAMES
+from registry.store.database import connect, migrate_when_behind
+from registry.store.keys import digest
+from registry.store.objects import ObjectStore
+from registry.store.schema import (
     PER_ITEM,
     Base,
     Cell,

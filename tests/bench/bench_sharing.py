@@ -20,10 +20,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from models.images import encode_png
-from models.pocket.worlds import example
-from registry.keys import digest
-from stages.shards import IMAGE, image, shard_count, shard_of, write_shard
+from models.media.images import encode_png
+from models.worlds import example
+from registry.store.keys import digest
+from stages.engine.shards import IMAGE, image, shard_count, shard_of, write_shard
 
 WAYS = ("shards", "files")
 DONE = {"push": re.compile(r"(\d+) files? pushed"), "pull": re.compile(r"(\d+) files? (added|fetched)")}

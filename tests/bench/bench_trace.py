@@ -20,11 +20,11 @@ from typing import NamedTuple, TypeVar
 import pandas as pd
 from sqlalchemy import Engine
 
-from registry.database import connect, migrate_when_behind
 from registry.lineage.groups import Group
 from registry.lineage.ids import trace
 from registry.lineage.walk import Trace
-from registry.objects import ObjectStore
+from registry.store.database import connect, migrate_when_behind
+from registry.store.objects import ObjectStore
 from tests.bench.bench_report import fill
 
 T = TypeVar("T")

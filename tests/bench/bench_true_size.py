@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from models.catalogue import build
+from models.adapters.catalogue import build
 from tests.bench.architectures import ARCHITECTURES, PROMPT, Architecture, networks, parameters
 
 

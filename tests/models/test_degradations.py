@@ -196,7 +196,7 @@ def test_the_seed_takes_one_of_the_most_informative_segments():
 @pytest.mark.skipif(not TRUCE.exists(), reason="the TRUCE set is not in ../shared/data")
 @pytest.mark.parametrize("half", ["pilot13final", "pilot16b"])
 def test_segments_of_real_plots_hold_a_quarter_of_the_points(half):
-    from models.pocket.worlds.plots import draw_series
+    from models.worlds.plots import draw_series
 
     records = json.loads((TRUCE / f"{half}test.json").read_text())
     for seed, record in enumerate(list(records.values())[:40]):

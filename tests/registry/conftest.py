@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from registry.database import connect
 from registry.indexing import Index
-from registry.items import Execution, Finding, ItemStore
-from registry.keys import digest, item_key
-from registry.objects import ObjectStore
-from registry.schema import PER_ITEM
+from registry.store.database import connect
+from registry.store.items import Execution, Finding, ItemStore
+from registry.store.keys import digest, item_key
+from registry.store.objects import ObjectStore
+from registry.store.schema import PER_ITEM
 from tests.databases import KINDS, Databases
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

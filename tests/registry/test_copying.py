@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from palimpsest import app
 from registry.copying import copy
-from registry.database import connect, version_of
-from registry.items import Execution, Finding, ItemStore
-from registry.keys import item_key
-from registry.objects import ObjectStore
-from registry.schema import Base, Corpus, Item
+from registry.store.database import connect, version_of
+from registry.store.items import Execution, Finding, ItemStore
+from registry.store.keys import item_key
+from registry.store.objects import ObjectStore
+from registry.store.schema import Base, Corpus, Item
 from tests.imports import ROOT
-from tests.registry.stored.make import fill
+from tests.registry.store.stored.make import fill
 
 BACK = {"sqlite": "postgresql", "postgresql": "sqlite"}
 

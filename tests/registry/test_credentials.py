@@ -11,9 +11,9 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from palimpsest import app
-from registry.database import connect
-from registry.places import registry_url
-from stages.loop import Node, Outcome, Task, execute
+from registry.store.database import connect
+from registry.store.places import registry_url
+from stages.engine.loop import Node, Outcome, Task, execute
 
 SECRET = "s3cr3t-p4ssw0rd"
 

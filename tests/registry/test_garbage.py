@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from registry.database import connect
 from registry.garbage import LOOSE, Waste, sweep
-from registry.items import Execution, Finding, ItemStore
-from registry.objects import ObjectStore
-from registry.schema import Item
+from registry.store.database import connect
+from registry.store.items import Execution, Finding, ItemStore
+from registry.store.objects import ObjectStore
+from registry.store.schema import Item
 
 NOW = datetime.now(UTC)
 ALL = timedelta(days=-1)

@@ -11,11 +11,11 @@ from sqlalchemy import event
 from typer.testing import CliRunner
 
 from palimpsest import app
-from registry.items import Execution, Finding, ids_of
-from registry.keys import digest, item_key, item_seed
 from registry.lineage.changes import changed_since, explain, nearest_places
 from registry.lineage.ids import trace
 from registry.lineage.text import told
+from registry.store.items import Execution, Finding, ids_of
+from registry.store.keys import digest, item_key, item_seed
 
 from .conftest import BEGAN, CHECKPOINT
 

@@ -21,11 +21,11 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from palimpsest import app
-from registry import places
 from registry.pins import pinning
 from registry.pins.content import folder_digest
 from registry.pins.dvcyaml import artifacts, name_artifact
-from stages.shards import write_shard
+from registry.store import places
+from stages.engine.shards import write_shard
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC 3.67 on pygtrie 2.5

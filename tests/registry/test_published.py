@@ -18,9 +18,9 @@ from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
 from palimpsest import app
-from registry import database, schema
 from registry.published import listing, numbers, publish, shipped
 from registry.published.checks import captions, certain_sign, fidelity, recompute
+from registry.store import database, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = shipped()

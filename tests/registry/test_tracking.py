@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from mlflow import MlflowClient
 
-from registry import git
+from registry.store import git
 from registry.tracking.runs import Curve, Tracker
 
 

@@ -16,10 +16,11 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import make_url, select
 
-from registry import database, tracking
-from registry.database import connect
+from registry import tracking
 from registry.health import mlflow_store
-from registry.schema import Run
+from registry.store import database
+from registry.store.database import connect
+from registry.store.schema import Run
 from registry.tracking.asking import comparison_link, past
 from registry.tracking.runs import CellLog, Tracker
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from registry.database import connect
 from registry.indexing import Index
-from registry.items import Execution, Finding, ItemStore
-from registry.keys import item_key
-from registry.objects import ObjectStore
-from registry.schema import PER_ITEM
+from registry.store.database import connect
+from registry.store.items import Execution, Finding, ItemStore
+from registry.store.keys import item_key
+from registry.store.objects import ObjectStore
+from registry.store.schema import PER_ITEM
 from reports.pages import build
 
 Row = dict[str, Any]

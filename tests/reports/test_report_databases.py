@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.copying import copy
-from registry.database import connect
+from registry.store.database import connect
 from reports.pages import build
 
 

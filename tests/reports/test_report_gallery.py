@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from registry.schema import PER_ITEM
+from registry.store.schema import PER_ITEM
 from reports import queries
 from reports.figures.pictures import outline, thumbnail
 from reports.gallery import A_SAMPLE, CANDIDATES, MOST, Gallery, chosen, gallery

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from sqlalchemy import update
 
-from registry.items import Execution
-from registry.schema import Item, Study
+from registry.store.items import Execution
+from registry.store.schema import Item, Study
 from reports.gathering import gather
 from reports.lineage import Line, Pictures
 from reports.pages import build

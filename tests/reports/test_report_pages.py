@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from registry.database import connect, migrate_when_behind
 from registry.indexing import Index
-from registry.objects import ObjectStore
-from registry.schema import PER_ITEM, Reference
+from registry.store.database import connect, migrate_when_behind
+from registry.store.objects import ObjectStore
+from registry.store.schema import PER_ITEM, Reference
 from reports import queries
 from reports.latex import latex
 from reports.pages import build

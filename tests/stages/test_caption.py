@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models.captioners.decoding import Decoding, Instructed
-from models.images import RED, encode_png
+from models.media.images import RED, encode_png
 from stages import caption as stage
-from stages.loop import Task
+from stages.engine.loop import Task
 
 BOX = [2.0, 3.0, 4.0, 2.0]
 PICTURES = {"plain": np.full((10, 12, 3), 40, np.uint8), "boxed": np.full((10, 12, 3), 90, np.uint8)}

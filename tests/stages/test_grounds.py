@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.images import encode_png
-from registry.indexing import AXES
-from registry.keys import canonical, digest, item_key
-from stages.adapted import Adapted
+from models.media.images import encode_png
+from registry.store.axes import AXES
+from registry.store.keys import canonical, digest, item_key
+from stages.engine.entries import Adapted
+from stages.engine.loop import Task
+from stages.engine.shards import IMAGE, TEXTS, image, write_shard
+from stages.engine.study import Study
 from stages.grounds import Grounds
-from stages.loop import Task
 from stages.quality import Scorer, columns, plan
-from stages.shards import IMAGE, TEXTS, image, write_shard
-from stages.study import Study
 from tests.conftest import SMALL
 
 RING, STAR = (

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
-from models.settings import validated
-from stages.adapted import ROLES, Adapted
+from models.adapters.settings import validated
 from stages.corpora import corpus_of
 from stages.degrade import ways_of
-from stages.study import Study
+from stages.engine.entries import ROLES, Adapted
+from stages.engine.study import Study
 
 FILE = Path(__file__).resolve().parents[2] / "studies" / "inpainting.yaml"
 READ = yaml.safe_load(FILE.read_text())

@@ -4,14 +4,13 @@ import copy
 
 import pytest
 
-from stages.check import check
-from stages.study import Study
+from stages.care.check import check
+from stages.engine.study import Study
 from tests.conftest import SMALL
 
 STUDY = copy.deepcopy(SMALL)
 STUDY["corpora"] = {
-    name: {"adapter": name, "path": "models/pocket/worlds", "seed": 7, "count": 3}
-    for name in ("scenes", "spectrograms")
+    name: {"adapter": name, "path": "models/worlds", "seed": 7, "count": 3} for name in ("scenes", "spectrograms")
 }
 STUDY["degradations"] = {"centre-mask": {"kind": "zero"}}
 STUDY["fidelity"]["clap"] = {

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.measures.projection import Projection
-from registry.keys import item_key
+from models.measures.embeddings.projection import Projection
+from registry.store.keys import item_key
+from stages.engine.shards import write_shard
 from stages.project import AXES, place, plan
-from stages.shards import write_shard
 
 FIELDS = [*((axis, pa.string()) for axis in AXES), ("embedding", pa.list_(pa.float32()))]
 

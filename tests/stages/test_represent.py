@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.catalogue import build
-from models.images import encode_png
-from models.measures.drift import LAYERED, drift
+from models.adapters.catalogue import build
+from models.measures.embeddings.drift import LAYERED, drift
 from models.measures.regions import REGIONS
-from models.pocket.worlds import example
+from models.media.images import encode_png
+from models.worlds import example
+from stages.engine.loop import Task
 from stages.fidelity import Inputs, column
-from stages.loop import Task
 from stages.represent import compare
 
 

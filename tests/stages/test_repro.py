@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from registry.keys import canonical
+from registry.store.keys import canonical
 from tests.conftest import SMALL, Checkout
 
 SAMPLES, DEGRADATIONS, INPAINTERS = 6, 2, 2

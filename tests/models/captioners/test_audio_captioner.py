@@ -23,10 +23,10 @@ from transformers import (
 from transformers.audio_utils import mel_filter_bank
 from transformers.modeling_outputs import BaseModelOutput
 
-from models.audio import Spectrogram
 from models.captioners.audio import Listener, SpeechSeq2Seq
 from models.captioners.lp_music_caps import LpMusicCaps
-from models.hearing import heard
+from models.media.audio import Spectrogram
+from models.media.hearing import heard
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -158,8 +158,8 @@ def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
 
 
 def test_the_pocket_checkpoint_captions_scenes_whatever_the_batch():
-    from models.pocket.worlds.grammar import agreement, parse
-    from models.pocket.worlds.scenes import scene
+    from models.worlds.grammar import agreement, parse
+    from models.worlds.scenes import scene
 
     blip = captioner(POCKET, max_tokens=40)
     scenes = [scene(0, index) for index in range(17)]

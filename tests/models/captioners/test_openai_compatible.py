@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.adapters.catalogue import build
 from models.captioners import openai_compatible
 from models.captioners.decoding import candidate_seeds
-from models.catalogue import build
-from models.images import decode_png
+from models.media.images import decode_png
 from tests.models.captioners.hosted import GREEDY, captioner, say
 
 

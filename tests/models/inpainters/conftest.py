@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from models.catalogue import build
+from models.adapters.catalogue import build
 
 LETTERS = [chr(code) for code in range(33, 127)]
 

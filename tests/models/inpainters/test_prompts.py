@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from models.inpainters.prompts import EXPRESSION_WORDS, prompt
-from models.pocket.worlds import example
+from models.worlds import example
 
 
 @pytest.mark.parametrize("annotations", [{}, {"objects": [{"label": "star"}]}, {"target": None}, {"series": None}])

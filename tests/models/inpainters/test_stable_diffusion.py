@@ -49,7 +49,7 @@ def test_keys_of_items_stay_what_they_were():
 
 
 def test_the_pocket_checkpoint_repaints_scenes_whatever_the_batch(in_batches):
-    from models.pocket.worlds.scenes import scene
+    from models.worlds.scenes import scene
 
     inpainter = painter(POCKET, steps=5, guidance=3)
     scenes = [scene(0, index) for index in range(9)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.measures.meteor import Meteor
+from models.measures.captions.meteor import Meteor
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from models.catalogue import CATALOGUE
+from models.adapters.catalogue import CATALOGUE
 from models.measures import METRICS
 
 
@@ -18,13 +18,13 @@ def test_directions() -> None:
 
 
 def test_every_measure_is_declared() -> None:
-    from models.measures.chair import Chair
-    from models.measures.clap import Clap
-    from models.measures.grounding import Grounding
-    from models.measures.lexical import Lexical
-    from models.measures.perceptual import Lpips
-    from models.measures.pixel import Pixel
-    from models.measures.semantic import Semantic
+    from models.measures.captions.chair import Chair
+    from models.measures.captions.grounding import Grounding
+    from models.measures.captions.lexical import Lexical
+    from models.measures.captions.semantic import Semantic
+    from models.measures.pictures.clap import Clap
+    from models.measures.pictures.perceptual import Lpips
+    from models.measures.pictures.pixel import Pixel
 
     semantic = [Semantic(Semantic.Settings(embedder=name, checkpoint="x")) for name in CATALOGUE["embedders"]]
     one_each = [name for measure in semantic for name in measure.METRICS]
@@ -34,7 +34,7 @@ def test_every_measure_is_declared() -> None:
 
 def test_measures_import_without_heavy_libraries() -> None:
     code = """import sys, models.measures.scoring, models.embedders.simcse
-import models.measures.chair, models.measures.grounding
+import models.measures.captions.chair, models.measures.captions.grounding
 heavy = {"torch", "lpips", "skimage", "transformers", "sentence_transformers", "cv2", "scipy", "pycocoevalcap"}
 print(sorted(heavy & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

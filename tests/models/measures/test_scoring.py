@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from models.measures import scoring
-from models.measures.java import JavaMissing
-from models.measures.lexical import Lexical
-from models.measures.meteor import Meteor, MeteorError
+from models.measures.captions.java import JavaMissing
+from models.measures.captions.lexical import Lexical
+from models.measures.captions.meteor import Meteor, MeteorError
 from models.measures.scoring import score_captions, score_images
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "../shared/data/nlg_eval_example"
@@ -21,7 +21,7 @@ CAPTIONS = {"1": ["a man on a horse"], "2": ["dogs play"]}
 @pytest.fixture
 def shared_process(meteor: Meteor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every scorer made meanwhile speaks with the tests' one METEOR, and leaves it running."""
-    monkeypatch.setattr("models.measures.lexical.Meteor", lambda: meteor)
+    monkeypatch.setattr("models.measures.captions.lexical.Meteor", lambda: meteor)
     monkeypatch.setattr(Lexical, "close", lambda self: None)
 
 
@@ -157,8 +157,8 @@ def test_images_are_checked() -> None:
 
 def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
     from models.measures import METRICS
-    from models.measures.chair import Chair
-    from models.measures.grounding import Grounding
+    from models.measures.captions.chair import Chair
+    from models.measures.captions.grounding import Grounding
 
     studies = {"clap", "simcse_sup", "simcse_unsup", *Grounding.METRICS, *Chair.METRICS}
     expanded = {

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.pocket import RECIPES, WEIGHTS
-from models.pocket.worlds.grammar import agreement, parse
-from models.pocket.worlds.scenes import scene
+from models.pocket import WEIGHTS
+from models.training import RECIPES
+from models.worlds.grammar import agreement, parse
+from models.worlds.scenes import scene
 
 COUNT = 32
 SEED = 3
@@ -34,7 +35,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def unseen():
     """Scenes of a seed that neither the recipes nor the cards use."""
-    from models.pocket.data import Examples
+    from models.training.data import Examples
 
     made = [scene(SEED, index) for index in range(2 * COUNT)]
     return Examples(np.stack([s.picture for s in made]), [s.references for s in made], [s.graph for s in made])
@@ -73,7 +74,7 @@ def test_blip_says_what_is_there(unseen):
 def test_an_inpainter_paints_what_the_prompt_says(unseen, folder, floor):
     from diffusers import StableDiffusion3InpaintPipeline, StableDiffusionInpaintPipeline
 
-    from models.pocket.repainting import judge
+    from models.training.repainting import judge
 
     third = folder.startswith("sd3")
     kind = StableDiffusion3InpaintPipeline if third else StableDiffusionInpaintPipeline
@@ -94,7 +95,7 @@ def test_the_tower_knows_the_colour_under_each_patch(unseen):
     from sklearn.linear_model import LogisticRegression
     from transformers import ViTImageProcessor, ViTModel
 
-    from models.pocket.data import dense_labels
+    from models.training.data import dense_labels
 
     inputs = ViTImageProcessor.from_pretrained(WEIGHTS / "vit")(list(unseen.pictures), return_tensors="pt")
     with torch.inference_mode():
@@ -108,9 +109,9 @@ def test_the_tower_knows_the_colour_under_each_patch(unseen):
 
 @pytest.mark.parametrize(("name", "attributes", "related", "answers"), TALKERS)
 def test_a_talker_describes_and_answers(unseen, name, attributes, related, answers):
-    from models.catalogue import build
-    from models.pocket.answers import relations
-    from models.pocket.instructions import KINDS, yes_or_no
+    from models.adapters.catalogue import build
+    from models.training.answers import relations
+    from models.training.instructions import KINDS, yes_or_no
 
     captioner = build("captioners", name, {"adapter": name, "checkpoint": str(WEIGHTS / name), "beams": 1,
                                            "candidates": 1, "max_tokens": 48})  # fmt: skip
@@ -139,7 +140,7 @@ def test_sbert_finds_the_other_wording(unseen):
 
 def test_the_trunk_fits_lpips_and_grows_with_the_distortion(unseen):
     """An identical picture is at distance 0; more noise is farther; the distance is symmetric."""
-    from models.measures.perceptual import Lpips
+    from models.measures.pictures.perceptual import Lpips
 
     measure = Lpips(Lpips.Settings(net="squeeze", weights=str(WEIGHTS / "squeezenet")))
     measure.load()
@@ -154,7 +155,7 @@ def test_the_trunk_fits_lpips_and_grows_with_the_distortion(unseen):
 
 
 def test_the_probe_names_every_object(unseen):
-    from models.pocket.probe import CROP, classes, crop, load, named
+    from models.training.probe import CROP, classes, crop, load, named
 
     assert json.loads((WEIGHTS / "probe" / "config.json").read_text())["crop"] == CROP
     pairs = [(p, t) for p, g in zip(unseen.pictures, unseen.annotations, strict=True) for t in g["objects"]]

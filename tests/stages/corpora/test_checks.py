@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.pocket.worlds import WORLDS
+from models.worlds import WORLDS
 from stages.corpora import CATALOGUE, Problem, Sample, open_corpus
 from stages.corpora.checks import Entry, checked_captions, checked_objects, in_order, of_splits, up_to
 from stages.corpora.pictures import fitted
-from stages.shards import storable
+from stages.engine.shards import storable
 
 
 def sample(name: str, split: str = "test") -> Sample:

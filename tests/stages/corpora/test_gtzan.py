@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from models.audio import Spectrogram, to_picture
+from models.media.audio import Spectrogram, to_picture
 from stages.corpora import Problem, Sample, open_corpus
 from stages.corpora.pictures import Unreadable
 

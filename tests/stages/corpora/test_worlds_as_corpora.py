@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.pocket.worlds import WORLDS, example, version
-from models.pocket.worlds.plots import draw_series
+from models.worlds import WORLDS, example, version
+from models.worlds.plots import draw_series
 from stages.corpora import Problem, Sample, open_corpus
 
 TRUCE = Path(__file__).resolve().parents[3] / "../shared/data/truce"

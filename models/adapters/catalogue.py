@@ -1,0 +1,92 @@
+"""Every adapter by role and name, and how one is made from an entry of ``params.yaml``.
+
+A role is a folder of :mod:`models`. Importing this module imports no adapter, and making one imports no heavy library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from models.adapters.settings import unknown, validated
+
+CATALOGUE: dict[str, dict[str, str]] = {
+    "inpainters": {
+        "identity": "models.inpainters.classical:Identity",
+        "telea": "models.inpainters.classical:Telea",
+        "navier-stokes": "models.inpainters.classical:NavierStokes",
+        "biharmonic": "models.inpainters.classical:Biharmonic",
+        "stable-diffusion": "models.inpainters.stable_diffusion:StableDiffusion",
+        "stable-diffusion-3": "models.inpainters.stable_diffusion_3:StableDiffusion3",
+    },
+    "captioners": {
+        "blip": "models.captioners.blip:Blip",
+        "llava-onevision": "models.captioners.llava_onevision:LlavaOnevision",
+        "qwen2.5-vl": "models.captioners.qwen2_5_vl:Qwen25Vl",
+        "openai-compatible": "models.captioners.openai_compatible:OpenAICompatible",
+        "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",
+        "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
+    },
+    "encoders": {
+        "vit": "models.encoders.vit:Vit",
+    },
+    "embedders": {
+        "sbert": "models.embedders.sbert:Sbert",
+        "simcse-sup": "models.embedders.simcse:SupervisedSimcse",
+        "simcse-unsup": "models.embedders.simcse:UnsupervisedSimcse",
+    },
+    "measures": {
+        "pixel": "models.measures.pictures.pixel:Pixel",
+        "lpips": "models.measures.pictures.perceptual:Lpips",
+        "clap": "models.measures.pictures.clap:Clap",
+        "lexical": "models.measures.captions.lexical:Lexical",
+        "semantic": "models.measures.captions.semantic:Semantic",
+        "grounding": "models.measures.captions.grounding:Grounding",
+        "chair": "models.measures.captions.chair:Chair",
+    },
+}
+"""Role -> adapter -> "module:class"."""
+
+
+def build(role: str, name: str, settings: Mapping[str, Any]) -> Any:
+    """The adapter of the entry ``name``, not loaded.
+
+    ``settings`` is the entry: ``adapter`` names the class in :data:`CATALOGUE`, everything else is checked by that
+    class's ``Settings``.
+
+    Raises
+    ------
+    ValueError
+        One sentence about the first thing that is wrong: an adapter or parameter that does not exist (with the nearest
+        that does), a parameter that is missing, or a value that is not allowed.
+
+    >>> build("inpainters", "mine", {"adapter": "telea", "radius": 5}).settings.radius
+    5.0
+    >>> build("inpainters", "mine", {"adapter": "telae"})
+    Traceback (most recent call last):
+        ...
+    ValueError: There is no adapter for inpainters (entry mine) "telae"; did you mean "telea"? \
+Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3, telea.
+    """
+    if role not in CATALOGUE:
+        raise ValueError(unknown("role", role, CATALOGUE))
+    given = dict(settings)
+    adapter = given.pop("adapter", None)
+    known = CATALOGUE[role]
+    if adapter is None:
+        raise ValueError(f"Entry {name} names no adapter: set `adapter` to one of {', '.join(known)}.")
+    if adapter not in known:
+        raise ValueError(unknown(f"adapter for {role} (entry {name})", adapter, known))
+    kind = target(role, adapter)
+    return kind(validated(f"{adapter} (entry {name})", kind.Settings, given))
+
+
+def target(role: str, adapter: str) -> type:
+    """The class behind a name of the catalogue.
+
+    >>> target("captioners", "blip").__name__
+    'Blip'
+    """
+    module, _, name = CATALOGUE[role][adapter].partition(":")
+    return getattr(importlib.import_module(module), name)

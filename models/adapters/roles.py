@@ -1,0 +1,129 @@
+"""The roles a model can play, one Protocol each.
+
+Every adapter class carries
+
+- ``VERSION``: an integer, part of every key, raised when the same settings give other results;
+- ``Settings``: a frozen pydantic model of what ``params.yaml`` may say about it (unknown names are refused);
+- ``identity()``: what enters an item's key beside the inputs: checkpoint, revision, settings that change the result.
+  It is cheap: no heavy import, no weights read into memory;
+- ``load()``: heavy imports and weights. Called once, and only when an item is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from models.adapters.settings import Settings
+
+
+class Adapter(Protocol):
+    """What every role shares."""
+
+    VERSION: ClassVar[int]
+    Settings: ClassVar[type[Settings]]
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able parts of the key: everything but the inputs that the result depends on."""
+
+    def load(self) -> None:
+        """Import the heavy libraries and read the weights."""
+
+
+class Inpainter(Adapter, Protocol):
+    """Repaints the True part of a mask."""
+
+    sees_hole: ClassVar[bool]
+    """False where the pixels under the mask cannot matter: such an item is shared by all degradations of one region."""
+
+    prompted: bool
+    """Whether the prompt matters; an unprompted adapter gets empty prompts and its items do not depend on them."""
+
+    def inpaint(
+        self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]
+    ) -> list[np.ndarray]:
+        """Raw repainted pictures, (H, W, 3) uint8, each of its input's size.
+
+        ``seeds`` has one integer per item; the result of an item depends on its own seed and never on its neighbours in
+        the batch. The caller composites, so a result may differ outside the mask: that drift is measured.
+        """
+
+
+class Captioner(Adapter, Protocol):
+    """Says what a picture shows."""
+
+    def caption(self, pictures: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]) -> list[list[str]]:
+        """Candidate captions of each picture, best first."""
+
+
+class Embedder(Adapter, Protocol):
+    """Turns sentences into vectors."""
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, D) float32 of unit norm."""
+
+
+class Encoder(Adapter, Protocol):
+    """Looks at a picture, and tells what it saw and where it looked."""
+
+    grid: tuple[int, int]
+    """(rows, columns) of patches; there after ``load()``."""
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """``(cls, attention)`` of each picture: (D,) float32, and (layers, heads, patches) float32 from CLS to patches.
+
+        Attention is as the softmax gave it: what CLS gives to itself is left out, and rows add up to less than 1.
+        """
+
+    def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The share in [0, 1] of each patch that a mask covers, (patches,) float32."""
+
+
+class CaptionMeasure(Adapter, Protocol):
+    """Scores captions, fitted to one corpus at a time."""
+
+    METRICS: Sequence[str]
+    """The names of its values."""
+
+    corpus_wide: bool
+    """Whether a caption's values depend on the references of the whole corpus, or on its own only."""
+
+    def fit(self, references: Mapping[str, Sequence[str]], captions: Iterable[str]) -> None:
+        """Take a corpus' references, id -> texts, and the captions that will be asked about."""
+
+    def score(self, hypotheses: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Metric -> value of each caption, id -> text."""
+
+    def corpus(self, hypotheses: Mapping[str, str]) -> dict[str, Any]:
+        """Metric -> value of the captions as a whole."""
+
+
+class GroundedMeasure(CaptionMeasure, Protocol):
+    """Compares captions with what the pictures show, and tells what lies in the repainted region from what does not."""
+
+    grounded: ClassVar[bool]
+    """True; a measure without this attribute is told of no annotations and masks, and its items do not depend on them.
+    """
+
+    REGIONAL: Sequence[str]
+    """Those of its metrics whose value is a dictionary, region -> value."""
+
+    def fit(
+        self,
+        references: Mapping[str, Sequence[str]],
+        captions: Iterable[str],
+        annotations: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Take a corpus' references and captions, and the annotations of its pictures, by id."""
+
+    def score(self, hypotheses: Mapping[str, str], masks: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+        """Metric -> value of each caption, id -> text; masks are PNG, id -> bytes, as
+        :func:`models.media.images.decode_mask` reads them.
+
+        Without a mask there is no region but the whole picture.
+        """
+
+    def corpus(self, hypotheses: Mapping[str, str], masks: Mapping[str, bytes]) -> dict[str, Any]:
+        """Metric -> value of the captions as a whole."""

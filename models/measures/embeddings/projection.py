@@ -1,0 +1,71 @@
+"""Embeddings in the plane, by UMAP (McInnes et al. 2018; paper *inpainting*, figure 6).
+
+UMAP keeps neighbours together. How far two clusters lie apart, and how large one is, mean little.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from pydantic import Field
+
+from models.adapters.settings import Settings
+
+VERSION = 1
+"""Raised when the same embeddings give other coordinates."""
+
+FEWEST = 4
+"""Fewer points have no neighbourhoods to keep."""
+
+
+class Projection(Settings):
+    """How many ``neighbours`` of a point shall stay near it, and how near at most; their distance is the cosine's."""
+
+    neighbours: int = Field(15, ge=2)
+    min_dist: float = Field(0.1, ge=0, le=1)
+    seed: int = Field(0, ge=0, lt=2**32)
+
+
+def load() -> None:
+    """Import UMAP, which takes seconds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # it would like TensorFlow, for what is not used here
+        import umap  # noqa: F401
+
+
+def project(embeddings: np.ndarray, settings: Projection) -> np.ndarray:
+    """Coordinates (N, 2) float32 of embeddings (N, D), all fitted together, starting from principal components.
+
+    Equal embeddings in the same order give equal coordinates on one machine: the seed is fixed and one thread works. Of
+    fewer than ``FEWEST`` points the coordinates are the principal components themselves; neighbours are clipped to what
+    there is. Raises ``ValueError`` where an embedding is not finite.
+
+    >>> project(np.array([[0.0, 3.0], [0.0, 1.0]]), Projection()).tolist()
+    [[1.0, 0.0], [-1.0, 0.0]]
+    """
+    if not np.isfinite(embeddings).all():
+        raise ValueError("An embedding that is not finite has no place in the plane; look at the encoder's dtype.")
+    if len(embeddings) < FEWEST:
+        return principal_components(embeddings)
+    load()
+    from umap import UMAP
+
+    return UMAP(
+        n_neighbors=min(settings.neighbours, len(embeddings) - 1),
+        min_dist=settings.min_dist,
+        metric="cosine",
+        init="pca",
+        random_state=settings.seed,
+        n_jobs=1,
+    ).fit_transform(embeddings.astype(np.float32))
+
+
+def principal_components(embeddings: np.ndarray) -> np.ndarray:
+    """The first two principal components (N, 2) float32; zero where there are fewer, each positive at its largest."""
+    centred = embeddings.astype(np.float64) - embeddings.mean(axis=0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    found = np.zeros((len(embeddings), 2), np.float32)
+    found[:, : min(2, len(s))] = (u * s)[:, :2]
+    largest = found[np.abs(found).argmax(axis=0), range(2)]
+    return found * np.where(largest < 0, -1, 1).astype(np.float32) + np.float32(0)

@@ -1,0 +1,1 @@
+"""Measures of a repainted picture against its original."""

@@ -1,0 +1,180 @@
+"""LPIPS (Zhang et al. 2018, arXiv 1801.03924) inside, outside and over the whole picture."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from models.adapters import roles
+from models.adapters.checkpoints import identify
+from models.measures.regions import check_pair, region_means
+from models.media.images import to_float
+
+TORCHVISION = {"alex": "alexnet-owt-7be5be79", "vgg": "vgg16-397923af", "squeeze": "squeezenet1_1-b8a52dc0"}
+"""The ImageNet weights that torchvision serves for each trunk; a name ends in the start of its file's sha256."""
+
+SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17}
+"""The smallest side, in pixels, whose last feature map still has a pixel."""
+
+
+class Lpips:
+    """The lpips package's metric, version 0.1, with its calibrated linear heads and a trunk of our choice.
+
+    ``whole`` is the package's scalar. ``region`` and ``outside`` average its spatial map, each layer's distances scaled
+    up to the picture, over their pixels; scaling up moves mass a little, so they do not add up to ``whole`` exactly.
+    The heads were calibrated for ImageNet trunks: with another trunk the number is a perceptual distance of the same
+    form, comparable only with itself, and is to be reported under the checkpoint's name.
+    """
+
+    VERSION: ClassVar[int] = 1
+    METRICS: ClassVar[tuple[str, ...]] = ("lpips",)
+
+    class Settings(roles.Settings):
+        """``weights``: "torchvision" for its ImageNet weights (a download unless cached), or a file of a trunk's
+        torchvision state dict (``.safetensors``, ``.pth``; with or without the ``features.`` prefix and the classifier,
+        any float dtype), or a folder that holds one such file."""
+
+        net: Literal["alex", "vgg", "squeeze"] = "squeeze"
+        weights: str = "torchvision"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def identity(self) -> dict[str, Any]:
+        """Trunk and weights; raises as :func:`models.adapters.checkpoints.identify` does."""
+        if self.settings.weights == "torchvision":
+            return {"net": self.settings.net, "checkpoint": f"torchvision/{TORCHVISION[self.settings.net]}"}
+        return {"net": self.settings.net} | identify(self.settings.weights)
+
+    def load(self) -> None:
+        """Build the package's network and put the trunk's weights in it.
+
+        Raises
+        ------
+        FileNotFoundError
+            The weights are not there.
+        ValueError
+            The file is not a state dict of this trunk.
+        """
+        import lpips
+        import torch
+
+        ours = self.settings.weights != "torchvision"
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore", UserWarning)  # torchvision renamed the argument that lpips passes
+            self._network = lpips.LPIPS(net=self.settings.net, version="0.1", pnet_rand=ours, verbose=False)
+        if ours:
+            _load_trunk(self._network.net, _weights_file(self.settings.weights), self.settings.net)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        # On CPU a batch is hardly faster (squeeze, 64 pixels, one thread: 1.3 times at 8, less what filling up costs).
+        self._micro_batch = 1 if self.device == "cpu" else 16
+        self._network.eval().requires_grad_(False).to(self.device)
+
+    def measure(
+        self, originals: Sequence[np.ndarray], results: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+    ) -> list[dict[str, dict[str, float | None]]]:
+        """``{"lpips": {region: value}}`` of each pair; sizes may differ between pairs.
+
+        A pair's value does not depend on its neighbours. On CPU pictures go through the trunk one at a time. On a GPU
+        pictures of one size share a forward, always of the same shape, the last one filled up by repetition, because a
+        convolution over a batch rounds otherwise than over each picture. An original that occurs k times goes through
+        once.
+
+        Raises
+        ------
+        ValueError
+            About the first pair that cannot be compared, or is too small for the trunk.
+        """
+        by_size: dict[tuple[int, ...], dict[bytes, list[int]]] = {}
+        for index, (original, result, mask) in enumerate(zip(originals, results, masks, strict=True)):
+            check_pair(original, result, mask)
+            height, width, _ = original.shape
+            if min(height, width) < (side := SMALLEST[self.settings.net]):
+                raise ValueError(
+                    f"a picture of {width} × {height} pixels is too small for LPIPS with the {self.settings.net} "
+                    f"trunk: each side needs at least {side}"
+                )
+            by_size.setdefault(original.shape, {}).setdefault(original.tobytes(), []).append(index)
+        values: list[dict[str, dict[str, float | None]]] = [{} for _ in originals]
+        for distinct in by_size.values():
+            for some in self._batches(list(distinct.values())):
+                references = self._features([originals[indices[0]] for indices in some])
+                pairs = [(one, index) for one, indices in zip(references, some, strict=True) for index in indices]
+                for part in self._batches(pairs):
+                    others = self._features([results[index] for _, index in part])
+                    for (reference, index), other in zip(part, others, strict=True):
+                        values[index] = {"lpips": self._distance(reference, other, masks[index])}
+        return values
+
+    def _batches(self, items: list[Any]) -> Iterator[list[Any]]:
+        for start in range(0, len(items), self._micro_batch):
+            yield items[start : start + self._micro_batch]
+
+    def _features(self, pictures: list[np.ndarray]) -> list[list[Any]]:
+        """Each picture's feature maps (1, C, h, w), of unit norm over channels; at most a micro-batch, of one size."""
+        import lpips
+        import torch
+
+        filled = pictures + pictures[-1:] * (self._micro_batch - len(pictures))
+        images = torch.from_numpy(to_float(filled)).to(self.device) * 2 - 1
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            maps = [lpips.normalize_tensor(layer) for layer in self._network.net(self._network.scaling_layer(images))]
+        return [[layer[row : row + 1] for layer in maps] for row in range(len(pictures))]
+
+    def _distance(self, reference: list[Any], features: list[Any], mask: np.ndarray) -> dict[str, float | None]:
+        import lpips
+        import torch
+
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            layers = [
+                head((one - other) ** 2)
+                for head, one, other in zip(self._network.lins, reference, features, strict=True)
+            ]
+            whole = sum(lpips.spatial_average(layer) for layer in layers).item()
+            spatial = sum(lpips.upsample(layer, mask.shape) for layer in layers)[0, 0].cpu().numpy()
+        return region_means(spatial, mask) | {"whole": whole}
+
+
+def _weights_file(weights: str) -> Path:
+    path = Path(weights).expanduser()
+    if not path.is_dir():
+        return path
+    files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt"))
+    if len(files) != 1:
+        raise ValueError(
+            f"'{path}' holds {len(files)} weight files ({', '.join(file.name for file in files) or 'none'}): "
+            "name the file itself"
+        )
+    return files[0]
+
+
+def _load_trunk(trunk: Any, file: Path, net: str) -> None:
+    """Fill the package's slices (``slice3.6.weight``) from torchvision's names (``features.6.weight``)."""
+    import torch
+
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        state = load_file(file)
+    else:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    state = {name.removeprefix("features."): tensor for name, tensor in state.items()}
+    wanted = {name.split(".", 1)[1]: parameter for name, parameter in trunk.state_dict().items()}
+    for name, parameter in wanted.items():
+        if name not in state:
+            near = difflib.get_close_matches(name, state, n=1)
+            raise ValueError(
+                f"'{file}' is not a state dict of torchvision's {TORCHVISION[net].split('-')[0]}: it has no "
+                f"'features.{name}'" + (f" (nearest: {near[0]!r})" if near else "")
+            )
+        if state[name].shape != parameter.shape:
+            raise ValueError(
+                f"'{file}' is not a state dict of torchvision's {TORCHVISION[net].split('-')[0]}: 'features.{name}' is "
+                f"{tuple(state[name].shape)}, expected {tuple(parameter.shape)}"
+            )
+        parameter.copy_(state[name])

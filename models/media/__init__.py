@@ -1,0 +1,1 @@
+"""Pictures, masks and sound as arrays: how they are read, written and converted."""

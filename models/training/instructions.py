@@ -1,0 +1,189 @@
+"""What the pocket captioners are asked, and the answers: read off a world's own account of its picture.
+
+The questions are those that recaptioning needs: describe the picture; describe one object; say where it is; yes or no
+about an object, a colour, a texture, a count or a relation. Wrong objects, colours and relations of the yes/no
+questions differ from the truth in one word, and half of the answers are no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.worlds.grammar import OPPOSITE, WORDS, relation
+
+DESCRIBE = "Describe the image."
+"""The default prompt of the adapters."""
+BOXED = "Describe what is inside the red box."
+
+COUNTED = ("no shapes", "one shape", "two shapes", "three shapes", "four shapes", "five shapes")
+SIDES = {"left of": "to the left of", "right of": "to the right of", "above": "above", "below": "below"}
+THIRDS = (("upper left", "upper middle", "upper right"), ("middle left", "centre", "middle right"),
+          ("lower left", "lower middle", "lower right"))  # fmt: skip
+KINDS = ("object", "color", "texture", "count", "relation")
+"""What a yes/no question is about."""
+HARD = (0.4, 0.1, 0.15, 0.05, 0.3)
+"""How often each kind is asked: more often what is learnt late."""
+
+SHAPES = 0.85
+"""How often training names an object by its shape alone where that is enough, and how often an object that is not there
+differs in its shape: an object is found by its colour long before it is found by its shape."""
+
+
+class Turn(NamedTuple):
+    """A question, its answer, and for one that is answered with yes or no what it is about."""
+
+    question: str
+    answer: str
+    kind: str = ""
+
+
+def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generator, asked: int) -> list[Turn]:
+    """A description and, where there are shapes, ``asked`` questions: one object, one place, and yes or no.
+
+    >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small", "box": [8, 8, 14, 14]}
+    >>> found = turns({"background": "sky", "objects": [thing]}, ["a ring"], np.random.default_rng(0), 5)
+    >>> found[0].answer, found[1].answer, found[2].answer
+    ('a ring', 'a small red plain ring', 'in the upper left')
+    """
+    if "target" in graph:
+        return [Turn(BOXED, _pick(rng, captions)), *questions(graph, rng, asked)]
+    if "background" in graph:
+        chosen = captions[rng.choice(len(captions), p=PREFERRED)] if len(captions) == 5 else captions[0]
+        return [Turn(DESCRIBE, chosen), *questions(graph, rng, asked)]
+    return [Turn(DESCRIBE, _pick(rng, captions))]
+
+
+PREFERRED = (0.1, 0.8, 0.0, 0.0, 0.1)
+"""How often each of a scene's five wordings is the description: mostly the one with relations."""
+
+
+def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[Turn]:
+    """``count`` questions about a scene graph: three about an object, the others of the five kinds."""
+    things = list(enumerate(graph["objects"]))
+    singled = [(k, name) for k, thing in things if (name := only_name(graph, thing, rng, shapes=SHAPES))]
+    found = []
+    if singled:
+        k, name = singled[rng.integers(len(singled))]
+        which = (f"Describe the {name}.", f"Describe more details about the {name}.")
+        found.append(Turn(_pick(rng, which), f"a {full_name(graph['objects'][k])}"))
+        k, name = singled[rng.integers(len(singled))]
+        where = (f"Where is the {name}?", f"Describe more details about the position of the {name}.")
+        found.append(Turn(_pick(rng, where), place(graph, k, rng)))
+    found.append(what(graph, rng))
+    while len(found) < count:
+        if made := yes_or_no(graph, KINDS[rng.choice(len(KINDS), p=HARD)], bool(rng.integers(2)), rng, SHAPES):
+            found.append(made)
+    return found
+
+
+def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
+    """How many shapes there are, where an object is from another, or which colour, texture or size it has.
+
+    >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small"}
+    >>> what({"objects": [thing]}, np.random.default_rng(3))
+    Turn(question='How many shapes are there?', answer='one', kind='')
+    """
+    thing = _pick(rng, graph["objects"])
+    asked = _pick(rng, ("color", "texture", "size", "count", "relation", "relation"))
+    name = only_name(graph, thing, rng, without=asked)
+    if asked == "relation" and name and (found := beside(graph, thing, rng)):
+        other, side = found
+        return Turn(f"Where is the {name} relative to the {other}?", f"{SIDES[side]} it")
+    if asked in WORDS and name:
+        return Turn(f"What {asked} is the {name}?", thing[asked])
+    return Turn("How many shapes are there?", COUNTED[len(graph["objects"])].split()[0])
+
+
+def yes_or_no(
+    graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Generator, shapes: float = 0.5
+) -> Turn | None:
+    """A question of one kind with the wanted answer, or None where this picture allows none.
+
+    ``shapes``: how often an object is named by its shape alone, and how often one that is not there is wrong in it.
+    """
+    objects = graph["objects"]
+    thing = objects[rng.integers(len(objects))]
+    answer = "yes" if yes else "no"
+    if kind == "count":
+        wrong = [k for k in range(1, len(COUNTED)) if k != len(objects) and abs(k - len(objects)) <= 2]
+        said = len(objects) if yes else wrong[rng.integers(len(wrong))]
+        return Turn(f"{'Is there' if said == 1 else 'Are there'} {COUNTED[said]}?", answer, kind)
+    if kind == "object":
+        named = {"color": thing["color"], "shape": thing["shape"]}
+        if not yes:
+            changed = "shape" if rng.random() < shapes else "color"
+            named[changed] = _other(rng, changed, named[changed])
+            if any(all(one[name] == value for name, value in named.items()) for one in objects):
+                return None
+        return Turn(
+            f"Is there a {_word(rng, 'color', named['color'])} {_word(rng, 'shape', named['shape'])}?", answer, kind
+        )
+    name = only_name(graph, thing, rng, without=kind, shapes=shapes)
+    if not name:
+        return None
+    if kind in ("color", "texture"):
+        value = thing[kind] if yes else _other(rng, kind, thing[kind])
+        return Turn(f"Is the {name} {_word(rng, kind, value)}?", answer, kind)
+    if not (found := beside(graph, thing, rng)):
+        return None
+    other, true = found
+    said = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
+    return Turn(f"Is the {name} {SIDES[said]} the {other}?", answer, kind)
+
+
+def beside(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator) -> tuple[str, str] | None:
+    """The name of another object and how ``thing`` lies from it, or None where no other can be named."""
+    others = [k for k, one in enumerate(graph["objects"]) if one is not thing]
+    rng.shuffle(others)
+    for other in others:
+        if name := only_name(graph, graph["objects"][other], rng):
+            return name, relation(graph, graph["objects"].index(thing), other)
+    return None
+
+
+def only_name(
+    graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator, without: str = "", shapes: float = 0.5
+) -> str:
+    """A colour and a shape, or the shape alone (tried first as often as ``shapes`` says), that name one object only;
+    empty where nothing so short does."""
+    alone, both = ("shape",), ("color", "shape")
+    names = [n for n in ((alone, both) if rng.random() < shapes else (both, alone)) if without not in n]
+    for some in names:
+        if sum(all(one[name] == thing[name] for name in some) for one in graph["objects"]) == 1:
+            return " ".join(_word(rng, name, thing[name]) for name in some)
+    return ""
+
+
+def full_name(thing: dict[str, Any]) -> str:
+    """Every attribute, in the world's first words."""
+    return " ".join(thing[name] for name in ("size", "color", "texture", "shape"))
+
+
+def place(graph: dict[str, Any], index: int, rng: np.random.Generator) -> str:
+    """Where an object is: a ninth of the picture, and from another object that can be named.
+
+    >>> place({"objects": [{"box": [44, 44, 14, 14]}]}, 0, np.random.default_rng(0))
+    'in the lower right'
+    """
+    x, y, w, h = graph["objects"][index]["box"]
+    column, row = (min(2, int((2 * start + length) * 3 / 128)) for start, length in ((x, w), (y, h)))
+    found = f"in the {THIRDS[row][column]}"
+    if near := beside(graph, graph["objects"][index], rng):
+        other, side = near
+        return f"{found}, {SIDES[side]} the {other}"
+    return found
+
+
+def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
+    return options[rng.integers(len(options))]
+
+
+def _word(rng: np.random.Generator, attribute: str, value: str) -> str:
+    return _pick(rng, WORDS[attribute][value])
+
+
+def _other(rng: np.random.Generator, attribute: str, value: str) -> str:
+    return _pick(rng, [one for one in WORDS[attribute] if one != value])

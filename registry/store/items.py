@@ -1,0 +1,202 @@
+"""The item store: nothing is ever computed twice.
+
+An item is remembered under the key of everything it depends on. Small values are JSON in the registry, images are bytes
+in the object store; a failure is recorded with its reason and is never served as a value.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, String, and_, any_, literal, select, update
+from sqlalchemy.exc import OperationalError
+
+from registry.store.bulk import upsert
+from registry.store.database import migrate_when_behind
+from registry.store.objects import ObjectStore
+from registry.store.schema import Item, Parent, Run
+
+OK, FAILED = "ok", "failed"
+KEYS_A_QUERY = 10_000
+SIZES_A_MEAN = 100
+WAITS = 0.1, 2, 20
+"""Seconds before each further try of what a lost connection cut off; a server restarts in less."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store holds under a key."""
+
+    key: str
+    run: str
+    value: dict[str, Any] | None = None
+    object: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a computation found, to be remembered: a value, image bytes, or the reason why there is neither."""
+
+    key: str
+    kind: str
+    parts: dict[str, Any]
+    parents: tuple[str, ...] = ()
+    value: dict[str, Any] | None = None
+    data: bytes | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a stage, as its MLflow run knows it."""
+
+    id: str
+    stage: str
+    git_commit: str
+    device: str
+    engine: str
+    started_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"started_at": self.started_at.isoformat()}
+
+
+def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Distinct keys, as many at a time as one query takes."""
+    distinct = list(dict.fromkeys(keys))
+    return (distinct[i : i + KEYS_A_QUERY] for i in range(0, len(distinct), KEYS_A_QUERY))
+
+
+def among(connection: Connection, keys: Sequence[str]) -> ColumnElement[bool]:
+    """That an item's key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
+    if connection.dialect.name == "postgresql":
+        return Item.key == any_(literal(keys, ARRAY(String)))
+    return Item.key.in_(keys)
+
+
+def ids_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
+    """The row ids of the items that the registry holds among the keys."""
+    return {
+        key: id
+        for some in chunks(keys)
+        for key, id in connection.execute(select(Item.key, Item.id).where(among(connection, some)))
+    }
+
+
+def begins(column: Any, beginning: str) -> ColumnElement[bool]:
+    """That a column of hex digests begins so; unlike LIKE, it is looked up in the column's index."""
+    return and_(column >= beginning, column < f"{beginning}g")
+
+
+def patient(method: Callable[..., None]) -> Callable[..., None]:
+    """Does again what a lost connection or a deadlock undid; for what may be done twice."""
+
+    @wraps(method)
+    def call(store: ItemStore, *args: Any) -> None:
+        lost = (OperationalError, store.engine.dialect.loaded_dbapi.OperationalError, ConnectionError)
+        for wait in WAITS:
+            try:
+                return method(store, *args)
+            except lost as error:
+                reason = str(getattr(error, "orig", error)).partition("\n")[0]
+                log.warning("The registry was lost (%s); trying again in %s s.", reason, wait)
+                time.sleep(wait)
+        return method(store, *args)
+
+    return call
+
+
+class ItemStore:
+    """Recall by key, remember by batch.
+
+    >>> from datetime import UTC
+    >>> from registry.store.database import connect
+    >>> store = ItemStore(connect("sqlite://"), ObjectStore("memory://items"))
+    >>> store.open_run(Execution("r1", "caption@blip", "0" * 40, "cpu", "local", datetime.now(UTC)))
+    >>> store.remember("r1", [Finding("a" * 64, "caption", {"beams": 6}, value={"caption": "a cat"})])
+    >>> store.recall(["a" * 64, "b" * 64])["a" * 64].value
+    {'caption': 'a cat'}
+    """
+
+    def __init__(self, engine: Engine, objects: ObjectStore) -> None:
+        migrate_when_behind(engine)
+        self.engine = engine
+        self.objects = objects
+
+    @patient
+    def open_run(self, execution: Execution) -> None:
+        """Record an execution before its first item."""
+        with self.engine.begin() as connection:
+            upsert(connection, Run.__table__, [asdict(execution)], ["id"])
+
+    def executions(self, runs: Iterable[str]) -> list[Execution]:
+        """What is known of some executions."""
+        columns = [getattr(Run, name) for name in Execution.__slots__]
+        with self.engine.connect() as connection:
+            return [Execution(*row) for row in connection.execute(select(*columns).where(Run.id.in_(set(runs))))]
+
+    def recall(self, keys: Iterable[str]) -> dict[str, Known]:
+        """The known ones among the keys. Failures are not known: they are tried again."""
+        columns = (Item.key, Item.run_id, Item.value, Item.object)
+        known = {}
+        with self.engine.connect() as connection:
+            for some in chunks(keys):
+                rows = connection.execute(select(*columns).where(among(connection, some), Item.status == OK))
+                known.update({row.key: Known(*row) for row in rows})
+        return known
+
+    def mean_size(self, kind: str) -> float | None:
+        """Bytes in an object of a kind of item, from a sample of the newest; None where there is none."""
+        newest = select(Item.object).where(Item.kind == kind, Item.object.is_not(None)).order_by(Item.id.desc())
+        with self.engine.connect() as connection:
+            found = [self.objects.size(address) for address in connection.scalars(newest.limit(SIZES_A_MEAN))]
+        sizes = [size for size in found if size is not None]
+        return sum(sizes) / len(sizes) if sizes else None
+
+    def lose(self, known: Known, reason: str) -> None:
+        """Turn a value whose object is missing or damaged into a failure, so that it is computed again.
+
+        What is left of the object goes, since one that is there is never written again.
+        """
+        if known.object:
+            self.objects.remove(known.object)
+        with self.engine.begin() as connection:
+            lost = {"status": FAILED, "reason": reason, "object": None}
+            connection.execute(update(Item).where(Item.key == known.key).values(lost))
+
+    @patient
+    def remember(self, run: str, findings: Sequence[Finding]) -> None:
+        """Store a finished batch in one transaction; a value once remembered is never replaced, a failure is.
+
+        What this returns from is stored, also if the connection was lost on the way; where it raises, nothing is.
+        """
+        if not findings:
+            return
+        objects = {f.key: self.objects.put(f.data) for f in findings if f.data is not None}
+        rows = [
+            {
+                "key": f.key,
+                "kind": f.kind,
+                "status": FAILED if f.reason else OK,
+                "reason": f.reason,
+                "value": f.value,
+                "object": objects.get(f.key),
+                "parts": f.parts,
+                "run_id": run,
+            }
+            for f in findings
+        ]
+        edges = [(f.key, parent) for f in findings for parent in f.parents]
+        with self.engine.begin() as connection:
+            upsert(connection, Item.__table__, rows, ["key"], where=Item.status == FAILED)
+            ids = ids_of(connection, {key for edge in edges for key in edge})
+            known = [{"item_id": ids[a], "parent_id": ids[b]} for a, b in edges if b in ids]
+            upsert(connection, Parent.__table__, known, ["item_id", "parent_id"])

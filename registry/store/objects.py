@@ -1,0 +1,91 @@
+"""The object store: bytes under the name of their own sha256, anywhere fsspec reaches."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from functools import cached_property
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from registry.store.keys import digest
+from registry.store.shelved import Shelved
+
+ADDRESS = re.compile(r"[0-9a-f]{64}")
+
+
+class ObjectStore:
+    """Content-addressed bytes below an fsspec URL (a folder, ``s3://…``, ``ssh://…``, ``memory://…``).
+
+    >>> store = ObjectStore("memory://doctest")
+    >>> address = store.put(b"a page")
+    >>> store.get(address)
+    b'a page'
+    """
+
+    def __init__(self, url: str) -> None:
+        self.filesystem, self.base = fsspec.url_to_fs(url)
+        self.local = isinstance(self.filesystem, LocalFileSystem)
+
+    @cached_property
+    def shelved(self) -> Shelved:
+        """What shards of DVC's cache hold in place of a store on this disk."""
+        return Shelved(Path(self.base))
+
+    def path(self, address: str) -> str:
+        return f"{self.base}/{address[:2]}/{address}"
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes and return their address. Storing them again changes nothing.
+
+        The bytes are written under another name and then moved, so that a killed writer leaves no half object behind.
+        """
+        address = digest(data)
+        path = self.path(address)
+        if not self.filesystem.exists(path):
+            folder = path.rpartition("/")[0]
+            self.filesystem.makedirs(folder, exist_ok=True)
+            half = f"{folder}/.{uuid.uuid4().hex}"
+            self.filesystem.pipe_file(half, data)
+            self.filesystem.mv(half, path)
+        return address
+
+    def get(self, address: str) -> bytes:
+        """The bytes of an address, checked against it.
+
+        Raises ``FileNotFoundError`` where the store does not hold them, ``ValueError`` where what it holds is damaged.
+        """
+        try:
+            data = self.filesystem.cat_file(self.path(address))
+        except FileNotFoundError:
+            if not self.local:
+                raise
+            data = self.shelved.get(address)
+        if digest(data) != address:
+            raise ValueError(
+                f"Object {address} in {self.base} is damaged; delete that file and run again to remake it."
+            )
+        return data
+
+    def size(self, address: str) -> int | None:
+        """The bytes of an object; None where the store does not hold it."""
+        path = self.path(address)
+        return self.filesystem.size(path) if self.filesystem.exists(path) else None
+
+    def remove(self, address: str) -> None:
+        """Forget an object; one that is not there is no error."""
+        path = self.path(address)
+        if self.filesystem.exists(path):
+            self.filesystem.rm_file(path)
+
+    def sizes(self) -> dict[str, int]:
+        """Every address in the store, with the bytes that it takes: none where a shard of DVC's cache holds them."""
+        self.filesystem.invalidate_cache()
+        if not self.filesystem.exists(self.base):
+            return {}
+        shelved = self.shelved.sizes() if self.local else {}
+        found = self.filesystem.find(self.base, detail=True)
+        named = ((path.rpartition("/")[2], info["size"]) for path, info in found.items())
+        return shelved | {name: size for name, size in named if ADDRESS.fullmatch(name)}

@@ -1,0 +1,117 @@
+"""Where the registry, the objects and the MLflow store live.
+
+Everything is inside the checkout, under ``.palimpsest/``, until a team says otherwise:
+
+==========================  ================================================  ===================================
+variable                    meaning                                           default
+==========================  ================================================  ===================================
+``PALIMPSEST_REGISTRY``     SQLAlchemy URL of the registry                    ``sqlite:///.palimpsest/registry.db``
+``PALIMPSEST_OBJECTS``      fsspec URL of the object store                    ``.palimpsest/objects``
+``MLFLOW_TRACKING_URI``     MLflow tracking URI                               ``sqlite:///.palimpsest/mlflow.db``
+``PALIMPSEST_ARTIFACTS``    where MLflow keeps files, if its tracking URI is   ``.palimpsest/artifacts``
+                            a database; a tracking server says for itself
+==========================  ================================================  ===================================
+
+``postgresql://USER@HOST/DATABASE`` needs the extra ``postgres``. A password is better kept in ``~/.pgpass`` or
+``PGPASSWORD`` than in a URL; neither is ever shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+CREDENTIALS = re.compile(
+    r"(?<=://)(?:[^\s/@]*:\S*@|[^\s/@]+@)|(?<=[?&])\w*(?:password|secret|token|key|sig)\w*=[^\s&]*", re.I
+)
+
+
+RUN_LINKS = Path("data/runs")
+"""Where each stage's execution leaves what it did, in a checkout."""
+
+
+def root() -> Path:
+    """The checkout: the folder of ``dvc.yaml``, looked for from the working directory upwards.
+
+    Raises ``FileNotFoundError`` where there is none.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"No dvc.yaml in {here} or above it; change to a Palimpsest checkout and run again.")
+
+
+def home() -> Path:
+    """The folder of the default stores; made when missing."""
+    folder = root() / ".palimpsest"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def registry_url() -> str:
+    return os.environ.get("PALIMPSEST_REGISTRY") or f"sqlite:///{home() / 'registry.db'}"
+
+
+def objects_url() -> str:
+    return os.environ.get("PALIMPSEST_OBJECTS") or str(home() / "objects")
+
+
+def tracking_uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def artifacts_url() -> str | None:
+    """Where MLflow keeps the files of a new experiment; None where that is the tracking server's business."""
+    if tracking_uri().startswith(("http:", "https:")):
+        return None
+    return os.environ.get("PALIMPSEST_ARTIFACTS") or str(home() / "artifacts")
+
+
+def hidden(text: str) -> str:
+    """A text without the credentials of the URLs in it: no user, no password, no token.
+
+    >>> hidden("no answer from postgresql://ada:s3cret@db.example:5432/team?sslmode=require&password=s3cret")
+    'no answer from postgresql://db.example:5432/team?sslmode=require&'
+    """
+    return CREDENTIALS.sub("", text)
+
+
+def database(url: str) -> URL:
+    """The URL of a registry as SQLAlchemy takes it: PostgreSQL is spoken to by psycopg 3, and a password is masked.
+
+    Raises ``ValueError``, which never tells the URL, where it cannot be a registry's or psycopg is missing.
+
+    >>> database("postgresql://me@host/team?password=secret")
+    postgresql+psycopg://me:***@host/team
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        found = make_url(url.replace("postgres://", "postgresql://", 1))
+        kind = found.get_backend_name()
+    except (ArgumentError, ValueError):  # it may quote a piece of a password
+        kind = None
+    if kind not in ("sqlite", "postgresql"):
+        raise ValueError(
+            "The URL of the registry is none of SQLite or PostgreSQL; write sqlite:///FILE or "
+            "postgresql://USER@HOST/DATABASE, with : and @ in a password as %3A and %40."
+        )
+    if kind == "sqlite":
+        return found
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            f"The registry is a PostgreSQL database, and psycopg cannot be imported ({error}); "
+            "install the extra: pip install -e '.[postgres]'."
+        ) from None
+    if password := found.query.get("password"):  # there SQLAlchemy would show it
+        found = found.set(password=password).difference_update_query(["password"])
+    return found.set(drivername="postgresql+psycopg")

@@ -1,0 +1,183 @@
+"""``palimpsest doctor``: what this checkout stands on, and what to do where that gives way."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from models.measures.captions.java import java_command
+from registry.health import Check, stores
+from registry.store import git, places
+from stages.engine.study import read_study
+
+LOCK = Path("requirements.lock")
+INSTALL = "Run `python -m pip install --require-hashes --requirement requirements.lock`."
+REFERRED = ("inpainters", "captioners", "encoders", "fidelity", "quality")
+SECONDS = 5
+"""How long the hub may take to answer."""
+
+
+def examine(full: bool = False) -> Iterator[Check]:
+    """Everything that the doctor looks at; nothing is changed."""
+    yield environment()
+    yield java()
+    yield gpu()
+    yield commit()
+    yield remote()
+    yield from stores(full)
+    yield from checkpoints()
+
+
+def told(check: Check) -> str:
+    """A check for people, with what to do on a line of its own."""
+    line = f"{check.state:<8} {check.subject:<12} {check.what}"
+    return f"{line}\n{'':<21} -> {check.advice}" if check.advice else line
+
+
+def environment() -> Check:
+    """What is installed against what the lock names."""
+    python = f"Python {platform.python_version()}"
+    if not LOCK.is_file():
+        return Check("environment", "warning", f"{python}; no {LOCK} here", "Run this at the root of a checkout.")
+    absent, other = [], []
+    for wanted in locked(LOCK.read_text(encoding="utf-8")):
+        try:
+            installed = metadata.version(wanted.name).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            absent.append(wanted.name)
+            continue
+        if not wanted.specifier.contains(installed, prereleases=True):
+            other.append(f"{wanted.name} {installed} instead of {str(wanted.specifier).lstrip('=')}")
+    if absent or other:
+        what = "; ".join([f"missing: {', '.join(absent)}"] * bool(absent) + other)
+        return Check("environment", "problem" if absent else "warning", f"{python}; {what}", INSTALL)
+    return Check("environment", "ok", f"{python}, and every version is the lock's")
+
+
+def locked(text: str) -> Iterator[Requirement]:
+    """What a lock asks for on this platform; all but the test tools' names are the study's.
+
+    >>> [one.name for one in locked("dvc==3.67.1 \\\\\\n    --hash=sha256:00\\nother==1 ; sys_platform == 'amiga'\\n")]
+    ['dvc']
+    """
+    for line in text.splitlines():
+        try:
+            wanted = Requirement(line.rstrip("\\ ")) if re.match(r"[A-Za-z0-9]", line) else None
+        except InvalidRequirement:
+            continue
+        if wanted and (wanted.marker is None or wanted.marker.evaluate()):
+            yield wanted
+
+
+def java() -> Check:
+    """Java, which METEOR and the PTB tokenizer run on."""
+    try:
+        command = java_command("meteor/meteor-1.5.jar")
+    except FileNotFoundError as error:
+        advice = "Until then METEOR is left out, and `tokenizer: none` is needed elsewhere."
+        return Check("java", "warning", str(error), advice)
+    done = subprocess.run([command[0], "-version"], capture_output=True, text=True, check=False)
+    said = (done.stderr or done.stdout).splitlines()
+    if done.returncode:
+        return Check("java", "problem", f"{command[0]} does not run: {said[:1]}", "Install a Java runtime again.")
+    return Check("java", "ok", said[0])
+
+
+def gpu() -> Check:
+    """The devices that torch sees, and those that it does not."""
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+        return Check("gpu", "ok", f"{', '.join(names)}; CUDA {torch.version.cuda}")
+    if shutil.which("nvidia-smi") and subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).stdout:
+        advice = "Install a torch for its CUDA version, or update the driver."
+        return Check("gpu", "warning", f"there is one, but torch {torch.__version__} cannot use it", advice)
+    return Check("gpu", "ok", "none; everything runs on the CPU")
+
+
+def commit() -> Check:
+    """The commit that runs will be named by."""
+    if not shutil.which("git"):
+        return Check("git", "problem", "git is not installed", "Install git: DVC and every run's commit need it.")
+    if not (here := git.answer("rev-parse", "--short", "HEAD").strip()):
+        return Check("git", "warning", "no commit here", "Run `git init` and commit, so that runs name their code.")
+    changed = [line[3:] for line in git.run("status", "--porcelain", "--untracked-files=no").splitlines()]
+    edited = [name for name in changed if name != "dvc.lock"]
+    if edited:
+        what = f"{len(edited)} tracked files differ from commit {here}, first {edited[0]}"
+        return Check("git", "warning", what, "Commit them before a run that is to be told from others.")
+    return Check("git", "ok", f"clean at commit {here}")
+
+
+def remote() -> Check:
+    """The DVC remote that outputs are pushed to and pulled from."""
+    from dvc.config import NoRemoteError
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            found = repo.cloud.get_remote(command="doctor")
+            where = places.hidden(found.fs.unstrip_protocol(found.path))
+            there = found.fs.exists(found.path)
+    except NoRemoteError:
+        advice = "To share results run `dvc remote add --default NAME URL`; alone you need none."
+        return Check("remote", "ok", f"no DVC remote. {advice}")
+    except NotDvcRepoError:
+        return Check("remote", "problem", "no DVC repository here", "Run `dvc init`, or change to a checkout.")
+    except Exception as error:  # every kind of remote has its own
+        advice = "See that its server is up and lets you in; `dvc remote list` shows where it is."
+        return Check("remote", "problem", places.hidden(f"the DVC remote cannot be reached: {error}"), advice)
+    if not there:
+        return Check("remote", "warning", f"{where} does not exist yet", "`dvc push` makes it, if its server lets you.")
+    return Check("remote", "ok", f"{where} is there")
+
+
+def checkpoints() -> Iterator[Check]:
+    """Every checkpoint that params.yaml names: here, in the hub's cache, or still to be downloaded."""
+    try:
+        study = read_study()
+    except (ValueError, FileNotFoundError) as error:
+        yield Check(
+            "study", "problem", str(error), "Mend params.yaml, or take the committed one: `git checkout params.yaml`."
+        )
+        return
+    entries = [entry for section in REFERRED for entry in getattr(study, section).values()]
+    named = {(e[key], e.get("revision")) for e in entries for key in ("checkpoint", "weights") if e.get(key)}
+    here = [name for name, _ in named if Path(name).expanduser().exists()]
+    yield Check("checkpoints", "ok", f"{len(here)} of the {len(named)} that params.yaml names are files here")
+    for name, revision in sorted((str(n), str(r)) for n, r in named if n not in here):
+        yield hub(name, revision)
+
+
+def hub(name: str, revision: str) -> Check:
+    """A checkpoint that is no file here: in the hub's cache, on the hub, or nowhere."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        snapshot_download(name, revision=revision, local_files_only=True)
+        return Check("checkpoints", "ok", f"{name} at {revision} is in the hub's cache")
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError:
+        return Check("checkpoints", "problem", f"{name} is not here", "Give the path of a folder, or an id of the hub.")
+    try:
+        HfApi().model_info(name, revision=revision, timeout=SECONDS)
+    except RepositoryNotFoundError:
+        advice = "Correct its name; if its licence must be accepted, do so on its page and set HF_TOKEN."
+        return Check(
+            "checkpoints", "problem", f"{name} at {revision} is neither here nor open to you on the hub", advice
+        )
+    except Exception as error:  # no network, a proxy, a hub in trouble: all the same here
+        what = f"{name} at {revision} is not here, and the hub does not answer ({type(error).__name__})"
+        return Check("checkpoints", "warning", what, "Download it where there is a network, and give its folder.")
+    return Check("checkpoints", "ok", f"{name} at {revision} is on the hub; its first use downloads it")

@@ -1,0 +1,35 @@
+"""``palimpsest use``: another study file becomes ``params.yaml``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from registry.store import git
+from stages.care.check import check
+from stages.engine.study import PARAMS, STUDIES, Study, read_study
+
+
+def choose(path: Path) -> Study:
+    """Check a study file and copy it to ``params.yaml``, which DVC reads.
+
+    Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong with the study, and where
+    ``params.yaml`` has edits that are kept nowhere else.
+    """
+    study = read_study(path)
+    check(study)
+    if PARAMS.is_file() and not is_kept(PARAMS.read_bytes(), path):
+        raise ValueError(
+            f"{PARAMS} has edits that are kept nowhere else; commit them, or copy the file to "
+            f"{STUDIES / 'mine.yaml'}, and run again."
+        )
+    if path.resolve() != PARAMS.resolve():
+        shutil.copyfile(path, PARAMS)
+    return study
+
+
+def is_kept(content: bytes, *others: Path) -> bool:
+    """Whether some other study file holds this content, or the last commit does."""
+    if any(file.read_bytes() == content for file in (*others, *STUDIES.glob("*.yaml"))):
+        return True
+    return git.answer("show", f"HEAD:./{PARAMS}").encode() == content

@@ -1,0 +1,1 @@
+"""What all stages share: the loop, shards, provenance, contact sheets, and the study with its entries."""

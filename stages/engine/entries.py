@@ -1,0 +1,102 @@
+"""An entry of ``params.yaml`` with its adapter: what a stage asks, and under which identity."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from models.adapters import catalogue
+from stages.engine.loop import Task
+from stages.engine.shards import shards
+from stages.engine.study import swept
+
+ROLES = {
+    "inpainters": "inpainters",
+    "captioners": "captioners",
+    "encoders": "encoders",
+    "fidelity": "measures",
+    "quality": "measures",
+}
+"""The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
+
+MEASURING = ("encoders", "fidelity", "quality")
+"""Those that only look at what others made."""
+
+DEFAULT_BATCH = 16
+
+
+class Adapted:
+    """A model or measure as a study names it.
+
+    ``batch_size``, the ``corpora`` that a measure or an encoder is for (all where absent), and how an encoder's
+    embeddings are brought into the plane, are the stages' business and enter no key of the adapter's own items.
+    """
+
+    def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
+        settings = dict(entry)
+        self.name = name
+        self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
+        self.corpora: list[str] | None = settings.pop("corpora", None) if section in MEASURING else None
+        self.projection: dict[str, Any] = settings.pop("projection", {}) if section == "encoders" else {}
+        self.adapter = catalogue.build(ROLES[section], name, settings)
+        self.kind = settings["adapter"]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What enters the key of every item of this adapter, beside the item's inputs."""
+        return {"adapter": self.kind, "version": self.adapter.VERSION, **self.adapter.identity()}
+
+    def concerns(self, corpus: str) -> bool:
+        """Whether anything of a corpus is to be measured."""
+        return self.corpora is None or corpus in self.corpora
+
+    def shards(self, folder: Path) -> list[Path]:
+        """The shards of a folder of corpora, but for those of no concern."""
+        return [path for path in shards(folder) if self.concerns(path.relative_to(folder).parts[0])]
+
+    def load(self) -> str:
+        """Load the model and say on which device it is."""
+        self.adapter.load()
+        if torch := sys.modules.get("torch"):
+            torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
+        return getattr(self.adapter, "device", "cpu")
+
+
+class Variants:
+    """All that an entry stands for, of which one is loaded at a time: each has shards of its own."""
+
+    def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
+        self.name, self.section, self.entries = name, section, swept(name, entry)
+        self.names = list(self.entries)
+        self.batch_size = self._made(self.names[0]).batch_size
+        self._ready: Adapted | None = None
+        self._device = ""
+
+    def _made(self, variant: str) -> Adapted:
+        return Adapted(variant, self.entries[variant], self.section)
+
+    def plan(self, plan: Callable[[Adapted], Iterator[tuple[str, list[Task]]]]) -> Iterator[tuple[str, list[Task]]]:
+        """The plans of all variants, one after the other, the shards of each in a folder below the entry's."""
+        for variant in self.names:
+            folder = Path(variant).relative_to(self.name)
+            for shard, tasks in plan(self._made(variant)):
+                yield str(folder / shard), tasks
+
+    def ready(self, variant: str) -> Adapted:
+        """A variant, loaded; the one before is let go."""
+        if self._ready is None or self._ready.name != variant:
+            self._ready = None
+            gc.collect()  # a pipeline whose forward was replaced refers to itself
+            model = self._made(variant)
+            self._device = model.load()
+            self._ready = model
+        return self._ready
+
+    def load(self) -> str:
+        """Load the first variant and say on which device it is."""
+        self.ready(self.names[0])
+        return self._device

@@ -1,0 +1,111 @@
+"""The study: what ``params.yaml`` asks for.
+
+Everything listed there is in the study: each corpus is degraded in each way, repainted by each inpainter, and captioned
+by each captioner. An entry's ``adapter`` names its class in the catalogue, the rest are that class's settings. A
+degradation, an inpainter or a captioner may ``sweep`` over some of them: then it stands for one variant for each
+combination of values, all computed by one stage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import StringConstraints
+
+from models.adapters.settings import Settings, unknown, validated
+
+PARAMS = Path("params.yaml")
+STUDIES = Path("studies")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Names become stage names, folders and DVC parameters, so they are letters, digits, ``-`` and ``_``."""
+
+Judge = Annotated[Name, StringConstraints(max_length=22)]
+"""What compares or measures: its name is part of its items' kind, for which the registry has 32 characters."""
+
+AXES = ("degradations", "inpainters", "captioners")
+"""The sections of which a configuration has one entry each."""
+
+SWEPT = re.compile(r"[A-Za-z0-9._+-]+")
+
+Entries = dict[Name, dict[str, Any]]
+
+
+class Study(Settings):
+    """The sections of ``params.yaml``; each maps names, chosen freely, to entries."""
+
+    study: Name
+    corpora: Entries
+    degradations: Entries
+    inpainters: Entries
+    captioners: Entries
+    encoders: dict[Judge, dict[str, Any]]
+    fidelity: dict[Judge, dict[str, Any]]
+    quality: dict[Judge, dict[str, Any]]
+
+    def variants(self, section: str) -> dict[str, dict[str, Any]]:
+        """What the entries of a section stand for, by name: on an axis their variants, elsewhere themselves."""
+        entries = getattr(self, section)
+        if section not in AXES:
+            return dict(entries)
+        return {name: settings for key, entry in entries.items() for name, settings in swept(key, entry).items()}
+
+    def entry(self, section: str, name: str) -> dict[str, Any]:
+        """One entry of a section.
+
+        Raises ``ValueError`` with the nearest known name where the section has no such entry.
+        """
+        entries = getattr(self, section)
+        if name not in entries:
+            raise ValueError(unknown(f"entry of {section} in {PARAMS}", name, entries))
+        return entries[name]
+
+
+def swept(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an entry stands for: itself, or its variants, whose names are paths below its own.
+
+    Raises ``ValueError`` where ``sweep`` is not a mapping of settings to lists of values.
+
+    >>> swept("sd", {"adapter": "stable-diffusion", "sweep": {"guidance": [1, 7.5], "seed": [0]}})
+    {'sd/guidance=1,seed=0': {'adapter': 'stable-diffusion', 'guidance': 1, 'seed': 0}, \
+'sd/guidance=7.5,seed=0': {'adapter': 'stable-diffusion', 'guidance': 7.5, 'seed': 0}}
+    """
+    settings = dict(entry)
+    if "sweep" not in settings:
+        return {name: settings}
+    sweep = settings.pop("sweep")
+    if not isinstance(sweep, dict) or not sweep or not all(isinstance(v, list) and v for v in sweep.values()):
+        raise ValueError(
+            f"The sweep of {name} is {sweep!r}; name settings and list their values, as in {{guidance: [1, 3]}}."
+        )
+    if wrong := [value for values in sweep.values() for value in values if not SWEPT.fullmatch(str(value))]:
+        raise ValueError(f"{name} sweeps over {wrong[0]!r}; values become folders, so take numbers or plain words.")
+    if settings.keys() & sweep.keys():
+        raise ValueError(f"{name} sets {min(settings.keys() & sweep.keys())!r} and sweeps over it; leave one out.")
+    found = {}
+    for values in product(*sweep.values()):
+        some = dict(zip(sweep, values, strict=True))
+        found[f"{name}/{','.join(f'{key}={value}' for key, value in some.items())}"] = settings | some
+    return found
+
+
+def read_study(path: Path = PARAMS) -> Study:
+    """The study in a file: that of the working directory, unless another is named.
+
+    Raises ``FileNotFoundError`` without the file, ``ValueError`` where it is no YAML or its sections are not a study's.
+    """
+    if not path.is_file():
+        known = ", ".join(str(file) for file in sorted(STUDIES.glob("*.yaml")))
+        raise FileNotFoundError(f"There is no study {path}; choose one of {known or 'your own'}.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no study: a study names itself and its sections, as params.yaml does.")
+    return validated(str(path), Study, content)
