@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
+from registry.store.axes import Point
 from registry.store.items import OK
 from registry.store.schema import (
     PER_ITEM,
@@ -20,16 +22,15 @@ from registry.store.schema import (
     Sample,
     Study,
     Summary,
+    axes_of,
 )
 
 
-class Where(NamedTuple):
-    """A corpus × configuration; an axis is None where it does not apply."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where(Point):
+    """A corpus × configuration."""
 
     corpus: str
-    degradation: str | None
-    inpainter: str | None
-    captioner: str | None
 
 
 def metric_name(metric: str, region: str) -> str:
@@ -46,7 +47,7 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
 
     Places in a projection are no metric.
     """
-    where = (Corpus.name, Configuration.degradation, Configuration.inpainter, Configuration.captioner)
+    where = (Corpus.name.label("corpus"), *axes_of(Configuration))
     cells = (
         select(Cell.corpus_id, Cell.configuration_id)
         .join(Study, Study.id == Cell.study_id)
@@ -54,7 +55,7 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
         .subquery()
     )
     means = (
-        select(*where, Measurement.metric, Measurement.region, func.avg(Measurement.value))
+        select(*where, Measurement.metric, Measurement.region, func.avg(Measurement.value).label("value"))
         .join_from(cells, Corpus, Corpus.id == cells.c.corpus_id)
         .join(Configuration, Configuration.id == cells.c.configuration_id)
         .join(Sample, Sample.corpus_id == Corpus.id)
@@ -73,12 +74,12 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
         )
     )
     found: dict[Where, dict[str, float]] = defaultdict(dict)
-    for *axes, metric, region, value in connection.execute(means):
-        if value is not None:
-            found[Where(*axes)][metric_name(metric, region)] = value
-    for *axes, metric, value in connection.execute(wholes):
-        if value is not None:
-            found[Where(*axes)][f"corpus_{metric}"] = value
+    for row in connection.execute(means).mappings():
+        if row["value"] is not None:
+            found[Where.of(row)][metric_name(row["metric"], row["region"])] = row["value"]
+    for row in connection.execute(wholes).mappings():
+        if row["value"] is not None:
+            found[Where.of(row)][f"corpus_{row['metric']}"] = row["value"]
     return dict(found)
 
 
@@ -99,10 +100,8 @@ def examples(connection: Connection, study: str, samples: int) -> dict[Where, li
     number = func.row_number().over(partition_by=Sample.corpus_id, order_by=Sample.name)
     first = select(Sample.id, number.label("number")).subquery()
     rows = connection.execute(
-        select(
-            Corpus.name, Configuration.degradation, Configuration.inpainter, Configuration.captioner,
-            Sample.name, Placement.kind, Item.object, Item.value, Reference.text,
-        )
+        select(Corpus.name.label("corpus"), *axes_of(Configuration), Sample.name.label("sample"))
+        .add_columns(Placement.kind, Item.object, Item.value, Reference.text)
         .join_from(Placement, Sample, Sample.id == Placement.sample_id)
         .join(first, and_(first.c.id == Sample.id, first.c.number <= samples))
         .join(Corpus, Corpus.id == Sample.corpus_id)
@@ -113,23 +112,24 @@ def examples(connection: Connection, study: str, samples: int) -> dict[Where, li
         .join(Reference, and_(Reference.sample_id == Sample.id, Reference.position == 0), isouter=True)
         .where(Placement.kind.in_(("original", "degraded", "repainted", "caption")))
         .order_by(Sample.name)
-    ).all()  # fmt: skip
-    objects = {(Where(*r[:4]), r[4], r[5]): r[6] for r in rows}
-    captions = {(Where(*r[:4]), r[4]): r[7]["caption"] for r in rows if r[5] == "caption"}
+    ).mappings()
+    placed = [(Where.of(row), row["sample"], row) for row in rows]
+    objects = {(where, sample, row["kind"]): row["object"] for where, sample, row in placed}
+    captions = {(where, sample): row["value"]["caption"] for where, sample, row in placed if row["kind"] == "caption"}
+    references = {(where.corpus, sample): row["text"] or "" for where, sample, row in placed}
     found: dict[Where, list[Example]] = defaultdict(list)
-    for *axes, sample, kind, _, _, reference in rows:
-        if kind != "caption":
-            continue
-        where = Where(*axes)
-        nothing = Where(where.corpus, None, None, None)
+    for (where, sample), caption in captions.items():
+        original = Where(corpus=where.corpus)
+        degraded = replace(original, degradation=where.degradation)
+        repainted = replace(degraded, inpainter=where.inpainter)
         example = Example(
             sample,
-            reference or "",
-            objects[nothing, sample, "original"],
-            objects.get((nothing._replace(degradation=where.degradation), sample, "degraded")),
-            objects.get((where._replace(captioner=None), sample, "repainted")),
-            captions.get((nothing._replace(captioner=where.captioner), sample), ""),
-            captions[where, sample],
+            references[where.corpus, sample],
+            objects[original, sample, "original"],
+            objects.get((degraded, sample, "degraded")),
+            objects.get((repainted, sample, "repainted")),
+            captions.get((replace(where, degradation=None, inpainter=None), sample), ""),
+            caption,
         )
         found[where].append(example)
     return dict(found)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from registry.store.axes import AXES
+from registry.store.axes import Point
 from registry.store.bulk import Row, upsert
 from registry.store.database import take_turns
 from registry.store.items import ids_of
@@ -32,10 +32,11 @@ from registry.store.schema import (
 )
 
 
-def configuration_digest(named: Mapping[str, str | None], settings: Mapping[str, Any]) -> str:
+def configuration_digest(point: Point, settings: Mapping[str, Any]) -> str:
     """What tells configurations apart: the names on the axes, and the settings behind those that apply."""
+    named = point.named()
     applying = {axis: settings[axis] for axis, name in named.items() if name is not None}
-    return digest(canonical([dict(named), applying]).encode())
+    return digest(canonical([named, applying]).encode())
 
 
 class Index:
@@ -51,7 +52,7 @@ class Index:
         self.settings = settings
         self.corpora: dict[str, int] = {}
         self.samples: dict[tuple[str, str], int] = {}
-        self.configurations: dict[tuple[str | None, ...], int] = {}
+        self.configurations: dict[Point, int] = {}
         self.cells: set[tuple[int, int]] = set()
 
     def _bulk(self, table: type[Base], rows: Iterable[Row], unique: Sequence[str]) -> None:
@@ -90,16 +91,15 @@ class Index:
 
     def configuration(self, row: Row) -> int:
         """The id of the configuration that a row's axes name."""
-        axes = tuple(row.get(axis) for axis in AXES)
-        if axes not in self.configurations:
-            named = dict(zip(AXES, axes, strict=True))
-            settings = {axis: self.settings[axis][name] for axis, name in named.items() if name is not None}
-            key = configuration_digest(named, settings)
-            self._bulk(Configuration, [{"digest": key, **named, "settings": settings}], ["digest"])
-            self.configurations[axes] = self.connection.scalar(
+        point = Point.of(row)
+        if point not in self.configurations:
+            settings = {axis: self.settings[axis][name] for axis, name in point.names().items() if name is not None}
+            key = configuration_digest(point, settings)
+            self._bulk(Configuration, [{"digest": key, **point.names(), "settings": settings}], ["digest"])
+            self.configurations[point] = self.connection.scalar(
                 select(Configuration.id).where(Configuration.digest == key)
             )
-        return self.configurations[axes]
+        return self.configurations[point]
 
     def place(self, kind: str, rows: Sequence[Row]) -> None:
         """Items where they stand. Rows need ``corpus``, ``sample``, ``key`` and their axes.

@@ -79,7 +79,9 @@ class Registry:
 
         from registry.published import numbers
 
-        return pd.DataFrame(numbers(self.engine, table=table, metric=metric, corpus=corpus))
+        return pd.DataFrame(
+            [number.as_json() for number in numbers(self.engine, table=table, metric=metric, corpus=corpus)]
+        )
 
     def _rows(self, view: str, study: str, **asked: str | None) -> pd.DataFrame:
         import pandas as pd

@@ -21,6 +21,9 @@ WHERE = {
     "degradation": "the name of what was done to the picture; null for originals",
     "inpainter": "the name of the model that repainted it; null where none did",
     "captioner": "the name of the model that described it; null where none did",
+    "recaptioner": "the name of the method that rewrote the description; null where none did",
+    "painter": "the name of the model that painted it from words; null where none did",
+    "training": "the name of the training whose model made it; null where none did",
 }
 ORIGIN = {
     "item": "the item's key: `palimpsest trace` shows where it came from",

@@ -120,7 +120,7 @@ def explain(engine: Engine, a: str, b: str) -> Explanation:
 
 def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | None]:
     """Where two items stand closest to each other, as captions that two models share may stand in one's place."""
-    places = [[Place(*row) for row in connection.execute(places_of(item))] for item in (a, b)]
+    places = [[Place.of(row) for row in connection.execute(places_of(item)).mappings()] for item in (a, b)]
     samples = [{place.sample_id for place in some} for some in places]
     if not all(samples):
         return [some[0] if some else None for some in places]

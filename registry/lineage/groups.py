@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from registry.lineage.walk import PLACE, RUN, Place, Trace, numbers_of, trace_item
-from registry.store.axes import AXES, NONE
+from registry.store.axes import Point
 from registry.store.items import FAILED, Execution, chunks
 from registry.store.schema import (
     PER_ITEM,
@@ -27,6 +27,7 @@ from registry.store.schema import (
     Sample,
     Study,
     Summary,
+    axes_of,
 )
 
 MAKING = ("original", "degraded", "repainted", "caption")
@@ -74,33 +75,31 @@ class Group:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class StudyCell:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyCell(Point):
     """A corpus × configuration of a study."""
 
     study: str
     corpus: str
-    degradation: str | None
-    inpainter: str | None
-    captioner: str | None
     corpus_id: int
     configuration_id: int
 
     @property
     def name(self) -> str:
-        return "/".join([self.corpus, *(getattr(self, axis) or NONE for axis in AXES)])
+        return f"{self.corpus}/{self.path()}"
 
 
 def study_cells(connection: Connection) -> list[StudyCell]:
     """Every cell of every study, by name."""
     rows = connection.execute(
-        select(Study.name, *PLACE[:1], *PLACE[2:5], Corpus.id, Configuration.id)
+        select(Study.name.label("study"), Corpus.name.label("corpus"), *axes_of(Configuration))
+        .add_columns(Corpus.id.label("corpus_id"), Configuration.id.label("configuration_id"))
         .select_from(Cell)
         .join(Study, Study.id == Cell.study_id)
         .join(Corpus, Corpus.id == Cell.corpus_id)
         .join(Configuration, Configuration.id == Cell.configuration_id)
     )
-    return sorted((StudyCell(*row) for row in rows), key=lambda cell: (cell.name, cell.study))
+    return sorted((StudyCell.of(row) for row in rows.mappings()), key=lambda cell: (cell.name, cell.study))
 
 
 def group(connection: Connection, name: str, wheres: Iterable[ColumnElement[bool]], example: Trace | None) -> Group:
@@ -158,7 +157,7 @@ def cell_group(connection: Connection, cell: StudyCell, metric: str | None, regi
 
 def example_place(connection: Connection, cell: StudyCell) -> Place:
     """The first sample of a cell, by name, where an item stands."""
-    row = connection.execute(
+    rows = connection.execute(
         select(*PLACE)
         .select_from(Placement)
         .join(Sample, Sample.id == Placement.sample_id)
@@ -167,10 +166,10 @@ def example_place(connection: Connection, cell: StudyCell) -> Place:
         .where(Placement.configuration_id == cell.configuration_id, Sample.corpus_id == cell.corpus_id)
         .order_by(Sample.name)
         .limit(1)
-    ).first()
-    if row is None:
+    )
+    if (row := rows.mappings().first()) is None:
         raise ValueError(f"Nothing stands in {cell.name}; `palimpsest registry sync` brings the registry up to date.")
-    return Place(*row)
+    return Place.of(row)
 
 
 def cell_means(

@@ -10,7 +10,6 @@ from typing import Any
 from registry.lineage.groups import Group, Mean
 from registry.lineage.locks import Output
 from registry.lineage.walk import Node, Number, Place, Trace
-from registry.store.axes import AXES
 from registry.store.items import OK, Execution
 
 SHORT = 12
@@ -55,7 +54,7 @@ def said(value: Any) -> str:
 def where(place: Place | None) -> str:
     if place is None:
         return "at no place of a study"
-    return " · ".join([f"{place.corpus}/{place.sample}", *filter(None, (getattr(place, axis) for axis in AXES))])
+    return " · ".join([f"{place.corpus}/{place.sample}", *filter(None, place.names().values())])
 
 
 def of_run(run: Execution) -> str:

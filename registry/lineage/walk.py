@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, case, func, select
 
 from registry.indexing import configuration_digest
-from registry.store.axes import AXES
+from registry.store.axes import Point
 from registry.store.items import Execution
 from registry.store.keys import item_seed
 from registry.store.schema import (
@@ -30,32 +30,26 @@ from registry.store.schema import (
     Reference,
     Run,
     Sample,
+    axes_of,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item stands: a sample of a corpus under a configuration; an axis is None where it does not apply."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place(Point):
+    """Where an item stands: a sample of a corpus under a configuration."""
 
     corpus: str
     sample: str
-    degradation: str | None
-    inpainter: str | None
-    captioner: str | None
     sample_id: int
     settings: Mapping[str, Any]
     """Of each axis that applies."""
 
     def along(self) -> list[str]:
         """The digests of the configurations on the way to this one, from the originals' on."""
-        found = []
-        for length in range(len(AXES) + 1):
-            named = {axis: getattr(self, axis) if n < length else None for n, axis in enumerate(AXES)}
-            found.append(configuration_digest(named, self.settings))
-        return list(dict.fromkeys(found))
+        return [configuration_digest(point, self.settings) for point in self.way()]
 
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("corpus", "sample", *AXES)}
+        return {"corpus": self.corpus, "sample": self.sample, **self.named()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +98,7 @@ class Node:
         return {
             **{name: getattr(self, name) for name in names},
             "references": list(self.references),
-            **(self.place.as_json() if self.place else dict.fromkeys(("corpus", "sample", *AXES))),
+            **(self.place.as_json() if self.place else dict.fromkeys(("corpus", "sample", *Point().named()))),
             "places": self.places,
             "own": self.own,
             "seed": self.seed,
@@ -168,20 +162,18 @@ COLUMNS = (Item.id, Item.key, Item.kind, Item.status, Item.reason, Item.object, 
 RUN = tuple(getattr(Run, name).label(f"run_{name}") for name in Execution.__slots__)
 
 PLACE = (
-    Corpus.name,
-    Sample.name,
-    Configuration.degradation,
-    Configuration.inpainter,
-    Configuration.captioner,
-    Sample.id,
+    Corpus.name.label("corpus"),
+    Sample.name.label("sample"),
+    *axes_of(Configuration),
+    Sample.id.label("sample_id"),
     Configuration.settings,
 )
 
 
 def first_place(connection: Connection, item: int) -> Place | None:
     """The first of the places where an item stands; None where it stands nowhere."""
-    row = connection.execute(places_of(item).limit(1)).first()
-    return Place(*row) if row else None
+    row = connection.execute(places_of(item).limit(1)).mappings().first()
+    return Place.of(row) if row else None
 
 
 def places_of(item: int) -> Select[Any]:
@@ -198,18 +190,18 @@ def places_of(item: int) -> Select[Any]:
         .join(Corpus, Corpus.id == Sample.corpus_id)
         .join(Configuration, Configuration.id == Placement.configuration_id)
         .where(Placement.item_id == item)
-        .order_by(case((in_study, 0), else_=1), *PLACE[:5])
+        .order_by(case((in_study, 0), else_=1), Corpus.name, Sample.name, *axes_of(Configuration))
     )
 
 
 def standing_at(connection: Connection, place: Place) -> dict[int, Place]:
     """The items on the way to a place, by row id, each with where it stands."""
     rows = connection.execute(
-        select(Placement.item_id, Configuration.degradation, Configuration.inpainter, Configuration.captioner)
+        select(Placement.item_id, *axes_of(Configuration))
         .join(Configuration, Configuration.id == Placement.configuration_id)
         .where(Configuration.digest.in_(place.along()), Placement.sample_id == place.sample_id)
     )
-    return {row[0]: replace(place, **dict(zip(AXES, row[1:], strict=True))) for row in rows}
+    return {row["item_id"]: replace(place, **Point.of(row).names()) for row in rows.mappings()}
 
 
 def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dict[int, list[tuple[int, int]]]:

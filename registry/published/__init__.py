@@ -15,35 +15,38 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
+from registry.store.axes import AXES, Point
 from registry.store.database import migrate_when_behind, take_turns
 from registry.store.schema import Published
 
 FILES = Path(__file__).parent
-NULLABLE = ("degradation", "inpainter", "captioner")
 
 
-class Number(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Number(Point):
     """A row of ``published``: a number where it stands in a paper, printed with so many ``decimals``."""
 
     paper: str
     table: str
     row: str
     corpus: str
-    degradation: str | None
-    inpainter: str | None
-    captioner: str | None
     region: str
     metric: str
     value: float
     decimals: int
     change: float | None
     unit: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The row, column by column."""
+        return {name: getattr(self, name) for name in COLUMNS}
 
     @property
     def text(self) -> str:
@@ -54,6 +57,11 @@ class Number(NamedTuple):
     def rounding(self) -> float:
         """How far the value may lie from what was rounded to it."""
         return 0.5 * 10**-self.decimals
+
+
+WHERE = ("paper", "table", "row", "corpus", *AXES)
+COLUMNS = (*WHERE, *(field.name for field in fields(Number) if field.name not in WHERE))
+"""The columns of ``published``, in their order."""
 
 
 def shipped() -> list[Number]:
@@ -69,7 +77,7 @@ def shipped() -> list[Number]:
 def read(path: Path) -> Iterator[Number]:
     with path.open(newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
-            axes = {axis: line[axis] or None for axis in NULLABLE}
+            axes = {axis: line.get(axis) or None for axis in AXES}
             numeric = {
                 "value": float(line["value"]),
                 "decimals": len(line["value"].partition(".")[2]),
@@ -80,8 +88,8 @@ def read(path: Path) -> Iterator[Number]:
 
 def stored(connection: Connection) -> list[Number]:
     """The numbers in the registry, in the papers' order."""
-    columns = [getattr(Published, name) for name in Number._fields]
-    return [Number(*row) for row in connection.execute(select(*columns).order_by(Published.id))]
+    columns = [getattr(Published, name) for name in COLUMNS]
+    return [Number.of(row) for row in connection.execute(select(*columns).order_by(Published.id)).mappings()]
 
 
 def publish(connection: Connection) -> list[Number]:
@@ -90,7 +98,7 @@ def publish(connection: Connection) -> list[Number]:
     if stored(connection) != current:
         take_turns(connection, "publish")
         connection.execute(delete(Published))
-        connection.execute(insert(Published), [number._asdict() for number in current])
+        connection.execute(insert(Published), [number.as_json() for number in current])
     return current
 
 

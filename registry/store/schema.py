@@ -4,6 +4,7 @@ corpus · sample · reference      what was looked at
 model · configuration            what was done to it, with which models
 run · item · parent              what was computed, by which execution, from what
 placement · measurement · summary  where an item stands in the grid, and what was measured there
+metric                           what the measures say of their numbers: name, direction, range, unit, source
 study · cell                     which corpora × configurations a study asks for now
 published · pin                  what papers report; what a team agreed to keep
 """
@@ -24,7 +25,9 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
+
+from registry.store.axes import AXES
 
 PER_ITEM = -1
 """The layer of a measurement that belongs to no layer."""
@@ -121,10 +124,30 @@ class Configuration(Base):
     __tablename__ = "configuration"
     id: Mapped[intpk]
     digest: Mapped[digest] = mapped_column(unique=True)
-    degradation: Mapped[str | None] = mapped_column(String(255))
-    inpainter: Mapped[str | None] = mapped_column(String(255))
-    captioner: Mapped[str | None] = mapped_column(String(255))
     settings: Mapped[dict[str, Any]]
+
+
+class Metric(Base):
+    """What a measure declares of one of its numbers."""
+
+    __tablename__ = "metric"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    position: Mapped[int]
+    """Its place in tables, among all."""
+    about: Mapped[str] = mapped_column(String(32))
+    """What is compared: pictures, captions, grounding, or attention."""
+    label: Mapped[str] = mapped_column(String(64))
+    higher_is_better: Mapped[bool | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    """The range of its values; null on a side that has no end."""
+    unit: Mapped[str] = mapped_column(String(64))
+    definition: Mapped[str] = mapped_column(Text)
+    """What it is in one line, with its source."""
+    decimals: Mapped[int]
+    """How many a table shows."""
+    checkpoint: Mapped[bool]
+    """Whether its values hang on a model's weights, so that its name alone does not say what was measured."""
 
 
 class Run(Base):
@@ -230,9 +253,6 @@ class Published(Base):
     row: Mapped[name]
     """The paper's own label."""
     corpus: Mapped[name]
-    degradation: Mapped[str | None] = mapped_column(String(255))
-    inpainter: Mapped[str | None] = mapped_column(String(255))
-    captioner: Mapped[str | None] = mapped_column(String(255))
     region: Mapped[str] = mapped_column(String(16), default="")
     metric: Mapped[str] = mapped_column(String(32))
     value: Mapped[float]
@@ -278,3 +298,13 @@ class PinEvent(Base):
     """The stage; null where the version was deprecated."""
     author: Mapped[name]
     happened_at: Mapped[datetime]
+
+
+def axes_of(table: type[Configuration] | type[Published]) -> list[InstrumentedAttribute[str | None]]:
+    """The columns of the axes, in their order."""
+    return [getattr(table, axis) for axis in AXES]
+
+
+for _table in (Configuration, Published):
+    for _axis in AXES:
+        setattr(_table, _axis, mapped_column(_axis, String(255)))
