@@ -151,7 +151,7 @@ def log_cells(study: Study, store: ItemStore) -> None:
         shown = examples(connection, study.study, EXAMPLES_A_CELL)
     cells = []
     for where, found in sorted(shown.items(), key=lambda pair: str(pair[0])):
-        axes = {axis: name or NONE for axis, name in where._asdict().items()}
+        axes = {axis: name or NONE for axis, name in {"corpus": where.corpus, **where.named()}.items()}
         metrics = means.get(where._replace(captioner=None), {}) | means.get(where, {})
         lines = lines_of(store.objects, found)
         cells.append(CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {}))

@@ -80,7 +80,7 @@ def test_a_target_with_rows_is_refused_and_left_alone(filled, new_database):
 
 WRITER = """
 import sys
-from tests.registry.test_writers import *
+from tests.registry.store.test_writers import *
 url, objects = sys.argv[1:]
 store = opened(url, objects, "busy")
 for batch in range(10**6):

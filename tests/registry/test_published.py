@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,7 +172,7 @@ def test_no_rounding_turns_a_certain_sign(data):
     ],
 )
 def test_an_error_in_a_table_is_found(table, row, metric, change, kind):
-    changed = [n._replace(**change) if (n.table, n.row, n.metric) == (table, row, metric) else n for n in SHIPPED]
+    changed = [replace(n, **change) if (n.table, n.row, n.metric) == (table, row, metric) else n for n in SHIPPED]
     before, after = (Counter(c.kind for c in recompute(given) if not c.agrees) for given in (SHIPPED, changed))
     assert after[kind] > before[kind]
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Float, Integer, MetaData, Table, make_url
+from sqlalchemy import JSON, Boolean, Column, Connection, Float, Integer, MetaData, Table, make_url
 
 from registry.store.database import connect, migrate
 from tests.databases import KINDS, Databases
@@ -29,6 +29,8 @@ def value(column: Column[Any], number: int) -> Any:
     """A value for a row; foreign keys point to the row of the same number."""
     if column.name.endswith("digest") or column.name in ("key", "object"):
         return f"{number:064x}"
+    if isinstance(column.type, Boolean):
+        return number > 1
     if isinstance(column.type, Integer):
         return number
     if isinstance(column.type, Float):
