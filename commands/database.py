@@ -99,6 +99,6 @@ def published(
     if check:
         found = recompute(found)
     if as_json:
-        print_json([each.as_json() for each in found])
+        print_json([one._asdict() if check else one.as_json() for one in found])
     else:
         typer.echo(summary(found) if check else listing(found))
