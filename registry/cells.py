@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, func, select
 
 from registry.store.axes import Point
+from registry.store.dag import MAKING, UNAVERAGED
 from registry.store.items import OK
 from registry.store.schema import (
     PER_ITEM,
@@ -61,7 +62,7 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
         .join(Sample, Sample.corpus_id == Corpus.id)
         .join(Placement, and_(Placement.sample_id == Sample.id, Placement.configuration_id == Configuration.id))
         .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM, Placement.kind.not_like("project.%"))
+        .where(Measurement.layer == PER_ITEM, *(Placement.kind.not_like(f"{kind}.%") for kind in UNAVERAGED))
         .group_by(*where, Measurement.metric, Measurement.region)
     )
     wholes = (
@@ -110,7 +111,7 @@ def examples(connection: Connection, study: str, samples: int) -> dict[Where, li
         .join(Study, and_(Study.id == Cell.study_id, Study.name == study))
         .join(Item, and_(Item.id == Placement.item_id, Item.status == OK))
         .join(Reference, and_(Reference.sample_id == Sample.id, Reference.position == 0), isouter=True)
-        .where(Placement.kind.in_(("original", "degraded", "repainted", "caption")))
+        .where(Placement.kind.in_(MAKING))
         .order_by(Sample.name)
     ).mappings()
     placed = [(Where.of(row), row["sample"], row) for row in rows]

@@ -9,38 +9,41 @@ which with the picture says what was seen.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from models.adapters.settings import Settings
 from models.captioners.decoding import Instructed
-from models.media.images import FRAME_VERSION, decode_png, draw_box, encode_png
-from registry.store.axes import AXES
-from registry.store.keys import digest
+from models.media.images import FRAME_VERSION, draw_box, encode_png
+from registry.store.dag import STAGES
 from stages.engine.entries import Adapted, Variants
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import TEXTS, count_rows, read_shard, shards, storable
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.pictures import Picture, fetch, picture_of
+from stages.engine.shards import DISK, Outputs, storable
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
 
-PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "caption"))
-FIELDS = [*((axis, pa.string()) for axis in AXES), ("caption", pa.string()), ("candidates", TEXTS)]
+STAGE = STAGES["caption"]
+PREPARED, DEGRADED, REPAINTED = (STAGES[name].folder() for name in STAGE.inputs)
+ORIGINALS = ("corpus", "sample", "key", "status", "image_digest", "references", "annotations")
+READ = ("corpus", "sample", "key", "status", "degradation", "inpainter", "image_digest")
 
 
-class Inputs(NamedTuple):
-    picture: bytes
-    original: bytes
-    degraded: bytes | None
+class View(NamedTuple):
+    """A picture as a captioner sees it, beside what it was before."""
+
+    picture: Picture
+    original: Picture
+    degraded: Picture | None
     reference: str
     box: list[float] | None
 
     def seen(self) -> np.ndarray:
-        """What the captioner sees."""
-        picture = decode_png(self.picture)
+        """The picture (H, W, 3) uint8, with its box drawn in it."""
+        picture = self.picture.pixels()
         return picture if self.box is None else draw_box(picture, self.box)
 
 
@@ -55,7 +58,7 @@ def target_box(annotations: str) -> list[float] | None:
 
 
 def caption_prompt(settings: Settings, boxed: bool) -> str:
-    """What a captioner is told; nothing where it takes no instructions.
+    """The prompt of a captioner; empty where it takes no instructions.
 
     >>> caption_prompt(Instructed(prompt="What is it?"), boxed=False)
     'What is it?'
@@ -65,32 +68,50 @@ def caption_prompt(settings: Settings, boxed: bool) -> str:
     return settings.box_prompt if boxed else settings.prompt
 
 
-def plan(model: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
+def plan(model: Adapted, inpainters: Iterable[str], outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
     """The tasks of one captioner, shard by shard: each original, then each of its repainted pictures."""
-    for path in shards(PREPARED):
+    for path in outputs.shards(PREPARED):
         shard = path.relative_to(PREPARED)
-        originals = {row["sample"]: row for row in read_shard(path) if row["status"] == "ok"}
+        originals = {row["sample"]: row for row in outputs.read(path, ORIGINALS) if row["status"] == "ok"}
         boxes = {sample: target_box(row["annotations"]) for sample, row in originals.items()}
-        degraded = {(row["sample"], row["degradation"]): row["image"] for row in read_shard(DEGRADED / shard)}
-        repainted = [row for name in study.variants("inpainters") for row in read_shard(REPAINTED / name / shard)]
+        degraded = {
+            (row["sample"], row["degradation"]): picture_of(row, DEGRADED / shard)
+            for row in outputs.read(DEGRADED / shard, ("sample", "degradation", "image_digest"))
+        }
+        seen = [(row, path) for row in originals.values()]
+        for name in inpainters:
+            repainted = REPAINTED / name / shard
+            seen += [(row, repainted) for row in outputs.read(repainted, READ) if row["status"] == "ok"]
         tasks = []
-        for row in (*originals.values(), *(row for row in repainted if row["status"] == "ok")):
+        for row, held in seen:
             original = originals[row["sample"]]
-            before = degraded.get((row["sample"], row.get("degradation")))
-            inputs = Inputs(
-                row["image"]["bytes"],
-                original["image"]["bytes"],
-                before and before["bytes"],
+            inputs = View(
+                picture_of(row, held),
+                picture_of(original, path),
+                degraded.get((row["sample"], row.get("degradation"))),
                 next(iter(original["references"]), ""),
                 boxes[row["sample"]],
             )
             prompt = caption_prompt(model.adapter.settings, boxed=inputs.box is not None)
-            parts = {"picture": digest(inputs.picture), "prompt": prompt, "model": model.identity}
+            parts = {"picture": inputs.picture.digest, "prompt": prompt, "model": model.identity}
             if inputs.box is not None:
                 parts["box"] = {"frame": FRAME_VERSION, "at": inputs.box}
-            columns = {axis: row.get(axis) for axis in AXES} | {"captioner": model.name}
+            columns = {axis: row.get(axis) for axis in STAGE.axes} | {"captioner": model.name}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks
+
+
+class Describer:
+    """Captions pictures with the variants of one entry."""
+
+    def __init__(self, models: Variants) -> None:
+        self.models = models
+
+    def load(self) -> str:
+        return self.models.load()
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return caption(self.models.ready(tasks[0].columns["captioner"]), tasks, seeds)
 
 
 def caption(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
@@ -102,32 +123,30 @@ def caption(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
+    """Draw the contact sheet of one cell: pictures before and after, caption and reference."""
     lines = []
     for task, row in examples:
-        shown = [task.inputs.original, task.inputs.degraded, encode_png(task.inputs.seen())]
+        before = [fetch(picture) for picture in (task.inputs.original, task.inputs.degraded) if picture]
         texts = [f"caption: {row['caption']}", f"reference: {task.inputs.reference}"]
-        lines.append((task.sample, [picture for picture in shown if picture], texts))
+        lines.append((task.sample, [*before, encode_png(task.inputs.seen())], texts))
     repainted = examples[0][0].inputs.degraded is not None
     return contact_sheet(["original", *(("degraded", "repainted") if repainted else ("captioned",)), "caption"], lines)
 
 
-def node(study: Study, name: str) -> Node:
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the captioner that a study calls NAME."""
     entry = study.entry("captioners", name)
     models = Variants(name, entry, "captioners")
-    repainted = [path for variant in study.variants("inpainters") for path in shards(REPAINTED / variant)]
+    inpainters = list(study.variants("inpainters"))
+    repainted = [path for variant in inpainters for path in outputs.shards(REPAINTED / variant)]
     return Node(
-        name=f"caption@{name}",
-        kind="caption",
-        out=OUT / name,
-        fields=FIELDS,
-        axes=AXES,
+        stage=STAGE,
+        entry=name,
         settings=entry,
         study=study.study,
-        total=len(models.names) * count_rows([*shards(PREPARED), *repainted]),
-        plan=models.plan(lambda model: plan(model, study)),
-        compute=lambda tasks, seeds: caption(models.ready(tasks[0].columns["captioner"]), tasks, seeds),
-        load=models.load,
+        total=len(models.names) * outputs.count([*outputs.shards(PREPARED), *repainted]),
+        plan=models.plan(lambda model: plan(model, inpainters, outputs)),
+        worker=Describer(models),
         batch_size=models.batch_size,
         sheet=sheet,
     )

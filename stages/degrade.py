@@ -8,31 +8,35 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from models.degradations import Degradation, NoRegion, Region, degradation, degrade, region, region_mask
-from models.media.images import decode_png, encode_png
+from models.media.images import decode_mask, encode_png
+from registry.store.dag import STAGES
 from registry.store.keys import digest, item_seed
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import IMAGE, count_rows, image, read_shard, shards
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.pictures import Picture, fetch, picture_of
+from stages.engine.shards import DISK, Outputs, image
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
 
-PREPARED, OUT = Path("data/prepare"), Path("data/degrade")
-FIELDS = [("degradation", pa.string()), ("image", IMAGE), ("mask", IMAGE)]
+PREPARED = STAGES["prepare"].folder()
+READ = ("sample", "key", "status", "image_digest", "width", "height", "annotations")
 
 
-class Inputs(NamedTuple):
-    original: bytes
-    mask: np.ndarray | NoRegion
+class Original(NamedTuple):
+    """A picture, and how and where it is degraded."""
+
+    picture: Picture
+    mask: bytes | NoRegion
+    """As PNG, or why there is none."""
     degradation: Degradation
 
 
-def ways_of(study: Study, corpus: str) -> dict[str, tuple[Degradation, Region]]:
+def degradations_of(study: Study, corpus: str) -> dict[str, tuple[Degradation, Region]]:
     """How and where the pictures of a corpus are degraded, by the degradation's name.
 
     Where: as the corpus' entry says, else in the centre. A degradation that names a ``fraction`` takes so much of the
@@ -56,58 +60,70 @@ def mask_of(row: Mapping[str, Any], where: Region) -> np.ndarray | NoRegion:
         return error
 
 
-def plan(study: Study) -> Iterator[tuple[str, list[Task]]]:
-    for corpus in study.corpora:
-        ways = ways_of(study, corpus)
-        for path in shards(PREPARED / corpus):
+def plan(study: Study, outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
+    """Every original under every degradation, shard by shard."""
+    for corpus in study.entries("corpora"):
+        degradations = degradations_of(study, corpus)
+        for path in outputs.shards(PREPARED / corpus):
             tasks = []
-            for row in read_shard(path):
+            for row in outputs.read(path, READ):
                 if row["status"] != "ok":
                     continue
-                original = row["image"]["bytes"]
-                for name, (how, where) in ways.items():
+                picture = picture_of(row, path)
+                for name, (how, where) in degradations.items():
                     mask = mask_of(row, where)
-                    png = None if isinstance(mask, NoRegion) else encode_png(mask)
-                    columns = {"degradation": name, "mask": image(png, f"{corpus}/{row['sample']}.mask.png")}
+                    png = mask if isinstance(mask, NoRegion) else encode_png(mask)
                     parts = {
-                        "picture": digest(original),
-                        "mask": png and digest(png),
+                        "picture": picture.digest,
+                        "mask": None if isinstance(png, NoRegion) else digest(png),
                         "region": where.identity(),
                         "degradation": how.identity(),
                     }
-                    inputs = Inputs(original, mask, how)
-                    tasks.append(Task(corpus, row["sample"], columns, parts, (row["key"],), inputs))
+                    held = None if isinstance(png, NoRegion) else image(png, f"{corpus}/{row['sample']}.mask.png")
+                    columns = {"degradation": name, "mask": held, "mask_digest": parts["mask"]}
+                    tasks.append(
+                        Task(corpus, row["sample"], columns, parts, (row["key"],), Original(picture, png, how))
+                    )
             yield str(path.relative_to(PREPARED)), tasks
 
 
-def degraded(task: Task) -> Outcome:
-    """A degraded picture; its mask goes with it into the registry, as base64 of its PNG."""
-    original, mask, degradation = task.inputs
-    if isinstance(mask, NoRegion):
-        raise mask
-    picture = degrade(decode_png(original), mask, degradation)
-    return Outcome({"mask": base64.b64encode(encode_png(mask)).decode()}, encode_png(picture))
+class Degrader:
+    """Degrades pictures. A mask goes with its picture into the registry, as base64 of its PNG."""
+
+    def load(self) -> str:
+        return "cpu"
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return [degraded(task.inputs) for task in tasks]
+
+
+def degraded(original: Original) -> Outcome:
+    """One degraded picture with its mask; raises ``NoRegion`` where it has none."""
+    if isinstance(original.mask, NoRegion):
+        raise original.mask
+    picture = degrade(original.picture.pixels(), decode_mask(original.mask), original.degradation)
+    return Outcome({"mask": base64.b64encode(original.mask).decode()}, encode_png(picture))
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
-    lines = [(t.sample, [t.inputs.original, row["mask"]["bytes"], row["image"]["bytes"]], []) for t, row in examples]
+    """Draw the contact sheet of a corpus under one degradation."""
+    lines = []
+    for task, row in examples:
+        pictures = [fetch(task.inputs.picture), task.inputs.mask, fetch(Picture(row["image_digest"]))]
+        lines.append((task.sample, pictures, []))
     return contact_sheet(["original", "mask", "degraded"], lines)
 
 
-def node(study: Study) -> Node:
+def node(study: Study, entry: str = "", outputs: Outputs = DISK) -> Node:
     """The stage that degrades every prepared picture of a study."""
-    prepared = [path for corpus in study.corpora for path in shards(PREPARED / corpus)]
+    prepared = [path for corpus in study.entries("corpora") for path in outputs.shards(PREPARED / corpus)]
     return Node(
-        name="degrade",
-        kind="degraded",
-        out=OUT,
-        fields=FIELDS,
-        axes=("degradation",),
-        settings=study.degradations,
+        stage=STAGES["degrade"],
+        settings=study.entries("degradations"),
         study=study.study,
-        total=count_rows(prepared) * len(study.variants("degradations")),
-        plan=plan(study),
-        compute=lambda tasks, seeds: [degraded(task) for task in tasks],
+        total=outputs.count(prepared) * len(study.variants("degradations")),
+        plan=plan(study, outputs),
+        worker=Degrader(),
         sheet=sheet,
     )
 

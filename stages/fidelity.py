@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from models.measures.regions import REGIONS
-from models.media.images import decode_mask, decode_png
-from registry.store.keys import digest
+from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import count_rows, read_shard
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.pairs import REPAINTED, pairs
+from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
-
-PREPARED, DEGRADED, REPAINTED, OUT = (Path("data") / name for name in ("prepare", "degrade", "inpaint", "fidelity"))
-AXES = ("degradation", "inpainter")
-
-
-class Inputs(NamedTuple):
-    original: bytes
-    repainted: bytes
-    mask: bytes
 
 
 def column(metric: str, region: str) -> str:
@@ -45,33 +35,25 @@ def split_column(name: str) -> tuple[str, str]:
     return (metric, region) if region in REGIONS else (name, "")
 
 
-def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
-    """Every repainted picture of the measure's corpora beside its original and its mask, shard by shard.
+class Comparer:
+    """Compares repainted pictures with their originals."""
 
-    Those of one original stand side by side, so that a batch looks at few originals.
-    """
-    for path in measure.shards(DEGRADED):
-        shard = path.relative_to(DEGRADED)
-        originals = {row["sample"]: row["image"] for row in read_shard(PREPARED / shard)}
-        masks = {(row["sample"], row["degradation"]): row["mask"] for row in read_shard(path)}
-        tasks = []
-        for row in (row for name in study.variants("inpainters") for row in read_shard(REPAINTED / name / shard)):
-            if row["status"] != "ok":
-                continue
-            mask = masks[row["sample"], row["degradation"]]["bytes"]
-            inputs = Inputs(originals[row["sample"]]["bytes"], row["image"]["bytes"], mask)
-            parts = {name: digest(data) for name, data in inputs._asdict().items()} | {"measure": measure.identity}
-            columns = {axis: row[axis] for axis in AXES}
-            tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
-        yield str(shard), sorted(tasks, key=lambda task: task.sample)
+    def __init__(self, measure: Adapted) -> None:
+        self.measure = measure
+
+    def load(self) -> str:
+        return self.measure.load()
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return compare(self.measure, tasks)
 
 
 def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
     """The values of one batch, one column a metric and region."""
     results = measure.adapter.measure(
-        [decode_png(task.inputs.original) for task in tasks],
-        [decode_png(task.inputs.repainted) for task in tasks],
-        [decode_mask(task.inputs.mask) for task in tasks],
+        [task.inputs.original.pixels() for task in tasks],
+        [task.inputs.repainted.pixels() for task in tasks],
+        [task.inputs.mask.mask() for task in tasks],
     )
     return [
         Outcome({column(metric, region): v for metric, values in result.items() for region, v in values.items()})
@@ -79,23 +61,20 @@ def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
     ]
 
 
-def node(study: Study, name: str) -> Node:
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the measure that a study calls NAME."""
     entry = study.entry("fidelity", name)
     measure = Adapted(name, entry, "fidelity")
-    metrics = [(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS]
+    inpainters = list(study.variants("inpainters"))
     return Node(
-        name=f"fidelity@{name}",
-        kind=f"fidelity.{name}",
-        out=OUT / name,
-        fields=[*((axis, pa.string()) for axis in AXES), *metrics],
-        axes=AXES,
+        stage=STAGES["fidelity"],
+        entry=name,
         settings=entry,
         study=study.study,
-        total=count_rows(s for n in study.variants("inpainters") for s in measure.shards(REPAINTED / n)),
-        plan=plan(measure, study),
-        compute=lambda tasks, seeds: compare(measure, tasks),
-        load=measure.load,
+        total=outputs.count(s for n in inpainters for s in measure.shards(outputs, REPAINTED / n)),
+        plan=pairs(measure, inpainters, outputs),
+        worker=Comparer(measure),
+        metrics=[(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS],
         batch_size=measure.batch_size,
     )
 

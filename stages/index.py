@@ -13,13 +13,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from sqlalchemy import Engine, update
 
 from registry.cells import Example, cell_means, examples
 from registry.indexing import Index
 from registry.published import publish
 from registry.store import places, schema
-from registry.store.axes import AXES, NONE
+from registry.store.axes import NONE
+from registry.store.dag import DATA, STAGES, Stage
 from registry.store.database import connect
 from registry.store.items import FAILED, Finding, ItemStore
 from registry.store.keys import canonical, digest
@@ -30,39 +32,20 @@ from registry.tracking.runs import CellLog, Tracker
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
 from stages.engine.provenance import read_provenance
-from stages.engine.shards import WHOLE, read_rows, read_shard, shards
+from stages.engine.shards import DISK, WHOLE
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
 from stages.fidelity import split_column
-from stages.represent import KEPT
 
 log = logging.getLogger(__name__)
 
-DATA = Path("data")
 OUT = DATA / "index.json"
-MEASURED = ("represent", "project", "fidelity", "quality")
-
 Line = tuple[str, list[bytes], list[str]]
-
-
-def outputs(study: Study) -> Iterator[tuple[str, str, Path]]:
-    """The stage outputs of a study, parents before children: stage, kind of item, folder."""
-    for name in study.corpora:
-        yield f"prepare@{name}", "original", DATA / "prepare" / name
-    yield "degrade", "degraded", DATA / "degrade"
-    for name in study.inpainters:
-        yield f"inpaint@{name}", "repainted", DATA / "inpaint" / name
-    for name in study.captioners:
-        yield f"caption@{name}", "caption", DATA / "caption" / name
-    sections = (study.encoders, study.encoders, study.fidelity, study.quality)
-    for stage, entries in zip(MEASURED, sections, strict=True):
-        for name in entries:
-            yield f"{stage}@{name}", f"{stage}.{name}", DATA / stage / name
 
 
 def outputs_digest(study: Study) -> str:
     """One digest of all that was indexed, so that the report is built again when any value changes."""
-    files = sorted(path for _, _, folder in outputs(study) for path in folder.rglob("*.parquet"))
+    files = sorted(path for stage, entry in study.stages() for path in stage.folder(entry).rglob("*.parquet"))
     return digest(canonical([[str(path), digest(path.read_bytes())] for path in files]).encode())
 
 
@@ -74,7 +57,7 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
     provenance = read_provenance(stage)
     opened = set()
     for path in sorted(folder.rglob("*.parquet")):
-        rows = {row["key"]: row for row in read_shard(path)}
+        rows = {row["key"]: row for row in DISK.read(path)}
         known = store.recall(rows)
         unknown = rows.keys() - known.keys()
         for key, one in known.items():
@@ -97,47 +80,55 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
 
 def check_whole(study: Study) -> None:
     """Raises ``FileNotFoundError`` where an output or a part of it is missing, which the study would lose for all."""
-    for stage, _, folder in outputs(study):
-        made = read_provenance(stage)
-        there = {row["key"] for path in folder.rglob("*.parquet") for row in read_shard(path, ("key",))}
+    for stage, entry in study.stages():
+        folder, name = stage.folder(entry), stage.addressed(entry)
+        made = read_provenance(name)
+        there = {row["key"] for path in folder.rglob("*.parquet") for row in DISK.read(path, ("key",))}
         if not folder.is_dir() or made.keys() - there:
             raise FileNotFoundError(
-                f"{folder} is not there as {stage} made it, and whoever uses this registry would lose what is missing; "
+                f"{folder} is not there as {name} made it, and whoever uses this registry would lose what is missing; "
                 "run `dvc pull` or `palimpsest repro` first."
             )
 
 
 def index_corpus(index: Index, name: str, entry: Mapping[str, Any]) -> None:
-    folder = DATA / "prepare" / name
+    folder = STAGES["prepare"].folder(name)
     columns = ("sample", "status", "split", "width", "height", "annotations", "references")
-    rows = [row for row in read_rows(folder, columns) if row["status"] != FAILED]
+    rows = [row for row in DISK.rows(folder, columns) if row["status"] != FAILED]
     problems = Counter(json.loads(line)["kind"] for line in (folder / "problems.jsonl").read_text().splitlines())
     index.corpus(name, entry, problems, [row | {"annotations": json.loads(row["annotations"])} for row in rows])
 
 
-def index_items(index: Index, kind: str, folder: Path) -> int:
+def index_items(index: Index, stage: Stage, entry: str) -> int:
     """Place the items of one output and take down what was measured; returns how many there are."""
-    count = 0
-    for path in shards(folder):
-        rows = [row for row in read_shard(path) if (row["corpus"], row["sample"]) in index.samples]
-        index.place(kind, rows)
-        if kind.partition(".")[0] in MEASURED:
-            index.measure(measurements(rows))
+    count, folder = 0, stage.folder(entry)
+    columns = ("corpus", "sample", "key", "parents", "value", *stage.axes)
+    kept = {name for name, kind in stage.fields if pa.types.is_list(kind)}
+    for path in DISK.shards(folder):
+        rows = [row for row in DISK.read(path, columns) if (row["corpus"], row["sample"]) in index.samples]
+        index.place(stage.kind_of(entry), rows)
+        if stage.measures:
+            index.measure(measurements(rows, kept))
         count += len(rows)
     for path in sorted(folder.rglob(WHOLE)):
-        for row in read_shard(path):
+        for row in DISK.read(path):
             value = json.loads(row["value"])
             index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
     return count
 
 
-def measurements(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, int, float | None]]:
-    """The measurements in rows of scores: key, metric, region, layer, value. Equal items are told once."""
+def measurements(
+    rows: Iterable[Mapping[str, Any]], kept: Collection[str]
+) -> Iterator[tuple[str, str, str, int, float | None]]:
+    """The measurements in rows of scores: key, metric, region, layer, value; of equal items once.
+
+    What is ``kept`` in rows only is no measurement; any other list has one value a layer.
+    """
     for row in {row["key"]: row for row in rows}.values():
         for name, value in json.loads(row["value"]).items():
             metric, region = split_column(name)
             if isinstance(value, list):
-                layers = [] if name in KEPT else value
+                layers = [] if name in kept else value
                 yield from ((row["key"], metric, region, layer, one) for layer, one in enumerate(layers))
             else:
                 yield row["key"], metric, region, PER_ITEM, value
@@ -155,12 +146,12 @@ def log_cells(study: Study, store: ItemStore) -> None:
         metrics = means.get(where._replace(captioner=None), {}) | means.get(where, {})
         lines = lines_of(store.objects, found)
         cells.append(CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {}))
-    tracker.finish(study.model_dump(), {"cells": len(cells)}, cells)
+    tracker.finish(study.model_dump(exclude_defaults=True), {"cells": len(cells)}, cells)
 
 
 def save_links(study: Study, engine: Engine) -> None:
     """Keep with the study where MLflow compares its cells: all of them, and those of each corpus."""
-    found = {corpus: comparison_link(study.study, corpus or None) for corpus in ("", *study.corpora)}
+    found = {corpus: comparison_link(study.study, corpus or None) for corpus in ("", *study.entries("corpora"))}
     links = {corpus: link for corpus, link in found.items() if link}
     with engine.begin() as connection:
         connection.execute(update(schema.Study).where(schema.Study.name == study.study).values(links=links))
@@ -195,19 +186,19 @@ def sync() -> dict[str, int]:
     check_whole(study)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     there = store.objects.sizes()
-    for stage, kind, folder in outputs(study):
-        remember_all(store, stage, kind, folder, there)
+    for stage, entry in study.stages():
+        remember_all(store, stage.addressed(entry), stage.kind_of(entry), stage.folder(entry), there)
     counts = Counter[str]()
     with store.engine.begin() as connection:
-        index = Index(connection, {axis: study.variants(f"{axis}s") for axis in AXES})
-        for name, entry in study.corpora.items():
-            index_corpus(index, name, entry)
+        index = Index(connection, study.axes())
+        for name, settings in study.entries("corpora").items():
+            index_corpus(index, name, settings)
         for section in ROLES:
-            for name, entry in study.variants(section).items():
-                index.model(section, name, Adapted(name, entry, section).identity)
-        for _, kind, folder in outputs(study):
-            counts[kind] += index_items(index, kind, folder)
-        index.study(study.study, study.model_dump() | {f"{axis}s": study.variants(f"{axis}s") for axis in AXES})
+            for name, settings in study.variants(section).items():
+                index.model(section, name, Adapted(name, settings, section).identity)
+        for stage, entry in study.stages():
+            counts[stage.kind_of(entry)] += index_items(index, stage, entry)
+        index.study(study.study, study.params())
         publish(connection)
     return dict(counts)
 

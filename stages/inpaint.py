@@ -8,61 +8,80 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from models.inpainters.prompts import prompt
-from models.media.images import composite, decode_mask, decode_png, encode_png
-from registry.store.keys import digest
+from models.media.images import composite, encode_png
+from registry.store.dag import STAGES
 from stages.engine.entries import Adapted, Variants
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import IMAGE, count_rows, read_shard, shards
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.pictures import Picture, fetch, picture_of
+from stages.engine.shards import DISK, Outputs
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
 
-PREPARED, DEGRADED, OUT = Path("data/prepare"), Path("data/degrade"), Path("data/inpaint")
-FIELDS = [("degradation", pa.string()), ("inpainter", pa.string()), ("image", IMAGE), ("drift", pa.float64())]
+STAGE = STAGES["inpaint"]
+PREPARED, DEGRADED = (STAGES[name].folder() for name in STAGE.inputs)
+ORIGINALS = ("sample", "image_digest", "references", "annotations")
+READ = ("corpus", "sample", "key", "status", "degradation", "image_digest", "mask_digest")
 
 
-class Inputs(NamedTuple):
-    original: bytes
-    degraded: bytes
-    mask: bytes
+class Damaged(NamedTuple):
+    """A degraded picture, with what an inpainter may know of it."""
+
+    original: Picture
+    degraded: Picture
+    mask: Picture
     prompt: str
 
 
-def plan(model: Adapted) -> Iterator[tuple[str, list[Task]]]:
+def plan(model: Adapted, outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
     """The tasks of one inpainter, shard by shard.
 
     A model that cannot see under the mask is keyed by the original picture: the degraded ones equal it outside the
     mask, so that one item serves all degradations of a region.
     """
-    for path in shards(DEGRADED):
+    for path in outputs.shards(DEGRADED):
         shard = path.relative_to(DEGRADED)
-        originals = {row["sample"]: row for row in read_shard(PREPARED / shard)}
+        originals = {row["sample"]: row for row in outputs.read(PREPARED / shard, ORIGINALS)}
         tasks = []
-        for row in read_shard(path):
+        for row in outputs.read(path, READ):
             if row["status"] != "ok":
                 continue
             original = originals[row["sample"]]
-            told = ""
+            words = ""
             if model.adapter.prompted:
-                told = prompt(original["references"], json.loads(original["annotations"]))
-            inputs = Inputs(original["image"]["bytes"], row["image"]["bytes"], row["mask"]["bytes"], told)
+                words = prompt(original["references"], json.loads(original["annotations"]))
+            inputs = Damaged(
+                picture_of(original, PREPARED / shard), picture_of(row, path), picture_of(row, path, "mask"), words
+            )
             seen = inputs.degraded if model.adapter.sees_hole else inputs.original
-            parts = {"picture": digest(seen), "mask": digest(inputs.mask), "prompt": told, "model": model.identity}
+            parts = {"picture": seen.digest, "mask": inputs.mask.digest, "prompt": words, "model": model.identity}
             columns = {"degradation": row["degradation"], "inpainter": model.name}
             tasks.append(Task(row["corpus"], row["sample"], columns, parts, (row["key"],), inputs))
         yield str(shard), tasks
 
 
+class Repainter:
+    """Repaints pictures with the variants of one entry."""
+
+    def __init__(self, models: Variants) -> None:
+        self.models = models
+
+    def load(self) -> str:
+        return self.models.load()
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return repaint(self.models.ready(tasks[0].columns["inpainter"]), tasks, seeds)
+
+
 def repaint(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
     """The composites of one batch, with their drift."""
-    masks = [decode_mask(task.inputs.mask) for task in tasks]
-    pictures = [decode_png(task.inputs.degraded) for task in tasks]
+    masks = [task.inputs.mask.mask() for task in tasks]
+    pictures = [task.inputs.degraded.pixels() for task in tasks]
     if not model.adapter.sees_hole:
         pictures = [np.where(mask[..., None], 0, p).astype(np.uint8) for p, mask in zip(pictures, masks, strict=True)]
     raw = model.adapter.inpaint(pictures, masks, [task.inputs.prompt for task in tasks], seeds)
@@ -84,29 +103,26 @@ def drift(picture: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> float |
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
-    lines = [
-        (task.sample, [task.inputs.original, task.inputs.degraded, row["image"]["bytes"]], [task.inputs.prompt])
-        for task, row in examples
-    ]
+    """Draw the contact sheet of a corpus under one degradation and inpainter."""
+    lines = []
+    for task, row in examples:
+        shown = (task.inputs.original, task.inputs.degraded, Picture(row["image_digest"]))
+        lines.append((task.sample, [fetch(picture) for picture in shown], [task.inputs.prompt]))
     return contact_sheet(["original", "degraded", "repainted", "prompt"], lines)
 
 
-def node(study: Study, name: str) -> Node:
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the inpainter that a study calls NAME."""
     entry = study.entry("inpainters", name)
     models = Variants(name, entry, "inpainters")
     return Node(
-        name=f"inpaint@{name}",
-        kind="repainted",
-        out=OUT / name,
-        fields=FIELDS,
-        axes=("degradation", "inpainter"),
+        stage=STAGE,
+        entry=name,
         settings=entry,
         study=study.study,
-        total=len(models.names) * count_rows(shards(DEGRADED)),
-        plan=models.plan(plan),
-        compute=lambda tasks, seeds: repaint(models.ready(tasks[0].columns["inpainter"]), tasks, seeds),
-        load=models.load,
+        total=len(models.names) * outputs.count(outputs.shards(DEGRADED)),
+        plan=models.plan(lambda model: plan(model, outputs)),
+        worker=Repainter(models),
         batch_size=models.batch_size,
         sheet=sheet,
     )

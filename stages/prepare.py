@@ -11,30 +11,22 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from models.media.images import encode_png
+from registry.store.dag import STAGES
 from registry.store.keys import canonical
 from stages.corpora import Problem, Sample, corpus_of
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import IMAGE, TEXTS, shard_count, shard_of
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.pictures import Picture, fetch
+from stages.engine.shards import DISK, Outputs, shard_count, shard_of
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
 
 log = logging.getLogger(__name__)
 
-OUT = Path("data/prepare")
-FIELDS = [
-    ("split", pa.string()),
-    ("image", IMAGE),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("references", TEXTS),
-    ("annotations", pa.string()),
-]
+STAGE = STAGES["prepare"]
 SHOWN_PROBLEMS = 5
 
 
@@ -53,54 +45,66 @@ def plan(corpus: str, samples: Sequence[Sample]) -> Iterator[tuple[str, list[Tas
     yield from buckets.items()
 
 
-def draw(tasks: Sequence[Task]) -> list[Outcome]:
-    """The pictures of one batch, drawn or read."""
-    pictures = [task.inputs() for task in tasks]
-    return [Outcome({"width": p.shape[1], "height": p.shape[0]}, encode_png(p)) for p in pictures]
+class Reader:
+    """Reads or draws pictures: the inputs of a task are a function that gives one."""
+
+    def load(self) -> str:
+        return "cpu"
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        pictures = [task.inputs() for task in tasks]
+        return [Outcome({"width": p.shape[1], "height": p.shape[0]}, encode_png(p)) for p in pictures]
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
-    lines = [(task.sample, [row["image"]["bytes"]], row["references"]) for task, row in examples]
+    """Draw the contact sheet of a corpus."""
+    lines = [(task.sample, [fetch(Picture(row["image_digest"]))], row["references"]) for task, row in examples]
     return contact_sheet(["original", "references"], lines)
 
 
-def node(study: Study, name: str) -> tuple[Node, list[Problem]]:
-    """The stage of the corpus that a study calls NAME, and what is wrong with its files.
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
+    """The stage of the corpus that a study calls NAME."""
+    return node_of(study, name, *read(study, name))
+
+
+def read(study: Study, name: str) -> tuple[list[Sample], list[Problem]]:
+    """What a corpus holds, and what is wrong with its files.
 
     Raises ``ValueError`` where it holds no sample, and what :meth:`Corpus.samples` does.
     """
-    entry = study.entry("corpora", name)
-    found = list(corpus_of(entry).samples())
+    found = list(corpus_of(study.entry("corpora", name)).samples())
     samples = [sample for sample in found if isinstance(sample, Sample)]
     problems = [problem for problem in found if isinstance(problem, Problem)]
     if not samples:
         first = f" The first problem: {problems[0].message}" if problems else ""
         raise ValueError(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in params.yaml.")
-    made = Node(
-        name=f"prepare@{name}",
-        kind="original",
-        out=OUT / name,
-        fields=FIELDS,
-        axes=(),
-        settings=entry,
+    return samples, problems
+
+
+def node_of(study: Study, name: str, samples: Sequence[Sample], problems: Sequence[Problem]) -> Node:
+    """The stage of a corpus that was read."""
+    return Node(
+        stage=STAGE,
+        entry=name,
+        settings=study.entry("corpora", name),
         study=study.study,
         total=len(samples),
         plan=plan(name, samples),
-        compute=lambda tasks, seeds: draw(tasks),
+        worker=Reader(),
         problems=Counter(problem.kind for problem in problems),
         sheet=sheet,
     )
-    return made, problems
 
 
 def main(name: str) -> None:
     """Prepare the corpus that params.yaml calls NAME."""
-    made, problems = node(read_study(), name)
+    study = read_study()
+    samples, problems = read(study, name)
     for problem in problems[:SHOWN_PROBLEMS]:
         log.warning("%s: %s", name, problem.message)
-    execute(made)
+    execute(node_of(study, name, samples, problems))
     lines = (json.dumps(vars(problem), ensure_ascii=False, sort_keys=True) + "\n" for problem in problems)
-    (OUT / name / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
+    (STAGE.folder(name) / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
     if problems and os.environ.get("PALIMPSEST_STRICT"):
         raise SystemExit(f"{len(problems)} problem(s) in corpus {name}, and --strict allows none.")
 

@@ -5,101 +5,106 @@ Equal pictures are one point. A coordinate depends on all embeddings of its corp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import VERSION, Projection, load, project
+from registry.store.dag import STAGES
 from registry.store.keys import digest
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import count_rows, read_rows, read_shard, shards
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
 
-REPRESENTED, OUT = Path("data/represent"), Path("data/project")
-AXES = ("degradation", "inpainter")
-COORDINATES = ("umap_x", "umap_y")
+STAGE = STAGES["project"]
+COORDINATES = tuple(name for name, _ in STAGE.fields)
 ALL = 1_000_000
 """Items in a batch: fitted once, the points of a corpus are all there."""
 
 
 class Points:
-    """The embeddings of one corpus, in the order of their items' keys; fitted when a coordinate is first asked for."""
+    """The embeddings of one corpus, in the order of their items' keys."""
 
-    def __init__(self, folder: Path, settings: Projection) -> None:
-        known = {row["key"]: row["embedding"] for row in read_rows(folder, ("key", "embedding"))}
+    def __init__(self, folder: Path, outputs: Outputs) -> None:
+        known = {row["key"]: row["embedding"] for row in outputs.rows(folder, ("key", "embedding"))}
         keys = sorted(key for key, embedding in known.items() if embedding and None not in embedding)
-        self.settings = settings
         self.places = {key: place for place, key in enumerate(keys)}
         self.embeddings = np.array([known[key] for key in keys], np.float32)
         self.digest = digest(self.embeddings.tobytes())
 
-    @cached_property
-    def fitted(self) -> np.ndarray:
-        return project(self.embeddings, self.settings)
 
+class Point(NamedTuple):
+    """One of the points of a corpus, by its place among them; ``digest`` is that of all embeddings."""
 
-class Inputs(NamedTuple):
-    points: Points
+    folder: Path
+    digest: str
     place: int
+    settings: Projection
 
 
-def plan(folder: Path, settings: Projection) -> Iterator[tuple[str, list[Task]]]:
+@lru_cache(1)
+def fitted(folder: Path, embeddings: str, settings: Projection) -> np.ndarray:
+    """The coordinates (points, 2) of the embeddings in a folder, which ``embeddings`` tells from those of another day.
+
+    Raises ``ValueError`` where the folder holds others by now.
+    """
+    points = Points(folder, DISK)
+    if points.digest != embeddings:
+        raise ValueError(f"The embeddings in {folder} have changed while they were projected; run again.")
+    return project(points.embeddings, settings)
+
+
+def plan(folder: Path, settings: Projection, outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
     """Every picture that has an embedding, corpus by corpus and shard by shard."""
-    for corpus in sorted({path.parent for path in shards(folder)}):
-        points = Points(corpus, settings)
+    for corpus in sorted({path.parent for path in outputs.shards(folder)}):
+        points = Points(corpus, outputs)
         parts = {"embeddings": points.digest, "projection": settings.model_dump(), "version": VERSION}
-        for path in shards(corpus):
-            rows = [row for row in read_shard(path, ("corpus", "sample", "key", *AXES)) if row["key"] in points.places]
-            yield (
-                str(path.relative_to(folder)),
-                [
-                    Task(
-                        row["corpus"],
-                        row["sample"],
-                        {axis: row[axis] for axis in AXES},
-                        {**parts, "item": row["key"]},
-                        (row["key"],),
-                        Inputs(points, points.places[row["key"]]),
-                    )
-                    for row in rows
-                ],
-            )
+        for path in outputs.shards(corpus):
+            tasks = []
+            for row in outputs.read(path, ("corpus", "sample", "key", *STAGE.axes)):
+                key = row["key"]
+                if key in points.places:
+                    columns = {axis: row[axis] for axis in STAGE.axes}
+                    inputs = Point(corpus, points.digest, points.places[key], settings)
+                    tasks.append(Task(row["corpus"], row["sample"], columns, {**parts, "item": key}, (key,), inputs))
+            yield str(path.relative_to(folder)), tasks
 
 
-def place(task: Task) -> Outcome:
+class Projector:
+    """Brings embeddings into the plane, on the CPU."""
+
+    def load(self) -> str:
+        load()
+        return "cpu"
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return [place(task.inputs) for task in tasks]
+
+
+def place(point: Point) -> Outcome:
     """The coordinates of one picture, to six digits."""
-    found = task.inputs.points.fitted[task.inputs.place]
+    found = fitted(point.folder, point.digest, point.settings)[point.place]
     return Outcome({name: float(f"{value:.6g}") for name, value in zip(COORDINATES, found, strict=True)})
 
 
-def ready() -> str:
-    """Import what fits, which always runs on the CPU."""
-    load()
-    return "cpu"
-
-
-def node(study: Study, name: str) -> Node:
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the encoder that a study calls NAME."""
     entry = study.entry("encoders", name)
     settings = validated(f"the projection of {name}", Projection, entry.get("projection", {}))
-    folder = REPRESENTED / name
+    folder = STAGES["represent"].folder(name)
     return Node(
-        name=f"project@{name}",
-        kind=f"project.{name}",
-        out=OUT / name,
-        fields=[*((axis, pa.string()) for axis in AXES), *((one, pa.float64()) for one in COORDINATES)],
-        axes=AXES,
+        stage=STAGE,
+        entry=name,
         settings=settings.model_dump(),
         study=study.study,
-        total=count_rows(shards(folder)),
-        plan=plan(folder, settings),
-        compute=lambda tasks, seeds: [place(task) for task in tasks],
-        load=ready,
+        total=outputs.count(outputs.shards(folder)),
+        plan=plan(folder, settings, outputs),
+        worker=Projector(),
         batch_size=ALL,
     )
 

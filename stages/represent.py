@@ -7,7 +7,7 @@ embedding and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,91 +17,99 @@ import pyarrow as pa
 from models.measures.embeddings.cosine import cosine
 from models.measures.embeddings.drift import LAYERED, VERSION, drift
 from models.measures.regions import REGIONS
-from models.media.images import decode_mask, decode_png
-from registry.store.keys import digest
+from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
-from stages.engine.loop import Node, Outcome, Task, command, execute
-from stages.engine.shards import count_rows, read_shard
+from stages.engine.loop import command, execute
+from stages.engine.node import Node, Outcome, Task
+from stages.engine.pairs import PREPARED, REPAINTED, Pair, pairs
+from stages.engine.pictures import Picture, picture_of
+from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
-from stages.fidelity import AXES, OUT, PREPARED, REPAINTED, column, plan
+from stages.fidelity import column
 
-KEPT = {"embedding": pa.list_(pa.float32()), "tvd_heads": pa.list_(pa.list_(pa.list_(pa.float32())))}
-"""What stays in the shards and the item store: the picture's CLS embedding, and the drift of every head as
-[region][layer][head]. All else is a measurement, a list having one value a layer."""
+STAGE = STAGES["represent"]
 
 
-def looked_at(encoder: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
-    """Every original, and the tasks of the fidelity stage with what the drift's numbers depend on beside the encoder.
+def plan(encoder: Adapted, inpainters: Iterable[str], outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
+    """Every original, and every pair with what the drift's numbers depend on beside the encoder.
 
-    An original has no axes, and its picture instead of inputs.
+    An original has no axes, and its picture as inputs.
     """
-    for shard, repainted in plan(encoder, study):
+    for shard, repainted in pairs(encoder, inpainters, outputs):
         tasks = [replace(task, parts={**task.parts, "drift": VERSION}) for task in repainted]
-        for row in (row for row in read_shard(PREPARED / shard) if row["status"] == "ok"):
-            data = row["image"]["bytes"]
-            parts = {"original": digest(data), "measure": encoder.identity}
-            tasks.append(Task(row["corpus"], row["sample"], dict.fromkeys(AXES), parts, (row["key"],), data))
+        path = PREPARED / shard
+        for row in outputs.read(path, ("corpus", "sample", "key", "status", "image_digest")):
+            if row["status"] != "ok":
+                continue
+            picture = picture_of(row, path)
+            parts = {"original": picture.digest, "measure": encoder.identity}
+            nowhere = dict.fromkeys(STAGE.axes)
+            tasks.append(Task(row["corpus"], row["sample"], nowhere, parts, (row["key"],), picture))
         yield shard, sorted(tasks, key=lambda task: task.sample)
 
 
-def pictures(task: Task) -> tuple[bytes, ...]:
+def pictures(task: Task) -> tuple[Picture, ...]:
     """The original, and what it became if the task is about that."""
-    return (task.inputs,) if isinstance(task.inputs, bytes) else (task.inputs.original, task.inputs.repainted)
+    return (task.inputs.original, task.inputs.repainted) if isinstance(task.inputs, Pair) else (task.inputs,)
+
+
+class Observer:
+    """Compares pictures as an encoder sees them."""
+
+    def __init__(self, encoder: Adapted) -> None:
+        self.encoder = encoder
+
+    def load(self) -> str:
+        return self.encoder.load()
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return compare(self.encoder.adapter, tasks)
 
 
 def compare(encoder: Any, tasks: Sequence[Task]) -> list[Outcome]:
     """The embeddings and the drift of one batch; equal pictures are encoded once."""
-    different = list(dict.fromkeys(data for task in tasks for data in pictures(task)))
-    seen = dict(zip(different, encoder.encode([decode_png(data) for data in different]), strict=True))
+    different = {picture.digest: picture for task in tasks for picture in pictures(task)}
+    encoded = encoder.encode([picture.pixels() for picture in different.values()])
+    seen = dict(zip(different, encoded, strict=True))
     outcomes = []
     for task in tasks:
-        (cls, looks), *repainted = (seen[data] for data in pictures(task))
+        (cls, looks), *repainted = (seen[picture.digest] for picture in pictures(task))
         if not repainted:
-            outcomes.append(Outcome({"embedding": told(cls)}))
+            outcomes.append(Outcome({"embedding": rounded(cls)}))
             continue
         [(new_cls, new_looks)] = repainted
-        [coverage] = encoder.coverage([decode_mask(task.inputs.mask)])
+        [coverage] = encoder.coverage([task.inputs.mask.mask()])
         moved = drift(looks, new_looks, coverage)
-        values = {column(metric, region): told(moved[metric][region]) for metric in LAYERED for region in REGIONS}
-        heads = [told(moved["tvd_heads"][region]) for region in REGIONS]
-        kept = {"embedding": told(new_cls), "tvd_heads": heads}
+        values = {column(metric, region): rounded(moved[metric][region]) for metric in LAYERED for region in REGIONS}
+        heads = [rounded(moved["tvd_heads"][region]) for region in REGIONS]
+        kept = {"embedding": rounded(new_cls), "tvd_heads": heads}
         outcomes.append(Outcome({"cls_cosine_whole": cosine(cls, new_cls)} | values | kept))
     return outcomes
 
 
-def told(values: np.ndarray) -> list[Any]:
+def rounded(values: np.ndarray) -> list[Any]:
     """Numbers to six digits, which is more than float32 kernels agree on; None where there is none."""
     if values.ndim > 1:
-        return [told(one) for one in values]
+        return [rounded(one) for one in values]
     return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
 
 
-def node(study: Study, name: str) -> Node:
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the encoder that a study calls NAME."""
     entry = study.entry("encoders", name)
     encoder = Adapted(name, entry, "encoders")
+    inpainters = list(study.variants("inpainters"))
+    folders = (PREPARED, *(REPAINTED / inpainter for inpainter in inpainters))
     layered = [(column(metric, region), pa.list_(pa.float64())) for metric in LAYERED for region in REGIONS]
     return Node(
-        name=f"represent@{name}",
-        kind=f"represent.{name}",
-        out=OUT.with_name("represent") / name,
-        fields=[
-            *((axis, pa.string()) for axis in AXES),
-            ("cls_cosine_whole", pa.float64()),
-            *layered,
-            *KEPT.items(),
-        ],
-        axes=AXES,
+        stage=STAGE,
+        entry=name,
         settings=entry,
         study=study.study,
-        total=count_rows(
-            shard
-            for folder in (PREPARED, *(REPAINTED / name for name in study.variants("inpainters")))
-            for shard in encoder.shards(folder)
-        ),
-        plan=looked_at(encoder, study),
-        compute=lambda tasks, seeds: compare(encoder.adapter, tasks),
-        load=encoder.load,
+        total=outputs.count(shard for folder in folders for shard in encoder.shards(outputs, folder)),
+        plan=plan(encoder, inpainters, outputs),
+        worker=Observer(encoder),
+        metrics=[("cls_cosine_whole", pa.float64()), *layered],
         batch_size=encoder.batch_size,
     )
 

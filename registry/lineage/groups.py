@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from registry.lineage.walk import PLACE, RUN, Place, Trace, numbers_of, trace_item
 from registry.store.axes import Point
+from registry.store.dag import MAKING
 from registry.store.items import FAILED, Execution, chunks
 from registry.store.schema import (
     PER_ITEM,
@@ -29,9 +30,6 @@ from registry.store.schema import (
     Summary,
     axes_of,
 )
-
-MAKING = ("original", "degraded", "repainted", "caption")
-"""The kinds that are traced as examples, the last one first; all others measure these."""
 
 
 @dataclass(frozen=True, slots=True)

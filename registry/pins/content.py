@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from registry.store import places
+from registry.store.dag import DATA, STAGES
 from registry.store.keys import canonical, digest
 
 CHUNK = 2**20
@@ -81,9 +82,10 @@ class Content:
             if pickles := sorted(name for name in self.files if PurePosixPath(name).suffix in PICKLES):
                 raise ValueError(f"{self.path} holds the pickle {pickles[0]}; pin its safetensors without it.")
             return "model"
-        stages = {"prepare": "corpus", "degrade": "images", "inpaint": "images", "caption": "captions"}
-        parts = PurePosixPath(self.path).parts
-        return stages.get(parts[1], parts[1]) if parts[0] == "data" and len(parts) > 1 else "data"
+        root, name, *_ = (*PurePosixPath(self.path).parts, "", "")
+        if root != str(DATA) or not name:
+            return "data"
+        return (name in STAGES and STAGES[name].output) or name
 
 
 def file_digest(path: Path) -> str:

@@ -23,26 +23,13 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-class Absent(bytes):
-    """Bytes that are not at hand, of which the digest is known: enough to make keys with, not to compute with.
-
-    >>> digest(Absent(digest(b"a page"))) == digest(b"a page")
-    True
-    """
-
-    def __new__(cls, address: str) -> Absent:
-        made = super().__new__(cls, address.encode())
-        made.address = address
-        return made
-
-
 def digest(data: bytes) -> str:
     """The sha256 of some bytes, in hex.
 
     >>> digest(b"")[:12]
     'e3b0c44298fc'
     """
-    return data.address if isinstance(data, Absent) else hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(data).hexdigest()
 
 
 def item_key(kind: str, parts: Parts) -> str:

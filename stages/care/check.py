@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import Projection
 from stages.corpora import corpus_of
-from stages.degrade import ways_of
+from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import Study
 
@@ -15,9 +15,9 @@ def check(study: Study) -> None:
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
     """
-    for name, entry in study.corpora.items():
+    for name, entry in study.entries("corpora").items():
         corpus_of(entry)
-        ways_of(study, name)
+        degradations_of(study, name)
     for section in ROLES:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section)

@@ -15,11 +15,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from models.measures.captions.java import java_command
 from registry.health import Check, stores
 from registry.store import git, places
+from stages.engine.entries import ROLES
 from stages.engine.study import read_study
 
 LOCK = Path("requirements.lock")
 INSTALL = "Run `python -m pip install --require-hashes --requirement requirements.lock`."
-REFERRED = ("inpainters", "captioners", "encoders", "fidelity", "quality")
 SECONDS = 5
 """How long the hub may take to answer."""
 
@@ -150,7 +150,7 @@ def checkpoints() -> Iterator[Check]:
             "study", "problem", str(error), "Mend params.yaml, or take the committed one: `git checkout params.yaml`."
         )
         return
-    entries = [entry for section in REFERRED for entry in getattr(study, section).values()]
+    entries = [entry for section in ROLES for entry in study.entries(section).values()]
     named = {(e[key], e.get("revision")) for e in entries for key in ("checkpoint", "weights") if e.get(key)}
     here = [name for name, _ in named if Path(name).expanduser().exists()]
     yield Check("checkpoints", "ok", f"{len(here)} of the {len(named)} that params.yaml names are files here")

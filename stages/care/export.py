@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stages.engine.shards import read_rows
+from stages.engine.shards import DISK
 
 IMAGES = ("image", "mask")
 
@@ -16,7 +16,7 @@ def export_rows(stage: Path, folder: Path) -> int:
     A picture is named by its item's key, which is unique and safe in every file system; the line names the file.
     Raises ``FileNotFoundError`` where there is no stage output, ``ValueError`` where ``folder`` holds an export.
     """
-    rows = read_rows(stage)
+    rows = DISK.rows(stage)
     first = next(rows, None)
     if first is None:
         raise FileNotFoundError(f"{stage} holds no stage output; run `palimpsest repro` first, or look into data/.")

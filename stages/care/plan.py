@@ -7,34 +7,34 @@ yet has no key yet, so it is counted by combination only.
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import NamedTuple
 
 from registry.health import gigabytes
 from registry.store import places
-from registry.store.axes import AXES
+from registry.store.dag import GRID, SECTIONS, Stage
 from registry.store.database import connect
 from registry.store.items import ItemStore
-from registry.store.keys import Absent, item_key
+from registry.store.keys import item_key
 from registry.store.objects import ObjectStore
 from registry.tracking import flatten
 from registry.tracking.asking import Past, past
-from stages import caption, degrade, fidelity, inpaint, prepare, project, quality, represent
 from stages.care.check import check
 from stages.engine.entries import Adapted
-from stages.engine.loop import Entry, Node, row_of
-from stages.engine.shards import PLANNED
+from stages.engine.loop import row_of
+from stages.engine.memory import Entry
+from stages.engine.node import Node
+from stages.engine.shards import Outputs, Planned
 from stages.engine.study import Study, swept
 
 MODEL = ("adapter", "checkpoint", "revision", "weights")
 """The settings that a model's speed hangs on most."""
 
-READ = {
-    "corpus", "sample", "key", "status", "image", "mask", "width", "height", "references", "annotations", "caption",
-    "embedding", *AXES,
-}  # fmt: skip
-"""The columns that a later stage's plan reads."""
+HEAVY = {"image", "mask", "parts", "value"}
+"""The columns that no later stage's plan reads."""
 
 
 class Forecast(NamedTuple):
@@ -55,11 +55,10 @@ class Forecast(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A stage, the number of items that it would hold if none failed, and whether each depends on all of a corpus."""
+    """A stage, and the number of items that it would hold if none failed."""
 
     node: Node
     items: int
-    together: bool = False
 
 
 def forecast(study: Study) -> list[Forecast]:
@@ -69,69 +68,60 @@ def forecast(study: Study) -> list[Forecast]:
     """
     check(study)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
-    runs = past()
-    token = PLANNED.set({})
-    try:
-        return [estimated(store, runs, stage, *walk(store, stage)) for stage in stages(study)]
-    finally:
-        PLANNED.reset(token)
+    runs, outputs = past(), Planned()
+    return [estimated(store, runs, stage, *walk(store, stage, outputs)) for stage in stages(study, outputs)]
 
 
-def stages(study: Study) -> Iterator[Asked]:
+def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
     """The stages of a study, parents before children; each is made when the plans of those before it are walked."""
-    samples = {}
-    for name in study.corpora:
-        node, _ = prepare.node(study, name)
-        samples[name] = node.total
-        yield Asked(node, node.total)
-    everywhere = sum(samples.values())
-    ways, painters, tellers = (len(study.variants(section)) for section in ("degradations", "inpainters", "captioners"))
-    pictures = 1 + ways * painters
-    yield Asked(degrade.node(study), everywhere * ways)
-    for name, entry in study.inpainters.items():
-        yield Asked(inpaint.node(study, name), everywhere * ways * len(swept(name, entry)))
-    for name, entry in study.captioners.items():
-        yield Asked(caption.node(study, name), everywhere * pictures * len(swept(name, entry)))
-    for name, entry in study.encoders.items():
-        held = concerned(samples, Adapted(name, entry, "encoders")) * pictures
-        yield Asked(represent.node(study, name), held)
-        yield Asked(project.node(study, name), held, together=True)
-    for name, entry in study.fidelity.items():
-        held = concerned(samples, Adapted(name, entry, "fidelity")) * ways * painters
-        yield Asked(fidelity.node(study, name), held)
-    for name, entry in study.quality.items():
-        measure = Adapted(name, entry, "quality")
-        wholes = sum(map(measure.concerns, samples))
-        yield Asked(quality.node(study, name), (concerned(samples, measure) + wholes) * pictures * tellers)
+    samples: dict[str, int] = {}
+    for stage, entry in study.stages():
+        node = importlib.import_module(f"stages.{stage.name}").node(study, entry, outputs)
+        if not stage.inputs:
+            samples[entry] = node.total
+            yield Asked(node, node.total)
+        else:
+            yield Asked(node, held(study, stage, entry, samples))
 
 
-def concerned(samples: Mapping[str, int], measure: Adapted) -> int:
-    """How many samples a measure looks at."""
-    return sum(count for corpus, count in samples.items() if measure.concerns(corpus))
+def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> int:
+    """How many items a stage holds if none fails: its samples, and its corpora as wholes, at each of its points."""
+    points = dict.fromkeys(stage.axes, 1)
+    for section, owner in SECTIONS.items():
+        if owner.axis in points:
+            mine = stage.axis == owner.axis and stage.each
+            points[owner.axis] = len(swept(entry, study.entry(section, entry)) if mine else study.variants(section))
+    pictures = stage.originals + prod(count for axis, count in points.items() if axis in GRID)
+    others = prod(count for axis, count in points.items() if axis not in GRID)
+    concerned = samples
+    if stage.measures and stage.section:
+        measure = Adapted(entry, study.entry(stage.section, entry), stage.section)
+        concerned = {corpus: count for corpus, count in samples.items() if measure.concerns(corpus)}
+    return (sum(concerned.values()) + stage.wholes * len(concerned)) * pictures * others
 
 
-def walk(store: ItemStore, stage: Asked) -> tuple[int, int, int]:
+def walk(store: ItemStore, asked: Asked, outputs: Planned) -> tuple[int, int, int]:
     """How many of a stage's items are known, missing, and not known yet; the known ones are left for later plans."""
-    planned, node = PLANNED.get(), stage.node
-    tasks_known, keys_missing, found = Counter[bool](), defaultdict(set), Counter[bool]()
+    node = asked.node
+    tasks_known, keys_missing, found = Counter[bool](), defaultdict[bool, set[str]](set), Counter[bool]()
     for path, tasks in node.plan:
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
         known = store.recall(key for key, _ in keyed)
-        planned[node.out / path] = rows = []
+        outputs.known[node.out / path] = rows = []
         for key, task in keyed:
-            whole = stage.together or not task.sample
+            whole = node.stage.together or not task.sample
             found[whole] += 1
             if key not in known:
                 keys_missing[whole].add(key)
                 continue
             tasks_known[whole] += 1
-            data = known[key].object
-            row = row_of(node, key, task, Entry(known[key].run, known[key].value or {}, data and Absent(data)))
-            rows.append({name: row[name] for name in READ & row.keys()})
-    if found.total() < stage.items:  # what is about a whole has another key when all of it is there
+            one = known[key]
+            row = row_of(node, key, task, Entry(one.run, one.value or {}, None, digest=one.object))
+            rows.append({name: row[name] for name in row.keys() - HEAVY})
+    if found.total() < asked.items:  # what is about a whole has another key when all of it is there
         del found[True], tasks_known[True]
         keys_missing.pop(True, None)
-    return tasks_known.total(), sum(map(len, keys_missing.values())), stage.items - found.total()
+    return tasks_known.total(), sum(map(len, keys_missing.values())), asked.items - found.total()
 
 
 def estimated(store: ItemStore, runs: Sequence[Past], stage: Asked, known: int, missing: int, later: int) -> Forecast:

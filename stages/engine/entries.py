@@ -10,21 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from models.adapters import catalogue
-from stages.engine.loop import Task
-from stages.engine.shards import shards
+from registry.store.dag import SECTIONS
+from stages.engine.node import Plan, Task
+from stages.engine.shards import Outputs
 from stages.engine.study import swept
 
-ROLES = {
-    "inpainters": "inpainters",
-    "captioners": "captioners",
-    "encoders": "encoders",
-    "fidelity": "measures",
-    "quality": "measures",
-}
+ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.role}
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
-
-MEASURING = ("encoders", "fidelity", "quality")
-"""Those that only look at what others made."""
 
 DEFAULT_BATCH = 16
 
@@ -40,7 +32,7 @@ class Adapted:
         settings = dict(entry)
         self.name = name
         self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
-        self.corpora: list[str] | None = settings.pop("corpora", None) if section in MEASURING else None
+        self.corpora: list[str] | None = settings.pop("corpora", None) if SECTIONS[section].measures else None
         self.projection: dict[str, Any] = settings.pop("projection", {}) if section == "encoders" else {}
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
@@ -54,9 +46,9 @@ class Adapted:
         """Whether anything of a corpus is to be measured."""
         return self.corpora is None or corpus in self.corpora
 
-    def shards(self, folder: Path) -> list[Path]:
+    def shards(self, outputs: Outputs, folder: Path) -> list[Path]:
         """The shards of a folder of corpora, but for those of no concern."""
-        return [path for path in shards(folder) if self.concerns(path.relative_to(folder).parts[0])]
+        return [path for path in outputs.shards(folder) if self.concerns(path.relative_to(folder).parts[0])]
 
     def load(self) -> str:
         """Load the model and say on which device it is."""
@@ -79,7 +71,7 @@ class Variants:
     def _made(self, variant: str) -> Adapted:
         return Adapted(variant, self.entries[variant], self.section)
 
-    def plan(self, plan: Callable[[Adapted], Iterator[tuple[str, list[Task]]]]) -> Iterator[tuple[str, list[Task]]]:
+    def plan(self, plan: Callable[[Adapted], Iterator[tuple[str, list[Task]]]]) -> Plan:
         """The plans of all variants, one after the other, the shards of each in a folder below the entry's."""
         for variant in self.names:
             folder = Path(variant).relative_to(self.name)

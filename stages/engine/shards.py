@@ -3,31 +3,30 @@
 A corpus' samples are bucketed by a hash of their id, about 256 to a shard, and the rows of a shard are sorted, so that
 equal items give equal bytes and one changed item rewrites one shard. Every stage buckets by sample, so ``part-03`` of a
 repainted corpus holds the same samples as ``part-03`` of the corpus. Images are ``{bytes, path}`` structs, the
-convention of Hugging Face ``datasets``.
+convention of Hugging Face ``datasets``; behind each stands the digest of its bytes, so that a plan need not read them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from registry.store.dag import IMAGE, TEXTS
+from registry.store.keys import digest
+
 SAMPLES_A_SHARD = 256
+ROWS_A_GROUP = 256
 WHOLE = "corpus.parquet"
 """The file of the items that are about a corpus as a whole, beside its shards."""
 
-IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-TEXTS = pa.list_(pa.string())
-PLANNED: ContextVar[dict[Path, list[dict[str, Any]]] | None] = ContextVar("PLANNED", default=None)
-"""Where a plan is made for a study that has not run: the rows of its shards as far as they are known. They are read in
-place of what is on the disk."""
+Fields = Sequence[tuple[str, pa.DataType]]
 
-COMMON = [
+COMMON: Fields = (
     ("corpus", pa.string()),
     ("sample", pa.string()),
     ("key", pa.string()),
@@ -36,7 +35,7 @@ COMMON = [
     ("value", pa.string()),
     ("status", pa.string()),
     ("reason", pa.string()),
-]
+)
 
 
 def shard_count(samples: int) -> int:
@@ -61,11 +60,30 @@ def shard_of(sample: str, count: int) -> str:
     return f"part-{bucket:02d}.parquet"
 
 
-def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], fields: Sequence[tuple[str, pa.DataType]]) -> None:
+def digest_of(column: str) -> str:
+    """The column that holds the digests of an image column.
+
+    >>> digest_of("mask")
+    'mask_digest'
+    """
+    return f"{column}_digest"
+
+
+def with_digests(fields: Fields) -> Fields:
+    """The fields, with the digest of each image column behind all of them."""
+    return (*fields, *((digest_of(name), pa.string()) for name, kind in fields if kind == IMAGE))
+
+
+def write_shard(path: Path, rows: Sequence[dict[str, Any]], fields: Fields) -> None:
     """Write rows in the order given, with fixed settings and no metadata but the schema."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(list(rows), schema=pa.schema([*COMMON, *fields]))
-    pq.write_table(table, path, compression="zstd", compression_level=3, version="2.6", row_group_size=256)
+    images = [name for name, kind in fields if kind == IMAGE]
+    digested = [
+        row | {digest_of(n): digest(row[n]["bytes"]) for n in images if row[n] and digest_of(n) not in row}
+        for row in rows
+    ]
+    table = pa.Table.from_pylist(digested, schema=pa.schema([*COMMON, *with_digests(fields)]))
+    pq.write_table(table, path, compression="zstd", compression_level=3, version="2.6", row_group_size=ROWS_A_GROUP)
 
 
 def storable(text: str) -> str:
@@ -77,33 +95,6 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
-def read_shard(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of a shard; a shard that does not exist holds none."""
-    if (planned := PLANNED.get()) is not None:
-        return planned.get(path, [])
-    return pq.read_table(path, columns=columns and list(columns)).to_pylist() if path.exists() else []
-
-
-def shards(folder: Path) -> list[Path]:
-    """The shards below a folder, in the order of their names."""
-    if (planned := PLANNED.get()) is not None:
-        return sorted(path for path in planned if path.is_relative_to(folder))
-    return sorted(folder.rglob("part-*.parquet"))
-
-
-def read_rows(folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """All rows below a folder, shard by shard."""
-    for path in shards(folder):
-        yield from read_shard(path, columns)
-
-
-def count_rows(paths: Iterable[Path]) -> int:
-    """The number of rows in some shards, from their footers."""
-    if (planned := PLANNED.get()) is not None:
-        return sum(len(planned.get(path, [])) for path in paths)
-    return sum(pq.read_metadata(path).num_rows for path in paths if path.exists())
-
-
 def image(data: bytes | None, name: str) -> dict[str, Any] | None:
     """An image column's value; null where there is no image.
 
@@ -111,3 +102,44 @@ def image(data: bytes | None, name: str) -> dict[str, Any] | None:
     'scenes/00001.png'
     """
     return None if data is None else {"bytes": data, "path": name}
+
+
+class Outputs:
+    """What stages have written: rows, shard by shard. A plan reads them and no pixels."""
+
+    def shards(self, folder: Path) -> list[Path]:
+        """The shards below a folder, in the order of their names."""
+        return sorted(folder.rglob("part-*.parquet"))
+
+    def read(self, path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The rows of a shard, with the columns named; a shard that does not exist holds none."""
+        return pq.read_table(path, columns=columns and list(columns)).to_pylist() if path.exists() else []
+
+    def count(self, paths: Iterable[Path]) -> int:
+        """The number of rows in some shards, from their footers."""
+        return sum(pq.read_metadata(path).num_rows for path in paths if path.exists())
+
+    def rows(self, folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """All rows below a folder, shard by shard."""
+        for path in self.shards(folder):
+            yield from self.read(path, columns)
+
+
+DISK = Outputs()
+"""The outputs in this checkout."""
+
+
+class Planned(Outputs):
+    """What stages would write, as far as it is known: the rows of items that the registry knows."""
+
+    def __init__(self) -> None:
+        self.known: dict[Path, list[dict[str, Any]]] = {}
+
+    def shards(self, folder: Path) -> list[Path]:
+        return sorted(path for path in self.known if path.is_relative_to(folder) and path.name != WHOLE)
+
+    def read(self, path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        return self.known.get(path, [])
+
+    def count(self, paths: Iterable[Path]) -> int:
+        return sum(len(self.known.get(path, ())) for path in paths)

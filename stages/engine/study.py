@@ -9,15 +9,16 @@ combination of values, all computed by one stage.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import StringConstraints
+from pydantic import StringConstraints, create_model
 
 from models.adapters.settings import Settings, unknown, validated
+from registry.store.dag import HOLDING, SECTIONS, Stage
 
 PARAMS = Path("params.yaml")
 STUDIES = Path("studies")
@@ -28,42 +29,59 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Judge = Annotated[Name, StringConstraints(max_length=22)]
 """What compares or measures: its name is part of its items' kind, for which the registry has 32 characters."""
 
-AXES = ("degradations", "inpainters", "captioners")
-"""The sections of which a configuration has one entry each."""
-
 SWEPT = re.compile(r"[A-Za-z0-9._+-]+")
 
-Entries = dict[Name, dict[str, Any]]
 
-
-class Study(Settings):
+class _Study(Settings):
     """The sections of ``params.yaml``; each maps names, chosen freely, to entries."""
 
     study: Name
-    corpora: Entries
-    degradations: Entries
-    inpainters: Entries
-    captioners: Entries
-    encoders: dict[Judge, dict[str, Any]]
-    fidelity: dict[Judge, dict[str, Any]]
-    quality: dict[Judge, dict[str, Any]]
+
+    def entries(self, section: str) -> dict[str, dict[str, Any]]:
+        """The entries of a section, by name."""
+        return getattr(self, section)
 
     def variants(self, section: str) -> dict[str, dict[str, Any]]:
         """What the entries of a section stand for, by name: on an axis their variants, elsewhere themselves."""
-        entries = getattr(self, section)
-        if section not in AXES:
+        entries = self.entries(section)
+        if SECTIONS[section].axis is None:
             return dict(entries)
         return {name: settings for key, entry in entries.items() for name, settings in swept(key, entry).items()}
+
+    def axes(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What stands on each axis, by name."""
+        return {stage.axis: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
+
+    def stages(self) -> Iterator[tuple[Stage, str]]:
+        """Every stage that holds items, parents before children, with the entry that it is for."""
+        for stage in HOLDING:
+            entries = self.entries(stage.section) if stage.section and stage.each else ("",)
+            yield from ((stage, entry) for entry in entries)
+
+    def params(self) -> dict[str, Any]:
+        """All of the study, with what the entries on axes stand for."""
+        axes = {section: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
+        return self.model_dump(exclude_defaults=True) | axes
 
     def entry(self, section: str, name: str) -> dict[str, Any]:
         """One entry of a section.
 
         Raises ``ValueError`` with the nearest known name where the section has no such entry.
         """
-        entries = getattr(self, section)
+        entries = self.entries(section)
         if name not in entries:
             raise ValueError(unknown(f"entry of {section} in {PARAMS}", name, entries))
         return entries[name]
+
+
+if TYPE_CHECKING:
+    Study = _Study
+else:
+    Study = create_model(
+        "Study",
+        __base__=_Study,
+        **{name: dict[Judge if stage.measures else Name, dict[str, Any]] for name, stage in SECTIONS.items()},
+    )
 
 
 def swept(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

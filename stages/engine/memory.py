@@ -1,0 +1,100 @@
+"""What one execution recalls from the item store, computes where it is missing, and remembers batch by batch."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from registry.store import places
+from registry.store.database import connect
+from registry.store.items import Finding, ItemStore
+from registry.store.keys import digest, item_seed
+from registry.store.objects import ObjectStore
+from registry.tracking.runs import Tracker
+from stages.engine.node import Task, Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item as its row will hold it, and the run that computed it."""
+
+    run: str
+    value: Mapping[str, Any]
+    data: bytes | None
+    reason: str | None = None
+    digest: str | None = None
+    """Of the data, also where these are not at hand."""
+
+
+class Memory:
+    """The item store as one execution uses it. A worker is made ready when the first of its items is missing."""
+
+    def __init__(self, name: str, tracker: Tracker) -> None:
+        self.name = name
+        self.tracker = tracker
+        self.store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+        self.device: str | None = None
+        self._worker: Worker | None = None
+
+    def recall(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The known items; one whose image is missing or damaged in the object store counts as unknown."""
+        entries = {}
+        for key, known in self.store.recall(keys).items():
+            try:
+                data = self.store.objects.get(known.object) if known.object else None
+            except (FileNotFoundError, ValueError) as error:
+                log.warning("%s: %s Computing it again.", self.name, error)
+                self.store.lose(known, str(error))
+                continue
+            entries[key] = Entry(known.run, known.value or {}, data, digest=known.object)
+        return entries
+
+    def compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
+        """The items of one batch, computed and remembered."""
+        self._ready(worker)
+        entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch), strict=True))
+        self.remember(kind, batch, entries)
+        return entries
+
+    def remember(self, kind: str, batch: Sequence[tuple[str, Task]], entries: Mapping[str, Entry]) -> None:
+        """Store the items of one batch, values and failures."""
+        findings = []
+        for key, task in batch:
+            entry = entries[key]
+            findings.append(
+                Finding(key, kind, dict(task.parts), task.parents, dict(entry.value), entry.data, entry.reason)
+            )
+        self.store.remember(self.tracker.id, findings)
+
+    def begin(self, device: str) -> None:
+        """Record that this execution computes; the first device is the one that is named."""
+        if self.device is None:
+            self.device = device
+            self.store.open_run(self.tracker.execution(device))
+
+    def _ready(self, worker: Worker) -> None:
+        if self._worker is not worker:
+            self._worker = None
+            gc.collect()  # a pipeline whose forward was replaced refers to itself
+            self.begin(worker.load())
+            self._worker = worker
+
+    def _attempt(self, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
+        """One entry an item, in order. A batch that raises is tried again one by one; who raises alone has failed."""
+        tasks, seeds = [task for _, task in batch], [item_seed(key) for key, _ in batch]
+        try:
+            outcomes = worker.compute(tasks, seeds)
+        except Exception as error:  # whatever one picture does to a model must not stop the others
+            if len(batch) > 1:
+                return [self._attempt(worker, [one])[0] for one in batch]
+            log.debug("%s: %s failed", self.name, tasks[0].sample, exc_info=True)
+            return [Entry(self.tracker.id, {}, None, f"{type(error).__name__}: {error}")]
+        return [
+            Entry(self.tracker.id, one.value, one.data, digest=None if one.data is None else digest(one.data))
+            for one in outcomes
+        ]

@@ -1,0 +1,93 @@
+"""What a stage computes: its tasks, the worker that computes them, and the columns of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from registry.store.dag import Stage
+from stages.engine.shards import Fields
+
+
+@dataclass(frozen=True)
+class Task:
+    """One item that a stage must hold."""
+
+    corpus: str
+    sample: str
+    """The id of the sample; empty where the item is about a cell as a whole."""
+    columns: Mapping[str, Any]
+    """What its row says that is known before computing: the axes, and values carried along."""
+    parts: Mapping[str, Any]
+    """What the value depends on; together with the node's kind it makes the key."""
+    parents: tuple[str, ...] = ()
+    inputs: Any = None
+    """What the worker needs beside the columns and parts: references to pictures, texts, settings."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What computing an item gave: values for its row, image bytes, or both."""
+
+    value: Mapping[str, Any] = field(default_factory=dict)
+    data: bytes | None = None
+
+
+class Worker(Protocol):
+    """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan."""
+
+    def load(self) -> str:
+        """Make ready to compute and say on which device."""
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> Sequence[Outcome]:
+        """An outcome for each task. Where it raises, the loop asks again task by task: those that raise alone fail."""
+
+
+Plan = Iterable[tuple[str, Sequence[Task]]]
+"""Shards: their path below the stage's output, and their tasks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One stage of a study, ready to be executed: its row of the table of stages, and what its entry adds."""
+
+    stage: Stage
+    entry: str = ""
+    """Of the section of ``params.yaml``; empty where the stage is one for all."""
+    settings: Mapping[str, Any]
+    study: str
+    total: int
+    plan: Plan
+    worker: Worker
+    metrics: Fields = ()
+    """The columns that the entry declares, behind the stage's own."""
+    batch_size: int = 16
+    problems: Mapping[str, int] = field(default_factory=dict)
+    """What was wrong with the input, by kind: counted in the run link."""
+    sheet: Callable[[Sequence[tuple[Task, Mapping[str, Any]]]], bytes] | None = None
+    """Draws a cell's first items as a PNG for MLflow."""
+
+    @property
+    def name(self) -> str:
+        return self.stage.addressed(self.entry)
+
+    @property
+    def kind(self) -> str:
+        return self.stage.kind_of(self.entry)
+
+    @property
+    def out(self) -> Path:
+        return self.stage.folder(self.entry)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return self.stage.axes
+
+    @property
+    def fields(self) -> Fields:
+        """The columns of its rows beside those of all rows."""
+        return (*((axis, pa.string()) for axis in self.axes), *self.metrics, *self.stage.fields)

@@ -1,0 +1,93 @@
+"""Pictures by reference: tasks carry where a picture lies, and a worker fetches the pictures of its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from models.media.images import decode_mask, decode_png
+from registry.store import places
+from registry.store.keys import digest
+from registry.store.objects import ObjectStore
+from stages.engine.shards import ROWS_A_GROUP, digest_of
+
+FETCHED = 64
+"""So many pictures are kept for the next task, which often looks at the same original."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture or a mask as PNG, by the digest of its bytes; ``shard`` holds it too, in ``column``."""
+
+    digest: str
+    shard: str = ""
+    column: str = "image"
+
+    def pixels(self) -> np.ndarray:
+        """The picture (H, W, 3) uint8."""
+        return decode_png(fetch(self))
+
+    def mask(self) -> np.ndarray:
+        """The mask (H, W) bool; True = repaint."""
+        return decode_mask(fetch(self))
+
+
+def picture_of(row: Mapping[str, Any], shard: Path, column: str = "image") -> Picture:
+    """The picture in a row of a shard, of which only the digest was read.
+
+    >>> picture_of({"image_digest": "0f"}, Path("part-00.parquet"))
+    Picture(digest='0f', shard='part-00.parquet', column='image')
+    """
+    return Picture(row[digest_of(column)], str(shard), column)
+
+
+@lru_cache(FETCHED)
+def fetch(picture: Picture) -> bytes:
+    """The bytes of a picture: from the object store or, where that has lost them, from the shard.
+
+    Raises ``FileNotFoundError`` where neither holds them.
+    """
+    if picture.column == "image":  # masks are only in shards
+        try:
+            return store(places.objects_url()).get(picture.digest)
+        except (FileNotFoundError, ValueError):
+            pass
+    path = Path(picture.shard)
+    if picture.shard and path.is_file():
+        written = path.stat().st_mtime_ns
+        row = rows(path, picture.column, written).get(picture.digest)
+        if row is not None:
+            group, inside = divmod(row, ROWS_A_GROUP)
+            data = group_of(path, picture.column, group, written)[inside]
+            if digest(data) == picture.digest:
+                return data
+    raise FileNotFoundError(
+        f"Picture {picture.digest} is neither in the object store nor in {picture.shard or 'a shard'}; "
+        "`palimpsest repro --force` makes it again."
+    )
+
+
+@cache
+def store(url: str) -> ObjectStore:
+    """The object store at a URL, opened once a process."""
+    return ObjectStore(url)
+
+
+@lru_cache(4)
+def rows(path: Path, column: str, written: int) -> dict[str, int]:
+    """The row of each picture in a shard, by its digest; ``written`` tells the versions of a file apart."""
+    digests = pq.read_table(path, columns=[digest_of(column)])[digest_of(column)].to_pylist()
+    return {one: row for row, one in enumerate(digests) if one}
+
+
+@lru_cache(2)
+def group_of(path: Path, column: str, group: int, written: int) -> list[bytes]:
+    """The pictures in one row group of a shard."""
+    found = pq.ParquetFile(path).read_row_group(group, columns=[column])[column]
+    return [one["bytes"].as_py() if one.is_valid else b"" for one in found]
