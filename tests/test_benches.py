@@ -15,8 +15,9 @@ import pytest
 
 from models.media.images import encode_png
 from registry.store.axes import AXES
+from registry.store.dag import IMAGE
 from stages.engine.provenance import SCHEMA
-from stages.engine.shards import IMAGE, image, write_shard
+from stages.engine.shards import image, write_shard
 from tests.bench import bench_devices, bench_true_size
 from tests.bench.architectures import ARCHITECTURES, networks
 

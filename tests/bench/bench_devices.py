@@ -39,7 +39,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from models.media.images import decode_mask, decode_png
-from stages.engine.shards import read_rows
+from stages.engine.shards import DISK
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDES = ("cpu", "gpu")
@@ -96,7 +96,7 @@ def links(folder: Path) -> dict[str, dict[str, Any]]:
 
 def rows(folder: Path) -> Rows:
     """What a stage gave, by place."""
-    found = (row for row in read_rows(folder) if row["status"] == "ok")
+    found = (row for row in DISK.rows(folder) if row["status"] == "ok")
     return {tuple(row.get(axis) for axis in AXES): row for row in found}
 
 
@@ -110,7 +110,7 @@ def compare(cpu: Path, gpu: Path) -> Iterator[Finding]:
     """What differs between two clones, stage by stage; ``data`` of both is complete."""
     masks = {
         (row["corpus"], row["sample"], row["degradation"]): row["mask"]["bytes"]
-        for row in read_rows(cpu / "data/degrade", ("corpus", "sample", "degradation", "mask"))
+        for row in DISK.rows(cpu / "data/degrade", ("corpus", "sample", "degradation", "mask"))
         if row["mask"]
     }
     for kind in COMPARED:

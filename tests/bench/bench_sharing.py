@@ -22,8 +22,9 @@ from typing import Any
 
 from models.media.images import encode_png
 from models.worlds import example
+from registry.store.dag import IMAGE
 from registry.store.keys import digest
-from stages.engine.shards import IMAGE, image, shard_count, shard_of, write_shard
+from stages.engine.shards import image, shard_count, shard_of, write_shard
 
 WAYS = ("shards", "files")
 DONE = {"push": re.compile(r"(\d+) files? pushed"), "pull": re.compile(r"(\d+) files? (added|fetched)")}

@@ -6,12 +6,15 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from models.captioners.decoding import Decoding, Instructed
 from models.media.images import RED, encode_png
+from registry.store.dag import STAGES
 from stages import caption as stage
-from stages.engine.loop import Task
+from stages.engine.node import Task
+from stages.engine.shards import DISK, image, write_shard
 
 BOX = [2.0, 3.0, 4.0, 2.0]
 PICTURES = {"plain": np.full((10, 12, 3), 40, np.uint8), "boxed": np.full((10, 12, 3), 90, np.uint8)}
@@ -35,24 +38,30 @@ class Recorder:
 
 
 @pytest.fixture
-def plan(monkeypatch):
+def plan(monkeypatch, tmp_path):
     """Plans over two samples, each with one repainted picture."""
     axes = {"corpus": "some", "degradation": "blur", "inpainter": "telea"}
     rows = {
         "prepare": [{"corpus": "some", "sample": name, "status": "ok", "key": f"p-{name}", "references": ["a star"],
-                     "image": {"bytes": encode_png(picture)}, "annotations": json.dumps(ANNOTATIONS[name])}
+                     "image": image(encode_png(picture), ""), "annotations": json.dumps(ANNOTATIONS[name])}
                     for name, picture in PICTURES.items()],
-        "degrade": [{"sample": name, "degradation": "blur", "image": {"bytes": encode_png(picture)}}
+        "degrade": [{**axes, "sample": name, "image": image(encode_png(picture), "")}
                     for name, picture in PICTURES.items()],
-        "inpaint": [{**axes, "sample": name, "status": "ok", "key": f"i-{name}",
-                     "image": {"bytes": encode_png(REPAINTED)}} for name in PICTURES],
+        "inpaint/telea": [{**axes, "sample": name, "status": "ok", "key": f"i-{name}",
+                           "image": image(encode_png(REPAINTED), "")} for name in PICTURES],
     }  # fmt: skip
-    monkeypatch.setattr(stage, "shards", lambda folder: [folder / "some/part-00.parquet"])
-    monkeypatch.setattr(stage, "read_shard", lambda path: rows[path.parts[1]])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PALIMPSEST_OBJECTS", str(tmp_path / "objects"))
+    for folder, some in rows.items():
+        node = STAGES[folder.partition("/")[0]]
+        fields = [*((axis, pa.string()) for axis in node.axes), *node.fields]
+        write_shard(
+            tmp_path / "data" / folder / "some/part-00.parquet", [{"mask": None, **row} for row in some], fields
+        )
 
     def make(settings: Decoding) -> tuple[SimpleNamespace, list[Task]]:
         model = SimpleNamespace(adapter=Recorder(settings), identity={"adapter": "recorder"}, name="recorder")
-        ((_, tasks),) = stage.plan(model, SimpleNamespace(variants=lambda section: ["telea"]))
+        ((_, tasks),) = stage.plan(model, ["telea"], DISK)
         return model, tasks
 
     return make

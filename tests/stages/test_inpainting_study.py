@@ -10,7 +10,7 @@ from dvc.utils.serialize import load_yaml
 
 from models.adapters.settings import validated
 from stages.corpora import corpus_of
-from stages.degrade import ways_of
+from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import Study
 
@@ -30,11 +30,11 @@ def test_dvc_reads_it_as_we_do():
 
 def test_corpora_have_the_sizes_of_the_paper(study):
     """Appendix B.1, and the test split of TRUCE as it is."""
-    sizes = {name: corpus_of(entry).settings.limit for name, entry in study.corpora.items()}
+    sizes = {name: corpus_of(entry).settings.limit for name, entry in study.entries("corpora").items()}
     assert sizes == {"flickr": 4000, "refcocog": 2000, "rocov2": 1000, "indiana": 1000, "truce": None}
-    regions = {name: where.kind for name in sizes for _, where in ways_of(study, name).values()}
+    regions = {name: where.kind for name in sizes for _, where in degradations_of(study, name).values()}
     assert regions == dict.fromkeys(sizes, "centre") | {"refcocog": "box", "truce": "segment"}
-    assert all(len(ways_of(study, name)) == 3 for name in sizes)
+    assert all(len(degradations_of(study, name)) == 3 for name in sizes)
 
 
 @pytest.mark.parametrize(("section", "name"), MODELS)
@@ -44,7 +44,9 @@ def test_every_model_can_be_made_and_is_pinned(study, section, name):
 
 
 def test_every_diffusion_model_is_there_with_and_without_prompt(study):
-    grid = [name for name, entry in study.inpainters.items() if entry["adapter"].startswith("stable-diffusion")]
+    grid = [
+        name for name, entry in study.entries("inpainters").items() if entry["adapter"].startswith("stable-diffusion")
+    ]
     made = {name: Adapted(name, study.entry("inpainters", name), "inpainters").adapter for name in grid}
     assert sorted(grid) == ["sd15", "sd15-unprompted", "sd2", "sd2-unprompted", "sd3", "sd3-unprompted"]
     for name, adapter in made.items():

@@ -5,11 +5,12 @@ import pyarrow as pa
 import pytest
 
 from models.measures.embeddings.projection import Projection
+from registry.store.dag import GRID
 from registry.store.keys import item_key
-from stages.engine.shards import write_shard
-from stages.project import AXES, place, plan
+from stages.engine.shards import DISK, write_shard
+from stages.project import place, plan
 
-FIELDS = [*((axis, pa.string()) for axis in AXES), ("embedding", pa.list_(pa.float32()))]
+FIELDS = [*((axis, pa.string()) for axis in GRID), ("embedding", pa.list_(pa.float32()))]
 
 
 def row(corpus, sample, inpainter, key, embedding):
@@ -41,7 +42,7 @@ def represented(tmp_path):
 
 
 def tasks(folder):
-    planned = dict(plan(folder, Projection()))
+    planned = dict(plan(folder, Projection(), DISK))
     return planned, {(t.corpus, t.sample, t.columns["inpainter"]): t for some in planned.values() for t in some}
 
 
@@ -49,11 +50,11 @@ def test_every_embedding_has_one_place_and_again_the_same(represented):
     planned, found = tasks(represented("one"))
     assert list(planned) == ["scenes/part-00.parquet", "scenes/part-01.parquet", "series/part-00.parquet"]
     assert len(found) == 12 * 3 and not any(name == "broken" for _, _, name in found)
-    placed = {where: place(task).value for where, task in found.items()}
+    placed = {where: place(task.inputs).value for where, task in found.items()}
     assert placed["scenes", "0-1", "telea"] == placed["scenes", "0-1", "telea-again"]
     assert len({tuple(value.values()) for value in placed.values()}) == 12 * 2
     _, again = tasks(represented("two"))
-    assert {where: place(task).value for where, task in again.items()} == placed
+    assert {where: place(task.inputs).value for where, task in again.items()} == placed
 
 
 def test_one_fit_serves_a_corpus(represented, monkeypatch):
@@ -61,7 +62,7 @@ def test_one_fit_serves_a_corpus(represented, monkeypatch):
     monkeypatch.setattr("stages.project.project", lambda points, _: fits.append(len(points)) or points[:, :2])
     _, found = tasks(represented("one"))
     for task in found.values():
-        place(task)
+        place(task.inputs)
     assert fits == [16, 8]
 
 
@@ -72,5 +73,5 @@ def test_a_key_knows_all_embeddings_of_its_corpus_and_the_settings(represented):
     ]
     same = {where for where in keys[0] if keys[0][where] == keys[1][where]}
     assert {corpus for corpus, _, _ in same} == {"series"} and len(same) == 4 * 3
-    other = next(plan(represented("three"), Projection(neighbours=3)))[1][0]
+    other = next(plan(represented("three"), Projection(neighbours=3), DISK))[1][0]
     assert item_key("project.vit", other.parts) not in keys[0].values()

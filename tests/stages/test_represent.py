@@ -10,8 +10,12 @@ from models.measures.embeddings.drift import LAYERED, drift
 from models.measures.regions import REGIONS
 from models.media.images import encode_png
 from models.worlds import example
-from stages.engine.loop import Task
-from stages.fidelity import Inputs, column
+from registry.store import places
+from registry.store.objects import ObjectStore
+from stages.engine.node import Task
+from stages.engine.pairs import Pair
+from stages.engine.pictures import Picture
+from stages.fidelity import column
 from stages.represent import compare
 
 
@@ -22,9 +26,17 @@ def encoder():
     return made
 
 
+@pytest.fixture(autouse=True)
+def objects(tmp_path, monkeypatch):
+    monkeypatch.setenv("PALIMPSEST_OBJECTS", str(tmp_path / "objects"))
+
+
+def kept(picture):
+    return Picture(ObjectStore(places.objects_url()).put(encode_png(picture)))
+
+
 def task(original, repainted, mask):
-    inputs = Inputs(encode_png(original), encode_png(repainted), encode_png(mask))
-    return Task("scenes", "one", {}, {}, inputs=inputs)
+    return Task("scenes", "one", {}, {}, inputs=Pair(kept(original), kept(repainted), kept(mask)))
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from registry.store.dag import IMAGE
 from registry.store.database import connect
 from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import canonical, item_key
 from registry.store.objects import ObjectStore
-from stages.engine.shards import IMAGE, image, write_shard
+from stages.engine.shards import image, write_shard
 from stages.index import remember_all
 
 RUN = Execution("1" * 32, "prepare@mine", "f" * 40, "cpu", "local", datetime(2026, 1, 2, tzinfo=UTC))

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from stages.care.check import check
-from stages.degrade import ways_of
+from stages.degrade import degradations_of
 from stages.engine.study import Study, swept
 from tests.conftest import SMALL
 
@@ -70,7 +70,7 @@ def test_measures_are_not_swept():
 
 def test_a_degradation_takes_as_much_as_it_says():
     study = Study.model_validate(STUDY)
-    assert {name: where.fraction for name, (_, where) in ways_of(study, "scenes").items()} == dict(
+    assert {name: where.fraction for name, (_, where) in degradations_of(study, "scenes").items()} == dict(
         zip(DEGRADATIONS, (0.25, 0.5), strict=True)
     )
     boxes = copy.deepcopy(STUDY)
