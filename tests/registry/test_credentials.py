@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from palimpsest import app
+from registry.store.dag import STAGES
 from registry.store.database import connect
 from registry.store.places import registry_url
-from stages.engine.loop import Node, Outcome, Task, execute
+from stages.engine.loop import execute
+from stages.engine.node import Node, Outcome, Task
 
 SECRET = "s3cr3t-p4ssw0rd"
 
@@ -32,12 +32,20 @@ def checkout(new_database, tmp_path, monkeypatch, caplog):
     return tmp_path
 
 
+class Cat:
+    def load(self):
+        return "cpu"
+
+    def compute(self, tasks, seeds):
+        return [Outcome({"caption": "a cat"}) for _ in tasks]
+
+
 def test_neither_logs_nor_files_nor_mlflow_hear_of_it(checkout, caplog, capfd):
-    tasks = [("part-00.parquet", [Task("scenes", "s", {}, {"sample": "s"})])]
+    columns = dict.fromkeys(STAGES["caption"].axes)
+    tasks = [("part-00.parquet", [Task("scenes", "s", columns, {"sample": "s"})])]
     node = Node(
-        name="caption@blip", kind="caption", out=Path("data/caption/blip"), fields=[("caption", pa.string())], axes=(),
-        settings={"adapter": "blip"}, study="small", total=1, plan=tasks,
-        compute=lambda tasks, seeds: [Outcome({"caption": "a cat"})],
+        stage=STAGES["caption"], entry="blip", settings={"adapter": "blip"}, study="small", total=1, plan=tasks,
+        worker=Cat(),
     )  # fmt: skip
     copied = CliRunner().invoke(app, ["registry", "copy", "sqlite:///backup.db"])
     assert copied.exit_code == 0
