@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.adapters.settings import Settings
-from models.captioners.decoding import Instructed
+from models.captioners.prompted import Instructed
 from models.media.images import FRAME_VERSION, decode_png, draw_box, encode_png
 from registry.store.axes import AXES
 from registry.store.keys import digest

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from models.captioners.decoding import Decoding, Instructed
+from models.adapters.decoding import Decoding
+from models.captioners.prompted import Instructed
 from models.media.images import RED, encode_png
 from stages import caption as stage
 from stages.engine.loop import Task

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.captioners.openai_compatible import OpenAICompatible
+from models.captioners.prompted import OpenAICompatible
 
 PROMPT = "describe the image"
 GREEDY = {"sample": False, "beams": 1, "candidates": 1}

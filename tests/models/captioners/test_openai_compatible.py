@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from models.adapters.catalogue import build
-from models.captioners import openai_compatible
-from models.captioners.decoding import candidate_seeds
+from models.adapters.decoding import candidate_seeds
+from models.chat import client
 from models.media.images import decode_png
 from tests.models.captioners.hosted import GREEDY, captioner, say
 
@@ -82,7 +82,7 @@ def server() -> Iterator[Callable[[Answer], SimpleNamespace]]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, which are not waited for."""
     made: list[float] = []
-    monkeypatch.setattr(openai_compatible, "time", SimpleNamespace(sleep=made.append))
+    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=made.append))
     return made
 
 
@@ -137,7 +137,7 @@ def test_patience_ends(server, pictures, pauses):
         say(captioner(broken.endpoint, **GREEDY, retries=9), pictures(1))
     assert str(caught.value) == 'the endpoint answered 500: {"error": {"message": "out of\\n memory"}}'
     assert len(broken.requests) == 10
-    assert max(pauses) <= openai_compatible.LONGEST_PAUSE and sorted(pauses) == pauses
+    assert max(pauses) <= client.LONGEST_PAUSE and sorted(pauses) == pauses
 
 
 def test_a_lost_connection_is_made_again(server, pictures, pauses):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.captioners.decoding import candidate_seeds
+from models.adapters.decoding import candidate_seeds
 from tests.models.captioners.hosted import GREEDY, PROMPT, captioner, say
 
 
