@@ -67,7 +67,8 @@ def _reply(choice: Fields, what: str, form: type[BaseModel] | None) -> Reply:
         try:
             form.model_validate_json(text)
         except ValidationError:
-            why = "cut the reply off at `max_tokens`" if ended == "length" else "ignored `response_format`"
+            cut = ended == "length" and text.startswith("{")
+            why = "cut the reply off at `max_tokens`" if cut else "ignored `response_format`"
             raise ValueError(
                 f"the endpoint {why}: it said {_short(text)!r}, which is no JSON of the schema {form.__name__}"
             ) from None
@@ -117,7 +118,9 @@ def continuation_scores(prompt: Fields, whole: Fields, text: str) -> np.ndarray:
         raise ValueError(
             "the endpoint ignored `prompt_logprobs`: its reply has none; take a server that gives them, such as vLLM"
         )
-    own = [next(iter(token.values())) for token in known[prompt["usage"]["prompt_tokens"] :]]
+    if not (start := (prompt.get("usage") or {}).get("prompt_tokens")):
+        raise ValueError("the endpoint's reply does not count the prompt's tokens in `usage`, so nothing can be scored")
+    own = [next(iter(token.values())) for token in known[start:]]
     spelt = "".join(token.get("decoded_token") or "" for token in own)
     if spelt.strip() != text.strip() and "\ufffd" not in spelt:  # which stands for a part of a character
         raise ValueError(
