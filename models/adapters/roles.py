@@ -68,7 +68,10 @@ Conversation = Sequence[Turn]
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply without blanks around it, and why it ended: ``stop`` by itself, ``length`` at ``max_tokens``."""
+    """A reply without blanks around it, and why it ended: ``stop`` by itself, ``length`` at ``max_tokens``.
+
+    A server may have words of its own, or none.
+    """
 
     text: str
     finish: str

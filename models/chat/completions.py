@@ -72,7 +72,7 @@ def _reply(choice: Fields, what: str, form: type[BaseModel] | None) -> Reply:
             raise ValueError(
                 f"the endpoint {why}: it said {_short(text)!r}, which is no JSON of the schema {form.__name__}"
             ) from None
-    return Reply(text, ended)
+    return Reply(text, ended or "")
 
 
 def first_tokens(fields: Fields) -> dict[str, float]:
