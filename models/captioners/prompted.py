@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Turn
 from models.chat import llava_onevision, openai_compatible, qwen2_5_vl
+from models.chat.in_process import ChatSettings
 
 
 class Instructed(Decoding):
@@ -75,7 +76,7 @@ class LlavaOnevision(Prompted):
     MODEL = llava_onevision.LlavaOnevision
     VERSION: ClassVar[int] = MODEL.VERSION
 
-    class Settings(Instructed, MODEL.Settings):
+    class Settings(Instructed, ChatSettings):
         """The model's settings beside those of the captions."""
 
 
@@ -85,7 +86,7 @@ class Qwen25Vl(Prompted):
     MODEL = qwen2_5_vl.Qwen25Vl
     VERSION: ClassVar[int] = MODEL.VERSION
 
-    class Settings(Instructed, MODEL.Settings):
+    class Settings(Instructed, qwen2_5_vl.Qwen25VlSettings):
         """The model's settings beside those of the captions."""
 
 
@@ -95,7 +96,7 @@ class OpenAICompatible(Prompted):
     MODEL = openai_compatible.OpenAICompatible
     VERSION: ClassVar[int] = MODEL.VERSION
 
-    class Settings(Instructed, MODEL.Settings):
+    class Settings(Instructed, openai_compatible.OpenAICompatible.Settings):
         """The model's settings beside those of the captions. The API has no beam search, so ``sample: true`` is the
         default here; ``sample: false`` with one beam and one candidate asks for the likeliest words."""
 
