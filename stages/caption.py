@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.adapters.settings import Settings
-from models.captioners.decoding import Instructed
+from models.captioners.prompted import Instructed
 from models.media.images import FRAME_VERSION, draw_box, encode_png
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted, Variants

@@ -15,6 +15,11 @@ CHAT = """\
 {{ '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
 """A chat template as Qwen's, where IMAGE stands for what marks a picture."""
 
+TEXT_CHAT = """\
+{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\
+{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' + ('lo ' if brief else '') }}{% endif %}"""
+"""The same for models that take text only; with ``brief``, the assistant has said one word already."""
+
 
 def chat_tokenizer(special: Iterable[str], words: Iterable[str]) -> Any:
     """Words, and the tokens that mark messages and pictures; these, ``special``, get the ids from 3 on."""

@@ -12,10 +12,12 @@ Every adapter class carries
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from models.adapters.decoding import Decoding
 from models.adapters.settings import Settings
 
 
@@ -48,6 +50,61 @@ class Inpainter(Adapter, Protocol):
 
         ``seeds`` has one integer per item; the result of an item depends on its own seed and never on its neighbours in
         the batch. The caller composites, so a result may differ outside the mask: that drift is measured.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One message of a conversation: pictures (H, W, 3) uint8, as many as there are, and then text."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    pictures: tuple[np.ndarray, ...] = ()
+
+
+Conversation = Sequence[Turn]
+"""Turns in order. The last is the user's; or the assistant's, which then is a reply's beginning, to be continued."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply without blanks around it, and why it ended: ``stop`` by itself, ``length`` at ``max_tokens``.
+
+    A server may have words of its own, or none.
+    """
+
+    text: str
+    finish: str
+
+
+class Chat(Adapter, Protocol):
+    """Holds a conversation about any number of pictures, none too, and knows how probable words are in it.
+
+    On a CPU in float32, no result depends on what is asked beside it.
+    """
+
+    def answer(
+        self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[list[Reply]]:
+        """``decoding.candidates`` replies to each conversation, best first where they are searched for.
+
+        ``seeds`` has one integer a conversation. Raises ValueError where one of them cannot be answered, saying why.
+        """
+
+    def log_probabilities(
+        self, conversations: Sequence[Conversation], continuations: Sequence[str]
+    ) -> list[np.ndarray]:
+        """ln P of each token of a continuation, given the conversation and the tokens before: (tokens,) float64.
+
+        Text and continuation are cut into tokens apart, and the end of the reply is no part of it: the continuation is
+        how a reply begins, or how one that the last turn has begun goes on.
+        """
+
+    def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """How probable each of the choices is as the beginning of a reply, if it is one of them: (choices,), sum 1.
+
+        That is exp of the sum of :meth:`log_probabilities`, divided by its sum over the choices. Raises ValueError
+        where a choice is the beginning of another one, since both would count the same replies.
         """
 
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.adapters.checkpoints import identify
-from models.captioners.decoding import generation
-from models.captioners.pretrained import Pretrained, read
+from models.adapters.decoding import Decoding, generation
+from models.adapters.pretrained import Pretrained, read
 from models.media.audio import Spectrogram
 from models.media.hearing import heard
 
@@ -24,7 +24,7 @@ class Listener(ABC):
     used.
     """
 
-    class Settings(Pretrained):
+    class Settings(Decoding, Pretrained):
         """``spectrogram``: how the corpus made its pictures."""
 
         spectrogram: Spectrogram = Spectrogram()
@@ -72,7 +72,7 @@ class SpeechSeq2Seq(Listener):
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return self.settings.identity()
+        return self.settings.identity(*self.settings.unused)
 
     def load(self) -> None:
         """Read model, feature extractor and tokenizer, on a GPU where there is one; a hub id is downloaded unless

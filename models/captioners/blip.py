@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from models.captioners.decoding import generation
-from models.captioners.pretrained import Pretrained, read
+from models.adapters.decoding import Decoding, generation
+from models.adapters.pretrained import Pretrained, read
 
 
 class Blip:
@@ -23,14 +23,15 @@ class Blip:
 
     VERSION: ClassVar[int] = 1
 
-    Settings: ClassVar = Pretrained
+    class Settings(Decoding, Pretrained):
+        """The checkpoint, and how words are chosen."""
 
-    def __init__(self, settings: Pretrained) -> None:
+    def __init__(self, settings: Blip.Settings) -> None:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return self.settings.identity()
+        return self.settings.identity(*self.settings.unused)
 
     def load(self) -> None:
         """Read model and processor, on a GPU where there is one; a hub id is downloaded unless cached.

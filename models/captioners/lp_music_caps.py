@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from models.adapters.checkpoints import identify
+from models.adapters.decoding import generation
 from models.captioners.audio import Listener
-from models.captioners.decoding import generation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ class LpMusicCaps(Listener):
     def identity(self) -> dict[str, Any]:
         """Both checkpoints and the settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         bart = identify(self.settings.bart, self.settings.bart_revision)
-        return self.settings.identity("bart", "bart_revision") | {"bart": bart}
+        return self.settings.identity("bart", "bart_revision", *self.settings.unused) | {"bart": bart}
 
     def load(self) -> None:
         """Read the file into BART and the layers before it, on a GPU where there is one.

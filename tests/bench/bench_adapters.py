@@ -87,7 +87,8 @@ def captioning(adapter: Any, material: Material) -> Sides:
               "max_new_tokens": settings.max_tokens}  # fmt: skip
 
     def loop() -> None:
-        model, processor = adapter._model, adapter._processor
+        speaker = getattr(adapter, "chat", adapter)
+        model, processor = speaker._model, speaker._processor
         for image in material.images:
             if prompt:
                 content = [{"type": "image", "image": image}, {"type": "text", "text": prompt}]

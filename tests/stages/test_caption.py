@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.captioners.decoding import Decoding, Instructed
+from models.adapters.decoding import Decoding
+from models.captioners.prompted import Instructed
 from models.media.images import RED, encode_png
 from registry.store.dag import STAGES
 from stages import caption as stage

@@ -8,7 +8,7 @@ import yaml
 from tests.imports import ROOT, closure, imports
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-ADAPTERS = {"inpainters", "captioners", "encoders", "measures", "embedders", "corpora"}
+ADAPTERS = {"inpainters", "captioners", "chat", "encoders", "measures", "embedders", "corpora"}
 
 
 def body(stage: str) -> dict:

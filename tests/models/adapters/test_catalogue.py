@@ -19,7 +19,8 @@ import inspect, json, sys
 from models.adapters import catalogue, roles
 
 protocols = {
-    "inpainters": roles.Inpainter, "captioners": roles.Captioner, "encoders": roles.Encoder, "embedders": roles.Embedder
+    "inpainters": roles.Inpainter, "captioners": roles.Captioner, "chat": roles.Chat, "encoders": roles.Encoder,
+    "embedders": roles.Embedder,
 }
 light = sorted(sys.modules)
 missing = {}
@@ -60,7 +61,7 @@ def test_no_target_imports_a_heavy_library(inspected):
 def test_everything_in_the_folders_is_in_the_catalogue():
     """An adapter class is one with a VERSION; it is written once, and reached by name only."""
     listed = {path for adapters in CATALOGUE.values() for path in adapters.values()}
-    for role in ("inpainters", "captioners", "encoders", "embedders"):
+    for role in ("inpainters", "captioners", "chat", "encoders", "embedders"):
         for file in (ROOT / "models" / role).glob("[!_]*.py"):
             if re.search(r"^    VERSION\b.* = ", file.read_text(), re.MULTILINE):
                 assert any(path.startswith(f"models.{role}.{file.stem}:") for path in listed), file

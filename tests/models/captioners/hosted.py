@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.captioners.openai_compatible import OpenAICompatible
+from models.captioners.prompted import OpenAICompatible
 
 PROMPT = "describe the image"
 GREEDY = {"sample": False, "beams": 1, "candidates": 1}
@@ -19,3 +19,8 @@ def captioner(endpoint: str = "http://127.0.0.1:1/v1", **settings: Any) -> OpenA
 
 def say(adapter: OpenAICompatible, pictures: list[np.ndarray], seeds: list[int] | None = None) -> list[list[str]]:
     return adapter.caption(pictures, [PROMPT] * len(pictures), seeds or [0] * len(pictures))
+
+
+def completion(text: str | None, ended: str = "stop") -> tuple[int, dict]:
+    """Status and body of an answer with one reply."""
+    return 200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ended}]}

@@ -11,16 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from models.captioners.chat import Chat
-from models.captioners.llava_onevision import LlavaOnevision
-from models.captioners.qwen2_5_vl import Qwen25Vl
+from models.adapters.roles import Turn
+from models.captioners.prompted import LlavaOnevision, Prompted, Qwen25Vl
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 DESCRIBE, ASK = "Describe the image.", "Is there a ko?"
 
 
 @pytest.fixture(scope="module", params=[LlavaOnevision, Qwen25Vl])
-def kind(request) -> type[Chat]:
+def kind(request) -> type[Prompted]:
     return request.param
 
 
@@ -29,7 +28,7 @@ def checkpoint(kind, llava_checkpoint, qwen_checkpoint) -> str:
     return llava_checkpoint if kind is LlavaOnevision else qwen_checkpoint
 
 
-def captioner(kind: type[Chat], checkpoint: str | Path, **settings) -> Chat:
+def captioner(kind: type[Prompted], checkpoint: str | Path, **settings) -> Prompted:
     made = kind(
         kind.Settings(checkpoint=str(checkpoint), **({"max_tokens": 8, "micro_batch": 4, "beams": 3} | settings))
     )
@@ -38,11 +37,11 @@ def captioner(kind: type[Chat], checkpoint: str | Path, **settings) -> Chat:
 
 
 @pytest.fixture(scope="module")
-def chat(kind, checkpoint) -> Chat:
+def chat(kind, checkpoint) -> Prompted:
     return captioner(kind, checkpoint)
 
 
-def say(chat: Chat, items: list[tuple[np.ndarray, str, int]], size: int | None = None) -> list[list[str]]:
+def say(chat: Prompted, items: list[tuple[np.ndarray, str, int]], size: int | None = None) -> list[list[str]]:
     said: list[list[str]] = []
     for start in range(0, len(items), size or len(items)):
         said += chat.caption(*zip(*items[start : start + (size or len(items))], strict=True))
@@ -66,8 +65,8 @@ def test_the_batch_makes_no_difference(kind, checkpoint, pictures, settings):
 
 
 def test_every_forward_has_full_rows_and_no_padding(chat, pictures, monkeypatch):
-    batches, generate = [], chat._model.generate
-    monkeypatch.setattr(chat._model, "generate", lambda **batch: (batches.append(batch), generate(**batch))[1])
+    batches, generate = [], chat.chat._model.generate
+    monkeypatch.setattr(chat.chat._model, "generate", lambda **batch: (batches.append(batch), generate(**batch))[1])
     say(chat, items(pictures))
     assert [len(batch["input_ids"]) for batch in batches] == [4] * 6, "5 (4 and 1), 1, 1, 1 and 1 are alike"
     assert all(batch["attention_mask"].all() for batch in batches)
@@ -97,18 +96,18 @@ def test_transformers_called_by_hand_says_the_same(kind, checkpoint, pictures, b
 def test_likeliest_words_by_a_loop_of_our_own(kind, checkpoint, pictures):
     """Witness: the whole sequence through the model for every word, no cache, no ``generate``."""
     chat, (picture,) = captioner(kind, checkpoint, beams=1, candidates=1, micro_batch=1), pictures(1)
-    inputs = dict(chat._prepare(picture, DESCRIBE))
+    inputs = chat.chat._inputs([Turn("user", DESCRIBE, (picture,))])
     start = inputs["input_ids"].shape[1]
     for _ in range(8):
         with torch.no_grad():
-            word = chat._model(**inputs).logits[:, -1:].argmax(-1)
-        if word.item() == chat._processor.tokenizer.eos_token_id:
+            word = chat.chat._model(**inputs).logits[:, -1:].argmax(-1)
+        if word.item() == chat.chat._processor.tokenizer.eos_token_id:
             break
         for name, value in {"input_ids": word, "attention_mask": torch.ones_like(word),
                             "mm_token_type_ids": torch.zeros_like(word)}.items():  # fmt: skip
             if name in inputs:
                 inputs[name] = torch.cat([inputs[name], value], 1)
-    own = chat._processor.decode(inputs["input_ids"][0, start:], skip_special_tokens=True)
+    own = chat.chat._processor.decode(inputs["input_ids"][0, start:], skip_special_tokens=True)
     assert say(chat, [(picture, DESCRIBE, 0)]) == [[own.strip()]]
 
 
@@ -152,7 +151,7 @@ def test_lower_precision_is_another_item(kind, checkpoint, chat, pictures, dtype
 
 def test_eager_attention_says_the_same_here(kind, checkpoint, chat, pictures):
     eager, some = captioner(kind, checkpoint, attention="eager"), [(picture, DESCRIBE, 0) for picture in pictures(2)]
-    assert eager._model.config.text_config._attn_implementation == "eager"
+    assert eager.chat._model.config.text_config._attn_implementation == "eager"
     assert say(eager, some) == say(chat, some)
 
 
@@ -180,10 +179,10 @@ def test_identity_needs_no_loading_and_names_what_matters(kind, checkpoint):
 def test_another_architecture_is_named(kind, llava_checkpoint, qwen_checkpoint, tmp_path):
     other = qwen_checkpoint if kind is LlavaOnevision else llava_checkpoint
     found = "qwen2_5_vl" if kind is LlavaOnevision else "llava_onevision"
-    with pytest.raises(ValueError, match=f"is of type '{found}', and '{kind.TYPE}' is needed: take one that"):
+    with pytest.raises(ValueError, match=f"is of type '{found}', and '{kind.MODEL.TYPE}' is needed: take one that"):
         captioner(kind, other)
     (tmp_path / "model_index.json").write_text("{}")
-    with pytest.raises(ValueError, match=f"is of type None, and '{kind.TYPE}' is needed"):
+    with pytest.raises(ValueError, match=f"is of type None, and '{kind.MODEL.TYPE}' is needed"):
         captioner(kind, tmp_path)
 
 

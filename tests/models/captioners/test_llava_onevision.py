@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.captioners.llava_onevision import LlavaOnevision
+from models.adapters.roles import Turn
+from models.captioners.prompted import LlavaOnevision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,7 +31,7 @@ def llava(llava_checkpoint: str) -> LlavaOnevision:
 )
 def test_tiles_follow_the_shape(llava, shape, views, tokens):
     """Tokens counted by hand from Li et al. 2024, section 3.2, with a tower of 4 x 4 patches."""
-    inputs = llava._prepare(np.zeros((*shape, 3), np.uint8), "Well?")
+    inputs = llava.chat._inputs([Turn("user", "Well?", (np.zeros((*shape, 3), np.uint8),))])
     assert inputs["pixel_values"].shape == (1, views, 3, 32, 32)
-    assert (inputs["input_ids"] == llava._model.config.image_token_id).sum() == tokens
+    assert (inputs["input_ids"] == llava.chat._model.config.image_token_id).sum() == tokens
     assert llava.caption([np.zeros((*shape, 3), np.uint8)], ["Well?"], [0])[0]

@@ -3,86 +3,28 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from models.adapters.catalogue import build
-from models.captioners import openai_compatible
-from models.captioners.decoding import candidate_seeds
+from models.adapters.decoding import candidate_seeds
+from models.chat import client
 from models.media.images import decode_png
-from tests.models.captioners.hosted import GREEDY, captioner, say
-
-
-def completion(text: str | None, ended: str = "stop") -> tuple[int, dict]:
-    return 200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ended}]}
-
-
-Answer = Callable[[dict, int], tuple[int, Any] | tuple[int, Any, dict[str, str]] | None]
-
-
-@pytest.fixture
-def server() -> Iterator[Callable[[Answer], SimpleNamespace]]:
-    """Makes servers: ``answer(body, n)`` is told the request and how many came before, and gives status, body (JSON, or
-    text as it is) and headers, or None to hang up. What was asked is kept in ``requests`` and ``keys``."""
-    running: list[ThreadingHTTPServer] = []
-
-    def make(answer: Answer, models: list[str] | None = None) -> SimpleNamespace:
-        seen = SimpleNamespace(requests=[], keys=[])
-        lock = threading.Lock()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.reply(*((200, {"data": [{"id": name} for name in models]}) if models else (404, "nothing here")))
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                with lock:
-                    seen.requests.append(body)
-                    seen.keys.append(self.headers["authorization"])
-                    count = len(seen.requests) - 1
-                if said := answer(body, count):
-                    self.reply(*said)
-
-            def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-                data = (body if isinstance(body, str) else json.dumps(body)).encode()
-                self.send_response(status)
-                for name, value in ({"content-length": str(len(data))} | (headers or {})).items():
-                    self.send_header(name, value)
-                with contextlib.suppress(ConnectionError):  # who has stopped waiting has hung up
-                    self.end_headers()
-                    self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        running.append(made)
-        seen.endpoint = f"http://127.0.0.1:{made.server_address[1]}/v1"
-        return seen
-
-    yield make
-    for made in running:
-        made.shutdown()
-        made.server_close()
+from tests.models.captioners.hosted import GREEDY, captioner, completion, say
 
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, which are not waited for."""
     made: list[float] = []
-    monkeypatch.setattr(openai_compatible, "time", SimpleNamespace(sleep=made.append))
+    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=made.append))
     return made
 
 
@@ -137,7 +79,7 @@ def test_patience_ends(server, pictures, pauses):
         say(captioner(broken.endpoint, **GREEDY, retries=9), pictures(1))
     assert str(caught.value) == 'the endpoint answered 500: {"error": {"message": "out of\\n memory"}}'
     assert len(broken.requests) == 10
-    assert max(pauses) <= openai_compatible.LONGEST_PAUSE and sorted(pauses) == pauses
+    assert max(pauses) <= client.LONGEST_PAUSE and sorted(pauses) == pauses
 
 
 def test_a_lost_connection_is_made_again(server, pictures, pauses):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.captioners.qwen2_5_vl import Qwen25Vl
+from models.adapters.roles import Turn
+from models.captioners.prompted import Qwen25Vl
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,9 +31,9 @@ def qwen(checkpoint: str, **settings) -> Qwen25Vl:
 )
 def test_pixels_are_limited(qwen_checkpoint, settings, shape, grid):
     chat, picture = qwen(qwen_checkpoint, **settings), np.zeros((*shape, 3), np.uint8)
-    inputs = chat._prepare(picture, "Well?")
+    inputs = chat.chat._inputs([Turn("user", "Well?", (picture,))])
     assert inputs["image_grid_thw"].tolist() == [[1, *grid]]
-    assert (inputs["input_ids"] == chat._model.config.image_token_id).sum() == grid[0] * grid[1] // 4
+    assert (inputs["input_ids"] == chat.chat._model.config.image_token_id).sum() == grid[0] * grid[1] // 4
     assert chat.caption([picture], ["Well?"], [0])[0]
 
 

@@ -18,8 +18,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
-from models.captioners.decoding import candidate_seeds
+from models.adapters.catalogue import build
+from models.adapters.decoding import Decoding, candidate_seeds
+from models.adapters.roles import Turn
 from tests.models.captioners.hosted import GREEDY, PROMPT, captioner, say
 
 
@@ -130,3 +133,36 @@ def test_an_endpoint_may_know_the_model_by_another_name(served, pictures):
     aliased = captioner(served.endpoint, **GREEDY, model="anything", served_as="palimpsest/tiny")
     aliased.load()
     assert say(aliased, pictures(1)) == say(captioner(served.endpoint, **GREEDY), pictures(1))
+
+
+class Verdict(BaseModel):
+    star: bool
+
+
+def test_what_this_server_ignores_is_said_in_one_sentence(served, pictures):
+    """It warns on its own side only, and answers with one reply in plain words; fields of vLLM's own it refuses."""
+    given = {"adapter": "openai-compatible", "endpoint": served.endpoint, "model": "palimpsest/tiny", "revision": "1"}
+    chat = build("chat", "mine", given | {"together": True})
+    chat.load()
+    question = [Turn("user", PROMPT, tuple(pictures(2)))]
+    greedy = Decoding(beams=1, candidates=1, max_tokens=4)
+    ((reply,),) = chat.answer([question], greedy, [0])
+    assert reply.text and reply.finish in ("stop", "length")
+    sentences = []
+    for ask in (
+        lambda: chat.answer([question], Decoding(sample=True, candidates=3, max_tokens=4), [0]),
+        lambda: chat.choose([question], [["yes", "no"]]),
+    ):
+        with pytest.raises(ValueError) as caught:
+            ask()
+        sentences.append(str(caught.value))
+    assert sentences == [
+        "the endpoint ignored `n`: of 3 replies that were asked for it gave 1; set `together: false`",
+        "the endpoint ignored `logprobs`: its reply has none; take a server that gives them, such as vLLM",
+    ]
+    with pytest.raises(
+        ValueError, match=r"ignored `response_format`: it said .*, which is no JSON of the schema Verdict"
+    ):
+        chat.answer([question], greedy, [0], form=Verdict)
+    with pytest.raises(ValueError, match="the endpoint answered 422: .*prompt_logprobs"):
+        chat.log_probabilities([question], ["yes"])

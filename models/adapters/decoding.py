@@ -1,4 +1,4 @@
-"""How captioners choose words: settings that all of them share, and sampling that no neighbour can disturb."""
+"""How models that speak choose words: settings that all share, and sampling that no neighbour can disturb."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from models.adapters import roles
+from models.adapters.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Decoding(roles.Settings):
+class Decoding(Settings):
     """The decoding of paper *inpainting*, appendix D: "beam search with six beams, top-p sampling with [blank],
     temperature [blank], and a maximum of [blank] generated tokens [...] three candidate captions".
 
@@ -56,19 +56,18 @@ class Decoding(roles.Settings):
         """
         return {"beams", "length_penalty"} if self.sample else {"sample", "temperature", "top_p"}
 
+    @property
+    def decoding(self) -> Decoding:
+        """These settings without those that a subclass adds."""
+        return Decoding(**self.model_dump(include=set(Decoding.model_fields)))
 
-class Instructed(Decoding):
-    """Settings of a captioner that is told what to do: decoding, and what a stage tells it.
+    def decided(self) -> dict[str, Any]:
+        """Settings of the way that is taken, for a key.
 
-    ``prompt`` goes with a whole picture; ``box_prompt`` with one in which a red box is drawn, as it is for referring
-    expressions (appendix D: "explicitly constrained to describe the contents of the red bounding box"). The prompt that
-    an item was given is in its key, so these two enter no identity. Left alone, such models go on for longer than a
-    caption: ``max_tokens`` lets them finish.
-    """
-
-    max_tokens: int = Field(128, ge=1)
-    prompt: str = "Describe the image."
-    box_prompt: str = "Describe what is inside the red box."
+        >>> Decoding(sample=True).decided()
+        {'candidates': 3, 'max_tokens': 40, 'sample': True, 'temperature': 1.0, 'top_p': 0.9}
+        """
+        return self.model_dump(include=Decoding.model_fields.keys() - self.unused)
 
 
 def candidate_seeds(seed: int, count: int) -> list[int]:

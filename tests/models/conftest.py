@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import string
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.chat import CHAT, LETTERS, chat_tokenizer
+from tests.chat import CHAT, LETTERS, TEXT_CHAT, chat_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +147,19 @@ def qwen_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return save(model, processor, tmp_path_factory.mktemp("qwen"))
 
 
+@pytest.fixture(scope="session")
+def causal_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A language model without eyes."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    tokenizer = chat_tokenizer([], WORDS)
+    tokenizer.chat_template = TEXT_CHAT
+    torch.manual_seed(0)
+    config = Qwen2Config(**DECODER, vocab_size=len(tokenizer), initializer_range=0.3)
+    return save(Qwen2ForCausalLM(config), tokenizer, tmp_path_factory.mktemp("causal"))
+
+
 @pytest.fixture
 def pictures() -> Callable[..., list[np.ndarray]]:
     """Makes ``count`` noisy pictures of one size."""
@@ -152,3 +170,53 @@ def pictures() -> Callable[..., list[np.ndarray]]:
         return [np.resize(np.kron(one, np.ones((8, 8, 1), np.uint8)), (height, width, 3)) for one in coarse]
 
     return make
+
+
+Answer = Callable[[dict, int], tuple[int, Any] | tuple[int, Any, dict[str, str]] | None]
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[Answer], SimpleNamespace]]:
+    """Makes servers: ``answer(body, n)`` is told the request and how many came before, and gives status, body (JSON, or
+    text as it is) and headers, or None to hang up. What was asked is kept in ``requests`` and ``keys``."""
+    running: list[ThreadingHTTPServer] = []
+
+    def make(answer: Answer, models: list[str] | None = None) -> SimpleNamespace:
+        seen = SimpleNamespace(requests=[], keys=[])
+        lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.reply(*((200, {"data": [{"id": name} for name in models]}) if models else (404, "nothing here")))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                with lock:
+                    seen.requests.append(body)
+                    seen.keys.append(self.headers["authorization"])
+                    count = len(seen.requests) - 1
+                if said := answer(body, count):
+                    self.reply(*said)
+
+            def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+                data = (body if isinstance(body, str) else json.dumps(body)).encode()
+                self.send_response(status)
+                for name, value in ({"content-length": str(len(data))} | (headers or {})).items():
+                    self.send_header(name, value)
+                with contextlib.suppress(ConnectionError):  # who has stopped waiting has hung up
+                    self.end_headers()
+                    self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        running.append(made)
+        seen.endpoint = f"http://127.0.0.1:{made.server_address[1]}/v1"
+        return seen
+
+    yield make
+    for made in running:
+        made.shutdown()
+        made.server_close()

@@ -1,4 +1,4 @@
-"""Captioners out of transformers: the settings they share, and how a checkpoint is read."""
+"""Models of transformers that speak: the settings they share, and how a checkpoint is read."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from models.adapters.checkpoints import identify
-from models.captioners.decoding import Decoding
+from models.adapters.settings import Settings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, ProcessorMixin
+    from transformers import PreTrainedModel
 
 
-class Pretrained(Decoding):
+class Pretrained(Settings):
     """``checkpoint``: a folder, or a hub id with its commit as ``revision``. ``dtype``: what is computed in.
 
-    ``micro_batch``: pictures in a forward. Fewer are filled up by repeating the last, since kernels round otherwise for
+    ``micro_batch``: items in a forward. Fewer are filled up by repeating the last, since kernels round otherwise for
     another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times over.
     """
 
@@ -27,22 +27,20 @@ class Pretrained(Decoding):
     micro_batch: int = Field(8, ge=1)
 
     def identity(self, *elsewhere: str) -> dict[str, Any]:
-        """Checkpoint and settings, but for those that change nothing or that are ``elsewhere`` in the key.
+        """Checkpoint and settings, but for those that are ``elsewhere`` in the key or in no key.
 
         Raises as :func:`models.adapters.checkpoints.identify` does.
         """
-        hidden = {"checkpoint", "revision", *elsewhere} | self.unused
+        hidden = {"checkpoint", "revision", *elsewhere}
         return identify(self.checkpoint, self.revision) | self.model_dump(exclude=hidden)
 
 
-def read(
-    settings: Pretrained, kind: str, model: str, processor: str, **options: Any
-) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """A checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor.
+def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[PreTrainedModel, Any]:
+    """A checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor or tokenizer.
 
     ``model`` and ``processor`` name classes of transformers; ``options`` go to the model's ``from_pretrained``. A hub
     id is downloaded unless cached. Of the checkpoint's own settings for generation, the token ids alone are kept: how
-    words are chosen is what :class:`models.captioners.decoding.Decoding` says, alike for all captioners.
+    words are chosen is what :class:`models.adapters.decoding.Decoding` says, alike for all models.
 
     Raises
     ------
@@ -70,11 +68,11 @@ def read(
             "one that was saved whole"
         )
     prepared = getattr(transformers, processor).from_pretrained(**source)
-    own = made.generation_config
+    own, tokenizer = made.generation_config, getattr(prepared, "tokenizer", prepared)
     made.generation_config = transformers.GenerationConfig(
         bos_token_id=own.bos_token_id,
         eos_token_id=own.eos_token_id,
-        pad_token_id=prepared.tokenizer.pad_token_id if own.pad_token_id is None else own.pad_token_id,
+        pad_token_id=tokenizer.pad_token_id if own.pad_token_id is None else own.pad_token_id,
     )
     return made.eval().to("cuda" if torch.cuda.is_available() else "cpu"), prepared
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from models.captioners.chat import Chat, ChatSettings
+from models.chat.in_process import ChatSettings, Seeing
 
 
 class Qwen25VlSettings(ChatSettings):
@@ -23,7 +23,7 @@ class Qwen25VlSettings(ChatSettings):
         return self
 
 
-class Qwen25Vl(Chat):
+class Qwen25Vl(Seeing):
     """Any checkpoint of ``Qwen2_5_VLForConditionalGeneration``; it sees a picture at its own size and shape."""
 
     VERSION: ClassVar[int] = 1
@@ -33,7 +33,7 @@ class Qwen25Vl(Chat):
     PROCESSOR = "Qwen2_5_VLProcessor"
 
     def load(self) -> None:
-        """As :meth:`models.captioners.chat.Chat.load`."""
+        """As :meth:`models.chat.in_process.InProcess.load`."""
         super().load()
         processor, settings = self._processor.image_processor, self.settings
         limits = {

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from models.adapters.decoding import Decoding, GumbelSampling, candidate_seeds, generation
 from models.captioners.blip import Blip
-from models.captioners.decoding import Decoding, GumbelSampling, Instructed, candidate_seeds, generation
+from models.captioners.prompted import Instructed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from models.captioners.chat import Chat
+from models.chat.in_process import Seeing
 
 
-class LlavaOnevision(Chat):
+class LlavaOnevision(Seeing):
     """Any checkpoint of ``LlavaOnevisionForConditionalGeneration``.
 
     It sees a picture whole, shrunk to the size of its vision tower, and again in tiles of that size, as many as the
-    checkpoint's ``image_grid_pinpoints`` allow for the picture's shape.
+    checkpoint's ``image_grid_pinpoints`` allow for the picture's shape; of several pictures, each whole only.
     """
 
     VERSION: ClassVar[int] = 1

@@ -1,0 +1,289 @@
+"""Any server that speaks OpenAI's chat completions as a chat model: vLLM, ``transformers serve``, a hosted model."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models.adapters.decoding import Decoding, candidate_seeds
+from models.adapters.roles import Conversation, Reply, Turn
+from models.adapters.settings import unknown
+from models.chat.choices import apart, normalised
+from models.chat.client import Endpoint, listed
+from models.chat.completions import checked, continuation_scores, first_tokens, replies, response_format
+from models.media.images import encode_png
+
+if TYPE_CHECKING:
+    from httpx2 import Client
+
+T = TypeVar("T")
+
+LISTED = 20
+"""First tokens whose probability is asked for: as many as OpenAI and vLLM give at most."""
+
+
+class OpenAICompatible:
+    """A model behind ``/chat/completions``; a turn's pictures go before its text, as PNG.
+
+    The API has no beam search: replies are sampled, or, with one beam and one candidate, the likeliest words
+    (temperature 0).
+
+    Each candidate is a request of its own, with its own seed from the item's: so candidate k stays the same when more
+    are asked for, as in process, and servers that ignore ``n`` (``transformers serve``) or refuse it serve as well. It
+    costs the prompt once a candidate where prompts are paid for; vLLM caches them. Candidates are in the order they
+    were drawn: the API ranks nothing.
+
+    Some things are for the server to keep. What a request leaves out (a repetition penalty, top-k) it may take from the
+    checkpoint's ``generation_config.json``, which models in process do not; start vLLM with ``--generation-config
+    vllm``. Whether it samples alike for equal seeds, and rounds alike whatever else it computes, no reply can prove:
+    vLLM has a generator for each request, and ``VLLM_BATCH_INVARIANT=1``. ``transformers serve`` seeds one generator
+    for all, so give it ``concurrency: 1``, and samples only where that file says ``do_sample``. Everything else that a
+    server may ignore without a word (``n``, ``logprobs``, ``top_logprobs``, ``prompt_logprobs``, ``response_format``,
+    ``continue_final_message`` where it matters to a probability) is looked for in its reply, and an item fails that
+    lacks it, saying so.
+
+    A reply cut off at ``max_tokens`` is a reply, as in process. An empty one, one that the server's filter cut, and a
+    request that fails after all retries make their item fail, alone.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    class Settings(Endpoint):
+        """``model``: what is served at the endpoint, and ``revision``, which version of it, in words of your own that
+        change when the weights or their precision do: a commit, a dated release, ``"cc59489, bf16, awq"``. Nothing on
+        this side can see that, so the two stand in every key, and where the model is served does not: the same model
+        served elsewhere gives the same items. ``served_as``: the endpoint's name for the model, where it is another one
+        (a path, an alias).
+
+        ``extra``: further fields of the request, in the server's own words, for instance
+        ``{chat_template_kwargs: {enable_thinking: false}}``; null takes a field out. ``together``: ask for all
+        candidates of an item in one request (``n``), which costs the prompt once; they then share a seed, and are other
+        ones when another number is asked for.
+
+        ``concurrency`` requests are in flight at a time; to keep them so, the entry's ``batch_size`` should be several
+        times that. See :class:`models.chat.client.Endpoint` for the rest.
+        """
+
+        model: str = Field(min_length=1)
+        revision: str = Field(min_length=1)
+        served_as: str | None = None
+        extra: dict[str, Any] = {}
+        together: bool = False
+        concurrency: int = Field(8, ge=1)
+
+    def __init__(self, settings: Settings, what: str = "reply") -> None:
+        """``what`` replies are called where one is no good."""
+        self.settings = settings
+        self.device = "endpoint"
+        self._what = what
+        self._name = settings.served_as or settings.model
+        self._asked: dict[str, Future[Any]] = {}
+
+    def identity(self) -> dict[str, Any]:
+        """Model, revision and what changes words; neither the endpoint nor how it is asked."""
+        settings = self.settings
+        together = {"together": True} if settings.together else {}
+        return {"checkpoint": settings.model, "revision": settings.revision, "extra": settings.extra} | together
+
+    def load(self) -> None:
+        """See whether the endpoint answers; what is wrong is said once, not per item. Raises as :meth:`probe` does."""
+        decoding = Decoding(beams=1, candidates=1, max_tokens=16)
+        self.probe([Turn("user", "Hello.")], decoding, "which must be one that chats")
+
+    def probe(self, conversation: Conversation, decoding: Decoding, must: str) -> None:
+        """See whether the endpoint answers a conversation.
+
+        Raises
+        ------
+        ConnectionError
+            The endpoint cannot be reached, or wants another API key.
+        ValueError
+            It does not serve the model (a server need not list all that it serves), or refuses such requests; ``must``
+            says what of the model may be the reason.
+        """
+        settings, endpoint = self.settings, self.settings.endpoint
+        with settings.client() as client:
+            try:
+                served = listed(settings.send(client, "GET", "models", retries=0))
+                retries = 0 if served and self._name not in served else settings.retries
+                answer = settings.send(client, "POST", "chat/completions", self._body(conversation, decoding), retries)
+            except ConnectionError as error:
+                raise ConnectionError(f"Endpoint {endpoint}: {error}. Is the server up, and the URL right?") from None
+        if answer.is_success:
+            return
+        if answer.status_code in (401, 403):
+            raise ConnectionError(
+                f"Endpoint {endpoint} answered {answer.status_code}: set the environment variable "
+                f"{settings.api_key_variable} to an API key that it accepts."
+            )
+        if served and self._name not in served:
+            nearest = difflib.get_close_matches(self._name, served, n=20, cutoff=0)  # hosts list hundreds
+            raise ValueError(unknown(f"model at {endpoint}", self._name, nearest))
+        raise ValueError(
+            f'Endpoint {endpoint} answered a request to "{self._name}" with {settings.quoted(answer)}: check '
+            f"`endpoint`, which usually ends in /v1, and `model`, {must}."
+        )
+
+    def answer(
+        self,
+        conversations: Sequence[Conversation],
+        decoding: Decoding,
+        seeds: Sequence[int],
+        form: type[BaseModel] | None = None,
+    ) -> list[list[Reply]]:
+        """``decoding.candidates`` replies to each conversation; with a ``form``, each is JSON of that model.
+
+        Raises when one of the items fails. The loop then asks item by item, and is given what was said before: a
+        failure costs its neighbours no second request.
+
+        Raises
+        ------
+        ConnectionError
+            No answer, or none but a transient error, in all attempts.
+        ValueError
+            The decoding is a beam search, the endpoint refused the request or ignored a part of it, or what it said is
+            no reply.
+        """
+        no_beams(decoding)
+        needed: dict[str, Any] = {"response_format": response_format(form)} if form else {}
+        jobs = []
+        for conversation, seed in zip(conversations, seeds, strict=True):
+            if not decoding.sample:
+                requests = [needed]
+            elif self.settings.together:
+                requests = [needed | {"seed": candidate_seeds(seed, 1)[0], "n": decoding.candidates}]
+            else:
+                requests = [needed | {"seed": one} for one in candidate_seeds(seed, decoding.candidates)]
+            jobs.append([self._body(conversation, decoding, **request) for request in requests])
+
+        def ask(client: Client, body: dict[str, Any]) -> list[Reply]:
+            return replies(self._fields(client, body)["choices"], body.get("n", 1), self._what, form)
+
+        return [[reply for some in item for reply in some] for item in self._all(jobs, ask)]
+
+    def log_probabilities(
+        self, conversations: Sequence[Conversation], continuations: Sequence[str]
+    ) -> list[np.ndarray]:
+        """ln P of each token of a continuation, (tokens,) float64, by vLLM's ``prompt_logprobs``.
+
+        vLLM cuts text and continuation into tokens together, and gives probabilities at temperature 1 unless started
+        with another ``--logprobs-mode``.
+
+        Raises
+        ------
+        ConnectionError, ValueError
+            As :meth:`answer` does.
+        """
+        jobs = []
+        for conversation, text in zip(conversations, continuations, strict=True):
+            begun = conversation[-1].text if conversation[-1].role == "assistant" else ""
+            before = conversation[:-1] if conversation[-1].role == "assistant" else conversation
+            whole = [*before, Turn("assistant", begun + text)]
+            jobs.append([self._body(conversation, ONE_TOKEN), self._body(whole, ONE_TOKEN, prompt_logprobs=0)])
+        pairs = self._all(jobs, self._fields)
+        return [continuation_scores(*pair, text) for pair, text in zip(pairs, continuations, strict=True)]
+
+    def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """How probable each choice is among them, (choices,) float64.
+
+        Choices that are all among the 20 likeliest first tokens cost one request; otherwise all of the item are scored
+        by :meth:`log_probabilities`.
+
+        Raises
+        ------
+        ConnectionError, ValueError
+            As :meth:`answer` does, and where a choice is the beginning of another one.
+        """
+        for some in choices:
+            apart(some, some)
+        asked = {"logprobs": True, "top_logprobs": LISTED}
+        first = self._all([[self._body(one, ONE_TOKEN, **asked)] for one in conversations], self._fields)
+        found = []
+        for conversation, some, (fields,) in zip(conversations, choices, first, strict=True):
+            likely = first_tokens(fields)
+            if missing := [choice for choice in some if choice not in likely]:
+                try:
+                    scores = self.log_probabilities([conversation] * len(some), some)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{missing[0]!r} is not among the {len(likely)} likeliest first tokens, and {error}"
+                    ) from None
+                found.append(normalised([float(one.sum()) for one in scores]))
+            else:
+                found.append(normalised([likely[choice] for choice in some]))
+        return found
+
+    def _all(self, jobs: Sequence[list[dict[str, Any]]], ask: Callable[[Client, dict[str, Any]], T]) -> list[list[T]]:
+        """What each job's requests are answered, equal jobs asked once and several at a time.
+
+        Where one fails, what the others were answered is kept for when they are asked again.
+        """
+        names = [json.dumps(bodies) for bodies in jobs]
+
+        def do(client: Client, bodies: list[dict[str, Any]]) -> list[T]:
+            return [ask(client, body) for body in bodies]
+
+        with self.settings.client() as client, ThreadPoolExecutor(self.settings.concurrency) as pool:
+            try:
+                asked = {
+                    name: self._asked.pop(name, None) or pool.submit(do, client, bodies)
+                    for name, bodies in dict(zip(names, jobs, strict=True)).items()
+                }
+                wait(asked.values())
+            finally:
+                pool.shutdown(cancel_futures=True)  # when interrupted, what has not begun never does
+        if len(jobs) > 1:
+            self._asked = asked if any(future.exception() for future in asked.values()) else {}
+        return [asked[name].result() for name in names]
+
+    def _body(self, conversation: Conversation, decoding: Decoding, **needed: Any) -> dict[str, Any]:
+        """What is sent; ``needed`` are fields that ``extra`` does not overrule."""
+        body = {
+            "model": self._name,
+            "messages": [{"role": turn.role, "content": _content(turn)} for turn in conversation],
+            "max_tokens": decoding.max_tokens,
+            "temperature": decoding.temperature if decoding.sample else 0,
+            "top_p": decoding.top_p if decoding.sample else None,
+        }
+        if conversation[-1].role == "assistant":
+            body |= {"add_generation_prompt": False, "continue_final_message": True}
+        return {name: value for name, value in (body | self.settings.extra | needed).items() if value is not None}
+
+    def _fields(self, client: Client, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an answer to a chat completion, at least one choice among them."""
+        response = self.settings.complete(client, body)
+        try:
+            return checked(response.json())
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ValueError(f"the endpoint's reply is no chat completion: {self.settings.quoted(response)}") from None
+
+
+ONE_TOKEN = Decoding(beams=1, candidates=1, max_tokens=1)
+"""For what is asked not for its words but for its probabilities."""
+
+
+def no_beams(decoding: Decoding) -> None:
+    """Raise ValueError where a beam search is asked for."""
+    if not decoding.sample and (decoding.beams, decoding.candidates) != (1, 1):
+        raise ValueError(
+            f"chat completions know no beam search, so {decoding.beams} beams and {decoding.candidates} candidates "
+            "cannot be had: set `sample: true`, or `beams: 1` and `candidates: 1` for the likeliest words"
+        )
+
+
+def _content(turn: Turn) -> str | list[dict[str, Any]]:
+    """A turn's content: pictures as PNG, then the text where there is one."""
+    if not turn.pictures:
+        return turn.text
+    pngs = (base64.b64encode(encode_png(picture)).decode() for picture in turn.pictures)
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png}"}} for png in pngs
+    ]
+    return [*parts, {"type": "text", "text": turn.text}] if turn.text else parts
