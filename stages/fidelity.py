@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from models.measures.regions import REGIONS
+from models.measures.regions import columns, flat
 from models.media.images import decode_mask, decode_png
 from registry.store.keys import digest
 from stages.engine.entries import Adapted
@@ -24,25 +24,6 @@ class Inputs(NamedTuple):
     original: bytes
     repainted: bytes
     mask: bytes
-
-
-def column(metric: str, region: str) -> str:
-    """The column of a metric in a region.
-
-    >>> column("mse", "region")
-    'mse_region'
-    """
-    return f"{metric}_{region}"
-
-
-def split_column(name: str) -> tuple[str, str]:
-    """The metric and the region of a column; a caption metric has no region.
-
-    >>> split_column("mse_region"), split_column("bleu_4")
-    (('mse', 'region'), ('bleu_4', ''))
-    """
-    metric, _, region = name.rpartition("_")
-    return (metric, region) if region in REGIONS else (name, "")
 
 
 def plan(measure: Adapted, study: Study) -> Iterator[tuple[str, list[Task]]]:
@@ -73,17 +54,14 @@ def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
         [decode_png(task.inputs.repainted) for task in tasks],
         [decode_mask(task.inputs.mask) for task in tasks],
     )
-    return [
-        Outcome({column(metric, region): v for metric, values in result.items() for region, v in values.items()})
-        for result in results
-    ]
+    return [Outcome(flat(result)) for result in results]
 
 
 def node(study: Study, name: str) -> Node:
     """The stage of the measure that a study calls NAME."""
     entry = study.entry("fidelity", name)
     measure = Adapted(name, entry, "fidelity")
-    metrics = [(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS]
+    metrics = [(name, pa.float64()) for name in columns(measure.adapter.metrics)]
     return Node(
         name=f"fidelity@{name}",
         kind=f"fidelity.{name}",

@@ -15,6 +15,9 @@ from typing import Any
 
 from sqlalchemy import Engine, update
 
+from models.measures.declared import declared
+from models.measures.embeddings.drift import LAYERED
+from models.measures.regions import split_column
 from registry.cells import Example, cell_means, examples
 from registry.indexing import Index
 from registry.published import publish
@@ -33,8 +36,6 @@ from stages.engine.provenance import read_provenance
 from stages.engine.shards import WHOLE, read_rows, read_shard, shards
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
-from stages.fidelity import split_column
-from stages.represent import KEPT
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ def measurements(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, 
         for name, value in json.loads(row["value"]).items():
             metric, region = split_column(name)
             if isinstance(value, list):
-                layers = [] if name in KEPT else value
+                layers = value if metric in LAYERED else []
                 yield from ((row["key"], metric, region, layer, one) for layer, one in enumerate(layers))
             else:
                 yield row["key"], metric, region, PER_ITEM, value
@@ -205,6 +206,7 @@ def sync() -> dict[str, int]:
         for section in ROLES:
             for name, entry in study.variants(section).items():
                 index.model(section, name, Adapted(name, entry, section).identity)
+        index.metrics(metric.record() for metric in declared().values())
         for _, kind, folder in outputs(study):
             counts[kind] += index_items(index, kind, folder)
         index.study(study.study, study.model_dump() | {f"{axis}s": study.variants(f"{axis}s") for axis in AXES})

@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from models.measures.embeddings.cosine import cosine
 from models.measures.embeddings.drift import LAYERED, VERSION, drift
-from models.measures.regions import REGIONS
+from models.measures.regions import REGIONS, column
 from models.media.images import decode_mask, decode_png
 from registry.store.keys import digest
 from stages.engine.entries import Adapted
 from stages.engine.loop import Node, Outcome, Task, command, execute
 from stages.engine.shards import count_rows, read_shard
 from stages.engine.study import Study, read_study
-from stages.fidelity import AXES, OUT, PREPARED, REPAINTED, column, plan
+from stages.fidelity import AXES, OUT, PREPARED, REPAINTED, plan
 
 KEPT = {"embedding": pa.list_(pa.float32()), "tvd_heads": pa.list_(pa.list_(pa.list_(pa.float32())))}
 """What stays in the shards and the item store: the picture's CLS embedding, and the drift of every head as

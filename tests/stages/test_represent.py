@@ -7,11 +7,11 @@ import pytest
 
 from models.adapters.catalogue import build
 from models.measures.embeddings.drift import LAYERED, drift
-from models.measures.regions import REGIONS
+from models.measures.regions import REGIONS, column
 from models.media.images import encode_png
 from models.worlds import example
 from stages.engine.loop import Task
-from stages.fidelity import Inputs, column
+from stages.fidelity import Inputs
 from stages.represent import compare
 
 

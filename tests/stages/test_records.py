@@ -1,4 +1,4 @@
-"""What a grounded measure reads: its keys depend on annotations and masks, and nobody else's do."""
+"""What measures of captions get: keys depend on what a measure needs, and on nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.measures.regions import columns
 from models.media.images import encode_png
 from registry.store.axes import AXES
 from registry.store.keys import canonical, digest, item_key
@@ -16,8 +17,8 @@ from stages.engine.entries import Adapted
 from stages.engine.loop import Task
 from stages.engine.shards import IMAGE, TEXTS, image, write_shard
 from stages.engine.study import Study
-from stages.grounds import Grounds
-from stages.quality import Scorer, columns, plan
+from stages.quality import Scorer, plan
+from stages.records import Records
 from tests.conftest import SMALL
 
 RING, STAR = (
@@ -26,6 +27,7 @@ RING, STAR = (
 )
 GRAPH = {"background": "sky", "objects": [RING, STAR], "relations": []}
 CAPTION = "a red ring on a sky background"
+BLACK, GREY = (np.full((32, 32, 3), level, np.uint8) for level in (0, 128))
 LEFT, RIGHT = np.zeros((32, 32), bool), np.zeros((32, 32), bool)
 LEFT[:, :16] = RIGHT[:, 16:] = True
 
@@ -41,12 +43,16 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(masks: dict[str, np.ndarray], graph: dict = GRAPH, references: tuple[str, ...] = (CAPTION,)) -> None:
     common = {"corpus": "scenes", "sample": "1", "key": "k", "parents": [], "parts": "{}", "value": "{}"}
     common |= {"status": "ok", "reason": None}
-    prepared = {"references": list(references), "annotations": canonical(graph)}
-    fields = [("references", TEXTS), ("annotations", pa.string())]
+    prepared = {"references": list(references), "annotations": canonical(graph), "image": image(encode_png(BLACK), "")}
+    fields = [("references", TEXTS), ("annotations", pa.string()), ("image", IMAGE)]
     write_shard(Path("data/prepare/scenes/part-00.parquet"), [common | prepared], fields)
     degraded = [common | {"degradation": name, "mask": image(encode_png(m), "")} for name, m in masks.items()]
     fields = [("degradation", pa.string()), ("mask", IMAGE)]
     write_shard(Path("data/degrade/scenes/part-00.parquet"), degraded, fields)
+    repainted = [common | {"degradation": name, "inpainter": "telea"} for name in masks]
+    repainted = [row | {"image": image(encode_png(GREY + n), "")} for n, row in enumerate(repainted)]
+    fields = [("degradation", pa.string()), ("inpainter", pa.string()), ("image", IMAGE)]
+    write_shard(Path("data/inpaint/telea/scenes/part-00.parquet"), repainted, fields)
     axes = [dict.fromkeys(AXES, None), *({"degradation": name, "inpainter": "telea"} for name in masks)]
     captioned = [common | one | {"captioner": "blip", "caption": CAPTION} for one in axes]
     fields = [*((axis, pa.string()) for axis in AXES), ("caption", pa.string())]
@@ -69,13 +75,13 @@ def keys(tasks: list[Task]) -> list[str]:
 
 
 def test_an_original_has_the_mask_of_all_degradations_if_it_is_one(data: Path) -> None:
-    grounds = Grounds("scenes")
-    assert grounds.annotations == {"1": GRAPH}
-    assert grounds.masks(["1"], None) == grounds.masks(["1"], "blur") == {"1": encode_png(LEFT)}
+    records = Records("scenes", {"annotations", "mask"})
+    assert records.annotations == {"1": GRAPH}
+    assert records.mask("1", None) == records.mask("1", "blur") == encode_png(LEFT)
     write({"blur": LEFT, "zero": RIGHT})
-    grounds = Grounds("scenes")
-    assert grounds.masks(["1"], "zero") == {"1": encode_png(RIGHT)}
-    assert grounds.masks(["1"], None) == {}
+    records = Records("scenes", {"annotations", "mask"})
+    assert records.mask("1", "zero") == encode_png(RIGHT)
+    assert records.mask("1", None) is None
 
 
 def test_a_caption_is_scored_by_region(data: Path) -> None:
@@ -85,7 +91,7 @@ def test_a_caption_is_scored_by_region(data: Path) -> None:
     score = Scorer(measure, study())
     by_degradation = {}
     for task, outcome in zip(items, score(items, [0] * len(items)), strict=True):
-        assert set(outcome.value) <= set(columns(measure.adapter))
+        assert set(outcome.value) <= set(columns(measure.adapter.metrics))
         by_degradation[task.columns["degradation"]] = [
             outcome.value.get(f"object_recall_{region}", "none") for region in ("whole", "region", "outside")
         ]
@@ -131,7 +137,33 @@ def test_other_measures_keys_are_what_they_were(data: Path) -> None:
             "measure": measure.identity,
         })
     }  # fmt: skip
-    assert columns(measure.adapter) == ["rouge_l"]
+    assert columns(measure.adapter.metrics) == ["rouge_l"]
+
+
+def test_a_measure_that_needs_the_picture_gets_what_was_captioned_and_its_digest_is_in_the_key(data: Path) -> None:
+    """The original or the repainted picture, and for a cell those of all its samples."""
+    measure = Adapted("clip", {"adapter": "clipscore", "checkpoint": "somewhere"}, "quality")
+    measure.identity = {"adapter": "clipscore", "version": 1}
+    (_, items), (_, wholes) = plan(measure, study())
+    records = Records("scenes", measure.adapter.needs)
+    expected = {None: BLACK, "blur": GREY, "zero": GREY + 1}
+    for task in items:
+        shown = expected[task.columns["degradation"]]
+        assert dict(task.parts) == {
+            "caption": CAPTION,
+            "references": digest(canonical([CAPTION]).encode()),
+            "sample": None,
+            "picture": digest(encode_png(shown)),
+            "measure": measure.identity,
+        }
+        record = records.record("1", CAPTION, task.columns)
+        assert (record.picture.pixels() == shown).all() and record.picture.digest == task.parts["picture"]
+        assert (record.annotations, record.mask) == ({}, None), "what is not needed is not given"
+    for task in wholes:
+        pictures = [digest(encode_png(expected[task.columns["degradation"]]))]
+        assert task.parts["pictures"] == digest(canonical(pictures).encode())
+        assert task.parts.keys() == {"captions", "references", "pictures", "measure"}
+    assert len({*keys(items), *keys(wholes)}) == 6
 
 
 def test_a_corpus_that_cannot_be_fitted_fails_again_when_it_is_tried_again(data: Path) -> None:
