@@ -22,6 +22,7 @@ from registry.store.schema import (
     Configuration,
     Corpus,
     Measurement,
+    Metric,
     Model,
     Parent,
     Placement,
@@ -88,6 +89,10 @@ class Index:
         text = canonical(identity)
         row = {"role": role, "name": name, "digest": digest(text.encode()), "settings": dict(identity)}
         self._bulk(Model, [row], ["role", "name", "digest"])
+
+    def metrics(self, rows: Iterable[Row]) -> None:
+        """What measures declare of their numbers."""
+        self._bulk(Metric, rows, ["name"])
 
     def configuration(self, row: Row) -> int:
         """The id of the configuration that a row's axes name."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from models.measures.regions import REGIONS
+from models.measures.regions import columns, flat
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
 from stages.engine.loop import command, execute
@@ -14,25 +14,6 @@ from stages.engine.node import Node, Outcome, Task
 from stages.engine.pairs import REPAINTED, pairs
 from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
-
-
-def column(metric: str, region: str) -> str:
-    """The column of a metric in a region.
-
-    >>> column("mse", "region")
-    'mse_region'
-    """
-    return f"{metric}_{region}"
-
-
-def split_column(name: str) -> tuple[str, str]:
-    """The metric and the region of a column; a caption metric has no region.
-
-    >>> split_column("mse_region"), split_column("bleu_4")
-    (('mse', 'region'), ('bleu_4', ''))
-    """
-    metric, _, region = name.rpartition("_")
-    return (metric, region) if region in REGIONS else (name, "")
 
 
 class Comparer:
@@ -55,10 +36,7 @@ def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
         [task.inputs.repainted.pixels() for task in tasks],
         [task.inputs.mask.mask() for task in tasks],
     )
-    return [
-        Outcome({column(metric, region): v for metric, values in result.items() for region, v in values.items()})
-        for result in results
-    ]
+    return [Outcome(flat(result)) for result in results]
 
 
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
@@ -74,7 +52,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         total=outputs.count(s for n in inpainters for s in measure.shards(outputs, REPAINTED / n)),
         plan=pairs(measure, inpainters, outputs),
         worker=Comparer(measure),
-        metrics=[(column(metric, region), pa.float64()) for metric in measure.adapter.METRICS for region in REGIONS],
+        metrics=[(name, pa.float64()) for name in columns(measure.adapter.metrics)],
         batch_size=measure.batch_size,
     )
 

@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Engine, update
 
+from models.measures.declared import declared
+from models.measures.regions import split_column
 from registry.cells import Example, cell_means, examples
 from registry.indexing import Index
 from registry.published import publish
@@ -35,7 +37,6 @@ from stages.engine.provenance import read_provenance
 from stages.engine.shards import DISK, WHOLE
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
-from stages.fidelity import split_column
 
 log = logging.getLogger(__name__)
 
@@ -196,6 +197,7 @@ def sync() -> dict[str, int]:
         for section in ROLES:
             for name, settings in study.variants(section).items():
                 index.model(section, name, Adapted(name, settings, section).identity)
+        index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
             counts[stage.kind_of(entry)] += index_items(index, stage, entry)
         index.study(study.study, study.params())

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from models.measures.embeddings.cosine import cosine
 from models.measures.embeddings.drift import LAYERED, VERSION, drift
-from models.measures.regions import REGIONS
+from models.measures.regions import REGIONS, column
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
 from stages.engine.loop import command, execute
@@ -25,7 +25,6 @@ from stages.engine.pairs import PREPARED, REPAINTED, Pair, pairs
 from stages.engine.pictures import Picture, picture_of
 from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
-from stages.fidelity import column
 
 STAGE = STAGES["represent"]
 

@@ -1,4 +1,4 @@
-"""The roles a model can play, one Protocol each.
+"""The roles a model can play, one Protocol each; those of measures are in :mod:`models.measures`, beside what they get.
 
 Every adapter class carries
 
@@ -11,7 +11,7 @@ Every adapter class carries
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -136,51 +136,3 @@ class Encoder(Adapter, Protocol):
 
     def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The share in [0, 1] of each patch that a mask covers, (patches,) float32."""
-
-
-class CaptionMeasure(Adapter, Protocol):
-    """Scores captions, fitted to one corpus at a time."""
-
-    METRICS: Sequence[str]
-    """The names of its values."""
-
-    corpus_wide: bool
-    """Whether a caption's values depend on the references of the whole corpus, or on its own only."""
-
-    def fit(self, references: Mapping[str, Sequence[str]], captions: Iterable[str]) -> None:
-        """Take a corpus' references, id -> texts, and the captions that will be asked about."""
-
-    def score(self, hypotheses: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-        """Metric -> value of each caption, id -> text."""
-
-    def corpus(self, hypotheses: Mapping[str, str]) -> dict[str, Any]:
-        """Metric -> value of the captions as a whole."""
-
-
-class GroundedMeasure(CaptionMeasure, Protocol):
-    """Compares captions with what the pictures show, and tells what lies in the repainted region from what does not."""
-
-    grounded: ClassVar[bool]
-    """True; a measure without this attribute is told of no annotations and masks, and its items do not depend on them.
-    """
-
-    REGIONAL: Sequence[str]
-    """Those of its metrics whose value is a dictionary, region -> value."""
-
-    def fit(
-        self,
-        references: Mapping[str, Sequence[str]],
-        captions: Iterable[str],
-        annotations: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        """Take a corpus' references and captions, and the annotations of its pictures, by id."""
-
-    def score(self, hypotheses: Mapping[str, str], masks: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-        """Metric -> value of each caption, id -> text; masks are PNG, id -> bytes, as
-        :func:`models.media.images.decode_mask` reads them.
-
-        Without a mask there is no region but the whole picture.
-        """
-
-    def corpus(self, hypotheses: Mapping[str, str], masks: Mapping[str, bytes]) -> dict[str, Any]:
-        """Metric -> value of the captions as a whole."""

@@ -1,4 +1,4 @@
-"""Everything that is measured: its name, range and direction. The measures themselves are in this package's modules.
+"""What is measured: a number's name, range and direction, declared beside the code that computes it.
 
 Picture measures, and measures of captions that know where things are, give one value per *region*: ``region`` is the
 repainted part (mask True), ``outside`` the rest, and ``whole`` the picture. None means that the measure is undefined
@@ -10,56 +10,74 @@ values that are there.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from models.adapters import roles
+
+About = Literal["pictures", "captions", "grounding", "attention", "other"]
+"""The table that shows a metric: how far pictures moved, how good captions are, what they get right and wrong of the
+picture, where an encoder looks by layer; ``other`` is in no table."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Metric:
-    """What a number means: values lie in [low, high]; an unbounded side is ``math.inf``."""
+    """The meaning of a number: its values lie in [low, high], an unbounded side is ``math.inf``.
+
+    >>> Metric("psnr", "PSNR", 102, "pictures", "10 · log₁₀(1 / MSE)", unit="dB").record()["high"] is None
+    True
+    """
 
     name: str
-    title: str
-    low: float
-    high: float
-    higher_is_better: bool
+    label: str
+    """What tables call it."""
+    position: int
+    """Its place in tables, among all; in hundreds by :data:`About`, with gaps."""
+    about: About
+    definition: str
+    """What it is in one line, with its source."""
+    higher_is_better: bool | None = True
+    """None where neither way is better."""
+    low: float = 0.0
+    high: float = math.inf
     unit: str = ""
+    decimals: int = 3
+    """How many a table shows."""
+    regional: bool = False
+    """Whether it has a value for each region; else it has one for the item."""
+    checkpoint: bool = False
+    """Whether its values hang on a model's weights, so that its name alone does not say what was measured."""
+
+    def record(self) -> dict[str, Any]:
+        """The row of the registry's table ``metric``; a side without an end is None there."""
+        row = {name: None if value in (-math.inf, math.inf) else value for name, value in asdict(self).items()}
+        del row["regional"]  # its measurements say
+        return row
 
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("mse", "MSE", 0, 1, False, "squared intensity, intensities in [0, 1]"),
-        Metric("psnr", "PSNR", 0, math.inf, True, "dB"),
-        Metric("ssim", "SSIM", -1, 1, True),
-        Metric("lpips", "LPIPS", 0, math.inf, False),
-        Metric("clap", "CLAP cosine", -1, 1, True),
-        Metric("bleu_1", "BLEU-1", 0, 1, True),
-        Metric("bleu_2", "BLEU-2", 0, 1, True),
-        Metric("bleu_3", "BLEU-3", 0, 1, True),
-        Metric("bleu_4", "BLEU-4", 0, 1, True),
-        Metric("rouge_l", "ROUGE-L", 0, 1, True),
-        Metric("cider", "CIDEr", 0, 10, True),
-        Metric("meteor", "METEOR 1.5", 0, 1, True),
-        Metric("sbert", "SBERT cosine", -1, 1, True),
-        Metric("simcse_sup", "SimCSE cosine, supervised", -1, 1, True),
-        Metric("simcse_unsup", "SimCSE cosine, unsupervised", -1, 1, True),
-        Metric("object_precision", "Object precision", 0, 1, True),
-        Metric("object_recall", "Object recall", 0, 1, True),
-        Metric("object_hallucination", "Object hallucination", 0, 1, False),
-        Metric("attribute_precision", "Attribute precision", 0, 1, True),
-        Metric("attribute_recall", "Attribute recall", 0, 1, True),
-        Metric("attribute_hallucination", "Attribute hallucination", 0, 1, False),
-        Metric("relation_precision", "Relation precision", 0, 1, True),
-        Metric("relation_recall", "Relation recall", 0, 1, True),
-        Metric("relation_hallucination", "Relation hallucination", 0, 1, False),
-        Metric("parser_coverage", "Parser coverage", 0, 1, True),
-        Metric("chair_i", "CHAIR-i", 0, 1, False),
-        Metric("chair_s", "CHAIR-s", 0, 1, False),
-        Metric("chair_recall", "Recall of annotated objects", 0, 1, True),
-    )
-}
-"""By name, in the order in which tables show them.
+class Measure(roles.Adapter, Protocol):
+    """What :class:`PictureMeasure` and :class:`~models.measures.captions.candidates.CaptionMeasure` share."""
 
->>> METRICS["psnr"].unit, METRICS["lpips"].higher_is_better
-('dB', False)
-"""
+    METRICS: ClassVar[tuple[Metric, ...]]
+    """All that the class can give, in the order of its columns."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that this one gives, as it is set."""
+        return self.METRICS
+
+
+class PictureMeasure(Measure, Protocol):
+    """Compares repainted pictures with their originals."""
+
+    def measure(
+        self, originals: Sequence[np.ndarray], results: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+    ) -> list[dict[str, dict[str, float | None]]]:
+        """Metric -> region -> value of each pair of pictures (H, W, 3) uint8; masks are (H, W) bool, True = repainted.
+
+        A pair's values do not depend on its neighbours. Raises ``ValueError`` about the first pair that cannot be
+        compared.
+        """

@@ -1,14 +1,66 @@
-"""Where in a picture a measure is taken, and what a pair of pictures must look like."""
+"""Where in a picture a measure is taken, the names of its values there, and what a pair of pictures must look like."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from models.measures import Metric
+
 REGIONS = ("whole", "region", "outside")
 """The whole picture, the repainted part (mask True), and the rest."""
+
+
+def column(metric: str, region: str) -> str:
+    """The column of a metric in a region.
+
+    >>> column("mse", "region")
+    'mse_region'
+    """
+    return f"{metric}_{region}"
+
+
+def split_column(name: str) -> tuple[str, str]:
+    """The metric and the region of a column; a metric without regions has "".
+
+    >>> split_column("mse_region"), split_column("bleu_4")
+    (('mse', 'region'), ('bleu_4', ''))
+    """
+    metric, _, region = name.rpartition("_")
+    return (metric, region) if region in REGIONS else (name, "")
+
+
+def columns(metrics: Iterable[Metric]) -> list[str]:
+    """The columns of some metrics: one each, or one a region.
+
+    >>> columns([Metric("mse", "MSE", 101, "pictures", "mean squared error", regional=True)])
+    ['mse_whole', 'mse_region', 'mse_outside']
+    """
+    return [
+        name
+        for metric in metrics
+        for name in ([column(metric.name, region) for region in REGIONS] if metric.regional else [metric.name])
+    ]
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """Values by column.
+
+    >>> flat({"object_recall": {"whole": 0.5, "region": None}, "parser_coverage": 1.0})
+    {'object_recall_whole': 0.5, 'object_recall_region': None, 'parser_coverage': 1.0}
+    """
+    return {
+        name: one
+        for metric, value in values.items()
+        for name, one in (
+            ((column(metric, region), number) for region, number in value.items())
+            if isinstance(value, Mapping)
+            else ((metric, value),)
+        )
+    }
 
 
 def check_pair(original: np.ndarray, result: np.ndarray, mask: np.ndarray) -> None:

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 from models.adapters.settings import unknown
+from models.measures.captions.candidates import Candidate, Corpus, candidates
 from models.measures.captions.lexical import Lexical, Scores
 from models.measures.captions.meteor import MeteorError
 from models.measures.captions.ptb import TOKENIZERS, Tokenizer
-from models.measures.captions.references import check_hypotheses, check_references
+from models.measures.captions.references import check_references
 from models.measures.captions.semantic import Semantic
 from models.measures.pictures.perceptual import Lpips
 from models.measures.pictures.pixel import SSIM_WINDOW, Pixel
 from models.measures.regions import REGIONS
 
-CAPTION_METRICS = ("bleu", "meteor", "rouge_l", "cider", "sbert")
+CAPTION_METRICS = (*Lexical.Settings().metrics, "sbert")
 """What can be asked for; ``bleu`` gives ``bleu_1`` to ``bleu_4``."""
 
-IMAGE_METRICS = ("mse", "psnr", "ssim", "lpips")
+IMAGE_METRICS = tuple(metric.name for metric in (*Pixel.METRICS, *Lpips.METRICS))
 
 
 def score_captions(
@@ -52,22 +53,23 @@ def score_captions(
     """
     _check_names("metric", metrics, CAPTION_METRICS)
     _check_names("tokenizer", [tokenizer], TOKENIZERS)
-    captions = _single_captions(hypotheses, references)
+    records = _records(hypotheses, references)
     unavailable: dict[str, str] = {}
     corpus: dict[str, float] = {}
-    items: dict[str, dict[str, float]] = {key: {} for key in captions}
+    items: list[dict[str, float]] = [{} for _ in records]
     if lexical := tuple(name for name in CAPTION_METRICS if name in metrics and name != "sbert"):
-        scores = _lexical(captions, references, lexical, tokenizer, unavailable)
+        whole = Corpus(references, texts=[record.text for record in records])
+        scores = _lexical(records, whole, lexical, tokenizer, unavailable)
         corpus, items = scores.corpus, scores.items
     if "sbert" in metrics and semantic is None:
         unavailable["sbert"] = "no sentence embedder was given: name a sentence-transformers checkpoint"
     elif "sbert" in metrics:
         semantic.load()
-        semantic.fit(references, captions.values())
-        corpus |= semantic.corpus(captions)
-        for key, values in semantic.score(captions).items():
-            items[key] |= values
-    return {"corpus": corpus, "items": items} | ({"unavailable": unavailable} if unavailable else {})
+        semantic.fit(Corpus(references))
+        corpus |= semantic.corpus(records)
+        items = [item | values for item, values in zip(items, semantic.score(records), strict=True)]
+    named = {record.sample: item for record, item in zip(records, items, strict=True)}
+    return {"corpus": corpus, "items": named} | ({"unavailable": unavailable} if unavailable else {})
 
 
 def score_images(
@@ -113,8 +115,8 @@ def score_images(
 
 
 def _lexical(
-    captions: Mapping[str, str],
-    references: Mapping[str, Sequence[str]],
+    records: Sequence[Candidate],
+    corpus: Corpus,
     metrics: tuple[str, ...],
     tokenizer: Tokenizer,
     unavailable: dict[str, str],
@@ -122,24 +124,22 @@ def _lexical(
     measure = Lexical(Lexical.Settings(metrics=metrics, tokenizer=tokenizer))
     unavailable |= measure.unavailable
     try:
-        measure.fit(references, captions.values())
+        measure.fit(corpus)
         measure.load()
-        scores = measure.evaluate(captions)
+        scores = measure.evaluate(records)
     except MeteorError as error:  # not about one caption: the program does not run here
         unavailable["meteor"] = str(error)
         others = tuple(name for name in metrics if name != "meteor")
-        return _lexical(captions, references, others, tokenizer, unavailable)
+        return _lexical(records, corpus, others, tokenizer, unavailable)
     finally:
         measure.close()
     for key, reason in scores.failed.items():
-        count = f"{len(scores.failed)} of {len(captions)} captions"
+        count = f"{len(scores.failed)} of {len(records)} captions"
         unavailable.setdefault("meteor", f"no corpus value: {count} could not be aligned, first {key!r}: {reason}")
     return scores
 
 
-def _single_captions(
-    hypotheses: Mapping[str, Sequence[str]], references: Mapping[str, Sequence[str]]
-) -> dict[str, str]:
+def _records(hypotheses: Mapping[str, Sequence[str]], references: Mapping[str, Sequence[str]]) -> list[Candidate]:
     for name, given in (("captions", hypotheses), ("references", references)):
         if not isinstance(given, Mapping) or not given:
             raise ValueError(f"the {name} are {given!r:.80}: expected id → list of texts, with at least one id")
@@ -150,13 +150,13 @@ def _single_captions(
             )
     captions = {key: texts[0] for key, texts in hypotheses.items()}
     check_references(references)
-    check_hypotheses(captions, references)
+    records = candidates(captions, references)
     if missing := [key for key in references if key not in captions]:
         raise ValueError(
             f"{len(missing)} of {len(references)} ids have references but no caption, first {missing[0]!r}: "
             "a corpus is scored whole, so caption them or leave their references out"
         )
-    return captions
+    return records
 
 
 def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:

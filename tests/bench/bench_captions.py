@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from models.measures.captions.candidates import Candidate, Corpus
 from models.measures.captions.lexical import Lexical
 
 
@@ -40,10 +41,13 @@ def plain(metric: str, references: dict[str, list[str]], cells: list[dict[str, l
 
 def ours(metric: str, references: dict[str, list[str]], cells: list[dict[str, list[str]]]) -> list[list[float]]:
     measure = Lexical(Lexical.Settings(metrics=(metric,), tokenizer="none"))
-    measure.fit(references)
+    measure.fit(Corpus(references))
     name = "bleu_4" if metric == "bleu" else metric
     return [
-        [item[name] for item in measure.score({key: texts[0] for key, texts in cell.items()}).values()]
+        [
+            item[name]
+            for item in measure.score([Candidate(key, texts[0], references[key]) for key, texts in cell.items()])
+        ]
         for cell in cells
     ]
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.adapters.catalogue import build
 from models.measures.embeddings.drift import LAYERED, drift
-from models.measures.regions import REGIONS
+from models.measures.regions import REGIONS, column
 from models.media.images import encode_png
 from models.worlds import example
 from registry.store import places
@@ -15,7 +15,6 @@ from registry.store.objects import ObjectStore
 from stages.engine.node import Task
 from stages.engine.pairs import Pair
 from stages.engine.pictures import Picture
-from stages.fidelity import column
 from stages.represent import compare
 
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.measures.captions.candidates import Annotations
 from models.worlds import expressions, grammar, radiographs, spectrograms, trends
-
-Annotations = Mapping[str, Any]
 
 
 class Thing(NamedTuple):

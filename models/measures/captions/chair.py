@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,13 +12,14 @@ import numpy as np
 
 from models.adapters import roles
 from models.adapters.settings import unknown
-from models.measures.captions.references import check_hypotheses, reference_digest
+from models.measures import Metric
+from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need, some
+from models.measures.captions.references import reference_digest
 from models.measures.regions import REGIONS, lies_inside
 from models.media.images import decode_mask
 
 OURS = Path(__file__).with_name("coco_objects.txt")
 NO_OBJECT = "-"
-NO_MASKS: Mapping[str, bytes] = {}
 
 ANIMALS = ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe")
 AGES = ("baby", "adult")
@@ -31,7 +32,7 @@ Words = Mapping[tuple[str, ...], str]
 """Phrases, as words, and the category that each names."""
 
 
-class Chair:
+class Chair(CaptionMeasure):
     """CHAIR of captions of photographs with the annotated boxes of COCO's 80 categories.
 
     An object is *in* a photograph if its category is annotated there or a reference names it (section 2.2). Every
@@ -50,10 +51,36 @@ class Chair:
     """
 
     VERSION: ClassVar[int] = 1
-    METRICS: ClassVar[tuple[str, ...]] = ("chair_i", "chair_s", "chair_recall")
-    REGIONAL: ClassVar[tuple[str, ...]] = ("chair_recall",)
-    corpus_wide: ClassVar[bool] = False
-    grounded: ClassVar[bool] = True
+    NEEDS: ClassVar[frozenset[Need]] = frozenset({"references", "annotations", "mask"})
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "chair_i",
+            "CHAIR-i",
+            311,
+            "grounding",
+            "share of the objects named that are not there (Rohrbach et al. 2018)",
+            higher_is_better=False,
+            high=1,
+        ),
+        Metric(
+            "chair_s",
+            "CHAIR-s",
+            312,
+            "grounding",
+            "share of captions that name such an object",
+            higher_is_better=False,
+            high=1,
+        ),
+        Metric(
+            "chair_recall",
+            "Recall of annotated objects",
+            511,
+            "other",
+            "share of the categories there that the caption names",
+            high=1,
+            regional=True,
+        ),
+    )
 
     class Settings(roles.Settings):
         """``synonyms``: a text file, a line a category: its name and other words for it, between commas. Where absent,
@@ -72,13 +99,8 @@ class Chair:
     def load(self) -> None:
         """Nothing to load."""
 
-    def fit(
-        self,
-        references: Mapping[str, Sequence[str]],
-        captions: Iterable[str],
-        annotations: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        """Take a corpus' references and annotations, by id.
+    def fit(self, corpus: Corpus) -> None:
+        """Look over the annotations of a corpus, and drop what was counted of another.
 
         A photograph without boxes shows what its references name, and no more.
 
@@ -87,43 +109,29 @@ class Chair:
         ValueError
             No photograph has boxes, or one has a label that is no category of COCO (naming the nearest).
         """
-        objects = {key: one.get("objects", ()) for key, one in annotations.items()}
-        if not any(objects.values()):
+        objects = [thing for one in corpus.annotations.values() for thing in one.get("objects", ())]
+        if not objects:
             raise ValueError(
                 "CHAIR needs photographs with annotated objects, and these have none: name a corpus with COCO's boxes "
                 "under `corpora`"
             )
         self._words = read_words(self.settings.synonyms)
         categories = set(self._words.values()) - {NO_OBJECT}
-        for label in {thing["label"] for things in objects.values() for thing in things}:
+        for label in {thing["label"] for thing in objects}:
             if label not in categories:
                 raise ValueError(unknown("category of COCO", label, categories))
-        self._objects = {key: objects.get(key, ()) for key in references}
-        self._named = {
-            key: frozenset(name for text in texts for name in mentions(text, self._words))
-            for key, texts in references.items()
-        }
         self._truths: dict[tuple[str, bytes | None], dict[str, frozenset[str]]] = {}
 
-    def score(self, hypotheses: Mapping[str, str], masks: Mapping[str, bytes] = NO_MASKS) -> dict[str, dict[str, Any]]:
-        """Metric -> value of each caption, id -> text; ``chair_recall`` -> region -> value. Masks are PNG, by id.
+    def score(self, records: Sequence[Candidate]) -> list[dict[str, Any]]:
+        """Metric -> value of each caption; ``chair_recall`` -> region -> value."""
+        return [self._values([record]) for record in records]
 
-        Raises
-        ------
-        ValueError
-            An id without references (naming the nearest), or a caption that is not a text.
-        """
-        return {key: self._values({key: caption}, masks) for key, caption in hypotheses.items()}
+    def corpus(self, records: Sequence[Candidate]) -> dict[str, Any]:
+        """The same of all captions as one corpus; raises ValueError where there is no caption."""
+        return self._values(some(records))
 
-    def corpus(self, hypotheses: Mapping[str, str], masks: Mapping[str, bytes] = NO_MASKS) -> dict[str, Any]:
-        """The same of all captions as one corpus; raises as :meth:`score`, and where there is no caption."""
-        if not hypotheses:
-            raise ValueError("there are no captions: give at least one")
-        return self._values(hypotheses, masks)
-
-    def _values(self, captions: Mapping[str, str], masks: Mapping[str, bytes]) -> dict[str, Any]:
-        check_hypotheses(captions, self._named)
-        said = [(mentions(caption, self._words), self._truth(key, masks.get(key))) for key, caption in captions.items()]
+    def _values(self, records: Sequence[Candidate]) -> dict[str, Any]:
+        said = [(mentions(record.text, self._words), self._truth(record)) for record in records]
         total = sum(len(names) for names, _ in said)
         invented = [sum(name not in true["whole"] for name in names) for names, true in said]
         recall = {}
@@ -137,11 +145,13 @@ class Chair:
             "chair_recall": recall,
         }
 
-    def _truth(self, key: str, mask: bytes | None) -> dict[str, frozenset[str]]:
-        if (key, mask) not in self._truths:
-            region = None if mask is None else decode_mask(mask)
-            self._truths[key, mask] = truth(self._objects[key], self._named[key], region)
-        return self._truths[key, mask]
+    def _truth(self, record: Candidate) -> dict[str, frozenset[str]]:
+        asked = record.sample, record.mask
+        if asked not in self._truths:
+            region = None if record.mask is None else decode_mask(record.mask)
+            named = frozenset(name for text in record.references for name in mentions(text, self._words))
+            self._truths[asked] = truth(record.annotations.get("objects", ()), named, region)
+        return self._truths[asked]
 
 
 def truth(

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from models.adapters import roles
+from models.measures import Metric
+from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need, some
 from models.measures.captions.java import java_command
 from models.measures.captions.meteor import Meteor, MeteorError
-from models.measures.captions.ngrams import Bleu, Cider, Rouge, bleu
+from models.measures.captions.ngrams import Bleu, Cider, Rouge, Texts, bleu
 from models.measures.captions.ptb import Tokenizer, tokenize
-from models.measures.captions.references import check_hypotheses, check_references
+from models.measures.captions.references import check_own, check_references
 
 BLEU = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
 
 
 class Scores(NamedTuple):
-    """``items``: id → metric → value; ``corpus``: metric → value; ``failed``: id → why METEOR could not align it.
+    """``items``: metric → value of each; ``corpus``: metric → value; ``failed``: id → why METEOR could not align it.
 
     With a caption failed, METEOR has no corpus value: it would be another corpus's.
     """
 
-    items: dict[str, dict[str, float]]
+    items: list[dict[str, float]]
     corpus: dict[str, float]
     failed: dict[str, str]
 
 
-class Lexical:
+class Lexical(CaptionMeasure):
     """Scores of captions, item by item and pooled; fitted once per corpus and shared by all its configurations.
 
     An item's value is coco-caption's own multi-reference definition, equal to pycocoevalcap's per-image score: BLEU
@@ -40,6 +42,44 @@ class Lexical:
     """
 
     VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[frozenset[Need]] = frozenset({"references"})
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "bleu_1",
+            "BLEU-1",
+            201,
+            "captions",
+            "clipped precision of words, with brevity penalty (Papineni et al. 2002)",
+            high=1,
+        ),
+        Metric("bleu_2", "BLEU-2", 202, "captions", "as BLEU-1, geometric mean over words and pairs", high=1),
+        Metric("bleu_3", "BLEU-3", 203, "captions", "as BLEU-1, up to triples", high=1),
+        Metric("bleu_4", "BLEU-4", 204, "captions", "as BLEU-1, up to four words in a row", high=1),
+        Metric(
+            "rouge_l",
+            "ROUGE-L",
+            205,
+            "captions",
+            "F-measure of the longest common subsequence, β = 1.2 (Lin 2004)",
+            high=1,
+        ),
+        Metric(
+            "cider",
+            "CIDEr",
+            206,
+            "captions",
+            "TF-IDF weighted n-gram cosine, 0 to 10, COCO's CIDEr-D (Vedantam et al. 2015)",
+            high=10,
+        ),
+        Metric(
+            "meteor",
+            "METEOR",
+            207,
+            "captions",
+            "aligned words with stems, synonyms and paraphrases, version 1.5",
+            high=1,
+        ),
+    )
 
     class Settings(roles.Settings):
         """``metrics``: which to compute. ``tokenizer``: see :func:`models.measures.captions.ptb.tokenize`."""
@@ -60,21 +100,18 @@ class Lexical:
         self._meteor = Meteor() if "meteor" in self._metrics else None
 
     @property
-    def METRICS(self) -> tuple[str, ...]:
-        """The names of the values, those of an unavailable metric included."""
-        return tuple(name for one in self.settings.metrics for name in (BLEU if one == "bleu" else (one,)))
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that are set, an unavailable one included."""
+        known = {metric.name: metric for metric in self.METRICS}
+        return tuple(known[name] for one in self.settings.metrics for name in (BLEU if one == "bleu" else (one,)))
 
     @property
-    def corpus_wide(self) -> bool:
-        """Whether a caption's values depend on all references of the corpus, as CIDEr does, or only on its own."""
-        return "cider" in self._metrics
+    def needs(self) -> frozenset[Need]:
+        """A caption's own references, and for CIDEr those of the whole corpus."""
+        return self.NEEDS | {"corpus_references"} if "cider" in self._metrics else self.NEEDS
 
     def identity(self) -> dict[str, Any]:
-        """Tokenizer and the metrics that can be had here: with Java installed later, keys change and METEOR is added.
-
-        Beside it an item depends on its caption and references, and where :attr:`corpus_wide` on its id and on
-        :func:`models.measures.captions.references.reference_digest`.
-        """
+        """Tokenizer and the metrics that can be had here: once Java is installed, keys change and METEOR is added."""
         return {"tokenizer": self.settings.tokenizer, "metrics": self._metrics}
 
     def load(self) -> None:
@@ -87,8 +124,8 @@ class Lexical:
         if self._meteor:
             self._meteor.close()
 
-    def fit(self, references: Mapping[str, Sequence[str]], captions: Iterable[str] = ()) -> None:
-        """Take a corpus's references, id → texts; ``captions`` to be scored later are tokenised in the same Java call.
+    def fit(self, corpus: Corpus) -> None:
+        """Take a corpus's references; the texts to be scored later are tokenised in the same Java call.
 
         Raises
         ------
@@ -97,86 +134,92 @@ class Lexical:
         JavaMissing
             Tokenizer ``ptb`` without Java.
         """
-        check_references(references)
-        texts = [text for own in references.values() for text in own]
-        self._tokens = tokenize([*texts, *captions], self.settings.tokenizer)
-        self._references = {key: [self._tokens[text] for text in own] for key, own in references.items()}
-        self._bleu = Bleu(self._references) if "bleu" in self._metrics else None
-        self._rouge = Rouge(self._references) if "rouge_l" in self._metrics else None
-        self._cider = Cider(self._references) if "cider" in self._metrics else None
-        self._counted: dict[tuple[str, str], dict[str, Any]] = {}
+        check_references(corpus.references)
+        texts = [text for own in corpus.references.values() for text in own]
+        self._tokens = tokenize([*texts, *corpus.texts], self.settings.tokenizer)
+        self._bleu = Bleu() if "bleu" in self._metrics else None
+        self._rouge = Rouge() if "rouge_l" in self._metrics else None
+        documents = [tuple(self._tokens[text] for text in own) for own in corpus.references.values()]
+        self._cider = Cider(documents) if "cider" in self._metrics else None
+        self._counted: dict[tuple[Texts, str], dict[str, Any]] = {}
 
-    def score(self, hypotheses: Mapping[str, str]) -> dict[str, dict[str, float]]:
-        """Metric → value of each caption, id → text.
+    def score(self, records: Sequence[Candidate]) -> list[dict[str, float]]:
+        """Metric → value of each caption.
 
         Raises
         ------
         ValueError
-            An id without references (naming the nearest), or a caption that is not a text.
+            A record without references.
         MeteorError
             Naming the first caption that METEOR cannot align; the others are remembered, so that scoring them again
             without it costs nothing.
         """
-        return self._complete(hypotheses).items
+        return self._complete(records).items
 
-    def corpus(self, hypotheses: Mapping[str, str]) -> dict[str, float]:
-        """Metric → value of all captions as one corpus; raises as :meth:`score`, and where there is no caption."""
-        return self._complete(hypotheses).corpus
+    def corpus(self, records: Sequence[Candidate]) -> dict[str, float]:
+        """Metric → value of all captions as one corpus; raises as :meth:`score`, and where there is none."""
+        return self._complete(some(records)).corpus
 
-    def evaluate(self, hypotheses: Mapping[str, str]) -> Scores:
+    def evaluate(self, records: Sequence[Candidate]) -> Scores:
         """Both at once; a caption that METEOR cannot align does not raise, but is named in ``failed``."""
-        counted = self._count(hypotheses)
-        values: dict[str, dict[str, float]] = {key: {} for key in counted}
+        counted = self._count(records)
+        values: list[dict[str, float]] = [{} for _ in counted]
         corpus: dict[str, float] = {}
         if self._bleu and counted:
-            for key, own in counted.items():
-                values[key] |= zip(BLEU, bleu([own["bleu"]]), strict=True)
-            corpus |= zip(BLEU, bleu(own["bleu"] for own in counted.values()), strict=True)
+            for value, own in zip(values, counted, strict=True):
+                value |= zip(BLEU, bleu([own["bleu"]]), strict=True)
+            corpus |= zip(BLEU, bleu(own["bleu"] for own in counted), strict=True)
         for name in ("rouge_l", "cider"):
             if name in self._metrics and counted:
-                for key, own in counted.items():
-                    values[key][name] = own[name]
-                corpus[name] = sum(own[name] for own in counted.values()) / len(counted)
-        failed = {key: str(own["meteor"]) for key, own in counted.items() if isinstance(own.get("meteor"), MeteorError)}
-        aligned = [key for key in counted if key not in failed]
+                for value, own in zip(values, counted, strict=True):
+                    value[name] = own[name]
+                corpus[name] = sum(own[name] for own in counted) / len(counted)
+        answers = [own.get("meteor") for own in counted]
+        failed = {
+            record.sample: str(answer)
+            for record, answer in zip(records, answers, strict=True)
+            if isinstance(answer, MeteorError)
+        }
+        aligned = [n for n, answer in enumerate(answers) if isinstance(answer, str)]
         if self._meteor and aligned:
-            scores, pooled = self._meteor.scores([counted[key]["meteor"] for key in aligned])
-            for key, score in zip(aligned, scores, strict=True):
-                values[key]["meteor"] = score
+            scores, pooled = self._meteor.scores([answers[n] for n in aligned])
+            for n, score in zip(aligned, scores, strict=True):
+                values[n]["meteor"] = score
             if not failed:
                 corpus["meteor"] = pooled
         return Scores(values, corpus, failed)
 
-    def _complete(self, hypotheses: Mapping[str, str]) -> Scores:
-        scores = self.evaluate(hypotheses)
+    def _complete(self, records: Sequence[Candidate]) -> Scores:
+        scores = self.evaluate(records)
         for key, reason in scores.failed.items():
             raise MeteorError(f"the caption of {key!r}: {reason}")
         return scores
 
-    def _count(self, hypotheses: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-        check_hypotheses(hypotheses, self._references)
+    def _count(self, records: Sequence[Candidate]) -> list[dict[str, Any]]:
+        for record in records:
+            check_own(record.sample, record.references)
         self.load()
-        new = {text for text in hypotheses.values() if text not in self._tokens}
+        new = {text for one in records for text in (one.text, *one.references) if text not in self._tokens}
         self._tokens |= tokenize(sorted(new), self.settings.tokenizer)
-        counted = {}
-        for key, text in hypotheses.items():
-            caption = self._tokens[text]
-            if (key, caption) not in self._counted:
-                self._counted[key, caption] = self._count_one(key, caption)
-            counted[key] = self._counted[key, caption]
+        counted = []
+        for record in records:
+            pair = tuple(self._tokens[text] for text in record.references), self._tokens[record.text]
+            if pair not in self._counted:
+                self._counted[pair] = self._count_one(*pair)
+            counted.append(self._counted[pair])
         return counted
 
-    def _count_one(self, key: str, caption: str) -> dict[str, Any]:
+    def _count_one(self, references: Texts, caption: str) -> dict[str, Any]:
         own: dict[str, Any] = {}
         if self._bleu:
-            own["bleu"] = self._bleu.counts(key, caption)
+            own["bleu"] = self._bleu.counts(references, caption)
         if self._rouge:
-            own["rouge_l"] = self._rouge.score(key, caption)
+            own["rouge_l"] = self._rouge.score(references, caption)
         if self._cider:
-            own["cider"] = self._cider.score(key, caption)
+            own["cider"] = self._cider.score(references, caption)
         if self._meteor:
             try:
-                own["meteor"] = self._meteor.statistics(caption, self._references[key])
+                own["meteor"] = self._meteor.statistics(caption, references)
             except MeteorError as error:
                 own["meteor"] = error
         return own

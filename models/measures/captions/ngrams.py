@@ -14,21 +14,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Ngram = tuple[str, ...]
+Texts = tuple[str, ...]
+"""An image's references, tokenised."""
 
 
 class Bleu:
     """BLEU-1..4 (Papineni et al. 2002) with the reference length closest to the caption's, without smoothing."""
 
-    def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
-        from pycocoevalcap.bleu.bleu_scorer import cook_refs
+    def __init__(self) -> None:
+        self._references: dict[Texts, Any] = {}
 
-        self._references = {key: cook_refs(texts) for key, texts in references.items()}
-
-    def counts(self, key: str, caption: str) -> dict[str, Any]:
+    def counts(self, references: Texts, caption: str) -> dict[str, Any]:
         """Matches and lengths of one caption, from which :func:`bleu` makes its value and the corpus's."""
-        from pycocoevalcap.bleu.bleu_scorer import cook_test
+        from pycocoevalcap.bleu.bleu_scorer import cook_refs, cook_test
 
-        return cook_test(caption, self._references[key])
+        if references not in self._references:
+            self._references[references] = cook_refs(references)
+        return cook_test(caption, self._references[references])
 
 
 def bleu(counts: Iterable[dict[str, Any]]) -> list[float]:
@@ -45,12 +47,15 @@ class Rouge:
 
     BETA = 1.2
 
-    def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
-        self._references = {key: [_positions(text.split(" ")) for text in texts] for key, texts in references.items()}
+    def __init__(self) -> None:
+        self._references: dict[Texts, list[tuple[dict[str, int], int]]] = {}
 
-    def score(self, key: str, caption: str) -> float:
+    def score(self, references: Texts, caption: str) -> float:
+        """The value of one caption, in [0, 1]."""
+        if references not in self._references:
+            self._references[references] = [_positions(text.split(" ")) for text in references]
         words = caption.split(" ")
-        common = [(_common_length(words, *reference), reference[1]) for reference in self._references[key]]
+        common = [(_common_length(words, *reference), reference[1]) for reference in self._references[references]]
         precision = max(length for length, _ in common) / len(words)
         recall = max(length / size for length, size in common)
         if not precision or not recall:
@@ -83,24 +88,26 @@ def _common_length(words: Sequence[str], positions: Mapping[str, int], size: int
 class Cider:
     """CIDEr of coco-caption: CIDEr-D of Vedantam et al. 2015 (clipped counts, Gaussian on length), without stemming.
 
-    Document frequencies are those of all ``references`` given: a caption's value depends on the whole corpus. With one
-    image every weight is log 1 = 0, and so is the score.
+    Document frequencies are those of all references of the ``corpus``, an entry an image: a caption's value depends on
+    the whole corpus. With one image every weight is log 1 = 0, and so is the score.
     """
 
     ORDERS, SIGMA = 4, 6.0
 
-    def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
-        counts = {key: [self._counts(text) for text in texts] for key, texts in references.items()}
-        documents = Counter(ngram for texts in counts.values() for ngram in set().union(*texts))
+    def __init__(self, corpus: Sequence[Texts]) -> None:
+        counts = [[self._counts(text) for text in texts] for texts in corpus]
+        documents = Counter(ngram for texts in counts for ngram in set().union(*texts))
         self._unseen = math.log(len(counts))
         self._weights = {ngram: self._unseen - math.log(count) for ngram, count in documents.items()}
-        self._references = {key: [self._vector(text) for text in texts] for key, texts in counts.items()}
+        vectors = ([self._vector(text) for text in texts] for texts in counts)
+        self._references = dict(zip(corpus, vectors, strict=True))
 
-    def score(self, key: str, caption: str) -> float:
+    def score(self, references: Texts, caption: str) -> float:
         """10 times the mean over orders 1..4 of the mean similarity to the references."""
+        if references not in self._references:
+            self._references[references] = [self._vector(self._counts(text)) for text in references]
         hypothesis = self._vector(self._counts(caption))
-        references = self._references[key]
-        total = sum(self._similarity(hypothesis, reference) for reference in references)
+        total = sum(self._similarity(hypothesis, reference) for reference in self._references[references])
         return 10 * total / self.ORDERS / len(references)
 
     def _counts(self, text: str) -> dict[Ngram, int]:

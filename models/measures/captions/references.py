@@ -20,10 +20,21 @@ def check_references(references: Mapping[str, Sequence[str]]) -> None:
     if not references:
         raise ValueError("there are no references: give at least one item with one text")
     for key, texts in references.items():
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"the references of {key!r} are {texts!r:.80}: expected a list of texts")
-        if not texts:
-            raise ValueError(f"{key!r} has no references: give at least one text, or leave it out")
+        check_own(key, texts)
+
+
+def check_own(key: str, texts: Sequence[str]) -> None:
+    """Refuse the references of one item where they are none, or something other than a list of texts.
+
+    >>> check_own("cat", "a cat")
+    Traceback (most recent call last):
+        ...
+    ValueError: the references of 'cat' are 'a cat': expected a list of texts
+    """
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"the references of {key!r} are {texts!r:.80}: expected a list of texts")
+    if not texts:
+        raise ValueError(f"{key!r} has no references: give at least one text, or leave it out")
 
 
 def check_hypotheses(hypotheses: Mapping[str, str], references: Mapping[str, Any], what: str = "references") -> None:

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from models.adapters import catalogue, roles
-from models.measures.captions.references import check_hypotheses, check_references
+from models.measures import Metric
+from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need
+from models.measures.captions.references import check_own, check_references
 
 
-class Semantic:
-    """Scores of captions by a sentence embedder; the same shape as :class:`models.measures.captions.lexical.Lexical`.
+class Semantic(CaptionMeasure):
+    """Scores of captions by a sentence embedder; of a corpus, their mean.
 
     The metric is called after the embedder: ``sbert``, ``simcse_sup`` or ``simcse_unsup``. Each distinct text is
     embedded once, when a score first needs it, and remembered until the next :meth:`fit`.
     """
 
     VERSION: ClassVar[int] = 1
-    corpus_wide: ClassVar[bool] = False
-    """A value depends on the caption and its own references only."""
+    NEEDS: ClassVar[frozenset[Need]] = frozenset({"references"})
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "sbert",
+            "SBERT",
+            211,
+            "captions",
+            "cosine of sentence embeddings, the nearest reference (Reimers & Gurevych 2019)",
+            low=-1,
+            high=1,
+            checkpoint=True,
+        ),
+        Metric(
+            "simcse_sup",
+            "SimCSE sup.",
+            212,
+            "captions",
+            "as SBERT, by supervised SimCSE, through the pooler (Gao et al. 2021)",
+            low=-1,
+            high=1,
+            checkpoint=True,
+        ),
+        Metric(
+            "simcse_unsup",
+            "SimCSE unsup.",
+            213,
+            "captions",
+            "as SBERT, by unsupervised SimCSE, CLS without the pooler",
+            low=-1,
+            high=1,
+            checkpoint=True,
+        ),
+    )
+    """One an embedder of the catalogue, called after it."""
 
     class Settings(roles.Settings):
         """``embedder``: one of the catalogue's embedders; ``checkpoint`` and ``revision`` are its settings."""
@@ -44,9 +78,9 @@ class Semantic:
         )
 
     @property
-    def METRICS(self) -> tuple[str, ...]:
-        """The name of the one value."""
-        return (self._metric,)
+    def metrics(self) -> tuple[Metric, ...]:
+        """The one of the embedder."""
+        return tuple(metric for metric in self.METRICS if metric.name == self._metric)
 
     def identity(self) -> dict[str, Any]:
         """The embedder, its version included."""
@@ -57,35 +91,23 @@ class Semantic:
         self._embedder.load()
         self.device = getattr(self._embedder, "device", "cpu")
 
-    def fit(self, references: Mapping[str, Sequence[str]], captions: Iterable[str] = ()) -> None:
-        """Take a corpus's references, id → texts; unlike a tokenizer, an embedder need not know ``captions`` ahead.
-
-        Raises
-        ------
-        ValueError
-            An item without references.
-        """
-        check_references(references)
-        self._references = references
+    def fit(self, corpus: Corpus) -> None:
+        """Drop the vectors of another corpus; raises ValueError about an item without references."""
+        check_references(corpus.references)
         self._vectors: dict[str, np.ndarray] = {}
 
-    def score(self, hypotheses: Mapping[str, str]) -> dict[str, dict[str, float]]:
-        """``{id: {metric: cosine}}``, in [-1, 1]; raises ValueError about an id without references."""
-        check_hypotheses(hypotheses, self._references)
-        self._embed(text for key, caption in hypotheses.items() for text in (caption, *self._references[key]))
-        return {key: {self._metric: self._closest(key, caption)} for key, caption in hypotheses.items()}
-
-    def corpus(self, hypotheses: Mapping[str, str]) -> dict[str, float]:
-        """The mean over items; raises ValueError where there is no caption."""
-        if not hypotheses:
-            raise ValueError("there are no captions: give at least one")
-        items = self.score(hypotheses)
-        return {self._metric: sum(item[self._metric] for item in items.values()) / len(items)}
+    def score(self, records: Sequence[Candidate]) -> list[dict[str, float]]:
+        """``{metric: cosine}`` of each, in [-1, 1]; raises ValueError about a record without references."""
+        for record in records:
+            check_own(record.sample, record.references)
+        self._embed(text for record in records for text in (record.text, *record.references))
+        return [{self._metric: self._closest(record)} for record in records]
 
     def _embed(self, texts: Iterable[str]) -> None:
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         self._vectors.update(zip(new, self._embedder.embed(new).astype(np.float64), strict=True))
 
-    def _closest(self, key: str, caption: str) -> float:
-        closest = max(float(self._vectors[caption] @ self._vectors[text]) for text in self._references[key])
+    def _closest(self, record: Candidate) -> float:
+        caption = self._vectors[record.text]
+        closest = max(float(caption @ self._vectors[text]) for text in record.references)
         return max(-1.0, min(1.0, closest))

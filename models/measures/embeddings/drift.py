@@ -6,14 +6,86 @@ sum, since what CLS gives to itself is no part of the picture.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from models.measures import Metric
 from models.measures.regions import REGIONS
 
 VERSION = 1
 """Raised when the same attention gives other numbers."""
 
-LAYERED = ("tvd_sum", "tvd_half", "tvd_even", "entropy", "entropy_change")
+METRICS = (
+    Metric(
+        "cls_cosine",
+        "CLS cosine",
+        121,
+        "pictures",
+        "cosine of a vision encoder's CLS embeddings",
+        low=-1,
+        high=1,
+        checkpoint=True,
+    ),
+    Metric(
+        "tvd_sum",
+        "TVD",
+        401,
+        "attention",
+        "Σ |p − q| over patches, of attention from CLS before and after repainting (paper inpainting, appendix C)",
+        higher_is_better=None,
+        high=2,
+        regional=True,
+        checkpoint=True,
+    ),
+    Metric(
+        "tvd_half",
+        "TVD, halved",
+        402,
+        "attention",
+        "total variation distance of attention from CLS: half of Σ |p − q|",
+        higher_is_better=None,
+        high=1,
+        regional=True,
+        checkpoint=True,
+    ),
+    Metric(
+        "tvd_even",
+        "TVD, per patch",
+        403,
+        "attention",
+        "Σ |p − q|, if all patches moved as the region's do on average",
+        higher_is_better=None,
+        regional=True,
+        checkpoint=True,
+    ),
+    Metric(
+        "entropy",
+        "Entropy",
+        404,
+        "attention",
+        "entropy of attention from CLS to the repainted picture's patches",
+        higher_is_better=None,
+        unit="nats",
+        regional=True,
+        checkpoint=True,
+    ),
+    Metric(
+        "entropy_change",
+        "Change of entropy",
+        405,
+        "attention",
+        "how much more entropy attention from CLS has after repainting than before",
+        higher_is_better=None,
+        low=-math.inf,
+        unit="nats",
+        regional=True,
+        checkpoint=True,
+    ),
+)
+"""What is measured of a picture as a whole, and of attention layer by layer."""
+
+LAYERED = tuple(metric.name for metric in METRICS if metric.about == "attention")
 """The metrics that have a value a layer."""
 
 INSIDE = 0.5

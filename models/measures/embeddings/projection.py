@@ -5,15 +5,31 @@ UMAP keeps neighbours together. How far two clusters lie apart, and how large on
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 from pydantic import Field
 
 from models.adapters.settings import Settings
+from models.measures import Metric
 
 VERSION = 1
 """Raised when the same embeddings give other coordinates."""
+
+METRICS = tuple(
+    Metric(
+        f"umap_{axis}",
+        f"UMAP {axis}",
+        position,
+        "other",
+        "coordinate of an embedding, by UMAP (McInnes et al. 2018)",
+        higher_is_better=None,
+        low=-math.inf,
+        checkpoint=True,
+    )
+    for axis, position in (("x", 521), ("y", 522))
+)
 
 FEWEST = 4
 """Fewer points have no neighbourhoods to keep."""

@@ -10,6 +10,7 @@ import numpy as np
 from models.adapters import roles
 from models.adapters.backbones import read_backbone
 from models.adapters.checkpoints import identify
+from models.measures import Metric, PictureMeasure
 from models.measures.embeddings.cosine import cosine
 from models.measures.regions import check_pair
 from models.media.audio import Spectrogram
@@ -17,7 +18,7 @@ from models.media.hearing import heard
 from models.media.images import composite
 
 
-class Clap:
+class Clap(PictureMeasure):
     """How alike a spectrogram and its repainted version sound: both pictures are turned back into waveforms.
 
     An embedding is of a whole clip, and so is a cosine. That of ``region`` is to the original with only the repainted
@@ -29,7 +30,19 @@ class Clap:
     """
 
     VERSION: ClassVar[int] = 1
-    METRICS: ClassVar[tuple[str, ...]] = ("clap",)
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "clap",
+            "CLAP",
+            131,
+            "pictures",
+            "cosine of the sounds of two spectrograms, as CLAP hears them (Wu et al. 2023)",
+            low=-1,
+            high=1,
+            regional=True,
+            checkpoint=True,
+        ),
+    )
 
     class Settings(roles.Settings):
         """``checkpoint``: a folder of transformers' ``ClapModel`` with its feature extractor, or a hub id (the paper's

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.adapters import roles
 from models.adapters.checkpoints import identify
+from models.measures import Metric, PictureMeasure
 from models.measures.regions import check_pair, region_means
 from models.media.images import to_float
 
@@ -22,7 +23,7 @@ SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17}
 """The smallest side, in pixels, whose last feature map still has a pixel."""
 
 
-class Lpips:
+class Lpips(PictureMeasure):
     """The lpips package's metric, version 0.1, with its calibrated linear heads and a trunk of our choice.
 
     ``whole`` is the package's scalar. ``region`` and ``outside`` average its spatial map, each layer's distances scaled
@@ -32,7 +33,18 @@ class Lpips:
     """
 
     VERSION: ClassVar[int] = 1
-    METRICS: ClassVar[tuple[str, ...]] = ("lpips",)
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "lpips",
+            "LPIPS",
+            111,
+            "pictures",
+            "perceptual distance of deep features (Zhang et al. 2018)",
+            higher_is_better=False,
+            regional=True,
+            checkpoint=True,
+        ),
+    )
 
     class Settings(roles.Settings):
         """``weights``: "torchvision" for its ImageNet weights (a download unless cached), or a file of a trunk's

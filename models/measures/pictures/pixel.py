@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.adapters import roles
+from models.measures import Metric, PictureMeasure
 from models.measures.regions import REGIONS, check_pair, region_means
 
 SSIM_WINDOW = 11
@@ -63,11 +64,44 @@ def structural_similarity(original: np.ndarray, result: np.ndarray, mask: np.nda
     return region_means(full.mean(axis=2), mask) | {"whole": float(whole)}
 
 
-class Pixel:
+class Pixel(PictureMeasure):
     """MSE, PSNR and SSIM per region. PSNR is per picture: the mean of PSNRs is not the PSNR of the mean MSE."""
 
     VERSION: ClassVar[int] = 1
-    METRICS: ClassVar[tuple[str, ...]] = ("mse", "psnr", "ssim")
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "mse",
+            "MSE",
+            101,
+            "pictures",
+            "mean squared difference of intensities in [0, 1], over pixels and channels",
+            higher_is_better=False,
+            high=1,
+            unit="squared intensity, intensities in [0, 1]",
+            decimals=4,
+            regional=True,
+        ),
+        Metric(
+            "psnr",
+            "PSNR",
+            102,
+            "pictures",
+            "10 · log₁₀(1 / MSE) in dB, per picture; undefined where the pixels are equal",
+            unit="dB",
+            decimals=2,
+            regional=True,
+        ),
+        Metric(
+            "ssim",
+            "SSIM",
+            103,
+            "pictures",
+            "structural similarity (Wang et al. 2004), Gaussian window, mean over RGB",
+            low=-1,
+            high=1,
+            regional=True,
+        ),
+    )
 
     class Settings(roles.Settings):
         """Nothing to choose."""

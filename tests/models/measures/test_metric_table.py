@@ -2,39 +2,56 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 
-from models.adapters.catalogue import CATALOGUE
-from models.measures import METRICS
+from models.adapters import catalogue
+from models.measures.declared import declared
+from models.measures.embeddings import drift, projection
+from registry.store.schema import Metric
 
 
 def test_table_is_keyed_by_name_and_ranges_are_numbers() -> None:
-    assert all(name == metric.name and metric.low < metric.high for name, metric in METRICS.items())
+    assert all(name == metric.name and metric.low < metric.high for name, metric in declared().items())
+
+
+def test_each_is_declared_once_and_has_a_place_of_its_own_among_those_of_its_table() -> None:
+    classes = [catalogue.target("measures", name) for name in catalogue.CATALOGUE["measures"]]
+    metrics = [*(one for kind in classes for one in kind.METRICS), *drift.METRICS, *projection.METRICS]
+    for names in (Counter(metric.name for metric in metrics), Counter(metric.position for metric in metrics)):
+        assert names.most_common(1)[0][1] == 1
+    tables = [metric.about for metric in declared().values()]
+    assert list(dict.fromkeys(tables)) == ["pictures", "captions", "grounding", "attention", "other"]
+    assert tables == sorted(tables, key=list(dict.fromkeys(tables)).index)
 
 
 def test_directions() -> None:
-    lower = {name for name, metric in METRICS.items() if not metric.higher_is_better}
+    lower = {name for name, metric in declared().items() if metric.higher_is_better is False}
     made_up = {f"{family}_hallucination" for family in ("object", "attribute", "relation")} | {"chair_i", "chair_s"}
     assert lower == {"mse", "lpips"} | made_up
 
 
-def test_every_measure_is_declared() -> None:
-    from models.measures.captions.chair import Chair
-    from models.measures.captions.grounding import Grounding
-    from models.measures.captions.lexical import Lexical
+def test_every_embedder_has_a_metric() -> None:
     from models.measures.captions.semantic import Semantic
-    from models.measures.pictures.clap import Clap
-    from models.measures.pictures.perceptual import Lpips
-    from models.measures.pictures.pixel import Pixel
 
-    semantic = [Semantic(Semantic.Settings(embedder=name, checkpoint="x")) for name in CATALOGUE["embedders"]]
-    one_each = [name for measure in semantic for name in measure.METRICS]
-    pictures, grounded = (*Pixel.METRICS, *Lpips.METRICS, *Clap.METRICS), (*Grounding.METRICS, *Chair.METRICS)
-    assert [*pictures, *Lexical().METRICS, *one_each, *grounded] == list(METRICS)
+    made = [Semantic(Semantic.Settings(embedder=name, checkpoint="x")) for name in catalogue.CATALOGUE["embedders"]]
+    assert tuple(metric for measure in made for metric in measure.metrics) == Semantic.METRICS
+
+
+def test_the_registry_has_room_for_what_is_declared() -> None:
+    columns = Metric.__table__.columns
+    for metric in declared().values():
+        row = metric.record()
+        assert set(row) == set(columns.keys())
+        for name, value in row.items():
+            length = getattr(columns[name].type, "length", None)
+            assert not length or len(value) <= length, (metric.name, name)
+            assert value is not None or columns[name].nullable
 
 
 def test_measures_import_without_heavy_libraries() -> None:
     code = """import sys, models.measures.scoring, models.embedders.simcse
-import models.measures.captions.chair, models.measures.captions.grounding
+import models.measures.declared
+models.measures.declared.declared()
 heavy = {"torch", "lpips", "skimage", "transformers", "sentence_transformers", "cv2", "scipy", "pycocoevalcap"}
 print(sorted(heavy & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

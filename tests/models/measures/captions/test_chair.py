@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.measures.captions.candidates import Candidate, Corpus, candidates
 from models.measures.captions.chair import NO_OBJECT, OURS, Chair, mentions, read_words
 from models.media.images import encode_png
 
@@ -18,10 +19,20 @@ THEIRS = SHARED / "chair/synonyms.txt"
 needs_theirs = pytest.mark.skipif(not THEIRS.is_file(), reason="needs ../shared/data/chair")
 
 
-def fitted(references: dict[str, list[str]], objects: dict[str, list[Any]], **settings: Any) -> Chair:
-    measure = Chair(Chair.Settings(**settings))
-    measure.fit(references, (), {key: {"objects": things} for key, things in objects.items()})
-    return measure
+class Fitted:
+    """CHAIR of some photographs, asked about captions by id."""
+
+    def __init__(self, references: dict[str, list[str]], objects: dict[str, list[Any]], **settings: Any) -> None:
+        self.known = references, {key: {"objects": things} for key, things in objects.items()}
+        self.measure = Chair(Chair.Settings(**settings))
+        self.measure.fit(Corpus(*self.known))
+
+    def score(self, captions: dict[str, str], masks: dict[str, bytes] | None = None) -> dict[str, dict[str, Any]]:
+        records = candidates(captions, *self.known, masks)
+        return dict(zip(captions, self.measure.score(records), strict=True))
+
+    def corpus(self, captions: dict[str, str]) -> dict[str, Any]:
+        return self.measure.corpus(candidates(captions, *self.known))
 
 
 def box(label: str, *edges: float) -> dict[str, Any]:
@@ -29,12 +40,12 @@ def box(label: str, *edges: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def measure() -> Chair:
+def measure() -> Fitted:
     objects = {"1": [box("person"), box("dog"), box("dog", 8, 8, 4, 4)], "2": [box("cat")]}
-    return fitted({"1": ["a man with two dogs on a bench"], "2": ["a sleeping cat"]}, objects)
+    return Fitted({"1": ["a man with two dogs on a bench"], "2": ["a sleeping cat"]}, objects)
 
 
-def test_the_formula_by_hand(measure: Chair) -> None:
+def test_the_formula_by_hand(measure: Fitted) -> None:
     """Equations 1 and 2: hallucinated objects / all objects mentioned, and sentences with one / all sentences.
 
     Of woman, dog, bench and two frisbees the frisbees are not there; the second caption names a cat and a couch. In
@@ -50,12 +61,12 @@ def test_the_formula_by_hand(measure: Chair) -> None:
     assert corpus == {"chair_i": 3 / 6, "chair_s": 1, "chair_recall": {"whole": 3 / 4}}
 
 
-def test_a_caption_without_objects(measure: Chair) -> None:
+def test_a_caption_without_objects(measure: Fitted) -> None:
     for caption in ("", "a sunny day"):
         assert measure.score({"1": caption})["1"] == {"chair_i": None, "chair_s": 0, "chair_recall": {"whole": 0}}
 
 
-def test_true_objects_are_the_annotated_and_the_named(measure: Chair) -> None:
+def test_true_objects_are_the_annotated_and_the_named(measure: Fitted) -> None:
     assert measure.score({"1": "a bench"})["1"]["chair_i"] == 0, "a reference names it, no box does"
     assert measure.score({"1": "a person"})["1"]["chair_i"] == 0, "annotated, and in the reference as a man"
     assert measure.score({"2": "a bench"})["2"]["chair_i"] == 1, "it is in the other photograph"
@@ -66,15 +77,15 @@ def test_regions_hold_what_lies_in_them_only() -> None:
     mask = np.zeros((20, 20), bool)
     mask[:, :10] = True
     objects = [box("cat", 0, 0, 8, 8), box("dog", 12, 0, 8, 8), box("bench", 6, 12, 10, 4)]
-    measure = fitted({"1": ["pets and a kite"]}, {"1": [*objects, box("cup", 1, 1, 2, 2), box("cup", 15, 1, 2, 2)]})
+    measure = Fitted({"1": ["pets and a kite"]}, {"1": [*objects, box("cup", 1, 1, 2, 2), box("cup", 15, 1, 2, 2)]})
     got = measure.score({"1": "a cat and a bench and a cup and a car"}, {"1": encode_png(mask)})["1"]
     assert got == {"chair_i": 1 / 4, "chair_s": 1, "chair_recall": {"whole": 3 / 5, "region": 1, "outside": 1 / 2}}
     far = measure.score({"1": "a dog"}, {"1": encode_png(mask)})["1"]["chair_recall"]
     assert far == {"whole": 1 / 5, "region": 0, "outside": 1 / 2}
 
 
-def test_the_order_of_boxes_and_the_words_do_not_matter(measure: Chair) -> None:
-    turned = fitted(
+def test_the_order_of_boxes_and_the_words_do_not_matter(measure: Fitted) -> None:
+    turned = Fitted(
         {"1": ["a man with two dogs on a bench"]}, {"1": [box("dog", 8, 8, 4, 4), box("dog"), box("person")]}
     )
     caption = {"1": "two puppies and a lady near a car"}
@@ -133,7 +144,7 @@ def test_a_published_example(synonyms: Path) -> None:
     words = read_words(synonyms)
     captions = {str(one["image_id"]): one["caption"] for one in given}
     true = {str(one["image_id"]): one["mscoco_gt_words"] for one in published["sentences"]}
-    measure = fitted(
+    measure = Fitted(
         {key: [""] for key in captions}, {key: [box(label) for label in labels] for key, labels in true.items()},
         synonyms=synonyms,
     )  # fmt: skip
@@ -157,8 +168,9 @@ def test_true_objects_are_the_published_ones() -> None:
     assert len(rows) == 3
     for row in rows:
         objects = [box(thing["category"], *thing["bbox"]) for thing in row["objects"]]
-        measure = fitted({"it": row["captions"]}, {"it": objects})
-        assert measure._truth("it", None)["whole"] == set(true[str(row["image_id"])])
+        measure = Fitted({"it": row["captions"]}, {"it": objects}).measure
+        found = measure._truth(Candidate("it", "", row["captions"], {"objects": objects}))
+        assert found["whole"] == set(true[str(row["image_id"])])
 
 
 def test_the_list_is_in_the_key_and_its_place_is_not(tmp_path: Path) -> None:
@@ -169,17 +181,17 @@ def test_the_list_is_in_the_key_and_its_place_is_not(tmp_path: Path) -> None:
     assert identities[0] == identities[1] != identities[2]
 
 
-def test_input_is_checked(measure: Chair, tmp_path: Path) -> None:
+def test_input_is_checked(measure: Fitted, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'3' has a caption but no references"):
         measure.score({"3": "a dog"})
     with pytest.raises(ValueError, match="there are no captions"):
         measure.corpus({})
     with pytest.raises(ValueError, match="these have none: name a corpus with COCO's boxes"):
-        fitted({"1": ["a dog"]}, {"1": []})
+        Fitted({"1": ["a dog"]}, {"1": []})
     with pytest.raises(ValueError, match='no category of COCO "catt"; did you mean "cat"'):
-        fitted({"1": ["a dog"]}, {"1": [box("catt")]})
+        Fitted({"1": ["a dog"]}, {"1": [box("catt")]})
     with pytest.raises(FileNotFoundError, match="no file of synonyms"):
-        fitted({"1": ["a dog"]}, {"1": [box("dog")]}, synonyms=tmp_path / "none.txt")
+        Fitted({"1": ["a dog"]}, {"1": [box("dog")]}, synonyms=tmp_path / "none.txt")
     (twice := tmp_path / "twice.txt").write_text("cat, tom\ndog, tom\n")
     with pytest.raises(ValueError, match='lists "tom" under cat and dog'):
         read_words(twice)

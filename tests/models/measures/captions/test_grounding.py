@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.measures import METRICS
 from models.measures.captions.accounts import truth
-from models.measures.captions.grounding import FACTS, FAMILIES, Grounding, ratios, tally
+from models.measures.captions.candidates import Candidate, Corpus, candidates
+from models.measures.captions.claims import FAMILIES, ratios, tally
+from models.measures.captions.grounding import FACTS, Grounding
 from models.measures.regions import REGIONS, lies_inside
 from models.media.images import encode_png
 from models.training.answers import relations
@@ -28,8 +29,9 @@ MASK[28:52, 28:52] = True
 
 def scored(caption: str, annotations: Mapping[str, Any] = SCENE, mask: np.ndarray | None = MASK) -> dict[str, Any]:
     measure = Grounding()
-    measure.fit({}, (), {"it": annotations})
-    return measure.score({"it": caption}, {} if mask is None else {"it": encode_png(mask)})["it"]
+    measure.fit(Corpus(annotations={"it": annotations}))
+    [values] = measure.score([Candidate("it", caption, (), annotations, None if mask is None else encode_png(mask))])
+    return values
 
 
 def test_a_scene_by_hand() -> None:
@@ -291,31 +293,41 @@ def test_expressions_by_hand() -> None:
 
 def test_a_corpus_pools_its_claims() -> None:
     measure = Grounding()
-    measure.fit({}, (), {"1": SCENE, "2": SCENE})
+    scenes = {"1": SCENE, "2": SCENE}
+    measure.fit(Corpus(annotations=scenes))
     captions = {"1": "a red circle and a blue star", "2": "a green cross"}
     masks = {"1": encode_png(MASK), "2": encode_png(MASK)}
-    got = measure.corpus(captions, masks)
+    records = candidates(captions, annotations=scenes, masks=masks)
+    got = measure.corpus(records)
     assert got["object_precision"] == {"whole": 2 / 3, "region": 1, "outside": 1}
     assert got["object_recall"] == {"whole": 2 / 4, "region": 1 / 2, "outside": 1 / 2}
     assert got["parser_coverage"] == 1
-    assert measure.corpus({"1": captions["1"]}, masks) == measure.score(captions, masks)["1"]
+    assert measure.corpus(records[:1]) == measure.score(records)[0]
     with pytest.raises(ValueError, match="there are no captions"):
-        measure.corpus({})
+        measure.corpus([])
 
 
 def test_what_it_declares_is_what_it_gives() -> None:
-    assert set(Grounding.METRICS) == set(scored("a ring"))
-    assert set(Grounding.METRICS) <= set(METRICS)
-    assert [name for name in Grounding.METRICS if isinstance(scored("a ring")[name], dict)] == list(Grounding.REGIONAL)
+    got = scored("a ring")
+    assert {metric.name for metric in Grounding.METRICS} == set(got)
+    assert all(isinstance(got[metric.name], dict) == metric.regional for metric in Grounding.METRICS)
+
+
+def test_several_captions_of_one_picture_are_scored_each() -> None:
+    measure = Grounding()
+    measure.fit(Corpus(annotations={"it": SCENE}))
+    texts = ("a red circle", "a green cross", "a blue star and a red circle")
+    got = measure.score([Candidate("it", text, annotations=SCENE, mask=encode_png(MASK)) for text in texts])
+    assert got == [scored(text) for text in texts]
 
 
 def test_input_is_checked() -> None:
     measure = Grounding()
-    measure.fit({}, (), {"scene-1": SCENE})
+    measure.fit(Corpus(annotations={"scene-1": SCENE}))
     with pytest.raises(ValueError, match="'scene-2' has a caption but no annotations: did you mean 'scene-1'"):
-        measure.score({"scene-2": "a ring"})
+        measure.score(candidates({"scene-2": "a ring"}, annotations={"scene-1": SCENE}))
     with pytest.raises(ValueError, match="of no generated world"):
-        measure.fit({}, (), {"1": {"objects": []}})
+        measure.fit(Corpus(annotations={"1": {"objects": []}}))
 
 
 def test_true_objects_of_a_scene_are_read_from_the_left() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,15 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge, my_lcs
 
-from models.measures import METRICS
-from models.measures.captions.lexical import BLEU, Lexical
+from models.measures.captions.candidates import Candidate, Corpus, candidates
+from models.measures.captions.lexical import BLEU, Lexical, Scores
 from models.measures.captions.meteor import Meteor, MeteorError
 from models.measures.captions.ngrams import _common_length, _positions
 from models.measures.captions.references import reference_digest
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "../shared/data/nlg_eval_example"
 COUNTED = ("bleu", "rouge_l", "cider")
+METRICS = {metric.name: metric for metric in Lexical.METRICS}
 
 text = st.lists(st.sampled_from(["a", "the", "man", "horse", "rides", "red", "on", "in"]), max_size=14).map(" ".join)
 corpora = st.dictionaries(
@@ -32,10 +33,25 @@ corpora = st.dictionaries(
 )
 
 
-def fitted(references: dict[str, list[str]], metrics: tuple[str, ...] = COUNTED, tokenizer: str = "none") -> Lexical:
-    measure = Lexical(Lexical.Settings(metrics=metrics, tokenizer=tokenizer))
-    measure.fit(references)
-    return measure
+class Fitted:
+    """Scores of captions by id, against the references that a measure is fitted to."""
+
+    def __init__(self, measure: Lexical, references: dict[str, list[str]], texts: Iterable[str] = ()) -> None:
+        self.measure, self.references = measure, references
+        measure.fit(Corpus(references, texts=texts))
+
+    def score(self, captions: dict[str, str]) -> dict[str, dict[str, float]]:
+        return dict(zip(captions, self.measure.score(candidates(captions, self.references)), strict=True))
+
+    def corpus(self, captions: dict[str, str]) -> dict[str, float]:
+        return self.measure.corpus(candidates(captions, self.references))
+
+    def evaluate(self, captions: dict[str, str]) -> Scores:
+        return self.measure.evaluate(candidates(captions, self.references))
+
+
+def fitted(references: dict[str, list[str]], metrics: tuple[str, ...] = COUNTED, tokenizer: str = "none") -> Fitted:
+    return Fitted(Lexical(Lexical.Settings(metrics=metrics, tokenizer=tokenizer)), references)
 
 
 @settings(max_examples=150, deadline=None)
@@ -86,16 +102,14 @@ def test_published_corpus(published: dict, lexical: Lexical) -> None:
     """nlg-eval's README and test_nlgeval.py, with the same scorers and METEOR jar, given six decimals."""
     lines = {name: (EXAMPLE / f"{name}.txt").read_text().splitlines() for name in ("hyp", "ref1", "ref2")}
     references = {str(i): list(pair) for i, pair in enumerate(zip(lines["ref1"], lines["ref2"], strict=True))}
-    lexical.fit(references)
-    got = lexical.corpus({str(i): caption for i, caption in enumerate(lines["hyp"])})
+    got = Fitted(lexical, references).corpus({str(i): caption for i, caption in enumerate(lines["hyp"])})
     assert got == pytest.approx({NAMES[k]: v for k, v in published["corpus_hyp_ref1_ref2"].items()}, abs=1e-6)
 
 
 def test_published_single(published: dict, lexical: Lexical) -> None:
     single = published["single"]
-    lexical.fit({"1": single["refs"]})
     expected = {ours: single[theirs] for theirs, ours in NAMES.items()}
-    assert lexical.score({"1": single["hyp"]})["1"] == pytest.approx(expected, abs=1e-6)
+    assert Fitted(lexical, {"1": single["refs"]}).score({"1": single["hyp"]})["1"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_meteor_agrees_with_pycocoevalcap_after_ptb(meteor: Meteor, witness: Callable) -> None:
@@ -108,8 +122,8 @@ def test_meteor_agrees_with_pycocoevalcap_after_ptb(meteor: Meteor, witness: Cal
         for given_ in (references, {key: [caption] for key, caption in captions.items()})
     )
     expected, expected_items = witness(tokens, caption_tokens)
-    measure = with_process(Lexical(Lexical.Settings(metrics=("meteor",), tokenizer="ptb")), meteor)
-    measure.fit(references, captions.values())
+    aligning = with_process(Lexical(Lexical.Settings(metrics=("meteor",), tokenizer="ptb")), meteor)
+    measure = Fitted(aligning, references, captions.values())
     assert measure.corpus(captions)["meteor"] == pytest.approx(expected, abs=1e-12)
     assert [item["meteor"] for item in measure.score(captions).values()] == pytest.approx(expected_items, abs=1e-12)
 
@@ -145,7 +159,7 @@ def test_cider_depends_on_all_references_and_the_others_on_their_own() -> None:
 def test_a_remembered_caption_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     measure = fitted({"1": ["a horse"], "2": ["a dog"]})
     first = measure.score({"1": "a dog", "2": "a dog"})
-    monkeypatch.setattr(measure, "_count_one", lambda *_: pytest.fail("counted again"))
+    monkeypatch.setattr(measure.measure, "_count_one", lambda *_: pytest.fail("counted again"))
     assert measure.score({"1": "a dog", "2": "a dog"}) == first
 
 
@@ -177,7 +191,7 @@ def test_captions_are_checked() -> None:
 
 
 def test_a_caption_that_meteor_cannot_align_is_named(monkeypatch: pytest.MonkeyPatch, lexical: Lexical) -> None:
-    lexical.fit({"1": ["a horse"], "2": ["a dog"]})
+    measure = Fitted(lexical, {"1": ["a horse"], "2": ["a dog"]})
     real = lexical._meteor.statistics
 
     def statistics(caption: str, references: list[str]) -> str:
@@ -187,12 +201,12 @@ def test_a_caption_that_meteor_cannot_align_is_named(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(lexical._meteor, "statistics", statistics)
     with pytest.raises(MeteorError, match="the caption of '2': METEOR gave no answer"):
-        lexical.score({"1": "a horse", "2": "long"})
-    scores = lexical.evaluate({"1": "a horse", "2": "long"})
+        measure.score({"1": "a horse", "2": "long"})
+    scores = measure.evaluate({"1": "a horse", "2": "long"})
     assert scores.failed == {"2": "METEOR gave no answer within 60 s"}
-    assert "meteor" in scores.items["1"]
-    assert "meteor" not in scores.items["2"]
-    assert "bleu_4" in scores.items["2"]
+    assert "meteor" in scores.items[0]
+    assert "meteor" not in scores.items[1]
+    assert "bleu_4" in scores.items[1]
     assert "meteor" not in scores.corpus
 
 
@@ -205,11 +219,17 @@ def test_without_java_meteor_is_unavailable_and_not_in_the_key(monkeypatch: pyte
     measure = Lexical(chosen)
     assert measure.identity() == {"tokenizer": "none", "metrics": ["rouge_l"]}
     assert "no `java` on the PATH" in measure.unavailable["meteor"]
-    measure.fit({"1": ["a horse"]})
-    assert measure.score({"1": "a horse"}) == {"1": {"rouge_l": 1}}
+    assert Fitted(measure, {"1": ["a horse"]}).score({"1": "a horse"}) == {"1": {"rouge_l": 1}}
 
 
 def test_what_a_stage_asks_before_scoring() -> None:
-    measure = fitted({"1": ["a"]}, ("bleu", "rouge_l"))
-    assert list(measure.METRICS) == [*BLEU, "rouge_l"]
-    assert [fitted({"1": ["a"]}, (name,)).corpus_wide for name in COUNTED] == [False, False, True]
+    measures = [Lexical(Lexical.Settings(metrics=metrics)) for metrics in (("bleu", "rouge_l"), *zip(COUNTED))]
+    assert [metric.name for metric in measures[0].metrics] == [*BLEU, "rouge_l"]
+    assert ["corpus_references" in measure.needs for measure in measures[1:]] == [False, False, True]
+
+
+def test_several_captions_of_one_image_are_scored_each() -> None:
+    references = {"1": ["a red horse on the beach", "a horse"], "2": ["two dogs play in the park"]}
+    measure, texts = fitted(references), ["a horse", "", "two dogs on the beach"]
+    records = [Candidate("1", text, references["1"]) for text in texts]
+    assert measure.measure.score(records) == [measure.score({"1": text})["1"] for text in texts]

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from models.measures import METRICS
 from models.measures.pictures.pixel import Pixel
 
 
@@ -83,9 +82,9 @@ def test_symmetry() -> None:
 def test_more_noise_is_worse_everywhere() -> None:
     values = [measure(*pair(3, 40, 40, noise)) for noise in (2, 8, 32, 128)]
     for metric in Pixel.METRICS:
-        sign = 1 if METRICS[metric].higher_is_better else -1
+        sign = 1 if metric.higher_is_better else -1
         for region in ("whole", "region", "outside"):
-            series = [sign * value[metric][region] for value in values]
+            series = [sign * value[metric.name][region] for value in values]
             assert series == sorted(series, reverse=True)
 
 
@@ -112,7 +111,7 @@ def test_empty_region_has_no_value() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nothing, everything = (measure(original, result, np.full(mask.shape, fill)) for fill in (False, True))
-    for metric in Pixel.METRICS:
+    for metric in (metric.name for metric in Pixel.METRICS):
         assert nothing[metric]["region"] is None
         assert everything[metric]["outside"] is None
         assert nothing[metric]["outside"] is not None

@@ -1,4 +1,4 @@
-"""What a grounded measure reads: its keys depend on annotations and masks, and nobody else's do."""
+"""What measures of captions get: keys depend on what a measure needs, and on nothing else."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.measures.regions import columns
 from models.media.images import encode_png
-from registry.store.axes import AXES
+from registry.store.dag import IMAGE, TEXTS
 from registry.store.keys import canonical, digest, item_key
 from stages.engine.entries import Adapted
-from stages.engine.loop import Task
-from stages.engine.shards import IMAGE, TEXTS, image, write_shard
-from stages.engine.study import Study
-from stages.grounds import Grounds
-from stages.quality import Scorer, columns, plan
-from tests.conftest import SMALL
+from stages.engine.node import Task
+from stages.engine.pictures import fetch
+from stages.engine.records import Records
+from stages.engine.shards import DISK, image, write_shard
+from stages.quality import STAGE, Scorer, plan
 
 RING, STAR = (
     {"shape": shape, "color": "red", "texture": "plain", "size": "small", "box": [x, 4, 8, 8]}
@@ -26,6 +26,7 @@ RING, STAR = (
 )
 GRAPH = {"background": "sky", "objects": [RING, STAR], "relations": []}
 CAPTION = "a red ring on a sky background"
+BLACK, GREY = (np.full((32, 32, 3), level, np.uint8) for level in (0, 128))
 LEFT, RIGHT = np.zeros((32, 32), bool), np.zeros((32, 32), bool)
 LEFT[:, :16] = RIGHT[:, 16:] = True
 
@@ -41,26 +42,26 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(masks: dict[str, np.ndarray], graph: dict = GRAPH, references: tuple[str, ...] = (CAPTION,)) -> None:
     common = {"corpus": "scenes", "sample": "1", "key": "k", "parents": [], "parts": "{}", "value": "{}"}
     common |= {"status": "ok", "reason": None}
-    prepared = {"references": list(references), "annotations": canonical(graph)}
-    fields = [("references", TEXTS), ("annotations", pa.string())]
+    prepared = {"references": list(references), "annotations": canonical(graph), "image": image(encode_png(BLACK), "")}
+    fields = [("references", TEXTS), ("annotations", pa.string()), ("image", IMAGE)]
     write_shard(Path("data/prepare/scenes/part-00.parquet"), [common | prepared], fields)
     degraded = [common | {"degradation": name, "mask": image(encode_png(m), "")} for name, m in masks.items()]
     fields = [("degradation", pa.string()), ("mask", IMAGE)]
     write_shard(Path("data/degrade/scenes/part-00.parquet"), degraded, fields)
-    axes = [dict.fromkeys(AXES, None), *({"degradation": name, "inpainter": "telea"} for name in masks)]
+    repainted = [common | {"degradation": name, "inpainter": "telea"} for name in masks]
+    repainted = [row | {"image": image(encode_png(GREY + n), "")} for n, row in enumerate(repainted)]
+    fields = [("degradation", pa.string()), ("inpainter", pa.string()), ("image", IMAGE)]
+    write_shard(Path("data/inpaint/telea/scenes/part-00.parquet"), repainted, fields)
+    axes = [dict.fromkeys(STAGE.axes), *({"degradation": name, "inpainter": "telea"} for name in masks)]
     captioned = [common | one | {"captioner": "blip", "caption": CAPTION} for one in axes]
-    fields = [*((axis, pa.string()) for axis in AXES), ("caption", pa.string())]
+    fields = [*((axis, pa.string()) for axis in STAGE.axes), ("caption", pa.string())]
     write_shard(Path("data/caption/blip/scenes/part-00.parquet"), captioned, fields)
-
-
-def study() -> Study:
-    return Study.model_validate(SMALL)
 
 
 def measured(adapter: str = "grounding", **settings: str) -> tuple[Adapted, list[Task], list[Task]]:
     """A measure, its items and its wholes."""
     measure = Adapted(adapter, {"adapter": adapter, **settings}, "quality")
-    (_, items), (_, wholes) = plan(measure, study())
+    (_, items), (_, wholes) = plan(measure, ["scenes"], ["blip"], DISK)
     return measure, items, wholes
 
 
@@ -69,28 +70,29 @@ def keys(tasks: list[Task]) -> list[str]:
 
 
 def test_an_original_has_the_mask_of_all_degradations_if_it_is_one(data: Path) -> None:
-    grounds = Grounds("scenes")
-    assert grounds.annotations == {"1": GRAPH}
-    assert grounds.masks(["1"], None) == grounds.masks(["1"], "blur") == {"1": encode_png(LEFT)}
+    records = Records("scenes", {"annotations", "mask"})
+    assert records.annotations == {"1": GRAPH}
+    assert records.mask("1", None) == records.mask("1", "blur")
+    assert fetch(records.mask("1", None)) == encode_png(LEFT)
     write({"blur": LEFT, "zero": RIGHT})
-    grounds = Grounds("scenes")
-    assert grounds.masks(["1"], "zero") == {"1": encode_png(RIGHT)}
-    assert grounds.masks(["1"], None) == {}
+    records = Records("scenes", {"annotations", "mask"})
+    assert fetch(records.mask("1", "zero")) == encode_png(RIGHT)
+    assert records.mask("1", None) is None
 
 
 def test_a_caption_is_scored_by_region(data: Path) -> None:
     """The ring is in the left half and named, the star in the right half and not."""
     write({"blur": LEFT, "zero": RIGHT})
     measure, items, wholes = measured()
-    score = Scorer(measure, study())
+    score = Scorer(measure, ["blip"])
     by_degradation = {}
-    for task, outcome in zip(items, score(items, [0] * len(items)), strict=True):
-        assert set(outcome.value) <= set(columns(measure.adapter))
+    for task, outcome in zip(items, score.compute(items, [0] * len(items)), strict=True):
+        assert set(outcome.value) <= set(columns(measure.adapter.metrics))
         by_degradation[task.columns["degradation"]] = [
             outcome.value.get(f"object_recall_{region}", "none") for region in ("whole", "region", "outside")
         ]
     assert by_degradation == {"blur": [0.5, 1, 0], "zero": [0.5, 0, 1], None: [0.5, "none", "none"]}
-    values = [outcome.value for outcome in score(wholes, [0] * len(wholes))]
+    values = [outcome.value for outcome in score.compute(wholes, [0] * len(wholes))]
     assert [value["object_recall_region"] for value in values if "object_recall_region" in value] == [1, 0]
     assert all(value["items"] == 1 and value["object_recall_whole"] == 0.5 for value in values)
 
@@ -131,13 +133,39 @@ def test_other_measures_keys_are_what_they_were(data: Path) -> None:
             "measure": measure.identity,
         })
     }  # fmt: skip
-    assert columns(measure.adapter) == ["rouge_l"]
+    assert columns(measure.adapter.metrics) == ["rouge_l"]
+
+
+def test_a_measure_that_needs_the_picture_gets_what_was_captioned_and_its_digest_is_in_the_key(data: Path) -> None:
+    """The original or the repainted picture, and for a cell those of all its samples."""
+    measure = Adapted("clip", {"adapter": "clipscore", "checkpoint": "somewhere"}, "quality")
+    measure.identity = {"adapter": "clipscore", "version": 1}
+    (_, items), (_, wholes) = plan(measure, ["scenes"], ["blip"], DISK)
+    records = Records("scenes", measure.adapter.needs)
+    expected = {None: BLACK, "blur": GREY, "zero": GREY + 1}
+    for task in items:
+        shown = expected[task.columns["degradation"]]
+        assert dict(task.parts) == {
+            "caption": CAPTION,
+            "references": digest(canonical([CAPTION]).encode()),
+            "sample": None,
+            "picture": digest(encode_png(shown)),
+            "measure": measure.identity,
+        }
+        record = records.record("1", CAPTION, task.columns)
+        assert (record.picture.pixels() == shown).all() and record.picture.digest == task.parts["picture"]
+        assert (record.annotations, record.mask) == ({}, None), "what is not needed is not given"
+    for task in wholes:
+        pictures = [digest(encode_png(expected[task.columns["degradation"]]))]
+        assert task.parts["pictures"] == digest(canonical(pictures).encode())
+        assert task.parts.keys() == {"captions", "references", "pictures", "measure"}
+    assert len({*keys(items), *keys(wholes)}) == 6
 
 
 def test_a_corpus_that_cannot_be_fitted_fails_again_when_it_is_tried_again(data: Path) -> None:
     write({"blur": LEFT}, {"objects": [{"label": "dog", "box": [0, 0, 2, 2]}]})
     measure, items, _ = measured()
-    score = Scorer(measure, study())
+    score = Scorer(measure, ["blip"])
     for _ in range(2):
         with pytest.raises(ValueError, match="are of no generated world"):
-            score(items, [0] * len(items))
+            score.compute(items, [0] * len(items))

@@ -1,0 +1,153 @@
+"""CLIPScore: how well a caption fits its picture, as CLIP sees both (Hessel et al. 2021, arXiv 2104.08718)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from models.adapters import roles
+from models.adapters.backbones import read_backbone
+from models.adapters.checkpoints import identify
+from models.measures import Metric
+from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need
+from models.measures.captions.references import check_own, check_references
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIX = "A photo depicts "
+WEIGHT = 2.5
+
+
+class ClipScore(CaptionMeasure):
+    """CLIPScore without references, and RefCLIPScore with them; of a corpus, their means.
+
+    The picture is the one that was captioned: the original, or the repainted one, so that a caption is asked whether it
+    fits what its captioner saw. Captions and references begin with :data:`PREFIX`, as in the authors' code, and are cut
+    at what CLIP reads (77 tokens). Paper and code agree on the values but where a caption is unlike every reference:
+    its likeness is 0 there, as in the paper's equation, and negative in the code.
+
+    Each distinct text and picture is embedded once a corpus.
+    """
+
+    VERSION: ClassVar[int] = 1
+    NEEDS: ClassVar[frozenset[Need]] = frozenset({"references", "picture"})
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "clipscore",
+            "CLIPScore",
+            221,
+            "captions",
+            "2.5 · cosine of caption and picture by CLIP, 0 where negative, without references (Hessel et al. 2021)",
+            high=WEIGHT,
+            checkpoint=True,
+        ),
+        Metric(
+            "refclipscore",
+            "RefCLIPScore",
+            222,
+            "captions",
+            "harmonic mean of CLIPScore and the cosine to the nearest reference by CLIP (Hessel et al. 2021)",
+            high=2 * WEIGHT / (WEIGHT + 1),
+            checkpoint=True,
+        ),
+    )
+
+    class Settings(roles.Settings):
+        """``checkpoint``: a folder of transformers' ``CLIPModel`` with tokenizer and image processor, or a hub id (the
+        paper's is openai/clip-vit-base-patch32) with its commit as ``revision``."""
+
+        checkpoint: str
+        revision: str | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def identity(self) -> dict[str, Any]:
+        """The checkpoint; raises as :func:`models.adapters.checkpoints.identify` does."""
+        return identify(self.settings.checkpoint, self.settings.revision)
+
+    def load(self) -> None:
+        """Read the model in float32 with its tokenizer and processor; on a GPU where there is one.
+
+        Raises
+        ------
+        ValueError
+            The checkpoint is no CLIP model, or lacks weights.
+        """
+        import torch
+        import transformers
+
+        checkpoint, revision = self.settings.checkpoint, self.settings.revision
+        wanted = "a CLIP: take one such as openai/clip-vit-base-patch32"
+        self._model = read_backbone(checkpoint, revision, ("clip",), wanted, ("logit_scale",), dtype=torch.float32)
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint, revision=revision)
+        self._processor = transformers.AutoImageProcessor.from_pretrained(checkpoint, revision=revision)
+        self._length = self._model.config.text_config.max_position_embeddings
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model.to(self.device)
+        # As for Sbert: exact on CPU, where texts and pictures go one by one.
+        self._batch_size = 1 if self.device == "cpu" else 64
+
+    def fit(self, corpus: Corpus) -> None:
+        """Drop the vectors of another corpus; raises ValueError about an item without references."""
+        check_references(corpus.references)
+        self._texts: dict[str, np.ndarray] = {}
+        self._pictures: dict[str, np.ndarray] = {}
+
+    def score(self, records: Sequence[Candidate]) -> list[dict[str, float]]:
+        """``{"clipscore": value, "refclipscore": value}`` of each, in [0, 2.5] and [0, 10/7].
+
+        Raises
+        ------
+        ValueError
+            A record without references or without its picture.
+        """
+        for record in records:
+            check_own(record.sample, record.references)
+            if record.picture is None:
+                raise ValueError(f"{record.sample!r} has a caption but no picture: give the one that was captioned")
+        texts = (text for record in records for text in (record.text, *record.references))
+        self._embed(self._texts, {text: text for text in texts}, self._text_vectors)
+        self._embed(self._pictures, {one.picture.digest: one.picture for one in records}, self._picture_vectors)
+        return [self._values(record) for record in records]
+
+    def _values(self, record: Candidate) -> dict[str, float]:
+        caption = self._texts[record.text]
+        fits = WEIGHT * _cosine(caption, self._pictures[record.picture.digest])
+        alike = max(_cosine(caption, self._texts[text]) for text in record.references)
+        return {"clipscore": fits, "refclipscore": 2 * fits * alike / (fits + alike) if fits and alike else 0.0}
+
+    def _embed(
+        self, known: dict[str, np.ndarray], asked: dict[str, Any], vectors: Callable[[list[Any]], Tensor]
+    ) -> None:
+        """Add the unit vectors (D,) float64 of what is not known yet."""
+        import torch
+
+        new = [(key, thing) for key, thing in asked.items() if key not in known]
+        for start in range(0, len(new), self._batch_size):
+            keys, things = zip(*new[start : start + self._batch_size], strict=True)
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                found = torch.nn.functional.normalize(vectors(list(things)).double(), dim=1)
+            known.update(zip(keys, found.cpu().numpy(), strict=True))
+
+    def _text_vectors(self, texts: Iterable[str]) -> Tensor:
+        prefixed = [PREFIX + text for text in texts]
+        cut = {"padding": True, "truncation": True, "max_length": self._length, "return_tensors": "pt"}
+        tokens = self._tokenizer(prefixed, **cut).to(self.device)
+        return self._model.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output
+
+    def _picture_vectors(self, pictures: Iterable[Any]) -> Tensor:
+        import torch
+
+        images = (Image.fromarray(picture.pixels()) for picture in pictures)
+        pixels = [self._processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
+        return self._model.get_image_features(torch.cat(pixels).to(self.device)).pooler_output
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """The cosine of unit vectors, 0 where it is negative."""
+    return min(max(float(one @ other), 0.0), 1.0)

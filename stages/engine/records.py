@@ -1,0 +1,131 @@
+"""The records that measures of captions get, and what a score depends on: both follow from what a measure needs."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from models.measures.captions.candidates import Candidate, Corpus, Need
+from registry.store.dag import GRID, STAGES
+from registry.store.keys import canonical, digest
+from stages.engine.pictures import Picture, fetch, picture_of
+from stages.engine.shards import DISK, Outputs
+
+PREPARED, DEGRADED, REPAINTED = (STAGES[name].folder() for name in ("prepare", "degrade", "inpaint"))
+
+Axes = Mapping[str, str | None]
+
+
+class Records:
+    """What is known of the samples of one corpus; what nobody needs is not read."""
+
+    def __init__(self, corpus: str, needs: Collection[Need], outputs: Outputs = DISK) -> None:
+        self.corpus = corpus
+        self.needs = needs
+        self.outputs = outputs
+
+    def record(self, sample: str, text: str, axes: Axes) -> Candidate:
+        """A caption with what the measure needs of its sample."""
+        mask = self.mask(sample, axes["degradation"]) if "mask" in self.needs else None
+        return Candidate(
+            sample,
+            text,
+            self.references[sample] if "references" in self.needs else (),
+            self.annotations[sample] if "annotations" in self.needs else {},
+            mask and fetch(mask),
+            self.picture(sample, axes) if "picture" in self.needs else None,
+        )
+
+    def fitted_to(self, texts: Iterable[str]) -> Corpus:
+        """What a measure is fitted to before it scores some texts."""
+        return Corpus(self.references, self.annotations if "annotations" in self.needs else {}, texts)
+
+    def parts(self, sample: str, text: str, axes: Axes) -> dict[str, Any]:
+        """What the score of a caption depends on beside the measure.
+
+        Where words are weighed by the whole corpus (CIDEr), these are all its references, and the sample.
+        """
+        whole = "corpus_references" in self.needs
+        parts: dict[str, Any] = {"caption": text, "sample": sample if whole else None}
+        parts["references"] = self._all_references if whole else self._own_references(sample)
+        if "picture" in self.needs:
+            parts["picture"] = self.picture(sample, axes).digest
+        return parts | self._grounds([sample], axes)
+
+    def whole_parts(self, captions: Mapping[str, str], axes: Axes) -> dict[str, Any]:
+        """What the scores of a cell as a whole depend on; its captions are given by sample."""
+        parts = {"captions": _digest(captions), "references": self._all_references}
+        if "picture" in self.needs:
+            parts["pictures"] = _digest([self.picture(sample, axes).digest for sample in sorted(captions)])
+        return parts | self._grounds(captions, axes)
+
+    @cached_property
+    def references(self) -> dict[str, list[str]]:
+        """By sample."""
+        rows = self.outputs.rows(PREPARED / self.corpus, ("sample", "status", "references"))
+        return {row["sample"]: row["references"] for row in rows if row["status"] == "ok"}
+
+    @cached_property
+    def annotations(self) -> dict[str, dict[str, Any]]:
+        """By sample."""
+        rows = self.outputs.rows(PREPARED / self.corpus, ("sample", "status", "annotations"))
+        return {row["sample"]: json.loads(row["annotations"]) for row in rows if row["status"] == "ok"}
+
+    def mask(self, sample: str, degradation: str | None) -> Picture | None:
+        """The mask of a sample under a degradation; None where it has none.
+
+        An original (None) has that of all its degradations, if it is one: its caption too is looked at where the
+        picture will be repainted, so that before and after are compared.
+        """
+        return self._masks.get((sample, degradation))
+
+    def picture(self, sample: str, axes: Axes) -> Picture:
+        """The picture that was captioned: the original, or what an inpainter made of it."""
+        return self._pictures[sample, axes["degradation"], axes["inpainter"]]
+
+    @cached_property
+    def _masks(self) -> dict[tuple[str, str | None], Picture]:
+        masks: dict[tuple[str, str | None], Picture] = {}
+        own: dict[str, dict[str, Picture]] = defaultdict(dict)
+        for path in self.outputs.shards(DEGRADED / self.corpus):
+            for row in self.outputs.read(path, ("sample", "degradation", "mask_digest")):
+                if row["mask_digest"]:
+                    mask = picture_of(row, path, "mask")
+                    masks[row["sample"], row["degradation"]] = own[row["sample"]].setdefault(mask.digest, mask)
+        return masks | {(sample, None): next(iter(some.values())) for sample, some in own.items() if len(some) == 1}
+
+    @cached_property
+    def _pictures(self) -> dict[tuple[str, str | None, str | None], Picture]:
+        common = ("sample", "status", "image_digest")
+        originals = [(path, common) for path in self.outputs.shards(PREPARED / self.corpus)]
+        repainted = [path for path in self.outputs.shards(REPAINTED) if path.parent.name == self.corpus]
+        return {
+            (row["sample"], row.get("degradation"), row.get("inpainter")): picture_of(row, path)
+            for path, columns in (*originals, *((path, (*common, *GRID)) for path in repainted))
+            for row in self.outputs.read(path, columns)
+            if row["status"] == "ok"
+        }
+
+    @cached_property
+    def _all_references(self) -> str:
+        return _digest(self.references)
+
+    def _own_references(self, sample: str) -> str | None:
+        return _digest(self.references[sample]) if "references" in self.needs else None
+
+    def _grounds(self, samples: Iterable[str], axes: Axes) -> dict[str, str]:
+        """What annotations and masks of some samples add to a key."""
+        samples, parts = sorted(samples), {}
+        if "annotations" in self.needs:
+            parts["annotations"] = _digest([self.annotations[sample] for sample in samples])
+        if "mask" in self.needs:
+            masks = [self.mask(sample, axes["degradation"]) for sample in samples]
+            parts["masks"] = _digest([mask and mask.digest for mask in masks])
+        return parts
+
+
+def _digest(value: Any) -> str:
+    return digest(canonical(value).encode())
