@@ -74,7 +74,9 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
             if run.id not in opened:
                 store.open_run(run)
                 opened.add(run.id)
-            by_run[run.id].append(Finding(key, kind, parts, tuple(row["parents"]), value, data, row["reason"]))
+            by_run[run.id].append(
+                Finding(key, row.get("kind") or kind, parts, tuple(row["parents"]), value, data, row["reason"])
+            )
         for run_id, findings in by_run.items():
             store.remember(run_id, findings)
 

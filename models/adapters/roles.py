@@ -115,6 +115,13 @@ class Captioner(Adapter, Protocol):
         """Candidate captions of each picture, best first."""
 
 
+class Painter(Adapter, Protocol):
+    """Paints what a text says."""
+
+    def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
+        """A picture (H, W, 3) uint8 of each text; it depends on its own seed and never on its neighbours."""
+
+
 class Embedder(Adapter, Protocol):
     """Turns sentences into vectors."""
 

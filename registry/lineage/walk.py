@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, and_, case, func, select
 
 from registry.indexing import configuration_digest
 from registry.store.axes import Point
+from registry.store.dag import REQUESTS
 from registry.store.items import Execution
 from registry.store.keys import item_seed
 from registry.store.schema import (
@@ -144,7 +145,7 @@ def trace_item(connection: Connection, item: int, place: Place | None = None, nu
             where = standing.get(id) or (place if id == item else first_place(connection, id))
             made[id] = Node(
                 *row[1:6],
-                caption=(row.value or {}).get("caption"),
+                caption=(row.value or {}).get("caption", (row.value or {}).get("text")),
                 references=references(connection, where) if row.kind == "original" and where else (),
                 parts=row.parts,
                 own=own_parts(row.parts, ancestry(parents)),
@@ -205,9 +206,12 @@ def standing_at(connection: Connection, place: Place) -> dict[int, Place]:
 
 
 def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """For each item on the way back, the parent of each kind that is followed, and how many others there are."""
+    """For each item on the way back, the parent of each kind that is followed, and how many others there are.
+
+    What a method asked of models is followed all: its item was made of every reply.
+    """
     preferred = case((Parent.parent_id.in_(list(standing)), 0), else_=1)
-    kind = (Parent.item_id, Item.kind)
+    kind = (Parent.item_id, Item.kind, case((Item.kind.in_(REQUESTS), Parent.parent_id), else_=0))
     ranked = select(
         Parent.item_id,
         Parent.parent_id,
@@ -219,7 +223,9 @@ def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dic
     youngest = {item}
     while youngest:
         generation = ranked.where(Parent.item_id.in_(youngest)).subquery()
-        found = connection.execute(select(generation).where(generation.c.rank == 1).order_by(generation.c.kind)).all()
+        found = connection.execute(
+            select(generation).where(generation.c.rank == 1).order_by(generation.c.kind, generation.c.parent_id)
+        ).all()
         for row in found:
             edges.setdefault(row.item_id, []).append((row.parent_id, row.among - 1))
         youngest = {row.parent_id for row in found} - edges.keys()

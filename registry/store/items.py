@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, String, and_, any_, literal, select, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import aliased
 
 from registry.store.bulk import upsert
 from registry.store.database import migrate_when_behind
@@ -152,6 +153,26 @@ class ItemStore:
                 rows = connection.execute(select(*columns).where(among(connection, some), Item.status == OK))
                 known.update({row.key: Known(*row) for row in rows})
         return known
+
+    def kept(self, keys: Iterable[str]) -> Iterator[tuple[Finding, str, str | None]]:
+        """All that is kept of the known ones among the keys: the finding without its bytes, its run, their address."""
+        with self.engine.connect() as connection:
+            for some in chunks(keys):
+                parent = aliased(Item)
+                edges = connection.execute(
+                    select(Item.key, parent.key)
+                    .join(Parent, Parent.item_id == Item.id)
+                    .join(parent, parent.id == Parent.parent_id)
+                    .where(among(connection, some))
+                    .order_by(Item.key, parent.key)
+                )
+                parents: dict[str, list[str]] = {}
+                for child, of in edges:
+                    parents.setdefault(child, []).append(of)
+                rows = connection.execute(select(Item).where(among(connection, some), Item.status == OK))
+                for row in rows:
+                    found = Finding(row.key, row.kind, row.parts, tuple(parents.get(row.key, ())), row.value)
+                    yield found, row.run_id, row.object
 
     def mean_size(self, kind: str) -> float | None:
         """Bytes in an object of a kind of item, from a sample of the newest; None where there is none."""

@@ -69,6 +69,11 @@ class ObjectStore:
             )
         return data
 
+    def holds(self, address: str) -> bool:
+        """Whether the bytes of an address can be had, as far as that is seen without reading them."""
+        there = self.filesystem.exists(self.path(address))
+        return there or (self.local and address in self.shelved.sizes())
+
     def size(self, address: str) -> int | None:
         """The bytes of an object; None where the store does not hold it."""
         path = self.path(address)

@@ -7,18 +7,34 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.adapters import catalogue
 from registry.store.dag import SECTIONS
-from stages.engine.node import Plan, Task
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
+
+if TYPE_CHECKING:
+    from stages.engine.node import Plan, Task
 
 ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.role}
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
 
 DEFAULT_BATCH = 16
+
+
+def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
+    """What enters the key of every item of an adapter, beside the item's inputs; ``kind`` is its name in the
+    catalogue."""
+    return {"adapter": kind, "version": adapter.VERSION, **adapter.identity()}
+
+
+def loaded(adapter: Any) -> str:
+    """Load an adapter's model and say on which device it is."""
+    adapter.load()
+    if torch := sys.modules.get("torch"):
+        torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
+    return getattr(adapter, "device", "cpu")
 
 
 class Adapted:
@@ -40,7 +56,7 @@ class Adapted:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What enters the key of every item of this adapter, beside the item's inputs."""
-        return {"adapter": self.kind, "version": self.adapter.VERSION, **self.adapter.identity()}
+        return identity_of(self.kind, self.adapter)
 
     def concerns(self, corpus: str) -> bool:
         """Whether anything of a corpus is to be measured."""
@@ -52,10 +68,7 @@ class Adapted:
 
     def load(self) -> str:
         """Load the model and say on which device it is."""
-        self.adapter.load()
-        if torch := sys.modules.get("torch"):
-            torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
-        return getattr(self.adapter, "device", "cpu")
+        return loaded(self.adapter)
 
 
 class Variants:

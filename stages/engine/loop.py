@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,17 +29,24 @@ from tqdm import tqdm
 
 from registry.store import places
 from registry.store.axes import NONE
+from registry.store.dag import IMAGE
 from registry.store.items import FAILED, OK
 from registry.store.keys import canonical, item_key
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Node, Task
+from stages.engine.node import Method, Node, Plan, Task
 from stages.engine.provenance import write_provenance
-from stages.engine.shards import digest_of, image, write_shard
+from stages.engine.shards import digest_of, image, shard_count, shard_of, write_shard
+from stages.engine.waves import Waves, with_requests
 
 log = logging.getLogger(__name__)
 
 EXAMPLES_A_CELL = 4
+REASONS = 10
+"""So many reasons of failures are told in a run link, the most frequent first."""
+REQUESTS = "requests"
+"""The folder of what a method asked for, in its stage's output."""
+REQUEST_FIELDS = (("kind", pa.string()), ("image", IMAGE))
 
 
 @dataclass
@@ -71,7 +79,8 @@ class Tally:
 def row_of(node: Node, key: str, task: Task, entry: Entry) -> dict[str, Any]:
     """The row of an item in its stage's output."""
     row: dict[str, Any] = dict.fromkeys(name for name, _ in node.fields)
-    row |= {"corpus": task.corpus, "sample": task.sample, "key": key, "parents": list(task.parents)}
+    row |= {"corpus": task.corpus, "sample": task.sample, "key": key}
+    row["parents"] = list(with_requests(task, entry.value).parents)
     row |= {"parts": canonical(task.parts), "status": FAILED if entry.reason else OK, "reason": entry.reason}
     row |= {"value": canonical(entry.value)} | {**entry.value, **task.columns}
     if entry.digest is not None:
@@ -92,6 +101,10 @@ class Execution:
         self.counts = Counter(items=0, recalled=0, computed=0, failed=0)
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
+        self.answered: dict[str, Entry] = {}
+        """What a method has found, before it is written."""
+        self.requests: list[str] = []
+        self.asked: dict[str, Any] = {}
         self.runs: dict[str, str] = {}
         self.progress = tqdm(total=node.total, desc=node.name, unit="item", disable=None, mininterval=1)
 
@@ -101,8 +114,12 @@ class Execution:
         half = out.with_name(f".{out.name}.half")
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir(parents=True)
-        for path, tasks in self.node.plan:
+        plan = self.node.plan
+        if isinstance(self.node.worker, Method):
+            plan = self.converse(self.node.worker, plan)
+        for path, tasks in plan:
             write_shard(half / path, self.fill(tasks), self.node.fields)
+        self.write_requests(half)
         self.progress.close()
         if self.counts["items"] and self.counts["failed"] == self.counts["items"]:
             raise RuntimeError(f"Every item of {self.node.name} failed, first with: {next(iter(self.reasons))}")
@@ -113,16 +130,48 @@ class Execution:
         """The rows of one shard, each item recalled or computed."""
         node = self.node
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
-        entries = self.memory.recall({key for key, _ in keyed})
+        entries = self.memory.recall({key for key, _ in keyed} - self.answered.keys())
         missing = list({key: task for key, task in keyed if key not in entries}.items())
         self.progress.update(len(keyed) - len(missing))
-        for start in range(0, len(missing), node.batch_size):
-            batch = missing[start : start + node.batch_size]
-            entries |= self.memory.compute(node.kind, node.worker, batch)
-            self.progress.update(len(batch))
+        if isinstance(node.worker, Method):
+            entries |= {key: self.answered[key] for key, _ in missing}
+        else:
+            for start in range(0, len(missing), node.batch_size):
+                batch = missing[start : start + node.batch_size]
+                entries |= self.memory.compute(node.kind, node.worker, batch)
+                self.progress.update(len(batch))
         self.counts.update(items=len(keyed), recalled=len(keyed) - len(missing), computed=len(missing))
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))
+
+    def converse(self, method: Method, plan: Plan) -> Plan:
+        """Let the method answer what is missing, all cases of the stage together; the plan, held."""
+        shards = [(path, list(tasks)) for path, tasks in plan]
+        keyed = {item_key(self.node.kind, task.parts): task for _, tasks in shards for task in tasks}
+        known = self.memory.recall(keyed, data=False)
+        waves = Waves(method, self.memory, self.progress)
+        self.answered = waves.answer(self.node.kind, [(key, task) for key, task in keyed.items() if key not in known])
+        self.asked = {**waves.counts, "reasons": dict(waves.reasons.most_common(REASONS))}
+        entries = (*known.values(), *self.answered.values())
+        self.requests = sorted({key for entry in entries for key in entry.value.get("requests", ())})
+        return shards
+
+    def write_requests(self, half: Path) -> None:
+        """Write the requests behind the items, beside their shards: of these too the registry can be rebuilt."""
+        buckets = shard_count(len(self.requests))
+        named: dict[str, list[str]] = {}
+        for key in self.requests:
+            named.setdefault(shard_of(key, buckets).replace("part", "asked"), []).append(key)
+        for name, keys in named.items():
+            rows = []
+            for found, run, address in self.memory.store.kept(keys):
+                self.runs[found.key] = run
+                row = {"corpus": "", "sample": "", "key": found.key, "parents": list(found.parents), "status": OK}
+                row |= {"parts": canonical(found.parts), "value": canonical(found.value), "kind": found.kind}
+                data = self.memory.store.objects.get(address) if address else None
+                rows.append(row | {"image": image(data, f"{found.key}.png")})
+            rows.sort(key=lambda row: row["key"])
+            write_shard(half / REQUESTS / name, rows, REQUEST_FIELDS)
 
     def row(self, key: str, task: Task, entry: Entry) -> dict[str, Any]:
         """The row of an item, counted on its way."""
@@ -144,13 +193,14 @@ class Execution:
         return {
             "stage": self.node.name,
             **self.counts,
-            "reasons": dict(self.reasons.most_common(10)),
+            "reasons": dict(self.reasons.most_common(REASONS)),
             "problems": dict(self.node.problems),
             "seconds": round(time.monotonic() - self.began, 3),
             "device": self.memory.device or "none",
             "engine": "local",
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
+            **({"requests": self.asked} if isinstance(self.node.worker, Method) else {}),
         }
 
     def log(self) -> None:
@@ -186,6 +236,8 @@ def execute(node: Node) -> dict[str, Any]:
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):
         log.warning("%s: %d item(s) failed: %s", node.name, count, reason)
+    for reason, count in list(execution.asked.get("reasons", {}).items())[:3]:
+        log.warning("%s: %d request(s) without a reply: %s", node.name, count, reason)
     if link["failed"] and os.environ.get("PALIMPSEST_STRICT"):
         raise SystemExit(f"{link['failed']} item(s) of {node.name} failed, and --strict allows none.")
     return link

@@ -41,18 +41,28 @@ class Memory:
         self.device: str | None = None
         self._worker: Worker | None = None
 
-    def recall(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """The known items; one whose image is missing or damaged in the object store counts as unknown."""
+    def recall(self, keys: Iterable[str], data: bool = True) -> dict[str, Entry]:
+        """The known items; one whose image is missing or damaged in the object store counts as unknown.
+
+        Without ``data``, images are seen to be there and not read.
+        """
         entries = {}
         for key, known in self.store.recall(keys).items():
             try:
-                data = self.store.objects.get(known.object) if known.object else None
+                found = self._image(known.object, data) if known.object else None
             except (FileNotFoundError, ValueError) as error:
                 log.warning("%s: %s Computing it again.", self.name, error)
                 self.store.lose(known, str(error))
                 continue
-            entries[key] = Entry(known.run, known.value or {}, data, digest=known.object)
+            entries[key] = Entry(known.run, known.value or {}, found, digest=known.object)
         return entries
+
+    def _image(self, address: str, data: bool) -> bytes | None:
+        if data:
+            return self.store.objects.get(address)
+        if not self.store.objects.holds(address):
+            raise FileNotFoundError(f"Object {address} is not in the object store.")
+        return None
 
     def compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
         """The items of one batch, computed and remembered."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from models.adapters.requests import Conversation
 from registry.store.dag import Stage
 from stages.engine.shards import Fields
+
+if TYPE_CHECKING:
+    from stages.engine.players import Player
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,18 @@ class Worker(Protocol):
         """An outcome for each task. Where it raises, the loop asks again task by task: those that raise alone fail."""
 
 
+@dataclass(frozen=True)
+class Method:
+    """A method as a study sets it: a generator over requests, its settings, and who plays its roles.
+
+    ``run`` gets the inputs of a task and the settings (:mod:`models.adapters.requests`).
+    """
+
+    run: Callable[[Any, Any], Conversation]
+    settings: Any
+    players: Mapping[str, Player]
+
+
 Plan = Iterable[tuple[str, Sequence[Task]]]
 """Shards: their path below the stage's output, and their tasks."""
 
@@ -62,7 +78,8 @@ class Node:
     study: str
     total: int
     plan: Plan
-    worker: Worker
+    worker: Worker | Method
+    """Computes its tasks, in batches; or asks several models about all of them together."""
     metrics: Fields = ()
     """The columns that the entry declares, behind the stage's own."""
     batch_size: int = 16

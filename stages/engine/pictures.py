@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ class Picture:
     """A picture or a mask as PNG, by the digest of its bytes; ``shard`` holds it too, in ``column``."""
 
     digest: str
-    shard: str = ""
+    shard: str = field(default="", compare=False)
     column: str = "image"
+    item: str = field(default="", compare=False)
+    """The key of the item that it is the picture of, where that is asked for."""
 
     def pixels(self) -> np.ndarray:
         """The picture (H, W, 3) uint8."""
@@ -42,9 +44,9 @@ def picture_of(row: Mapping[str, Any], shard: Path, column: str = "image") -> Pi
     """The picture in a row of a shard, of which only the digest was read.
 
     >>> picture_of({"image_digest": "0f"}, Path("part-00.parquet"))
-    Picture(digest='0f', shard='part-00.parquet', column='image')
+    Picture(digest='0f', shard='part-00.parquet', column='image', item='')
     """
-    return Picture(row[digest_of(column)], str(shard), column)
+    return Picture(row[digest_of(column)], str(shard), column, row.get("key", ""))
 
 
 @lru_cache(FETCHED)

@@ -1,0 +1,196 @@
+"""Methods that ask several models: all cases of a stage advance together, in waves.
+
+In each wave what the methods ask for is gathered by model, recalled where it is known, computed in batches where it is
+not, and remembered batch by batch; then every method goes on with its replies. Each request is an item with a key of
+its own, so that what two cases, two methods or two studies ask alike is asked once, and a third round costs one round.
+One model at a time is loaded, once a wave at most.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tqdm import tqdm
+
+from models.adapters import catalogue
+from models.adapters.requests import Conversation, Failure, Request
+from models.adapters.settings import unknown
+from registry.store.keys import canonical, item_key
+from stages.engine.entries import loaded
+from stages.engine.memory import Entry, Memory
+from stages.engine.node import Method, Outcome, Task, Worker
+from stages.engine.pictures import Picture
+from stages.engine.players import Player
+
+log = logging.getLogger(__name__)
+
+
+class Answerer:
+    """Answers requests with one model."""
+
+    def __init__(self, player: Player) -> None:
+        self.adapter = catalogue.build(player.role, player.name, player.entry)
+
+    def load(self) -> str:
+        return loaded(self.adapter)
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        """The outcomes of requests of one kind to one player."""
+        requests, decoding = [task.inputs[0] for task in tasks], tasks[0].inputs[1]
+        return [Outcome(*one) for one in type(requests[0]).answers(self.adapter, requests, decoding, seeds)]
+
+
+@dataclass
+class Case:
+    """A method on its way with one item."""
+
+    key: str
+    task: Task
+    conversation: Conversation
+    asked: list[Request] = field(default_factory=list)
+    several: bool = False
+    """Whether it asked for a list."""
+    requests: list[str] = field(default_factory=list)
+    """The keys of all that it has asked, in order."""
+    failures: list[dict[str, str]] = field(default_factory=list)
+
+
+class Waves:
+    """Advances the cases of one stage.
+
+    ``counts`` says how many requests were made, recalled, computed, failed, and could not be read.
+    """
+
+    def __init__(self, method: Method, memory: Memory, progress: tqdm) -> None:
+        self.method = method
+        self.memory = memory
+        self.progress = progress
+        self.counts = Counter(asked=0, recalled=0, computed=0, failed=0, unreadable=0)
+        self.reasons: Counter[str] = Counter()
+        self._known: dict[str, Entry] = {}
+        self._worker: Worker | None = None
+        self._loaded = ""
+
+    def answer(self, kind: str, tasks: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
+        """The items of a method, each remembered at the end of the wave in which it was done."""
+        cases = [Case(key, task, self.method.run(task.inputs, self.method.settings)) for key, task in tasks]
+        entries: dict[str, Entry] = {}
+        replies: dict[str, Any] = {case.key: None for case in cases}
+        while cases:
+            done = {case.key: entry for case in cases if (entry := self._advance(case, replies[case.key]))}
+            self._remember(kind, [case for case in cases if case.key in done], done)
+            entries |= done
+            self.progress.update(len(done))
+            cases = [case for case in cases if case.key not in done]
+            replies = self._wave(cases)
+        return entries
+
+    def _advance(self, case: Case, reply: Any) -> Entry | None:
+        """Let a method go on until it asks again; its item where it is done."""
+        run = self.memory.tracker.id
+        try:
+            asked = case.conversation.send(reply)
+        except StopIteration as end:
+            value = {**end.value, "requests": case.requests}
+            return Entry(run, value | ({"failures": case.failures} if case.failures else {}), None)
+        except Exception as error:  # whatever one case does to a method must not stop the others
+            log.debug("%s: %s failed", self.memory.name, case.task.sample, exc_info=True)
+            return Entry(run, {"requests": case.requests}, None, f"{type(error).__name__}: {error}")
+        case.several = isinstance(asked, list)
+        case.asked = asked if isinstance(asked, list) else [asked]
+        return None
+
+    def _wave(self, cases: Sequence[Case]) -> dict[str, Any]:
+        """Answer what the cases ask for; the replies by case."""
+        gathered: dict[str, tuple[Player, Request]] = {}
+        keyed: list[tuple[Case, list[tuple[str, Request]]]] = []
+        for case in cases:
+            own = []
+            for request in case.asked:
+                player = self._player(request)
+                key = item_key(request.KIND, player.parts(request))
+                gathered[key] = (player, request)
+                own.append((key, request))
+            case.requests += [key for key, _ in own]
+            keyed.append((case, own))
+        self._compute({key: one for key, one in gathered.items() if key not in self._known})
+        replies = {}
+        for case, own in keyed:
+            received = [self._received(case, key, request) for key, request in own]
+            replies[case.key] = received if case.several else received[0]
+        return replies
+
+    def _player(self, request: Request) -> Player:
+        """Who answers a request; raises ``ValueError`` where the study names nobody who could."""
+        players = self.method.players
+        if request.role not in players:
+            raise ValueError(unknown(f"model for a role of {self.memory.name}", request.role, players))
+        player = players[request.role]
+        if player.role != request.PLAYED_BY:
+            raise ValueError(
+                f"{self.memory.name} has its {request.role} played by {player.name}, one of {player.role}; take one of "
+                f"{request.PLAYED_BY}."
+            )
+        return player
+
+    def _compute(self, gathered: Mapping[str, tuple[Player, Request]]) -> None:
+        """Recall what is known of the requests, and compute the rest, one model after the other."""
+        self.counts["asked"] += len(gathered)
+        recalled = self.memory.recall(gathered, data=False)
+        self.counts["recalled"] += len(recalled)
+        self._known |= recalled
+        missing: dict[tuple[str, str, str], list[str]] = {}
+        for key in sorted(gathered.keys() - recalled.keys()):  # whatever the order of the cases
+            player, request = gathered[key]
+            model, decoding = canonical([player.role, player.identity]), canonical(player.decoding.decided())
+            missing.setdefault((model, request.KIND, decoding), []).append(key)
+        for (model, kind, _), keys in sorted(missing.items(), key=lambda one: (one[0][0] != self._loaded, one[0])):
+            player = gathered[keys[0]][0]
+            if model != self._loaded:
+                self._worker, self._loaded = Answerer(player), model
+            for start in range(0, len(keys), player.batch_size):
+                batch = [(key, self._task(*gathered[key])) for key in keys[start : start + player.batch_size]]
+                assert self._worker
+                entries = self.memory.compute(kind, self._worker, batch)
+                self.counts["computed"] += len(batch)
+                for key, entry in entries.items():
+                    self._known[key] = replace(entry, data=None)
+                    if entry.reason:
+                        self.counts["failed"] += 1
+                        self.reasons[entry.reason] += 1
+
+    def _task(self, player: Player, request: Request) -> Task:
+        """A request as a task; its parents are the items whose pictures it is about."""
+        seen = dict.fromkeys(getattr(picture, "item", "") for picture in request.pictures_seen())
+        parents = tuple(key for key in seen if key)
+        return Task("", "", {}, player.parts(request), parents, (request, player.decoding))
+
+    def _received(self, case: Case, key: str, request: Request) -> Any:
+        """What a method is sent; a failure where the request failed or its reply cannot be read."""
+        entry = self._known[key]
+        if entry.reason is None:
+            try:
+                return request.reply(entry.value, entry.digest and Picture(entry.digest, item=key))
+            except ValueError as error:
+                self.counts["unreadable"] += 1
+                self.reasons[f"{request.role}: {error}"] += 1
+                reason = f"cannot be read: {error}"
+        else:
+            reason = entry.reason
+        case.failures.append({"request": key, "role": request.role, "reason": reason})
+        return Failure(reason)
+
+    def _remember(self, kind: str, cases: Sequence[Case], done: Mapping[str, Entry]) -> None:
+        if cases:
+            self.memory.begin("cpu")
+            batch = [(case.key, with_requests(case.task, done[case.key].value)) for case in cases]
+            self.memory.remember(kind, batch, done)
+
+
+def with_requests(task: Task, value: Mapping[str, Any]) -> Task:
+    """The task of a method's item with all requests among its parents."""
+    return replace(task, parents=tuple(dict.fromkeys((*task.parents, *value.get("requests", ())))))

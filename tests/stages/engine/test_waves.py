@@ -1,0 +1,189 @@
+"""Methods over requests: what is asked alike is asked once, and nothing that was answered is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from models.adapters import catalogue
+from registry.lineage.ids import trace
+from registry.store import places
+from registry.store.dag import REQUESTS, STAGES
+from registry.store.database import connect
+from registry.store.items import ItemStore
+from registry.store.objects import ObjectStore
+from stages.engine.loop import execute
+from stages.index import remember_all
+from tests.conftest import ROOT
+from tests.stages.engine import toys
+
+CASES = len(toys.NAMES)
+TWO_ROUNDS = 2 * (2 * CASES - 1)
+"""What two rounds ask: the dark picture keeps its caption, and asks in the second what it asked in the first."""
+JOURNAL = Path("journal")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkout of the toy stage alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "CATALOGUE", {role: dict(some) for role, some in catalogue.CATALOGUE.items()})
+    monkeypatch.setattr("registry.store.dag.STAGES", dict(STAGES))
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    toys.register()
+    yield tmp_path
+    STAGES.pop("recaption", None)
+
+
+def run(**options: Any) -> dict[str, Any]:
+    return execute(toys.node(JOURNAL, **options))
+
+
+def rows(name: str = "rounds") -> dict[str, dict[str, Any]]:
+    found = pq.read_table(f"data/recaption/{name}/toys/part-00.parquet").to_pylist()
+    return {row["sample"]: row for row in found}
+
+
+def asked(name: str = "rounds") -> list[dict[str, Any]]:
+    folder = Path("data/recaption", name, "requests")
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_a_third_round_costs_one_round():
+    two = run(settings=2)
+    assert (two["computed"], two["requests"]["computed"]) == (CASES, TWO_ROUNDS)
+    three = run(settings=3)
+    assert three["computed"] == CASES
+    assert three["requests"]["computed"] == 2 * (CASES - 1)
+    assert three["requests"]["recalled"] == two["requests"]["computed"]
+    again = run(settings=3)
+    assert (again["recalled"], again["requests"]["asked"]) == (CASES, 0)
+
+
+def test_an_unreadable_reply_is_counted_and_the_method_says_what_then():
+    link = run(settings=1)
+    assert link["requests"]["unreadable"] == 1 and link["failed"] == 0
+    assert link["requests"]["reasons"] == {"reviser: '?' is no caption": 1} and not link["reasons"]
+    found = rows()
+    assert found["dark"]["caption"] == "dark" and found["white"]["caption"].startswith("revise w")
+    assert "cannot be read" in found["dark"]["value"] and "failures" not in found["white"]["value"]
+
+
+def test_two_methods_share_what_they_both_ask():
+    first = run(settings=1)
+    other = run(name="sketch", settings=1)
+    assert other["requests"]["recalled"] == CASES, "the paintings of the first captions"
+    assert first["requests"]["computed"] == 2 * CASES and other["requests"]["computed"] == 2 * CASES
+
+
+def test_the_order_of_cases_changes_nothing(here):
+    run()
+    before, journal = {path: path.read_bytes() for path in sorted(Path("data/recaption").rglob("*"))
+                       if path.is_file()}, JOURNAL.read_text()  # fmt: skip
+    shutil.rmtree(here / ".palimpsest")
+    shutil.rmtree(here / "data")
+    JOURNAL.unlink()
+    run(reverse=True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert JOURNAL.read_text() == journal, "batches too"
+
+
+def test_models_are_loaded_one_after_the_other_once_a_wave():
+    run(settings=2, batch=3)
+    lines = JOURNAL.read_text().splitlines()
+    loads = [line for line in lines if line.endswith("load")]
+    assert loads == ["toy-painter load", "toy-scribe load"] * 2
+    calls = Counter(line.split()[0] for line in lines if not line.endswith("load"))
+    assert calls == {"toy-painter": 4, "toy-scribe": 4}
+
+
+def test_a_kill_between_waves_loses_a_batch_at_most(here):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.stages.engine.toys"]
+    process = subprocess.Popen(command, cwd=here, env=environment, start_new_session=True)
+
+    def remembered() -> int:
+        file = here / ".palimpsest/registry.db"
+        if not file.exists():
+            return 0
+        with sqlite3.connect(file) as database:
+            try:
+                return database.execute("SELECT count(*) FROM item").fetchone()[0]
+            except sqlite3.OperationalError:
+                return 0
+
+    deadline = time.monotonic() + 60
+    while remembered() < CASES + 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    known = remembered()
+    assert CASES + 2 <= known < TWO_ROUNDS, "it was not killed in the second wave"
+    assert not Path("data/recaption").exists() or not (here / "data/recaption/rounds").exists()
+    computed = Counter(line.split()[1] for line in JOURNAL.read_text().splitlines())
+    assert computed["paints"] + computed["answers"] - known <= 1
+    link = run()
+    assert link["requests"]["computed"] == TWO_ROUNDS - known
+    assert link["requests"]["recalled"] == known
+
+
+def nodes(node: Any) -> Iterator[Any]:
+    yield node
+    for parent in node.parents:
+        yield from nodes(parent)
+
+
+def test_trace_walks_back_through_every_request():
+    run()
+    found = rows()["white"]
+    traced = trace(connect(places.registry_url()), found["key"]).item
+    requests = [node for node in nodes(traced) if node.kind in REQUESTS]
+    assert {node.key for node in requests} == set(found["parents"])
+    assert Counter(node.kind for node in {node.key: node for node in requests}.values()) == {"paint": 2, "ask": 2}
+    asks = [node for node in traced.parents if node.kind == "ask"]
+    assert all([parent.kind for parent in node.parents] == ["paint"] for node in asks)
+    assert {node.caption for node in asks} >= {found["caption"]}
+
+
+def test_the_registry_is_rebuilt_from_the_output():
+    run()
+    engine = connect(places.registry_url())
+
+    def items() -> list[tuple]:
+        with engine.connect() as connection:
+            known = connection.exec_driver_sql("SELECT key, kind, value, object FROM item ORDER BY key").all()
+            edges = connection.exec_driver_sql(
+                "SELECT a.key, b.key FROM parent JOIN item a ON a.id = item_id JOIN item b ON b.id = parent_id"
+                " ORDER BY 1, 2"
+            ).all()
+        return [*((key, kind, json.loads(value), image) for key, kind, value, image in known), *edges]
+
+    before = items()
+    assert len(asked()) == TWO_ROUNDS
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM item")
+    store = ItemStore(engine, ObjectStore(places.objects_url()))
+    remember_all(store, "recaption@rounds", "recaption", Path("data/recaption/rounds"), store.objects.sizes())
+    assert items() == before
+
+
+def test_a_role_without_a_model_is_named():
+    node = toys.node(JOURNAL)
+    node.worker.players.pop("painter")
+    with pytest.raises(ValueError, match='no model for a role of recaption@rounds "painter"'):
+        execute(node)
