@@ -136,7 +136,7 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the captioner that a study calls NAME."""
     entry = study.entry("captioners", name)
-    models = Variants(name, entry, "captioners")
+    models = Variants(name, entry, "captioners", study.models)
     inpainters = list(study.variants("inpainters"))
     repainted = [path for variant in inpainters for path in outputs.shards(REPAINTED / variant)]
     return Node(

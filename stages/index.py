@@ -149,7 +149,7 @@ def log_cells(study: Study, store: ItemStore) -> None:
         metrics = means.get(where._replace(captioner=None), {}) | means.get(where, {})
         lines = lines_of(store.objects, found)
         cells.append(CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {}))
-    tracker.finish(study.model_dump(exclude_defaults=True), {"cells": len(cells)}, cells)
+    tracker.finish(study.params(), {"cells": len(cells)}, cells)
 
 
 def save_links(study: Study, engine: Engine) -> None:

@@ -114,7 +114,7 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the inpainter that a study calls NAME."""
     entry = study.entry("inpainters", name)
-    models = Variants(name, entry, "inpainters")
+    models = Variants(name, entry, "inpainters", study.models)
     return Node(
         stage=STAGE,
         entry=name,

@@ -74,6 +74,7 @@ class Checkout:
 
 SMALL = {
     "study": "small",
+    "models": {},
     "corpora": {"scenes": {"adapter": "scenes", "path": "models/worlds", "seed": 7, "count": 6}},
     "degradations": {"centre-mask": {"kind": "zero"}, "blur": {"kind": "blur"}},
     "inpainters": {"identity": {"adapter": "identity"}, "telea": {"adapter": "telea"}},

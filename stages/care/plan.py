@@ -90,7 +90,9 @@ def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> 
     for section, owner in SECTIONS.items():
         if owner.axis in points:
             mine = stage.axis == owner.axis and stage.each
-            points[owner.axis] = len(swept(entry, study.entry(section, entry)) if mine else study.variants(section))
+            points[owner.axis] = len(
+                swept(entry, study.entry(section, entry), study.models) if mine else study.variants(section)
+            )
     pictures = stage.originals + prod(count for axis, count in points.items() if axis in GRID)
     others = prod(count for axis, count in points.items() if axis not in GRID)
     concerned = samples

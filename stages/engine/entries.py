@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from models.adapters import catalogue
@@ -74,8 +75,14 @@ class Adapted:
 class Variants:
     """All that an entry stands for, of which one is loaded at a time: each has shards of its own."""
 
-    def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
-        self.name, self.section, self.entries = name, section, swept(name, entry)
+    def __init__(
+        self,
+        name: str,
+        entry: Mapping[str, Any],
+        section: str,
+        models: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        self.name, self.section, self.entries = name, section, swept(name, entry, models)
         self.names = list(self.entries)
         self.batch_size = self._made(self.names[0]).batch_size
         self._ready: Adapted | None = None

@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
 from pydantic import StringConstraints, create_model
 
+from models.adapters.references import resolved
 from models.adapters.settings import Settings, unknown, validated
 from registry.store.dag import HOLDING, SECTIONS, Stage
 
@@ -36,6 +38,8 @@ class _Study(Settings):
     """The sections of ``params.yaml``; each maps names, chosen freely, to entries."""
 
     study: Name
+    models: dict[Name, dict[str, Any]]
+    """Models that entries refer to by name, in place of describing them."""
 
     def entries(self, section: str) -> dict[str, dict[str, Any]]:
         """The entries of a section, by name."""
@@ -46,7 +50,11 @@ class _Study(Settings):
         entries = self.entries(section)
         if SECTIONS[section].axis is None:
             return dict(entries)
-        return {name: settings for key, entry in entries.items() for name, settings in swept(key, entry).items()}
+        return {
+            name: settings
+            for key, entry in entries.items()
+            for name, settings in swept(key, entry, self.models).items()
+        }
 
     def axes(self) -> dict[str, dict[str, dict[str, Any]]]:
         """What stands on each axis, by name."""
@@ -60,18 +68,18 @@ class _Study(Settings):
 
     def params(self) -> dict[str, Any]:
         """All of the study, with what the entries on axes stand for."""
-        axes = {section: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
-        return self.model_dump(exclude_defaults=True) | axes
+        written = {name: value for name, value in self.model_dump().items() if value}
+        return written | {section: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
 
     def entry(self, section: str, name: str) -> dict[str, Any]:
-        """One entry of a section.
+        """One entry of a section, with the model that it refers to.
 
         Raises ``ValueError`` with the nearest known name where the section has no such entry.
         """
         entries = self.entries(section)
         if name not in entries:
             raise ValueError(unknown(f"entry of {section} in {PARAMS}", name, entries))
-        return entries[name]
+        return resolved(entries[name], self.models)
 
 
 if TYPE_CHECKING:
@@ -84,8 +92,11 @@ else:
     )
 
 
-def swept(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What an entry stands for: itself, or its variants, whose names are paths below its own.
+def swept(
+    name: str, entry: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> dict[str, dict[str, Any]]:
+    """What an entry stands for: itself, or its variants, whose names are paths below its own; ``models`` are those that
+    it may refer to.
 
     Raises ``ValueError`` where ``sweep`` is not a mapping of settings to lists of values.
 
@@ -95,7 +106,7 @@ def swept(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     settings = dict(entry)
     if "sweep" not in settings:
-        return {name: settings}
+        return {name: resolved(settings, models)}
     sweep = settings.pop("sweep")
     if not isinstance(sweep, dict) or not sweep or not all(isinstance(v, list) and v for v in sweep.values()):
         raise ValueError(
@@ -108,7 +119,8 @@ def swept(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found = {}
     for values in product(*sweep.values()):
         some = dict(zip(sweep, values, strict=True))
-        found[f"{name}/{','.join(f'{key}={value}' for key, value in some.items())}"] = settings | some
+        variant = ",".join(f"{key}={value}" for key, value in some.items())
+        found[f"{name}/{variant}"] = resolved(settings | some, models)
     return found
 
 

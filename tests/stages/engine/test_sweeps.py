@@ -7,6 +7,7 @@ import pytest
 
 from stages.care.check import check
 from stages.degrade import degradations_of
+from stages.engine.entries import Variants
 from stages.engine.study import Study, swept
 from tests.conftest import SMALL
 
@@ -77,3 +78,17 @@ def test_a_degradation_takes_as_much_as_it_says():
     boxes["corpora"]["scenes"]["region"] = {"kind": "box"}
     with pytest.raises(ValueError, match='"fraction"'):
         check(Study.model_validate(boxes))
+
+
+def test_a_model_that_is_named_once_has_the_keys_of_one_described_in_place():
+    blip = SMALL["captioners"]["blip"]
+    study = Study.model_validate({**SMALL, "models": {"mine": blip}, "captioners": {"blip": {"model": "mine"}}})
+    assert study.entry("captioners", "blip") == study.variants("captioners")["blip"] == blip
+    one, other = (
+        Variants("blip", study.entries("captioners")["blip"], "captioners", study.models),
+        Variants("blip", blip, "captioners"),
+    )
+    assert one.entries == other.entries
+    swept_over = {**SMALL, "models": {"mine": blip}, "captioners": {"blip": {"sweep": {"model": ["mine", "mime"]}}}}
+    with pytest.raises(ValueError, match='no model in `models` of params.yaml "mime"; did you mean "mine"'):
+        check(Study.model_validate(swept_over))
