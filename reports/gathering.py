@@ -10,22 +10,22 @@ from sqlalchemy import Connection
 
 from registry.published import stored
 from registry.store.objects import ObjectStore
-from reports import queries
-from reports.ablations.forest import effects_table, interactions_table
-from reports.ablations.study import LPIPS, Ablations, ablations
-from reports.correlation.intervals import by_captioner
-from reports.correlation.sources import asked_and_usual, study_table, study_values
-from reports.exports import flat, main_numbers, tables
+from reports.asking import queries
+from reports.asking.metrics import QUALITY, REGIONS
+from reports.asking.provenance import Data, Judgements, commits, data, judgements, seeds
+from reports.asking.sources import asked_and_usual, study_table, study_values
+from reports.chapters.ablations import LPIPS, Ablations, ablations
+from reports.chapters.corpora import SCATTERED, Found, Section, section
+from reports.chapters.gallery import Gallery, gallery
+from reports.chapters.lineage import Pictures, lineage, placed
+from reports.chapters.notes import Model, models, notes
+from reports.chapters.published import Comparison, compare
 from reports.figures.drawn import Drawn, drawn
-from reports.findings import Claim, Finding, claims, of_study
-from reports.gallery import Gallery, gallery
-from reports.lineage import Pictures, lineage, placed
-from reports.metrics import QUALITY, REGIONS
-from reports.notes import Model, models, notes
-from reports.provenance import Data, Judgements, commits, data, judgements, seeds
-from reports.published.shown import Comparison, compare
-from reports.sections import SCATTERED, Found, Section, section
-from reports.tables import SECTIONS, axes, controls, grid
+from reports.figures.forest import effects_table, interactions_table
+from reports.site.exports import flat, main_numbers, tables
+from reports.site.tables import SECTIONS, axes, controls, grid
+from reports.statistics.findings import Claim, Finding, claims, of_study
+from reports.statistics.intervals import by_captioner
 
 FAILURES_SHOWN = 10
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from registry.store.objects import ObjectStore
+from reports.asking.queries import StudyRow
+from reports.chapters.corpora import Found
 from reports.figures.maps import Map, maps, places
 from reports.figures.mosaic import Mosaic, mosaics
 from reports.figures.similarity import Similarity, similarities
 from reports.figures.sweeps import Sweep, sweeps
-from reports.queries import StudyRow
-from reports.sections import Found
 
 
 class Drawn(NamedTuple):

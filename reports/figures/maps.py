@@ -12,9 +12,9 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from registry.store.schema import Measurement, Placement, Sample
+from reports.asking.queries import frame, standing, where
 from reports.figures.plane import COLOURS
-from reports.queries import frame, standing, where
-from reports.tables import Order
+from reports.site.tables import Order
 
 SIDE, EDGE = 300, 12
 """A panel's side, and how much of that stays free around its points."""

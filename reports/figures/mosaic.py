@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select
 
 from registry.store.objects import ObjectStore
 from registry.store.schema import Corpus, Sample
-from reports import examples
-from reports.examples import Standing
+from reports.asking import examples
+from reports.asking.examples import Standing
 from reports.figures.pictures import Picture, mask_outline, thumbnail
-from reports.tables import Order
-from reports.wordings import Run, changed_words
+from reports.site.tables import Order
+from reports.statistics.wordings import Run, changed_words
 
 
 class Tile(NamedTuple):

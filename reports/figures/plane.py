@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reports.metrics import Metric
-from reports.statistics import Correlations
+from reports.asking.metrics import Metric
+from reports.statistics.points import Correlations
 
 WIDTH, HEIGHT = 600, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52

@@ -10,11 +10,11 @@ import pandas as pd
 from scipy import stats
 from sqlalchemy import Connection
 
-from reports import queries
+from reports.asking import queries
 from reports.figures.maps import entries
 from reports.figures.plane import Tick, ticks
 from reports.figures.sweeps import spread
-from reports.tables import Order
+from reports.site.tables import Order
 
 METRIC = "cls_cosine"
 LABELS, PANEL, GAP = 110, 270, 26

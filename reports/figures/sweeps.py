@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 from registry.store.keys import canonical
 from registry.store.schema import PER_ITEM, Configuration, Measurement, Placement, Sample
+from reports.asking.metrics import FIDELITY, INSIDE, QUALITY, Metric
+from reports.asking.queries import frame, standing, where
 from reports.figures.maps import entries
 from reports.figures.plane import COLOURS, Tick, ticks
-from reports.metrics import FIDELITY, INSIDE, QUALITY, Metric
-from reports.queries import frame, standing, where
-from reports.tables import Order
+from reports.site.tables import Order
 
 REPLICATES = "seed"
 """The setting whose values are taken together: they say how far chance goes."""

@@ -43,7 +43,7 @@ from registry.store.schema import (
     Sample,
     Study,
 )
-from reports.pages import build
+from reports.site.pages import build
 
 WORDS = ("a", "red", "blue", "ring", "star", "cross", "near", "over", "small", "large")
 AXES: dict[str, dict[str, dict[str, Any]]] = {

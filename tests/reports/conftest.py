@@ -23,7 +23,7 @@ from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import item_key
 from registry.store.objects import ObjectStore
 from registry.store.schema import PER_ITEM
-from reports.pages import build
+from reports.site.pages import build
 
 Row = dict[str, Any]
 

@@ -1,0 +1,102 @@
+"""Counterparts: published numbers and ours of the very same names.
+
+A published number has a counterpart where corpus, degradation, inpainter, captioner, metric and region are called as in
+``registry/published``, which are the names of ``studies/inpainting.yaml``. Where the paper does not say whose captions
+it scored, each captioner of ours stands beside it. Nothing is guessed: BLEU of an order that is not reported has no
+counterpart, and a corpus of the same kind is context, not a comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from registry.published import Number
+from reports.chapters.corpora import Found
+from reports.site.tables import ORIGINAL
+from reports.statistics.points import relative_change
+
+FLIPS = "sign_flips"
+"""What table 1 counts: it is beside correlations, not beside values."""
+
+
+class Beside(NamedTuple):
+    """A published number in our unit, and ours; changes are percentages against the original pictures."""
+
+    number: Number
+    captioner: str
+    """Whose captions ours are; "" for fidelity, and where there is no counterpart and the paper does not say."""
+    published: float
+    ours: float | None = None
+    ours_change: float | None = None
+    n: int | None = None
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.ours is None else self.ours - self.published
+
+
+def beside(numbers: Iterable[Number], found: Found) -> list[Beside]:
+    """Every published value of a metric with each value of ours that has its names, alone where none has."""
+    rows = []
+    for one in numbers:
+        if one.metric != FLIPS:
+            held = [row for captioner in captioners(one, found) if (row := counterpart(one, captioner, found))]
+            rows += held or [Beside(one, one.captioner or "", in_our_unit(one))]
+    return rows
+
+
+def captioners(one: Number, found: Found) -> Sequence[str]:
+    """Whose captions may stand beside a number: all of ours, where the paper does not say whose it scored."""
+    if one.region:
+        return [""]
+    return [one.captioner] if one.captioner else found.order["captioner"]
+
+
+def counterpart(one: Number, captioner: str, found: Found) -> Beside | None:
+    """A number beside ours of the very same names; None where there is none.
+
+    Of captions that is the corpus value, as COCO's tools give it and papers print it, where there is one.
+    """
+    grids = [found.grids[one.region]] if one.region else [found.summary, found.grids[""]]
+    for grid in grids:
+        where = (one.corpus, one.degradation or "", one.inpainter or "", captioner)
+        if one.metric not in grid.value or where not in grid.value.index or pd.isna(grid.value.at[where, one.metric]):
+            continue
+        ours, original, change = float(grid.value.at[where, one.metric]), (one.corpus, *ORIGINAL, captioner), None
+        if one.inpainter and not one.region and original in grid.value.index:
+            change = relative_change(ours, float(grid.value.at[original, one.metric]))
+        return Beside(one, captioner, in_our_unit(one), ours, change, int(grid.n.at[where, one.metric]))
+    return None
+
+
+def in_our_unit(one: Number) -> float:
+    """A published value where intensities are in [0, 1].
+
+    >>> from registry.published import shipped
+    >>> number = next(n for n in shipped() if n.table == "8" and n.metric == "mse")
+    >>> round(in_our_unit(number) * 255**2, 2), number.text
+    (2217.34, '2217.34')
+    """
+    peak = float(one.unit.partition("-")[2]) if one.metric == "mse" else 1.0
+    return one.value / peak**2
+
+
+def flat(rows: Iterable[Beside]) -> pd.DataFrame:
+    """Every published value, with ours where there is one, as a CSV shows them; changes are percentages."""
+    names = ("paper", "table", "row", "corpus", "degradation", "inpainter")
+    lines = [
+        {name: getattr(row.number, name) or "" for name in names}
+        | {"captioner": row.captioner, "region": row.number.region, "metric": row.number.metric}
+        | {"printed": row.number.text, "unit": row.number.unit, "published": row.published, "ours": row.ours}
+        | {"difference": row.difference, "published_change": row.number.change, "ours_change": row.ours_change}
+        | {"n": row.n}
+        for row in rows
+    ]
+    columns = [
+        *names, "captioner", "region", "metric", "printed", "unit", "published", "ours", "difference",
+        "published_change", "ours_change", "n",
+    ]  # fmt: skip
+    return pd.DataFrame(lines, columns=columns).astype({"n": "Int64"})
