@@ -23,8 +23,8 @@ def correlate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Correlate columns of a table, or metrics of a study, over units: with intervals, p, and what drives them."""
-    from reports.asking.sources import correlate_source
     from reports.statistics.analysis import as_json as plain
+    from reports.terminal.correlate import correlate_source
     from reports.terminal.correlation import report
 
     xs, ys = ([name.strip() for name in text.split(",") if name.strip()] for text in (x, y))

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from registry.published import Number
-from reports.chapters.corpora import Found
-from reports.site.tables import ORIGINAL
+from reports.asking.axes import ORIGINAL, PICTURE, TEXT, UNSAID, Text, columns, label
+from reports.asking.study import Study
 from reports.statistics.points import relative_change
 
 FLIPS = "sign_flips"
@@ -26,49 +26,61 @@ class Beside(NamedTuple):
     """A published number in our unit, and ours; changes are percentages against the original pictures."""
 
     number: Number
-    captioner: str
-    """Whose captions ours are; "" for fidelity, and where there is no counterpart and the paper does not say."""
+    text: Text
+    """Whose captions ours are; no one's for fidelity, and where there is no counterpart and the paper does not say."""
     published: float
     ours: float | None = None
     ours_change: float | None = None
     n: int | None = None
 
     @property
+    def said(self) -> str:
+        return label(self.text)
+
+    @property
     def difference(self) -> float | None:
         return None if self.ours is None else self.ours - self.published
 
 
-def beside(numbers: Iterable[Number], found: Found) -> list[Beside]:
+def beside(numbers: Iterable[Number], study: Study) -> list[Beside]:
     """Every published value of a metric with each value of ours that has its names, alone where none has."""
     rows = []
     for one in numbers:
         if one.metric != FLIPS:
-            held = [row for captioner in captioners(one, found) if (row := counterpart(one, captioner, found))]
-            rows += held or [Beside(one, one.captioner or "", in_our_unit(one))]
+            held = [row for text in texts(one, study) if (row := counterpart(one, text, study))]
+            rows += held or [Beside(one, named(one), in_our_unit(one))]
     return rows
 
 
-def captioners(one: Number, found: Found) -> Sequence[str]:
-    """Whose captions may stand beside a number: all of ours, where the paper does not say whose it scored."""
+def named(one: Number) -> Text:
+    """Whose captions the paper says that it scored."""
+    return tuple(getattr(one, axis) or "" for axis in TEXT)
+
+
+def texts(one: Number, study: Study) -> Sequence[Text]:
+    """Whose captions may stand beside a number: each captioner's, where the paper does not say whose it scored."""
     if one.region:
-        return [""]
-    return [one.captioner] if one.captioner else found.order["captioner"]
+        return [UNSAID]
+    if one.captioner:
+        return [named(one)]
+    first = TEXT.index("captioner")
+    return [text for text in study.texts if text == (*named(one)[:first], text[first], *named(one)[first + 1 :])]
 
 
-def counterpart(one: Number, captioner: str, found: Found) -> Beside | None:
+def counterpart(one: Number, text: Text, study: Study) -> Beside | None:
     """A number beside ours of the very same names; None where there is none.
 
     Of captions that is the corpus value, as COCO's tools give it and papers print it, where there is one.
     """
-    grids = [found.grids[one.region]] if one.region else [found.summary, found.grids[""]]
+    grids = [study.grids[one.region]] if one.region else [study.summary, study.grids[""]]
     for grid in grids:
-        where = (one.corpus, one.degradation or "", one.inpainter or "", captioner)
+        where = (one.corpus, one.degradation or "", one.inpainter or "", *text)
         if one.metric not in grid.value or where not in grid.value.index or pd.isna(grid.value.at[where, one.metric]):
             continue
-        ours, original, change = float(grid.value.at[where, one.metric]), (one.corpus, *ORIGINAL, captioner), None
+        ours, original, change = float(grid.value.at[where, one.metric]), (one.corpus, *ORIGINAL, *text), None
         if one.inpainter and not one.region and original in grid.value.index:
             change = relative_change(ours, float(grid.value.at[original, one.metric]))
-        return Beside(one, captioner, in_our_unit(one), ours, change, int(grid.n.at[where, one.metric]))
+        return Beside(one, text, in_our_unit(one), ours, change, int(grid.n.at[where, one.metric]))
     return None
 
 
@@ -86,17 +98,18 @@ def in_our_unit(one: Number) -> float:
 
 def flat(rows: Iterable[Beside]) -> pd.DataFrame:
     """Every published value, with ours where there is one, as a CSV shows them; changes are percentages."""
-    names = ("paper", "table", "row", "corpus", "degradation", "inpainter")
+    names = ("paper", "table", "row", "corpus", *PICTURE)
     lines = [
         {name: getattr(row.number, name) or "" for name in names}
-        | {"captioner": row.captioner, "region": row.number.region, "metric": row.number.metric}
+        | dict(zip(TEXT, row.text, strict=True))
+        | {"region": row.number.region, "metric": row.number.metric}
         | {"printed": row.number.text, "unit": row.number.unit, "published": row.published, "ours": row.ours}
         | {"difference": row.difference, "published_change": row.number.change, "ours_change": row.ours_change}
         | {"n": row.n}
         for row in rows
     ]
-    columns = [
-        *names, "captioner", "region", "metric", "printed", "unit", "published", "ours", "difference",
+    order = [
+        *names, *TEXT, "region", "metric", "printed", "unit", "published", "ours", "difference",
         "published_change", "ours_change", "n",
     ]  # fmt: skip
-    return pd.DataFrame(lines, columns=columns).astype({"n": "Int64"})
+    return columns(pd.DataFrame(lines, columns=order).astype({"n": "Int64"}))

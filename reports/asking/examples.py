@@ -1,4 +1,4 @@
-"""What the gallery asks the registry: where captions lost most, and all that stands at those places."""
+"""Examples: where captions lost most, and all that stands at those places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from registry.store.schema import (
     Reference,
     Sample,
 )
-from reports.asking.queries import WHERE, frame, standing, where
+from reports.asking.axes import TEXT, WHERE
+from reports.asking.queries import frame, standing, where
 
 Place = tuple[int, int]
 """A configuration and a sample, as ids."""
@@ -48,15 +49,15 @@ def drops(
         .where(Placement.kind == kind, Measurement.value.is_not(None)),
     )
     original = (rows["degradation"] == "") & (rows["inpainter"] == "")
-    before = rows[original].rename(columns={"after": "before"})[["sample", "captioner", "before"]]
-    found = rows[~original & ~rows["inpainter"].isin(controls)].merge(before, on=["sample", "captioner"])
+    before = rows[original].rename(columns={"after": "before"})[["sample", *TEXT, "before"]]
+    found = rows[~original & ~rows["inpainter"].isin(controls)].merge(before, on=["sample", *TEXT])
     found = found.assign(drop=found["before"] - found["after"])
     found = found.sort_values(["drop", *WHERE, "name"], ascending=[False, *[True] * (len(WHERE) + 1)])
     return found.groupby(WHERE).head(most).reset_index(drop=True)
 
 
 def configurations(connection: Connection, study: int) -> dict[tuple[str, ...], int]:
-    """The id of each corpus and configuration that a study holds, by name; an axis that does not apply is ""."""
+    """The id of each corpus and configuration that a study holds, by its names, in the order of ``WHERE``."""
     statement = (
         select(*where, Configuration.id.label("configuration"))
         .select_from(Cell)
@@ -64,7 +65,7 @@ def configurations(connection: Connection, study: int) -> dict[tuple[str, ...], 
         .join(Configuration, Configuration.id == Cell.configuration_id)
         .where(Cell.study_id == study)
     )
-    return {tuple(row[:4]): int(row[4]) for row in frame(connection, statement).itertuples(index=False)}
+    return {tuple(names): int(place) for *names, place in frame(connection, statement).itertuples(index=False)}
 
 
 def items(connection: Connection, places: Collection[Place]) -> dict[tuple[str, Place], Standing]:
@@ -103,6 +104,12 @@ def _at(places: Collection[Place], *columns: Any) -> Select[Any]:
     return select(*columns).where(
         tuple_(Placement.configuration_id, Placement.sample_id).in_(sorted(places))
     )  # fmt: skip
+
+
+def names(connection: Connection, corpora: Collection[str]) -> dict[int, str]:
+    """The name of each sample of some corpora."""
+    statement = select(Sample.id, Sample.name).join(Corpus).where(Corpus.name.in_(corpora))
+    return dict(connection.execute(statement).all())
 
 
 def references(connection: Connection, samples: Collection[int]) -> dict[int, list[str]]:

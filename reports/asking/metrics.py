@@ -1,9 +1,18 @@
-"""What the report says of each metric: how it is called, which way is better, and what it means in one line."""
+"""Metrics, as measures declare them, and the views of them that pages choose."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from registry.store import schema
+
+PICTURES, CAPTIONS, GROUNDING, ATTENTION = "pictures", "captions", "grounding", "attention"
+"""What a metric is about: how far a repainted picture is from its original; how good a caption is against the
+references of its sample; what it says against what the picture is known to show; where a vision encoder looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,44 +21,49 @@ class Metric:
 
     name: str
     title: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     decimals: int
     definition: str
+    about: str = ""
+    checkpoint: bool = False
+    """Whether its values hang on a model's weights, so that its name alone does not say what was measured."""
+    declared: bool = True
+    """Whether a measure declares it; else its name is all that is known of it."""
 
     @property
     def arrow(self) -> str:
-        return "↑" if self.higher_is_better else "↓"
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
 
     @property
     def direction(self) -> str:
-        return f"{'higher' if self.higher_is_better else 'lower'} is better"
+        return {True: "higher is better", False: "lower is better", None: "no direction"}[self.higher_is_better]
 
 
-FIDELITY = (
-    Metric("mse", "MSE", False, 4, "mean squared difference of intensities in [0, 1], over pixels and channels"),
-    Metric("psnr", "PSNR", True, 2, "10 · log₁₀(1 / MSE) in dB, per picture; undefined where the pixels are equal"),
-    Metric("ssim", "SSIM", True, 3, "structural similarity (Wang et al. 2004), Gaussian window, mean over RGB"),
-    Metric("lpips", "LPIPS", False, 3, "perceptual distance of deep features (Zhang et al. 2018)"),
-    Metric("cls_cosine", "CLS cosine", True, 3, "cosine of a vision encoder's CLS embeddings"),
-    Metric("clap", "CLAP", True, 3, "cosine of the sounds of two spectrograms, as CLAP hears them (Wu et al. 2023)"),
-)
-"""How far a repainted picture is from its original, in the order of the tables."""
+def declared(connection: Connection) -> list[Metric]:
+    """What measures declare of their metrics, in the order of the tables."""
+    table = schema.Metric
+    columns = (table.name, table.label, table.higher_is_better, table.decimals, table.definition, table.about)
+    statement = select(*columns, table.checkpoint).order_by(table.position, table.name)
+    return [Metric(*row) for row in connection.execute(statement)]
 
-QUALITY = (
-    Metric("bleu_1", "BLEU-1", True, 3, "clipped precision of words, with brevity penalty (Papineni et al. 2002)"),
-    Metric("bleu_2", "BLEU-2", True, 3, "as BLEU-1, geometric mean over words and pairs"),
-    Metric("bleu_3", "BLEU-3", True, 3, "as BLEU-1, up to triples"),
-    Metric("bleu_4", "BLEU-4", True, 3, "as BLEU-1, up to four words in a row"),
-    Metric("rouge_l", "ROUGE-L", True, 3, "F-measure of the longest common subsequence, β = 1.2 (Lin 2004)"),
-    Metric("cider", "CIDEr", True, 3, "TF-IDF weighted n-gram cosine, 0 to 10, COCO's CIDEr-D (Vedantam et al. 2015)"),
-    Metric("meteor", "METEOR", True, 3, "aligned words with stems, synonyms and paraphrases, version 1.5"),
-    Metric("sbert", "SBERT", True, 3, "cosine of sentence embeddings, the nearest reference (Reimers & Gurevych 2019)"),
-    Metric(
-        "simcse_sup", "SimCSE sup.", True, 3, "as SBERT, by supervised SimCSE, through the pooler (Gao et al. 2021)"
-    ),
-    Metric("simcse_unsup", "SimCSE unsup.", True, 3, "as SBERT, by unsupervised SimCSE, CLS without the pooler"),
-)
-"""How good a caption is against the references of its sample, in the order of the tables."""
+
+def undeclared(name: str, regions: Collection[str], said: bool) -> Metric:
+    """A metric of which the registry knows nothing but values: about captions (``said``) or pictures.
+
+    >>> undeclared("clever", [""], said=True).about, undeclared("clever", ["region", "whole"], said=True).about
+    ('captions', 'grounding')
+    """
+    about = (GROUNDING if any(regions) else CAPTIONS) if said else PICTURES
+    return Metric(name, name, None, 3, "declared by no measure", about, declared=False)
+
+
+REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": "whole picture"}
+"""Where fidelity is measured. Tables start with the first, and correlations use it."""
+
+INSIDE, OUTSIDE, *_ = REGIONS
+
+SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
+"""Metrics of pictures and of captions, from the one that says most: pages show the first that is there and varies."""
 
 
 class View(NamedTuple):
@@ -70,23 +84,3 @@ LAYERED = (
     View("entropy_change", "whole", "entropy", "change of entropy in nats"),
 )
 """What the curves over layers show of attention, beside the comparison of regions."""
-
-GROUNDING = (
-    Metric("object_recall", "objects ✓", True, 3, "share of the objects shown that the caption names"),
-    Metric("object_hallucination", "objects ✗", False, 3, "share of the objects named that are nowhere in the picture"),
-    Metric("attribute_recall", "attributes ✓", True, 3, "share of the attributes shown that the caption says"),
-    Metric("attribute_hallucination", "attributes ✗", False, 3, "share of the attributes said that nothing has"),
-    Metric("relation_recall", "relations ✓", True, 3, "share of the neighbours whose relation the caption says"),
-    Metric("relation_hallucination", "relations ✗", False, 3, "share of the relations said that hold nowhere"),
-    Metric("chair_i", "CHAIR-i", False, 3, "share of the objects named that are not there (Rohrbach et al. 2018)"),
-    Metric("chair_s", "CHAIR-s", False, 3, "share of captions that name such an object"),
-)
-"""What captions say against what the pictures show, where that is known."""
-
-REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": "whole picture"}
-"""Where fidelity is measured. Tables start with the first, and correlations use it."""
-
-INSIDE, OUTSIDE, *_ = REGIONS
-
-CONTROL = "identity"
-"""The adapter of an inpainter that leaves the degraded picture as it is."""

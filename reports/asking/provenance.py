@@ -1,8 +1,8 @@
-"""What a study rests on: data with their digests, the code that ran, the seeds, and how many tests the pages make."""
+"""What a study rests on: data with their digests, the code that ran, and the seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -11,8 +11,6 @@ from sqlalchemy import Connection, select
 from registry.store.keys import canonical, digest
 from registry.store.schema import Corpus, Item, Placement, Reference, Sample
 from reports.asking.queries import standing
-from reports.chapters.corpora import Section
-from reports.statistics.findings import Finding
 
 
 class Data(NamedTuple):
@@ -25,15 +23,6 @@ class Data(NamedTuple):
     """The sides of its pictures in pixels, the smallest and the largest."""
     digest: str
     """SHA-256 over the names of its pictures, their pixels and their references."""
-
-
-class Judgements(NamedTuple):
-    """How many tests of one kind the pages show."""
-
-    what: str
-    n: int
-    corrected: bool = False
-    """Whether their p is adjusted for how many they are."""
 
 
 def data(connection: Connection, study: int) -> list[Data]:
@@ -87,16 +76,3 @@ def seeds(params: Mapping[str, Any]) -> list[tuple[str, str]]:
                     yield from walk(inner, f"{path}{name}.")
 
     return list(walk(params, ""))
-
-
-def judgements(sections: Iterable[Section], findings: Sequence[Finding], ablated: int) -> list[Judgements]:
-    """What is held against chance on the pages."""
-    pairs = sum(len(link.found.pairs) for section in sections for link in section.links)
-    judged = sum(one.estimate.low is not None for one in findings)
-    found = [
-        Judgements("Pearson correlations with a 95 % interval", pairs),
-        Judgements("Spearman correlations with one", pairs),
-        Judgements("claims of the paper, each asked of a corpus", judged),
-        Judgements("effects and interactions of factors, corrected together", ablated, True),
-    ]
-    return [one for one in found if one.n]

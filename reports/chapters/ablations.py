@@ -1,173 +1,73 @@
-"""The factors of an indexed study: which pictures are compared, and what comes of it, corpus by corpus and over all.
-
-Controls are compared with other inpainters and enter nothing else. An inpainter that cannot see under the mask paints
-the same pictures whatever the degradation was: it is left out where degradations are compared.
-"""
+"""Ablations: what each factor of the study does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import asdict, fields
 
 import pandas as pd
-from sqlalchemy import Connection
 
 from registry.store.axes import AXES
-from reports.asking import queries
-from reports.asking.metrics import FIDELITY, Metric
-from reports.asking.sources import names
-from reports.site.tables import axes, coincident, controls
-from reports.statistics.effects import Effect, Interaction, interactions, paired_effects, together
-
-ITEM = "sample"
-ALL = ""
-"""The scope of all corpora, each picture of which counts once."""
-
-LPIPS = next(metric for metric in FIDELITY if metric.name == "lpips")
+from reports.asking.axes import columns
+from reports.asking.factors import Ablations, factors
+from reports.asking.study import Study
+from reports.figures.forest import parts
+from reports.site.latex import latex
+from reports.site.numbers import number, small
+from reports.site.pages import Page
+from reports.statistics.effects import Effect, Interaction
 
 
-class Factor(NamedTuple):
-    """What each level of a factor does, against one of them."""
-
-    name: str
-    against: str
-    control: bool
-    """Whether that one leaves the degraded picture as it is."""
-    effects: list[Effect]
-
-
-class Joint(NamedTuple):
-    """What levels of several factors do only together."""
-
-    factors: list[str]
-    found: list[Interaction]
+def pages(study: Study) -> list[Page]:
+    """One page, where factors can be compared."""
+    found = study.once(factors)
+    if not found.scopes:
+        return []
+    given = {"parts": parts(found, study.controls), "tests": found.tests, "value": found.scopes[0].metric.name}
+    latexed = {"ablations.tex": latex(effects_texts(found))}
+    return [Page("ablations.html", "Ablations", "ablations.html.j2", given, latexed)]
 
 
-class Scope(NamedTuple):
-    """The factors' effects on one metric in one corpus, or in all of them (``ALL``)."""
-
-    corpus: str
-    metric: Metric
-    factors: list[Factor]
-    joint: list[Joint]
-    left_out: list[str]
-    """Inpainters that paint the same pictures whatever the degradation was: not where degradations are compared."""
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """Every effect and every interaction."""
+    found = study.once(factors)
+    return {"ablations": effects_table(found), "interactions": interactions_table(found)}
 
 
-class Ablations(NamedTuple):
-    """Everything that is shown, with Holm's p over all of its tests."""
-
-    scopes: list[Scope]
-    tests: int
-    order: dict[str, list[str]]
-    """The names on each axis, as the report orders them."""
-
-
-def study_rows(
-    connection: Connection, study: queries.StudyRow, values: pd.DataFrame, metrics: Sequence[str]
-) -> pd.DataFrame:
-    """One row for each repainted picture as each captioner sees it (fidelity: ""), one column a metric.
-
-    Columns: corpus, degradation, inpainter, captioner, sample ("corpus/sample"), control, blind, and the metrics.
-    """
-    rows = values[values["metric"].isin(metrics)].astype(dict.fromkeys((*queries.WHERE, "metric", "sample"), object))
-    rows = rows.assign(sample=rows["corpus"] + "/" + rows["sample"])
-    wide = rows.pivot(index=[*queries.WHERE, ITEM], columns="metric", values="value").reset_index()
-    repainted = queries.repainted(connection, study.id)
-    order = axes(study.params, names(rows, repainted))
-    blind = [
-        (corpus, inpainter)
-        for corpus in order["corpus"]
-        for inpainter, seen in sights(coincident(repainted, corpus, order)).items()
-        if len(seen) > 1 and len(set(seen)) == 1
+def effects_texts(found: Ablations) -> pd.DataFrame:
+    """The effects as a paper prints them."""
+    rows = [
+        (s.corpus or "all", s.metric.title, f.name, one.level, one.other, f"{one.n:,}")
+        + tuple(number(value, s.metric.decimals) for value in (one.effect, one.low, one.high))
+        + ("–" if one.d is None else number(one.d, 2), small(one.p_holm))
+        for s in found.scopes
+        for f in s.factors
+        for one in f.effects
     ]
-    where = pd.MultiIndex.from_frame(wide[["corpus", "inpainter"]])
-    found = wide.assign(control=wide["inpainter"].isin(controls(study.params)), blind=where.isin(blind))
-    return found.rename_axis(columns=None)
+    names = ["corpus", "metric", "factor", "level", "against", "n", "difference", "low", "high", "d", "p (Holm)"]
+    return pd.DataFrame(rows, columns=names).set_index(names[:5])
 
 
-def sights(same: dict[tuple[str, str], tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """For each inpainter, which pictures it paints after each degradation."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for (_, inpainter), first in same.items():
-        found.setdefault(inpainter, []).append(first)
-    return found
+def effects_table(found: Ablations) -> pd.DataFrame:
+    """The effects as a CSV shows them."""
+    rows = [
+        {"corpus": s.corpus or "all", "metric": s.metric.name, "factor": f.name, **asdict(one)}
+        for s in found.scopes
+        for f in s.factors
+        for one in f.effects
+    ]
+    names = [field.name for field in fields(Effect)]
+    return pd.DataFrame(rows, columns=["corpus", "metric", "factor", *names])
 
 
-def entering(rows: pd.DataFrame, *factors: str) -> pd.DataFrame:
-    """The rows over which the effect of a factor is taken, or of several together."""
-    if factors == ("inpainter",):
-        return rows
-    return rows[~rows["control"] & ~(rows["blind"] & ("degradation" in factors))]
-
-
-def left_out(rows: pd.DataFrame) -> list[str]:
-    """The inpainters that do not enter where degradations are compared, because they cannot see what these left."""
-    blind = rows.loc[rows["blind"] & ~rows["control"], "inpainter"]
-    return sorted(set(blind) - set(entering(rows, "degradation")["inpainter"]))
-
-
-def ablations(
-    connection: Connection, study: queries.StudyRow, values: pd.DataFrame, metrics: Sequence[Metric]
-) -> Ablations:
-    """Every factor's effect on every metric, in every corpus and over all; metrics that were not measured are left out.
-
-    A factor's levels are compared with its control, or else with the first that params.yaml lists.
-    """
-    had = set(values["metric"].unique())
-    metrics = [metric for metric in metrics if metric.name in had]
-    if not metrics:
-        return Ablations([], 0, {})
-    rows = study_rows(connection, study, values, [metric.name for metric in metrics])
-    order = axes(study.params, rows[queries.WHERE])
-    corpora = [name for name in order["corpus"] if (rows["corpus"] == name).any()]
-    scopes = []
-    for corpus in [ALL, *corpora] if len(corpora) > 1 else corpora:
-        some = rows if corpus == ALL else rows[rows["corpus"] == corpus]
-        for metric in metrics:
-            known = some[some[metric.name].notna()]
-            if len(known):
-                scopes.append(scope(known, corpus, metric, order))
-    tables = [factor.effects for one in scopes for factor in one.factors]
-    tables += [joint.found for one in scopes for joint in one.joint]
-    adjusted = iter(together(*tables))
-    scopes = [one._replace(factors=[f._replace(effects=next(adjusted)) for f in one.factors]) for one in scopes]
-    scopes = [one._replace(joint=[j._replace(found=next(adjusted)) for j in one.joint]) for one in scopes]
-    return Ablations(scopes, sum(map(len, tables)), order)
-
-
-def scope(rows: pd.DataFrame, corpus: str, metric: Metric, order: dict[str, list[str]]) -> Scope:
-    """One corpus and metric; what shares no two pictures is left out.
-
-    Where some inpainters cannot see what degradations left, all of them are also combined with captioners alone.
-    """
-    factors = [factor for axis in AXES if (factor := factor_of(rows, axis, metric, order))]
-    blind = left_out(rows)
-    combined = [AXES, *([AXES[1:]] if blind else [])]
-    joint = [found for axes in combined if (found := joint_of(rows, axes, metric))]
-    return Scope(corpus, metric, factors, joint, blind)
-
-
-def joint_of(rows: pd.DataFrame, axes: Sequence[str], metric: Metric) -> Joint | None:
-    """The interactions of those axes that vary; None where fewer than two do, or no two pictures have everything."""
-    some = entering(rows, *axes)
-    varied = [axis for axis in axes if some[axis].nunique() > 1]
-    try:
-        return Joint(varied, interactions(some, varied, metric.name, ITEM))
-    except ValueError:
-        return None
-
-
-def factor_of(rows: pd.DataFrame, axis: str, metric: Metric, order: dict[str, list[str]]) -> Factor | None:
-    """One factor; None where nothing can be compared."""
-    some = entering(rows, axis)
-    present = [name for name in order[axis] if (some[axis] == name).any()]
-    marked = set(some.loc[some["control"], "inpainter"]) if axis == "inpainter" else set()
-    if len(present) < 2:
-        return None
-    against = next((name for name in present if name in marked), present[0])
-    try:
-        effects = paired_effects(some, axis, metric.name, ITEM, AXES, against)
-    except ValueError:  # no two levels share two pictures
-        return None
-    return Factor(axis, against, against in marked, effects)
+def interactions_table(found: Ablations) -> pd.DataFrame:
+    """The interactions as a CSV shows them; a factor that does not enter is empty."""
+    rows = [
+        {"corpus": s.corpus or "all", "metric": s.metric.name}
+        | dict(zip(joint.factors, one.levels, strict=True))
+        | {name: value for name, value in asdict(one).items() if name != "levels"}
+        for s in found.scopes
+        for joint in s.joint
+        for one in joint.found
+    ]
+    names = [field.name for field in fields(Interaction) if field.name != "levels"]
+    return columns(pd.DataFrame(rows, columns=["corpus", "metric", *AXES, *names]))

@@ -1,37 +1,41 @@
-"""What the page says of one corpus: its tables, and whether fidelity goes with the quality of captions."""
+"""Corpora: a page each, with its tables, and whether fidelity goes with the quality of captions."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.asking.metrics import EVEN, FIDELITY, GROUNDING, INSIDE, LAYERED, OUTSIDE, QUALITY, REGIONS, SHARED, Metric
+from reports.asking import queries
+from reports.asking.axes import (
+    FIRST,
+    ORIGINAL,
+    PICTURE,
+    TEXT,
+    UNSAID,
+    Names,
+    Order,
+    Text,
+    coincident,
+    columns,
+    repaintings,
+)  # fmt: skip
+from reports.asking.axes import label as said_by
+from reports.asking.grids import measured, tidy
+from reports.asking.metrics import EVEN, INSIDE, LAYERED, OUTSIDE, REGIONS, SCATTERED, SHARED, Metric
+from reports.asking.study import Study
+from reports.chapters.links import Link, label, link
 from reports.figures.curves import Chart, chart, contrast
-from reports.figures.maps import entries
-from reports.figures.plane import COLOURS, SEVERAL, SHAPES, HeatMap, Interval, Point, Scatter, heat_map, scatter
-from reports.site.tables import ORIGINAL, Grid, Names, Order, Table, coincident, measured, percent, repaintings, table
-from reports.statistics.points import Correlations, correlate, critical_r, relative_change, spearman_interval
-
-SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
-"""Which metrics the scatter plot shows: the first of each that is there and varies."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the registry holds of a study: values by region ("" for captions), summaries, repainted items."""
-
-    order: Order
-    controls: list[str]
-    grids: Mapping[str, Grid]
-    summary: Grid
-    repainted: pd.DataFrame
-    layers: pd.DataFrame
-    intervals: Mapping[tuple[str, str], Mapping[tuple[str, str], Interval]]
-    """By corpus and captioner, and by pair of metrics, the 95 % interval of Pearson's r."""
+from reports.figures.maps import entries, maps
+from reports.figures.mosaic import mosaics
+from reports.figures.sweeps import sweeps
+from reports.site.latex import map_latex, table_latex
+from reports.site.numbers import percent
+from reports.site.pages import Page, slugs
+from reports.site.tables import Table, table
+from reports.statistics.points import relative_change
 
 
 class Move(NamedTuple):
@@ -45,24 +49,10 @@ class Move(NamedTuple):
 class Glance(NamedTuple):
     """The mildest and the harshest repainting, as one captioner sees it."""
 
-    captioner: str
+    said: str
     metric: Metric
     mildest: Move
     harshest: Move
-
-
-class Link(NamedTuple):
-    """Whether fidelity goes with caption quality, over the distinct configurations of one captioner."""
-
-    captioner: str
-    n: int
-    critical: float | None
-    found: Correlations
-    constant: list[str]
-    maps: dict[str, HeatMap]
-    scatter: Scatter | None
-    points: pd.DataFrame
-    """What the correlations are over: one row a distinct configuration, one column a metric."""
 
 
 class Looking(NamedTuple):
@@ -87,17 +77,62 @@ class Section(NamedTuple):
     grounding: dict[str, Table]
 
 
-def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
-    """How a configuration is called, with every degradation whose repainted items are the same ones.
+def pages(study: Study) -> list[Page]:
+    """A page for each corpus."""
+    found = study.once(sections)
+    drawn, swept, shown = study.once(mosaics), study.once(sweeps), queries.projected(study.connection, study.id)
+    made = []
+    for slug, section in zip(slugs(one.name for one in found), found, strict=True):
+        latexed = section_latex(section)
+        files = [f"{name}.tex" for name in slugs(" ".join((kind, slug, *names)) for kind, *names in latexed)]
+        given = {
+            "section": section,
+            "tex": dict(zip(latexed, files, strict=True)),
+            "link": study.links.get(section.name),
+            "mosaic": drawn.get(section.name),
+            "maps": maps(shown, section.name, study.order, study.controls),
+            "sweeps": swept.get(section.name, []),
+            "order": study.order,
+        }
+        texts = dict(zip(files, latexed.values(), strict=True))
+        made.append(Page(f"corpus-{slug}.html", section.name, "corpora.html.j2", given, texts))
+    return made
 
-    >>> same = {("blur", "telea"): ("blur", "telea"), ("centre", "telea"): ("blur", "telea")}
-    >>> label(("blur", "telea"), same, {"degradation": ["blur", "centre"]})
-    'telea (any)'
-    """
-    alike = [degradation for (degradation, _), first in same.items() if first == names]
-    if len(alike) < 2:
-        return f"{names[1]} ({names[0]})"
-    return f"{names[1]} ({'any' if len(alike) == len(order['degradation']) else ', '.join(alike)})"
+
+def sections(study: Study) -> list[Section]:
+    """What the pages say of each corpus."""
+    return [section(study, corpus) for corpus in study.order["corpus"]]
+
+
+def section(study: Study, corpus: str) -> Section:
+    """Everything the page says of a corpus."""
+    order, grids = study.order, study.grids
+    same = coincident(study.repainted, corpus, order)
+    notes = row_notes(same, study.controls)
+    merged = [label(first, same, order) for first, times in Counter(same.values()).items() if times > 1]
+    glances = [glance(study, corpus, text) for text in study.texts]
+    links = [link(study, corpus, text, same) for text in study.texts]
+
+    def shown(grid: Any, texts: Sequence[Text], metrics: Sequence[Metric]) -> Table:
+        return table(grid, corpus, texts, metrics, order, notes)
+
+    return Section(
+        corpus,
+        views({title: shown(grids[r], [UNSAID], study.fidelity) for r, title in REGIONS.items()}),
+        views(
+            {
+                "mean over items": shown(grids[""], study.texts, study.quality),
+                "corpus value": shown(study.summary, study.texts, study.quality),
+            }
+        ),
+        [g for g in glances if g],
+        len(same),
+        merged,
+        [name for name in study.controls if any(names[1] == name for names in same)],
+        [one for one in links if one],
+        looking(study, corpus),
+        views({title: shown(grids[r], study.texts, study.grounding) for r, title in REGIONS.items()}),
+    )
 
 
 def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Names, str]:
@@ -106,18 +141,18 @@ def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Name
     return notes | {names: "control" for names in same if names[1] in controls}
 
 
-def glance(found: Found, corpus: str, captioner: str) -> Glance | None:
+def glance(study: Study, corpus: str, text: Text) -> Glance | None:
     """The mildest and the harshest configuration by the first metric of the scatter's that was measured."""
-    grid = found.grids[""]
-    usable = {metric.name: metric for metric in measured(grid, corpus, QUALITY)}
+    grid = study.grids[""]
+    usable = {metric.name: metric for metric in measured(grid, corpus, study.quality)}
     metric = next((usable[name] for name in SCATTERED[1] if name in usable), None)
-    if metric is None or (corpus, *ORIGINAL, captioner) not in grid.value.index:
+    if metric is None or (corpus, *ORIGINAL, *text) not in grid.value.index:
         return None
-    reference = grid.value.at[(corpus, *ORIGINAL, captioner), metric.name]
+    reference = grid.value.at[(corpus, *ORIGINAL, *text), metric.name]
     moves = []
-    for names in repaintings(found.order):
-        where = (corpus, *names, captioner)
-        if names[1] in found.controls or where not in grid.value.index:
+    for names in repaintings(study.order):
+        where = (corpus, *names, *text)
+        if names[1] in study.controls or where not in grid.value.index:
             continue
         value = grid.value.at[where, metric.name]
         change = relative_change(value, reference)
@@ -125,120 +160,18 @@ def glance(found: Found, corpus: str, captioner: str) -> Glance | None:
             moves.append(Move(f"{names[1]} ({names[0]})", percent(change), change))
     if len(moves) < 2:
         return None
-    return Glance(captioner, metric, max(moves, key=lambda m: m.value), min(moves, key=lambda m: m.value))
+    return Glance(said_by(text), metric, max(moves, key=lambda m: m.value), min(moves, key=lambda m: m.value))
 
 
-def points_of(found: Found, corpus: str, captioner: str, names: Sequence[Names]) -> pd.DataFrame:
-    """Fidelity inside the mask and caption quality of configurations, one row each."""
-    fidelity, quality = found.grids[INSIDE].value, found.grids[""].value
-    some = [n for n in names if (corpus, *n, "") in fidelity.index and (corpus, *n, captioner) in quality.index]
-    rows = [
-        {**fidelity.loc[(corpus, *n, "")].to_dict(), **quality.loc[(corpus, *n, captioner)].to_dict()} for n in some
-    ]
-    index = pd.MultiIndex.from_tuples(some, names=["degradation", "inpainter"]) if some else None
-    return pd.DataFrame(rows, index=index)
-
-
-def link(found: Found, corpus: str, captioner: str, same: Mapping[Names, Names]) -> Link | None:
-    """Correlations and the scatter plot of one captioner; None where it has no repainted configuration."""
-    distinct = [names for names in same if same[names] == names]
-    points = points_of(found, corpus, captioner, distinct)
-    if points.empty:
-        return None
-    tested = points[~points.index.get_level_values("inpainter").isin(found.controls)]
-    xs, ys = ([metric.name for metric in metrics] for metrics in (FIDELITY, QUALITY))
-    result = correlate(tested, xs, ys)
-    titles = {metric.name: metric.title for metric in (*FIDELITY, *QUALITY)}
-    ranked = {(pair.x, pair.y): ends for pair in result.pairs if (ends := spearman_interval(pair.spearman, pair.n))}
-    maps = {
-        kind.title(): heat_map(result, kind, ends, FIDELITY, QUALITY)
-        for kind, ends in (("pearson", found.intervals.get((corpus, captioner), {})), ("spearman", ranked))
-    }
-    plot = draw(found, corpus, captioner, points, same, result)
-    n = len(tested)
-    return Link(captioner, n, critical_r(n), result, [titles[name] for name in result.constant], maps, plot, tested)
-
-
-def draw(
-    found: Found,
-    corpus: str,
-    captioner: str,
-    points: pd.DataFrame,
-    same: Mapping[Names, Names],
-    result: Correlations,
-) -> Scatter | None:
-    """The scatter plot of the first pair that varies, the control included."""
-    pairs = {(pair.x, pair.y) for pair in result.pairs}
-    pair = next(((x, y) for y in SCATTERED[1] for x in SCATTERED[0] if (x, y) in pairs), None)
-    if pair is None:
-        return None
-    x, y = (next(m for m in metrics if m.name == name) for name, metrics in zip(pair, (FIDELITY, QUALITY), strict=True))
-    order, several = found.order, Counter(same.values())
-    marks = [
-        Point(
-            label(names, same, order),
-            row[x.name],
-            row[y.name],
-            order["inpainter"].index(names[1]) % COLOURS,
-            SEVERAL if several[names] > 1 else order["degradation"].index(names[0]) % SHAPES,
-            names[1] in found.controls,
-            {} if names[1] in found.controls else filters(corpus, names, captioner, several[names] > 1),
-        )
-        for names, row in points[[x.name, y.name]].dropna().iterrows()
-    ]
-    quality = found.grids[""].value
-    where = (corpus, *ORIGINAL, captioner)
-    reference = float(quality.at[where, y.name]) if where in quality.index else None
-    return scatter(marks, x, y, reference if pd.notna(reference) else None)
-
-
-def filters(corpus: str, names: Names, captioner: str, merged: bool) -> dict[str, str]:
-    """What the gallery is asked for to see a configuration, or all those that are merged with it.
-
-    >>> filters("scenes", ("blur", "telea"), "blip", merged=True)
-    {'corpus': 'scenes', 'inpainter': 'telea', 'captioner': 'blip'}
-    """
-    degradation = {} if merged else {"degradation": names[0]}
-    return {"corpus": corpus, **degradation, "inpainter": names[1], "captioner": captioner}
-
-
-def section(found: Found, corpus: str) -> Section:
-    """Everything the page says of a corpus."""
-    order = found.order
-    same = coincident(found.repainted, corpus, order)
-    notes = row_notes(same, found.controls)
-    merged = [label(first, same, order) for first, times in Counter(same.values()).items() if times > 1]
-    captioners = order["captioner"]
-    glances = [glance(found, corpus, captioner) for captioner in captioners]
-    links = [link(found, corpus, captioner, same) for captioner in captioners]
-    return Section(
-        corpus,
-        views({title: table(found.grids[r], corpus, [""], FIDELITY, order, notes) for r, title in REGIONS.items()}),
-        views(
-            {
-                "mean over items": table(found.grids[""], corpus, captioners, QUALITY, order, notes),
-                "corpus value": table(found.summary, corpus, captioners, QUALITY, order, notes),
-            }
-        ),
-        [g for g in glances if g],
-        len(same),
-        merged,
-        [name for name in found.controls if any(names[1] == name for names in same)],
-        [one for one in links if one],
-        looking(found, corpus),
-        views({t: table(found.grids[r], corpus, captioners, GROUNDING, order, notes) for r, t in REGIONS.items()}),
-    )
-
-
-def looking(found: Found, corpus: str) -> list[Looking]:
+def looking(study: Study, corpus: str) -> list[Looking]:
     """The curves of each encoder, one an inpainter with its variants, the controls left out."""
-    some = found.layers[(found.layers["corpus"] == corpus) & ~found.layers["inpainter"].isin(found.controls)]
+    some = study.layers[(study.layers["corpus"] == corpus) & ~study.layers["inpainter"].isin(study.controls)]
     some = some.assign(entry=some["inpainter"].str.split("/").str[0])
     encoders = []
     for kind, seen in some.groupby("kind"):
-        by_layer = {view: layers_of(seen, view.metric, view.region, found.order) for view in LAYERED}
+        by_layer = {view: layers_of(seen, view.metric, view.region, study.order) for view in LAYERED}
         charts = {view.title: chart(values, view.axis) for view, values in by_layer.items() if values}
-        both = [layers_of(seen, EVEN, region, found.order) for region in (INSIDE, OUTSIDE)]
+        both = [layers_of(seen, EVEN, region, study.order) for region in (INSIDE, OUTSIDE)]
         if all(both):
             charts = {"inside and outside the mask": contrast(*both, SHARED)} | charts
         encoders.append(Looking(str(kind).partition(".")[2], charts))
@@ -258,3 +191,61 @@ def layers_of(seen: pd.DataFrame, metric: str, region: str, order: Order) -> dic
 def views(tables: Mapping[str, Table]) -> dict[str, Table]:
     """The tables that hold something."""
     return {title: table for title, table in tables.items() if table.groups}
+
+
+def section_latex(section: Section) -> dict[tuple[str, ...], str]:
+    """The tables of a corpus, by kind, captioner where a table is of one, and view."""
+    found: dict[tuple[str, ...], str] = {}
+    for kind in ("fidelity", "quality", "grounding"):
+        found |= {(kind, view): table_latex(table) for view, table in getattr(section, kind).items()}
+    for one in section.links:
+        if one.pairs:
+            found |= {("correlations", one.said, view): map_latex(map) for view, map in one.maps.items()}
+    return found
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """Fidelity, captions, what they get right, correlations with the points behind them, and attention."""
+    fidelity = [tidy(study.grids[region], study.fidelity, PICTURE, region=region) for region in REGIONS]
+    grounding = [tidy(study.grids[region], study.grounding, FIRST, region=region) for region in REGIONS]
+    links = [(section.name, one) for section in study.once(sections) for one in section.links]
+    said = [{"corpus": corpus} | dict(zip(TEXT, one.text, strict=True)) for corpus, one in links]
+    numbers = ["x", "y", "n", "pearson", "low", "high", "spearman", "critical_r"]
+    correlations = [
+        where | {name: getattr(pair, name) for name in numbers if name != "critical_r"} | {"critical_r": one.critical}
+        for where, (_, one) in zip(said, links, strict=True)
+        for pair in one.pairs
+    ]
+    points = [one.points.assign(**where) for where, (_, one) in zip(said, links, strict=True)]
+    moved = study.layers[study.layers["metric"] == EVEN]
+    drift = moved.pivot_table(index="layer", columns="region", values="mean")
+    return {
+        "fidelity": pd.concat(fidelity),
+        "grounding": pd.concat(grounding),
+        "captions": tidy(study.grids[""], study.quality, FIRST),
+        "captions_corpus": tidy(study.summary, study.quality, FIRST),
+        "correlations": columns(pd.DataFrame(correlations, columns=["corpus", *TEXT, *numbers])),
+        "attention": columns(study.layers, PICTURE),
+        "drift": drift.reset_index(),
+        "points": columns(pd.concat(points).reset_index()) if points else pd.DataFrame(),
+    }
+
+
+def main_numbers(study: Study) -> dict[str, Any]:
+    """What ``dvc metrics diff`` compares: captions of the originals, correlations inside the mask, and failures."""
+    items, quality = study.items, study.grids[""].value
+    numbers: dict[str, Any] = {"items": int(items["items"].sum()), "failed": int(items["failed"].sum())}
+    names = [name for name in SCATTERED[1] if name in quality][:2]
+    for section in study.once(sections):
+        numbers[section.name] = {}
+        for one in section.links:
+            originals = quality.loc[(section.name, *ORIGINAL, *one.text), names].dropna()
+            numbers[section.name][one.said] = {
+                "originals": originals.round(6).to_dict(),
+                "pearson": {
+                    f"{pair.x}~{pair.y}": round(pair.pearson, 6)
+                    for pair in one.pairs
+                    if pair.x in ("lpips", "mse") and pair.y in names
+                },
+            }
+    return numbers

@@ -1,20 +1,21 @@
-"""What repainting did to captions, one example of every configuration: the pictures, the words, and what went wrong."""
+"""The gallery: what repainting did to captions, an example of every configuration."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
-from sqlalchemy import Connection
 
 from registry.store.objects import ObjectStore
 from reports.asking import examples
+from reports.asking.axes import FIRST, ORIGINAL, TEXT, UNSAID, WHERE, Text, label
 from reports.asking.examples import Place
 from reports.asking.metrics import Metric
-from reports.asking.queries import WHERE
+from reports.asking.study import Study
 from reports.figures.pictures import Picture, mask_outline, thumbnail
+from reports.site.pages import Page
 from reports.statistics.wordings import GROUNDED, OTHER, SAME, Error, Run, changed_words, errors
 
 FEWEST, MOST = 24, 400
@@ -33,11 +34,10 @@ DRIFT, COSINE = ("tvd_even", "region"), ("cls_cosine", "whole")
 class Entry(NamedTuple):
     """One caption before and after repainting. A picture is named by its address; None where the store has lost it."""
 
-    corpus: str
+    where: dict[str, str]
+    """The corpus, and the names on the axes that apply."""
+    said: str
     sample: str
-    degradation: str
-    inpainter: str
-    captioner: str
     original: str | None
     degraded: str | None
     repainted: str | None
@@ -70,7 +70,11 @@ class Gallery(NamedTuple):
     @property
     def shown(self) -> int:
         """Of how many configurations there is an entry."""
-        return len({(e.corpus, e.degradation, e.inpainter, e.captioner) for e in self.entries})
+        return len({tuple(entry.where.items()) for entry in self.entries})
+
+    def names(self, axis: str) -> set[str]:
+        """The names on an axis of which there is an entry."""
+        return {name for entry in self.entries if (name := entry.where.get(axis))}
 
     @property
     def errors(self) -> list[str]:
@@ -88,7 +92,7 @@ def chosen(drops: pd.DataFrame) -> Iterator[Any]:
     """
     hands: dict[tuple[str, ...], list[Any]] = {}
     for row in drops.itertuples():
-        hands.setdefault((row.corpus, row.degradation, row.inpainter, row.captioner), []).append(row)
+        hands.setdefault(tuple(getattr(row, axis) for axis in WHERE), []).append(row)
     deal = pd.DataFrame(hands.keys(), columns=WHERE)
     deal["captioners"] = deal.groupby(["corpus", "inpainter", "degradation"]).cumcount()
     deal["degradations"] = deal.groupby(["corpus", "inpainter", "captioners"]).cumcount()
@@ -108,18 +112,36 @@ def chosen(drops: pd.DataFrame) -> Iterator[Any]:
                 yield row
 
 
-def gallery(
-    connection: Connection, objects: ObjectStore, study: int, metric: Metric, kind: str, controls: Sequence[str]
-) -> Gallery | None:
-    """Examples of every configuration by a caption metric, as scores of ``kind`` have it; ``controls`` have none.
+def pages(study: Study) -> list[Page]:
+    """One page, where captions of repainted pictures were scored."""
+    found = study.once(gallery)
+    if found is None:
+        return []
+    axes = ["corpus", *(axis for axis in study.axes if axis in FIRST or found.names(axis))]
+    names = {axis: [name for name in study.order[axis] if name in found.names(axis)] for axis in axes}
+    given = {"gallery": found, "names": names, "most": MOST, "weight": WEIGHT}
+    return [Page("gallery.html", "Gallery", "gallery.html.j2", given)]
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """None: the captions are in the registry."""
+    return {}
+
+
+def gallery(study: Study) -> Gallery | None:
+    """Examples of every configuration, by the metric that judges captions; controls have none.
 
     None where no caption of a repainted picture was scored.
     """
-    drops = examples.drops(connection, study, metric.name, kind, controls, CANDIDATES)
+    if study.judge is None:
+        return None
+    metric, connection = study.judge, study.connection
+    kind = study.kinds[metric.name]
+    drops = examples.drops(connection, study.id, metric.name, kind, study.controls, CANDIDATES)
     if drops.empty:
         return None
     rows = list(chosen(drops))
-    ids = examples.configurations(connection, study)
+    ids = examples.configurations(connection, study.id)
     places = {row.Index: _places(row, ids) for row in rows}
     everywhere = {place for some in places.values() for place in some.values()}
     items = examples.items(connection, everywhere)
@@ -130,22 +152,28 @@ def gallery(
     for row in rows:
         if sum(len(picture.uri) for picture in pictures.values() if picture) > WEIGHT:
             break
-        made.append(_entry(row, places[row.Index], items, numbers, references[row.sample], pictures, objects))
+        made.append(_entry(row, places[row.Index], items, numbers, references[row.sample], pictures, study.objects))
     made.sort(key=lambda entry: -entry.drop)
     kept = {address: picture for address, picture in pictures.items() if picture}
     return Gallery(metric, made, kept, len(drops.drop_duplicates(WHERE)))
 
 
+def _text(row: Any) -> Text:
+    """Whose captions a row of drops compares."""
+    return tuple(getattr(row, axis) for axis in TEXT)
+
+
 def _places(row: Any, ids: Mapping[tuple[str, ...], int]) -> dict[str, Place]:
     """Where an entry's captions and pictures stand: what each is called, and its configuration and sample."""
-    axes = {
-        "before": ("", "", row.captioner),
-        "after": (row.degradation, row.inpainter, row.captioner),
-        "original": ("", "", ""),
-        "degraded": (row.degradation, "", ""),
-        "repainted": (row.degradation, row.inpainter, ""),
+    text, repainted = _text(row), (row.degradation, row.inpainter)
+    cells = {
+        "before": (*ORIGINAL, *text),
+        "after": (*repainted, *text),
+        "original": (*ORIGINAL, *UNSAID),
+        "degraded": (row.degradation, "", *UNSAID),
+        "repainted": (*repainted, *UNSAID),
     }
-    known = {name: ids.get((row.corpus, *names)) for name, names in axes.items()}
+    known = {name: ids.get((row.corpus, *names)) for name, names in cells.items()}
     return {name: (place, row.sample) for name, place in known.items() if place is not None}
 
 
@@ -172,11 +200,9 @@ def _entry(
     degraded = items.get(("degraded", places.get("degraded", (0, 0))))
     moved = numbers[places["repainted"]] if "repainted" in places else {}
     return Entry(
-        row.corpus,
+        {axis: name for axis in WHERE if (name := getattr(row, axis))},
+        label(_text(row)),
         row.name,
-        row.degradation,
-        row.inpainter,
-        row.captioner,
         picture("original"),
         picture("degraded"),
         picture("repainted"),

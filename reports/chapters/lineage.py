@@ -1,4 +1,4 @@
-"""Where each cell's numbers come from: the items from the scores back to the originals, and what made them."""
+"""Lineage: where each cell's numbers come from, from the scores back to the originals, and what made them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from sqlalchemy import Connection, func
 
-from registry.store.axes import AXES, NONE
-from registry.store.schema import Configuration, Corpus, Item, Placement
-from reports.asking.queries import frame, standing, where
-from reports.chapters.notes import Model, model_of
-from reports.site.tables import ORIGINAL, Order, repaintings
+from registry.store.axes import NONE
+from reports.asking.axes import ORIGINAL, PICTURE, TEXT, UNSAID, Names, Text, cell_name, label, repaintings
+from reports.asking.models import model_of
+from reports.asking.study import Study
+from reports.site.pages import Page
 
 BACK = ("quality", "caption", "fidelity", "represent", "project", "repainted", "degraded", "original")
 """The kinds of items on the way back, the last made first."""
 
-Place = tuple[str, str, str, str]
-"""Corpus, degradation, inpainter and captioner, "" where one does not apply."""
+Place = tuple[str, ...]
+"""A corpus and the names on all axes, "" where one does not apply."""
 
 
 class Line(NamedTuple):
@@ -49,67 +48,56 @@ class Pictures(NamedTuple):
     lines: list[Line]
 
 
-def cell_name(corpus: str, degradation: str, inpainter: str, captioner: str = "") -> str:
-    """How a cell is called; that of pictures has no captioner.
-
-    >>> cell_name("scenes", "", "", "blip"), cell_name("scenes", "blur", "telea")
-    ('scenes/none/none/blip', 'scenes/blur/telea')
-    """
-    return "/".join([corpus, degradation or NONE, inpainter or NONE, *([captioner] if captioner else [])])
+def pages(study: Study) -> list[Page]:
+    """One page, where the study has cells."""
+    found = lineage(study)
+    given = {"lineage": found, "models": study.models}
+    return [Page("lineage.html", "Lineage", "lineage.html.j2", given)] if found else []
 
 
-def placed(connection: Connection, study: int) -> pd.DataFrame:
-    """Corpus, axes, kind, execution, and how many items of it stand there."""
-    statement = (
-        standing(study, *where, Placement.kind, Item.run_id.label("run"), func.count().label("items"))
-        .join(Item, Item.id == Placement.item_id)
-        .group_by(Corpus.id, Configuration.id, Placement.kind, Item.run_id)
-    )
-    return frame(connection, statement)
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """None: ``palimpsest trace`` prints any of it."""
+    return {}
 
 
-def lineage(
-    placed: pd.DataFrame,
-    identities: pd.DataFrame,
-    models: Sequence[Model],
-    runs: Sequence[Any],
-    order: Order,
-) -> dict[str, list[Pictures]]:
+def lineage(study: Study) -> dict[str, list[Pictures]]:
     """The picture cells of each corpus, in the order of the study's tables."""
+    runs = list(study.runs.itertuples())
     executions = {run.run: number for number, run in enumerate(runs)}
-    made = {(row.kind, *(getattr(row, axis) for axis in AXES)): model_of(row) for row in identities.itertuples()}
-    numbers = {model.key: number for number, model in enumerate(models)}
+    made = {(row.kind, *where_of(row)): model_of(row) for row in study.identities.itertuples()}
+    numbers = {model.key: number for number, model in enumerate(study.models)}
     counts: dict[tuple[Place, str], dict[int, int]] = {}
-    for row in placed.itertuples():
-        place = (row.corpus, row.degradation, row.inpainter, row.captioner)
-        counts.setdefault((place, row.kind), {})[executions[row.run]] = row.items
+    for row in study.placed.itertuples():
+        counts.setdefault(((row.corpus, *where_of(row)), row.kind), {})[executions[row.run]] = row.items
     there: dict[Place, list[Line]] = {}
     for (place, kind), by in counts.items():
         model = made.get((kind, *place[1:]))
         number = numbers[model.key] if model else None
         there.setdefault(place, []).append(Line(kind, sum(by.values()), number, [runs[one] for one in sorted(by)]))
     cells = {
-        corpus: [pictures(there, (corpus, *names), order["captioner"]) for names in (ORIGINAL, *repaintings(order))]
-        for corpus in order["corpus"]
+        corpus: [pictures(there, corpus, names, study.texts) for names in (ORIGINAL, *repaintings(study.order))]
+        for corpus in study.order["corpus"]
     }
     return {corpus: some for corpus, found in cells.items() if (some := [cell for cell in found if cell])}
 
 
-def pictures(
-    there: Mapping[Place, list[Line]], names: tuple[str, str, str], captioners: Iterable[str]
-) -> Pictures | None:
+def where_of(row: Any) -> Text:
+    """The names of a row on all axes."""
+    return tuple(getattr(row, axis) for axis in (*PICTURE, *TEXT))
+
+
+def pictures(there: Mapping[Place, list[Line]], corpus: str, names: Names, texts: Iterable[Text]) -> Pictures | None:
     """One cell, if pictures stand there."""
-    corpus, degradation, _ = names
-    if (*names, "") not in there:
+    if (corpus, *names, *UNSAID) not in there:
         return None
     said = [
-        Said(captioner, cell_name(*names, captioner), backwards(there[*names, captioner]))
-        for captioner in captioners
-        if (*names, captioner) in there
+        Said(label(text), cell_name(corpus, *names, label(text)), backwards(there[corpus, *names, *text]))
+        for text in texts
+        if (corpus, *names, *text) in there
     ]
-    before = [(corpus, degradation, "", ""), (corpus, "", "", "")] if degradation else []
-    lines = [line for place in ((*names, ""), *before) for line in backwards(there.get(place, []))]
-    return Pictures(cell_name(*names), cell_name(*names, NONE), said, lines)
+    before = [(corpus, names[0], "", *UNSAID), (corpus, *ORIGINAL, *UNSAID)] if names != ORIGINAL else []
+    lines = [line for place in ((corpus, *names, *UNSAID), *before) for line in backwards(there.get(place, []))]
+    return Pictures(cell_name(corpus, *names), cell_name(corpus, *names, NONE), said, lines)
 
 
 def backwards(lines: Iterable[Line]) -> list[Line]:

@@ -1,24 +1,27 @@
-"""What a page says of published numbers: tables beside ours, what is known of data alike, and signs of correlations."""
+"""Published: tables of papers beside ours, what is known of data alike, and signs of correlations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from registry.published import Number
+from registry.published import Number, stored
 from registry.published.checks import SIGNS, UNSTABLE
 from reports.asking.counterparts import FLIPS, Beside, beside, flat
-from reports.asking.metrics import FIDELITY, QUALITY, Metric
-from reports.chapters.corpora import Found, Link
-from reports.site.tables import number, percent, signed
+from reports.asking.metrics import Metric, undeclared
+from reports.asking.study import Study
+from reports.chapters.corpora import sections
+from reports.chapters.links import Link
+from reports.site.latex import latex
+from reports.site.numbers import number, percent, signed
+from reports.site.pages import Page, slugs
+from reports.statistics.analysis import Correlation
 from reports.statistics.points import FEWEST, is_constant
-from reports.statistics.resampling import Stratum
-from reports.statistics.stability import leave_one_out
 
 KINDS = {
     "scenes": "flickr", "flickr30k-entities": "flickr", "coco": "flickr", "referring": "refcocog",
@@ -27,11 +30,10 @@ KINDS = {
 """Adapter of a corpus → the published corpus of the same kind of data."""
 
 WORDS = {-1: "negative", 1: "positive"}
-METRICS = {metric.name: metric for metric in (*FIDELITY, *QUALITY)}
-METRICS["bleu"] = Metric("bleu", "BLEU (order?)", True, 3, "BLEU of an order that the paper does not report")
+BLEU = Metric("bleu", "BLEU (order?)", True, 3, "BLEU of an order that the paper does not report")
 
 
-class Cell(NamedTuple):
+class Compared(NamedTuple):
     """One number as the page shows it, three lines: ours, published, difference."""
 
     ours: str
@@ -55,9 +57,9 @@ class Agreement(NamedTuple):
 class View(NamedTuple):
     """One captioner of a paper's table ("" for fidelity)."""
 
-    captioner: str
+    said: str
     metrics: list[Metric]
-    lines: list[tuple[str, list[Cell | None]]]
+    lines: list[tuple[str, list[Compared | None]]]
     short: list[Agreement]
 
 
@@ -80,7 +82,7 @@ class Range(NamedTuple):
     corpus: str
     like: list[str]
     """The study's corpora of that kind of data."""
-    captioner: str
+    said: str
     original: bool
     cells: dict[str, str]
 
@@ -100,7 +102,7 @@ class Signs(NamedTuple):
     """The signs of one corpus and captioner of ours beside those of a published corpus."""
 
     corpus: str
-    captioner: str
+    said: str
     published: str
     signs: list[Sign]
 
@@ -113,57 +115,88 @@ class Comparison(NamedTuple):
     context_metrics: dict[str, list[Metric]]
     """The columns of the context's two tables: fidelity and captions."""
     signs: list[Signs]
-
-    @property
-    def sign_metrics(self) -> list[Metric]:
-        """The columns of the table of signs."""
-        said = {sign.metric.name for row in self.signs for sign in row.signs}
-        return [metric for metric in FIDELITY if metric.name in said]
+    sign_metrics: list[Metric]
+    """The columns of the table of signs."""
+    rows: list[Beside]
+    """Every number, with its counterparts."""
 
 
-def compare(
-    numbers: Sequence[Number], found: Found, links: Mapping[str, Sequence[Link]], params: Mapping[str, Any]
-) -> tuple[Comparison, pd.DataFrame]:
-    """What the page shows, and ``published.csv``; ``links`` are the correlations of each corpus."""
-    rows = beside(numbers, found)
+def pages(study: Study) -> list[Page]:
+    """One page: what has a counterpart, what is context, and which way correlations go."""
+    found = study.once(comparison)
+    views = [(table, view) for table in found.tables for view in table.views]
+    names = slugs(f"published {table.title} {view.said}" for table, view in views)
+    latexed = {f"{name}.tex": latex(view_texts(view)) for name, (_, view) in zip(names, views, strict=True)}
+    return [Page("published.html", "Published", "published.html.j2", {"compared": found}, latexed)]
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """Every published number, with ours."""
+    return {"published": flat(study.once(comparison).rows)}
+
+
+def comparison(study: Study) -> Comparison:
+    """The study beside every number that the registry has of papers."""
+    return compare(stored(study.connection), study, {one.name: one.links for one in study.once(sections)})
+
+
+def compare(numbers: Sequence[Number], study: Study, links: Mapping[str, Sequence[Link]]) -> Comparison:
+    """What the page shows; ``links`` are the correlations of each corpus."""
+    rows = beside(numbers, study)
+    metrics = named(study, numbers)
     by_table = [(key, list(held)) for key, held in groupby(rows, key=lambda row: (row.number.paper, row.number.table))]
-    tables = [paper_table(held) for _, held in by_table if any(row.ours is not None for row in held)]
+    shown = [paper_table(held, metrics) for _, held in by_table if any(row.ours is not None for row in held)]
     compared = {row.number.corpus for row in rows if row.ours is not None}
-    entries = params.get("corpora") or {}
-    kinds = {name: KINDS.get((entries.get(name) or {}).get("adapter", "")) for name in found.order["corpus"]}
+    entries = study.params.get("corpora") or {}
+    kinds = {name: KINDS.get((entries.get(name) or {}).get("adapter", "")) for name in study.order["corpus"]}
     like = {kind: [name for name in kinds if kinds[name] == kind] for kind in kinds.values() if kind not in compared}
-    context = [one for _, held in by_table for one in spans(held, like)]
+    context = [one for _, held in by_table for one in spans(held, like, metrics)]
     used = {name for one in context for name in one.cells}
-    shown = {
-        title: [metric for metric in METRICS.values() if metric.name in used and (metric in FIDELITY) == fidelity]
-        for title, fidelity in (("fidelity inside the mask", True), ("captions", False))
+    fidelity = {metric.name for metric in study.fidelity}
+    titles = {
+        title: [metric for metric in metrics.values() if metric.name in used and (metric.name in fidelity) == pictures]
+        for title, pictures in (("fidelity inside the mask", True), ("captions", False))
     }
-    said = [signs(numbers, corpus, link, kind) for corpus, kind in kinds.items() if kind for link in links[corpus]]
-    return Comparison(tables, context, shown, [one for one in said if one.signs]), flat(rows)
+    found = [
+        signs(numbers, corpus, link, kind, metrics) for corpus, kind in kinds.items() if kind for link in links[corpus]
+    ]
+    said = {sign.metric.name for row in found for sign in row.signs}
+    heads = [metric for metric in study.fidelity if metric.name in said]
+    return Comparison(shown, context, titles, [one for one in found if one.signs], heads, rows)
 
 
-def paper_table(rows: Sequence[Beside]) -> PaperTable:
+def named(study: Study, numbers: Iterable[Number]) -> dict[str, Metric]:
+    """The metrics of the study and of papers by name, in the order of the tables."""
+    found = {metric.name: metric for metric in (*study.fidelity, *study.quality, BLEU)}
+    return found | {
+        one.metric: undeclared(one.metric, [one.region], said=not one.region)
+        for one in numbers
+        if one.metric not in found
+    }
+
+
+def paper_table(rows: Sequence[Beside], metrics: Mapping[str, Metric]) -> PaperTable:
     """One table of a paper, the configurations that the study shares with it."""
     first = rows[0].number
     held = [row for row in rows if row.ours is not None]
-    order = dict.fromkeys(row.captioner for row in held)
+    order = dict.fromkeys(row.said for row in held)
     return PaperTable(
         f"Table {first.table}",
         first.corpus,
-        [view([row for row in held if row.captioner == name]) for name in order],
+        [view([row for row in held if row.said == name], metrics) for name in order],
         not first.region and first.captioner is None,
         len({row.number for row in held}),
         len({row.number for row in rows}),
     )
 
 
-def view(rows: Sequence[Beside]) -> View:
+def view(rows: Sequence[Beside], known: Mapping[str, Metric]) -> View:
     """The configurations of one captioner as lines."""
-    metrics = [METRICS[name] for name in dict.fromkeys(row.number.metric for row in rows)]
-    by_label: dict[str, dict[str, Cell]] = {}
+    metrics = [known[name] for name in dict.fromkeys(row.number.metric for row in rows)]
+    by_label: dict[str, dict[str, Compared]] = {}
     for row in rows:
-        metric = METRICS[row.number.metric]
-        by_label.setdefault(row.number.row, {})[metric.name] = Cell(
+        metric = known[row.number.metric]
+        by_label.setdefault(row.number.row, {})[metric.name] = Compared(
             number(row.ours, metric.decimals),
             percent(row.ours_change),
             number(row.published, metric.decimals),
@@ -172,7 +205,7 @@ def view(rows: Sequence[Beside]) -> View:
         )
     lines = [(label, [cells.get(metric.name) for metric in metrics]) for label, cells in by_label.items()]
     short = [agreement(metric, [row for row in rows if row.number.metric == metric.name]) for metric in metrics]
-    return View(rows[0].captioner, metrics, lines, [one for one in short if one.n])
+    return View(rows[0].said, metrics, lines, [one for one in short if one.n])
 
 
 def view_texts(one: View) -> pd.DataFrame:
@@ -197,7 +230,7 @@ def agreement(metric: Metric, rows: Sequence[Beside]) -> Agreement:
     return Agreement(metric, len(rows), signed(mean, metric.decimals), signed(largest, metric.decimals), rank)
 
 
-def spans(rows: Sequence[Beside], like: Mapping[str, list[str]]) -> list[Range]:
+def spans(rows: Sequence[Beside], like: Mapping[str, list[str]], metrics: Mapping[str, Metric]) -> list[Range]:
     """What a table says of a kind of data that the study has under another name, a line each captioner."""
     first = rows[0].number
     if first.corpus not in like:
@@ -208,7 +241,7 @@ def spans(rows: Sequence[Beside], like: Mapping[str, list[str]]) -> list[Range]:
         of = row.number.captioner or ("" if first.region else "not stated"), row.number.inpainter is None
         parts.setdefault(of, {}).setdefault(row.number.metric, []).append(row.published)
     for (captioner, original), columns in parts.items():
-        cells = {name: span(values, METRICS[name].decimals) for name, values in columns.items()}
+        cells = {name: span(values, metrics[name].decimals) for name, values in columns.items()}
         found.append(Range(f"Table {first.table}", first.corpus, like[first.corpus], captioner, original, cells))
     return found
 
@@ -222,7 +255,7 @@ def span(values: Sequence[float], decimals: int) -> str:
     return low if len(values) == 1 else f"{low} to {high}"
 
 
-def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str) -> Signs:
+def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, metrics: Mapping[str, Metric]) -> Signs:
     """Which way fidelity goes with the captions of one captioner, beside what the paper says of that kind of data.
 
     What the paper calls unstable agrees where leaving out one configuration turns a sign.
@@ -233,31 +266,21 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str) ->
         said[UNSTABLE[1]] = 0
     found = []
     for name, sign in said.items():
-        ours = {pair.y: pair.pearson for pair in link.found.pairs if pair.x == name}
+        pairs = [pair for pair in link.pairs if pair.x == name]
+        ours = {pair.y: pair.pearson for pair in pairs}
         if ours:
-            turned, chances = flips(link.points, name, list(ours))
+            turned, chances = flips(pairs)
             alike = sum(r * sign > 0 for r in ours.values())
             text = f"{alike} of {len(ours)} {WORDS[sign]}" if sign else f"unstable: {turned} of {chances} turn"
             count = counted.get((published, name))
             turns = f"flips: {count} published, {turned} of {chances} here" if count else ""
-            title = ", ".join(f"{METRICS[y].title} {r:+.2f}" for y, r in ours.items()).replace("-", "−")
+            title = ", ".join(f"{metrics[y].title} {r:+.2f}" for y, r in ours.items()).replace("-", "−")
             agrees = alike == len(ours) if sign else turned > 0
-            found.append(Sign(METRICS[name], text, turns, agrees, f"r with {title}"))
-    return Signs(corpus, link.captioner, published, found)
+            found.append(Sign(metrics[name], text, turns, agrees, f"r with {title}"))
+    return Signs(corpus, link.said, published, found)
 
 
-def flips(points: pd.DataFrame, x: str, ys: Sequence[str]) -> tuple[int, int]:
-    """How often leaving out one configuration turns the sign of a correlation of x, as table 1 counts, and of how many.
-
-    >>> points = pd.DataFrame({"mse": [0.0, 1, 2, 3, 9], "sbert": [3.0, 2, 1, 0, 9]})
-    >>> flips(points, "mse", ["sbert"])
-    (1, 5)
-    """
-    turned = chances = 0
-    for y in ys:
-        both = points[[x, y]].dropna().to_numpy(float)
-        places = np.arange(len(both))
-        found = leave_one_out([Stratum(places, *both.T)], {str(out): places == out for out in places})
-        turned += found.sign_flips if found else 0
-        chances += len(both) if found else 0
-    return turned, chances
+def flips(pairs: Iterable[Correlation]) -> tuple[int, int]:
+    """How often leaving out one configuration turns the sign of a correlation, as table 1 counts, and of how many."""
+    left = [pair for pair in pairs if pair.leave_one_out]
+    return sum(pair.leave_one_out.sign_flips for pair in left), sum(pair.n for pair in left)

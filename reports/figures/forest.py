@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from itertools import product
 from typing import NamedTuple
 
-import pandas as pd
-
-from registry.store.axes import AXES
+from reports.asking.factors import Ablations, Factor, Joint, Scope
 from reports.asking.metrics import Metric
-from reports.chapters.ablations import Ablations, Factor, Joint, Scope
 from reports.figures.plane import Square, Tick, ticks
-from reports.site.tables import number, signed
+from reports.site.numbers import number, signed, small
 from reports.statistics.effects import Effect, Interaction
-from reports.terminal.correlation import small
 
 WIDTH, MARGIN = 180, 8
 """The plane of a forest plot, and the room left and right of its extremes."""
@@ -50,7 +46,7 @@ class Forest(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """Columns of a heat map under one level of the outer factor ("" where there is one factor)."""
+    """Columns of a heat map under one level of each outer factor ("" where there is none)."""
 
     outer: str
     inner: list[str]
@@ -77,7 +73,7 @@ class Figure(NamedTuple):
     maps: list[HeatMap]
 
 
-class Chapter(NamedTuple):
+class Part(NamedTuple):
     """What the page shows of one corpus; "" is all of them."""
 
     corpus: str
@@ -86,13 +82,13 @@ class Chapter(NamedTuple):
     """Inpainters that paint the same pictures whatever the degradation was: not where degradations are compared."""
 
 
-def chapters(found: Ablations, controls: Iterable[str]) -> list[Chapter]:
+def parts(found: Ablations, controls: Iterable[str]) -> list[Part]:
     """Everything the page draws, corpus by corpus."""
     by_corpus: dict[str, list[Scope]] = {}
     for scope in found.scopes:
         by_corpus.setdefault(scope.corpus, []).append(scope)
     return [
-        Chapter(corpus, [figure(scope, found.order, set(controls)) for scope in scopes], scopes[0].left_out)
+        Part(corpus, [figure(scope, found.order, set(controls)) for scope in scopes], scopes[0].left_out)
         for corpus, scopes in by_corpus.items()
     ]
 
@@ -148,24 +144,22 @@ def line(one: Effect, metric: Metric, plane: Plane, control: bool) -> Line:
 
 
 def heat_map(joint: Joint, metric: Metric, order: Mapping[str, Sequence[str]]) -> HeatMap:
-    """Inpainters, where they vary, as rows; of two other factors the last is the outer one."""
+    """Inpainters, where they vary, as rows; of the other factors the first is the inner one."""
     row = "inpainter" if "inpainter" in joint.factors else joint.factors[0]
-    inner, outer = [*(factor for factor in joint.factors if factor != row), ""][:2]
+    inner, *outer = (factor for factor in joint.factors if factor != row)
     found = {frozenset(zip(joint.factors, one.levels, strict=True)): one for one in joint.found}
 
     def present(factor: str) -> list[str]:
-        if not factor:
-            return [""]
         held = {one.levels[joint.factors.index(factor)] for one in joint.found}
         return [name for name in order[factor] if name in held]
 
+    above = list(product(*map(present, outer)))
     largest = max(abs(one.interaction) for one in joint.found)
     rows = []
     for level in present(row):
-        names = [{row: level, inner: i, outer: o} for o in present(outer) for i in present(inner)]
-        cells = [found[frozenset((k, v) for k, v in name.items() if k)] for name in names]
-        rows.append((level, [square(one, metric, largest) for one in cells]))
-    headings = [Heading(name, present(inner)) for name in present(outer)]
+        names = [{row: level, inner: i} | dict(zip(outer, o, strict=True)) for o in above for i in present(inner)]
+        rows.append((level, [square(found[frozenset(name.items())], metric, largest) for name in names]))
+    headings = [Heading(", ".join(names), present(inner)) for names in above]
     strongest = number(largest, metric.decimals)
     return HeatMap(joint.factors, row, headings, rows, joint.found[0].n, strongest)
 
@@ -182,43 +176,3 @@ def square(one: Interaction, metric: Metric, largest: float) -> Square:
     )
     strength = round(100 * abs(one.interaction) / largest) if largest else 0
     return Square(text, "positive" if one.interaction > 0 else "negative", strength, one.p_holm < LEVEL, title)
-
-
-def effects_texts(found: Ablations) -> pd.DataFrame:
-    """The effects as a paper prints them."""
-    rows = [
-        (s.corpus or "all", s.metric.title, f.name, one.level, one.other, f"{one.n:,}")
-        + tuple(number(value, s.metric.decimals) for value in (one.effect, one.low, one.high))
-        + ("–" if one.d is None else number(one.d, 2), small(one.p_holm))
-        for s in found.scopes
-        for f in s.factors
-        for one in f.effects
-    ]
-    names = ["corpus", "metric", "factor", "level", "against", "n", "difference", "low", "high", "d", "p (Holm)"]
-    return pd.DataFrame(rows, columns=names).set_index(names[:5])
-
-
-def effects_table(found: Ablations) -> pd.DataFrame:
-    """The effects as a CSV shows them."""
-    rows = [
-        {"corpus": s.corpus or "all", "metric": s.metric.name, "factor": f.name, **asdict(one)}
-        for s in found.scopes
-        for f in s.factors
-        for one in f.effects
-    ]
-    names = [field.name for field in fields(Effect)]
-    return pd.DataFrame(rows, columns=["corpus", "metric", "factor", *names])
-
-
-def interactions_table(found: Ablations) -> pd.DataFrame:
-    """The interactions as a CSV shows them; a factor that does not enter is empty."""
-    rows = [
-        {"corpus": s.corpus or "all", "metric": s.metric.name}
-        | dict(zip(joint.factors, one.levels, strict=True))
-        | {name: value for name, value in asdict(one).items() if name != "levels"}
-        for s in found.scopes
-        for joint in s.joint
-        for one in joint.found
-    ]
-    names = [field.name for field in fields(Interaction) if field.name != "levels"]
-    return pd.DataFrame(rows, columns=["corpus", "metric", *AXES, *names])

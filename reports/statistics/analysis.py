@@ -116,19 +116,14 @@ def analyse(
     found: Sequence[Group], xs: Sequence[str], ys: Sequence[str], named: Mapping[str, str] | None, seed: int
 ) -> list[Correlation]:
     """The results of every pair over some groups, taken together."""
-    units = sorted({unit for group in found for unit in group.units})
+    units = units_of(found)
     pairs = [pair_of(found, units, x, y) for x in xs for y in ys]
+    results = estimates(found, pairs, units, seed)
     tested = [pair for pair in pairs if pair.strata]
-    weights = bootstrap_weights(np.random.default_rng([seed, 1]), len(units), DRAWS)
-    resampled = [
-        resampled_means(group, [*xs, *ys], np.random.default_rng([seed, 1, place])) for place, group in enumerate(found)
-    ]
-    results = {(pair.x, pair.y): coefficients(found, pair) for pair in pairs}
     if not tested:
         return list(results.values())
     tests = permutation_tests([pair.strata for pair in tested], len(units), seed)
     qs = stats.false_discovery_control(tests.p)
-    single = {unit: np.array([other == unit for other in units]) for unit in units}
     related = (
         {family: np.array([named[unit] == family for unit in units]) for family in dict.fromkeys(map(named.get, units))}
         if named
@@ -136,17 +131,9 @@ def analyse(
     )
     rivals = compared(found[0], xs, ys, seed) if len(found) == 1 else {}
     for number, pair in enumerate(tested):
-        drawn = [
-            Stratum(s.units, resampled[place][pair.x][..., rows], resampled[place][pair.y][..., rows])
-            for s, (place, rows) in zip(pair.strata, pair.held, strict=True)
-        ]
         result = results[pair.x, pair.y]
-        low, high = interval(pair.strata, drawn, weights) or (None, None)
-        alone = leave_one_out(pair.strata, single)
         results[pair.x, pair.y] = replace(
             result,
-            low=low,
-            high=high,
             p=float(tests.p[number]),
             p_family_wise=float(tests.family_wise[number]),
             q=float(qs[number]),
@@ -155,13 +142,58 @@ def analyse(
             pairs_tested=len(tested),
             critical_r=critical_r(result.n),
             detectable_r=float(np.tanh(POWER / np.sqrt(result.n - 3))) if result.n > 3 else None,
-            sign_flips=alone.sign_flips if alone else None,
-            leave_one_out=alone,
             leave_family_out=leave_one_out(pair.strata, related) if related else None,
             comparisons=tuple(rivals.get((pair.x, pair.y), ())),
             **(inside(found[0], pair, result.pearson) if len(found) == 1 else {}),
         )
     return list(results.values())
+
+
+def estimate(
+    frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
+) -> list[Correlation]:
+    """What :func:`correlate` finds in a table of one group, without the tests: coefficients, interval, leave one out.
+
+    Many pairs cost little that way, where permutations and mixed models of each would take minutes.
+
+    >>> frame = pd.DataFrame({"config": list("abcde"), "mse": [1, 2, 3, 4, 5], "bleu": [9, 7, 8, 5, 1]})
+    >>> [found] = estimate(frame, ["mse"], ["bleu"], Roles("config"))
+    >>> round(found.pearson, 3), found.low < -0.9 < found.high, found.p
+    (-0.9, True, None)
+    """
+    found = groups(frame, [*xs, *ys], roles)
+    units = units_of(found)
+    return list(estimates(found, [pair_of(found, units, x, y) for x in xs for y in ys], units, seed).values())
+
+
+def units_of(found: Sequence[Group]) -> list[str]:
+    """The units of all groups, each once."""
+    return sorted({unit for group in found for unit in group.units})
+
+
+def estimates(
+    found: Sequence[Group], pairs: Sequence[Pair], units: Sequence[str], seed: int
+) -> dict[tuple[str, str], Correlation]:
+    """Coefficients of every pair, the interval of Pearson's, and what it owes to single units."""
+    columns = list(dict.fromkeys(column for pair in pairs for column in (pair.x, pair.y)))
+    weights = bootstrap_weights(np.random.default_rng([seed, 1]), len(units), DRAWS)
+    resampled = [
+        resampled_means(group, columns, np.random.default_rng([seed, 1, place])) for place, group in enumerate(found)
+    ]
+    single = {unit: np.array([other == unit for other in units]) for unit in units}
+    results = {(pair.x, pair.y): coefficients(found, pair) for pair in pairs}
+    for pair in (pair for pair in pairs if pair.strata):
+        drawn = [
+            Stratum(s.units, resampled[place][pair.x][..., rows], resampled[place][pair.y][..., rows])
+            for s, (place, rows) in zip(pair.strata, pair.held, strict=True)
+        ]
+        low, high = interval(pair.strata, drawn, weights) or (None, None)
+        alone = leave_one_out(pair.strata, single)
+        flips = alone.sign_flips if alone else None
+        results[pair.x, pair.y] = replace(
+            results[pair.x, pair.y], low=low, high=high, sign_flips=flips, leave_one_out=alone
+        )
+    return results
 
 
 def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pair:
@@ -190,10 +222,21 @@ def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
         return replace(result, note=why_none(found, pair))
     sizes = [len(s.units) for s in pair.strata]
 
-    def mean(function: Any) -> float:
-        return float(np.average([function(s.x, s.y).statistic for s in pair.strata], weights=sizes))
+    def mean(function: Any, seen: Any = lambda values: values) -> float:
+        return float(np.average([function(seen(s.x), seen(s.y)).statistic for s in pair.strata], weights=sizes))
 
-    return replace(result, pearson=mean(stats.pearsonr), spearman=mean(stats.spearmanr), kendall=mean(stats.kendalltau))
+    spearman, kendall = mean(stats.spearmanr, tied), mean(stats.kendalltau, tied)
+    return replace(result, pearson=mean(stats.pearsonr), spearman=spearman, kendall=kendall)
+
+
+def tied(values: np.ndarray) -> np.ndarray:
+    """Values to 12 digits of the largest: means of equal items, summed in another order, have equal ranks.
+
+    >>> tied(np.array([0.1 + 0.2, 0.3, -0.7])).tolist()
+    [0.3, 0.3, -0.7]
+    """
+    largest = np.abs(values).max()
+    return np.round(values, 11 - math.floor(math.log10(largest))) if largest else values
 
 
 def why_none(found: Sequence[Group], pair: Pair) -> str:

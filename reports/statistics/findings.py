@@ -12,15 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sqlalchemy import Connection
 
-from reports.asking import queries
-from reports.asking.metrics import QUALITY
-from reports.asking.sources import columns
-from reports.site.tables import controls
-from reports.statistics.analysis import Correlation, correlate
-from reports.statistics.cells import Roles
-from reports.statistics.points import FEWEST, spearman_interval
+from reports.statistics.analysis import Correlation
+from reports.statistics.points import spearman_interval
 
 SUPPORTED, REFUTED, OPEN = "supported", "not supported", "undecidable"
 XS = ("mse", "lpips", "ssim")
@@ -96,22 +90,24 @@ def mean(values: np.ndarray) -> Estimate:
 
 
 def findings(
-    frame: pd.DataFrame, ys: Sequence[str], layers: pd.DataFrame, kinds: Mapping[str, str], words: Mapping[str, float]
+    frame: pd.DataFrame,
+    correlated: Mapping[str, Sequence[Correlation]],
+    ys: Sequence[str],
+    layers: pd.DataFrame,
+    kinds: Mapping[str, str],
+    words: Mapping[str, float],
 ) -> list[Finding]:
     """Every claim of the paper, on one study.
 
     ``frame`` has a row for each corpus, configuration and sample (``configuration``, ``degradation``, ``inpainter``;
-    ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as ``sbert@blip``); ``layers`` the drift of
-    attention by encoder (``kind``); ``kinds`` the kind of each degradation; ``words`` how many different words each
-    corpus' references have.
+    ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as ``sbert@blip``); ``correlated`` how these go
+    together over the configurations of each corpus; ``layers`` the drift of attention by encoder (``kind``);
+    ``kinds`` the kind of each degradation; ``words`` how many different words each corpus' references have.
     """
     links, others = [], []
     for corpus, rows in frame.groupby("corpus", sort=False):
-        xs = [x for x in XS if x in rows and rows[x].notna().any()]
-        found = []
-        if rows["configuration"].nunique() >= FEWEST:
-            had = [y for y in ys if rows[y].notna().any()]
-            found = correlate(rows, xs, had, Roles("configuration", "sample"))
+        by_pair = {(one.x, one.y): one for one in correlated.get(str(corpus), [])}
+        found = [by_pair[x, y] for x in XS for y in ys if (x, y) in by_pair]
         links += [fidelity_goes_with_captions(one, str(corpus)) for one in found if one.x != "ssim"]
         others += [ssim_is_unstable(one, str(corpus)) for one in found if one.x == "ssim"]
         others += [smoother_preserves_captions(rows, y, kinds, str(corpus)) for y in ys]
@@ -133,16 +129,6 @@ def claims(found: Sequence[Finding]) -> list[Claim]:
             corpora.setdefault(one.corpus, []).append(one)
         found_claims.append(Claim(text, some[0].of.partition(";")[0], corpora))
     return found_claims
-
-
-def of_study(
-    connection: Connection, study: queries.StudyRow, frame: pd.DataFrame, metric: str, layers: pd.DataFrame
-) -> list[Finding]:
-    """The findings of an indexed study, whose table ``frame`` is, its captions judged by one metric."""
-    ys = columns(frame, [metric], QUALITY)
-    kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
-    moved = layers[~layers["inpainter"].isin(controls(study.params))]
-    return findings(frame, ys, moved, kinds, queries.words(connection, study.id))
 
 
 def fidelity_goes_with_captions(found: Correlation, corpus: str) -> Finding:

@@ -1,9 +1,9 @@
-"""Pure functions from numbers to what can be said of them."""
+"""Changes, critical values and intervals of single numbers, and points that count once."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,23 +16,6 @@ ROUNDING = 1e-12
 
 FEWEST = 3
 """Two points always lie on a line: a correlation of fewer than three says nothing."""
-
-
-class Pair(NamedTuple):
-    """How two metrics go together over ``n`` configurations."""
-
-    x: str
-    y: str
-    n: int
-    pearson: float
-    spearman: float
-
-
-class Correlations(NamedTuple):
-    """Every pair of columns that vary, and the columns that do not."""
-
-    pairs: list[Pair]
-    constant: list[str]
 
 
 def relative_change(value: float, reference: float) -> float | None:
@@ -92,23 +75,12 @@ def is_constant(values: np.ndarray) -> bool:
     return not len(values) or bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
-def correlate(points: pd.DataFrame, xs: Sequence[str], ys: Sequence[str]) -> Correlations:
-    """Pearson and Spearman of every x with every y, over the rows that hold both.
+def constant(points: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns that hold values and do not vary: they have no correlation.
 
-    A column that is constant over the points has no correlation: it is left out and named. So is a pair of fewer than
-    three points, or one that is constant over the points it shares.
-
-    >>> points = pd.DataFrame({"mse": [1.0, 2.0, 3.0], "ssim": [1.0, 1.0, 1.0], "cider": [3.0, 2.0, 1.0]})
-    >>> correlate(points, ["mse", "ssim"], ["cider"])
-    Correlations(pairs=[Pair(x='mse', y='cider', n=3, pearson=-1.0, spearman=-1.0)], constant=['ssim'])
+    >>> points = pd.DataFrame({"mse": [1.0, 2.0], "ssim": [1.0, 1.0], "meteor": [np.nan, np.nan]})
+    >>> constant(points, ["mse", "ssim", "meteor"])
+    ['ssim']
     """
-    measured = [c for c in (*xs, *ys) if c in points and points[c].notna().any()]
-    constant = [c for c in measured if is_constant(points[c].to_numpy(float))]
-    pairs = []
-    for x in (c for c in xs if c in measured and c not in constant):
-        for y in (c for c in ys if c in measured and c not in constant):
-            a, b = points[[x, y]].dropna().to_numpy(float).T
-            if len(a) >= FEWEST and not is_constant(a) and not is_constant(b):
-                r, rho = (np.corrcoef(*pair)[0, 1] for pair in ((a, b), (stats.rankdata(a), stats.rankdata(b))))
-                pairs.append(Pair(x, y, len(a), round(float(r), 12), round(float(rho), 12)))
-    return Correlations(pairs, constant)
+    measured = [column for column in columns if column in points and points[column].notna().any()]
+    return [column for column in measured if is_constant(points[column].to_numpy(float))]

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from registry.store.axes import AXES
-from reports.asking import queries
-from reports.asking.sources import is_table, opened_registry, study_values
-from reports.chapters.ablations import ITEM, entering, left_out, study_rows
+from reports.asking.axes import FIRST
+from reports.asking.factors import ITEM, entering, left_out, study_rows
+from reports.asking.sources import is_table, opened_study, study_values
 from reports.statistics.cells import read_table
 from reports.statistics.effects import Effect, Interaction, interactions, paired_effects, together
 
@@ -38,7 +38,7 @@ def ablate_source(
     """Effects of the factors on a value, over items, and with two factors or more their interactions.
 
     A source is a file where it ends in .csv or is one; else it names a study, whose item is its sample and whose axes
-    are degradation, inpainter and captioner; its factors are those of these that vary where none are given. Of a table
+    are all of the grid; its factors are those of these that vary where none are given. Of a table
     the axes are the factors and what is given besides. Raises ``ValueError`` and ``FileNotFoundError``.
     """
     if is_table(source):
@@ -50,13 +50,12 @@ def ablate_source(
         axes = list(dict.fromkeys([*factors, *axes]))
         combined, blind = frame, []
     else:
-        with opened_registry() as connection:
-            study = queries.find_study(connection, source)
-            frame = study_rows(connection, study, study_values(connection, study, [value]), [value])
+        with opened_study(source) as study:
+            frame = study_rows(study, study_values(study, [value]), [value])
         item, axes = item or ITEM, list(axes or AXES)
         factors = factors or [axis for axis in AXES if frame[axis].nunique() > 1]
         if not factors:
-            raise ValueError(f"Nothing varies in study {source!r}: it has one value on each of {', '.join(AXES)}.")
+            raise ValueError(f"Nothing varies in study {source!r}: it has one value on each of {', '.join(FIRST)}.")
         rows = {factor: entering(frame, factor) for factor in factors}
         combined = entering(frame, *factors)
         blind = left_out(frame) if "degradation" in factors else []

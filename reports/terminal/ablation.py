@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from reports.site.tables import number
+from reports.site.numbers import number, small
 from reports.terminal.ablate import Ablation
-from reports.terminal.correlation import aligned, small
+from reports.terminal.correlation import aligned
 
 EFFECTS = ("factor", "level", "than")
 

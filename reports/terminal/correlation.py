@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reports.site.tables import number
+from reports.site.numbers import number, small
 from reports.statistics.analysis import Correlation
 from reports.statistics.cells import Roles
 from reports.statistics.stability import Stability
@@ -147,17 +147,6 @@ def across(results: Sequence[Correlation], roles: Roles) -> str:
 
 def two(value: float | None) -> str:
     return "–" if value is None else number(value, 2)
-
-
-def small(p: float | None) -> str:
-    """A probability.
-
-    >>> small(0.00001), small(0.0421), small(None)
-    ('<.0001', '.0421', '–')
-    """
-    if p is None:
-        return "–"
-    return "<.0001" if p < 0.0001 else f"{p:.4f}".removeprefix("0")
 
 
 def span(low: float | None, high: float | None) -> str:

@@ -15,7 +15,7 @@ from registry.published.checks import certain_sign, fidelity
 from reports.asking.counterparts import beside
 from reports.chapters.corpora import link
 from reports.chapters.published import compare, flips, signs
-from reports.site.pages import build
+from reports.report import build
 from reports.site.tables import Grid
 
 ROOT = Path(__file__).resolve().parents[3]

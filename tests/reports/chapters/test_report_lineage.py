@@ -14,7 +14,7 @@ from registry.store.items import Execution
 from registry.store.schema import Item, Study
 from reports.chapters.lineage import Line, Pictures
 from reports.gathering import gather
-from reports.site.pages import build
+from reports.report import build
 
 LINK = "http://127.0.0.1:5000/#/compare-runs?runs=%5B%22a%22%5D&experiments=%5B%221%22%5D"
 AXES = ("degradations", "inpainters")

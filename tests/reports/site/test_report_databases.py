@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.copying import copy
 from registry.store.database import connect
-from reports.site.pages import build
+from reports.report import build
 
 
 def test_equal_registries_in_sqlite_and_postgresql_give_equal_bytes(toy, page, new_database, tmp_path):

@@ -24,8 +24,8 @@ from registry.store.objects import ObjectStore
 from registry.store.schema import PER_ITEM, Reference
 from reports.asking import queries
 from reports.asking.provenance import Data, data
+from reports.report import build
 from reports.site.latex import latex
-from reports.site.pages import build
 
 ROOT = Path(__file__).resolve().parents[3]
 AXES = ["corpus", "degradation", "inpainter"]
