@@ -68,8 +68,8 @@ def columns(rows: pd.DataFrame, always: Sequence[str] = FIRST) -> pd.DataFrame:
     >>> list(columns(rows))
     ['captioner', 'recaptioner', 'n']
     """
-    gone = [axis for axis in AXES if axis in rows and axis not in always and rows[axis].fillna("").eq("").all()]
-    return rows.drop(columns=gone)
+    later = [axis for axis in AXES if axis in rows and axis not in always]
+    return rows.drop(columns=[axis for axis in later if (rows[axis].isna() | rows[axis].eq("")).all()])
 
 
 def pictures(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from registry.store import places
 from registry.store.database import connect, migrate_when_behind
-from registry.store.objects import ObjectStore
 from reports.asking import queries
 from reports.asking.axes import PICTURE, TEXT, WHERE, coincident, label, ordered
 from reports.asking.metrics import INSIDE, Metric
@@ -32,11 +31,11 @@ def is_table(source: str) -> bool:
 
 @contextmanager
 def opened_study(name: str) -> Iterator[Study]:
-    """A study of this checkout's registry, whose schema is current then."""
+    """A study of this checkout's registry, whose schema is current then; its pictures stay where they are."""
     engine = connect(places.registry_url())
     migrate_when_behind(engine)
     with engine.connect() as connection:
-        yield Study(connection, ObjectStore(places.objects_url()), name)
+        yield Study(connection, None, name)
 
 
 def study_values(study: Study, asked: Sequence[str], usual: Sequence[str] = ()) -> pd.DataFrame:

@@ -36,8 +36,8 @@ class Study:
     Raises ``ValueError`` with the nearest known name where the registry holds no such study.
     """
 
-    def __init__(self, connection: Connection, objects: ObjectStore, name: str) -> None:
-        self.connection, self.objects = connection, objects
+    def __init__(self, connection: Connection, objects: ObjectStore | None, name: str) -> None:
+        self.connection, self._objects = connection, objects
         self.id, self.name, self.params, self.links = queries.find_study(connection, name)
         self._made: dict[Callable[[Study], Any], Any] = {}
 
@@ -46,6 +46,12 @@ class Study:
         if make not in self._made:
             self._made[make] = make(self)
         return self._made[make]
+
+    def load(self, address: str) -> bytes:
+        """The bytes of a picture; raises ``FileNotFoundError`` where no object store holds it."""
+        if self._objects is None:
+            raise FileNotFoundError(f"Without an object store there is no picture {address}.")
+        return self._objects.get(address)
 
     # what was measured
 

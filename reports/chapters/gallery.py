@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from registry.store.objects import ObjectStore
 from reports.asking import examples
 from reports.asking.axes import FIRST, ORIGINAL, TEXT, UNSAID, WHERE, Text, label
 from reports.asking.examples import Place
@@ -152,7 +151,7 @@ def gallery(study: Study) -> Gallery | None:
     for row in rows:
         if sum(len(picture.uri) for picture in pictures.values() if picture) > WEIGHT:
             break
-        made.append(_entry(row, places[row.Index], items, numbers, references[row.sample], pictures, study.objects))
+        made.append(_entry(row, places[row.Index], items, numbers, references[row.sample], pictures, study))
     made.sort(key=lambda entry: -entry.drop)
     kept = {address: picture for address, picture in pictures.items() if picture}
     return Gallery(metric, made, kept, len(drops.drop_duplicates(WHERE)))
@@ -184,7 +183,7 @@ def _entry(
     numbers: Mapping[Place, Mapping[tuple[str, str], float | None]],
     references: list[str],
     pictures: dict[str, Picture | None],
-    objects: ObjectStore,
+    study: Study,
 ) -> Entry:
     """One entry; ``pictures`` takes up what it shows."""
 
@@ -193,7 +192,7 @@ def _entry(
         if item is None or item.object is None:
             return None
         if item.object not in pictures:
-            pictures[item.object] = _load(objects, item.object)
+            pictures[item.object] = _load(study, item.object)
         return item.object if pictures[item.object] else None
 
     before, after = (items["caption", places[name]].value["caption"] for name in ("before", "after"))
@@ -217,8 +216,8 @@ def _entry(
     )
 
 
-def _load(objects: ObjectStore, address: str) -> Picture | None:
+def _load(study: Study, address: str) -> Picture | None:
     try:
-        return thumbnail(objects.get(address))
+        return thumbnail(study.load(address))
     except (FileNotFoundError, ValueError):
         return None

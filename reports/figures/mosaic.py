@@ -75,7 +75,7 @@ def mosaic(study: Study, corpus: str, sample: str, standing: Mapping[tuple[str, 
     def tile(kind: str, degradation: str, inpainter: str, what: str) -> Tile:
         item = standing.get((kind, degradation, inpainter, *UNSAID))
         try:
-            picture = thumbnail(study.objects.get(item.object)) if item and item.object else None
+            picture = thumbnail(study.load(item.object)) if item and item.object else None
         except (FileNotFoundError, ValueError):
             picture = None
         after = said(degradation, inpainter) if kind != "degraded" else ""

@@ -230,13 +230,13 @@ def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
 
 
 def tied(values: np.ndarray) -> np.ndarray:
-    """Values to 12 digits of the largest: means of equal items, summed in another order, have equal ranks.
+    """Values for ranks, to 12 digits of the largest: means of equal items, summed in another order, are equal then.
 
     >>> tied(np.array([0.1 + 0.2, 0.3, -0.7])).tolist()
-    [0.3, 0.3, -0.7]
+    [3.0, 3.0, -7.0]
     """
-    largest = np.abs(values).max()
-    return np.round(values, 11 - math.floor(math.log10(largest))) if largest else values
+    largest = max(np.abs(values).max(), np.finfo(float).tiny)
+    return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
 
 
 def why_none(found: Sequence[Group], pair: Pair) -> str:

@@ -12,17 +12,25 @@ import yaml
 from registry.published import Number, publish, shipped
 from registry.published.checks import captions as caption_columns
 from registry.published.checks import certain_sign, fidelity
-from reports.asking.counterparts import beside
-from reports.chapters.corpora import link
+from reports.asking.axes import TEXT, UNSAID, WHERE
+from reports.asking.counterparts import beside, flat
+from reports.asking.grids import Grid
+from reports.asking.metrics import Metric
+from reports.asking.sources import Correlated, correlated
+from reports.chapters.gallery import gallery
+from reports.chapters.links import link, points_of
 from reports.chapters.published import compare, flips, signs
 from reports.report import build
-from reports.site.tables import Grid
+from reports.statistics.analysis import estimate
+from reports.statistics.cells import Roles
+from tests.reports import declared
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = shipped()
 VALUES = [one for one in NUMBERS if one.metric != "sign_flips"]
 ORDERED = ["bleu_1", "bleu_2", "bleu_3", "bleu_4"]
 NO_LINKS = {one.corpus: [] for one in VALUES}
+METRICS = {about: [Metric(*row, about=about) for row in rows] for about, rows in declared.ABOUT.items()}
 CAPTIONERS = ["blip", "llava-onevision", "qwen2_5-vl"]
 
 
@@ -31,9 +39,9 @@ def scaled(one: Number) -> float:
 
 
 def grid(rows: list[tuple]) -> Grid:
-    columns = ["corpus", "degradation", "inpainter", "captioner", "metric", "value"]
-    frame = pd.DataFrame(rows, columns=columns)
-    wide = frame.pivot_table(index=columns[:4], columns="metric", values="value", aggfunc="first")
+    frame = pd.DataFrame(rows, columns=["corpus", "degradation", "inpainter", "captioner", "metric", "value"])
+    frame = frame.assign(**dict.fromkeys(TEXT[1:], ""))
+    wide = frame.pivot_table(index=WHERE, columns="metric", values="value", aggfunc="first")
     return Grid(wide, wide.notna().astype(float) * 100)
 
 
@@ -50,7 +58,10 @@ def study(off: float, **corpora: str) -> SimpleNamespace:
                 metrics = ORDERED if one.metric == "bleu" else [one.metric]
                 captions += [(*names, captioner, metric, scaled(one) + off) for metric in metrics]
     order = {"corpus": list(corpora.values()), "captioner": CAPTIONERS}
-    return SimpleNamespace(order=order, grids={"region": grid(region), "": grid(captions)}, summary=grid([]))
+    texts = [(name, *UNSAID[1:]) for name in CAPTIONERS]
+    grids = {"region": grid(region), "": grid(captions)}
+    metrics = {"fidelity": METRICS["pictures"], "quality": METRICS["captions"]}
+    return SimpleNamespace(order=order, texts=texts, grids=grids, summary=grid([]), params={}, **metrics)
 
 
 def test_the_papers_study_has_the_published_names() -> None:
@@ -76,11 +87,11 @@ def test_rocov2_is_compared_in_our_unit() -> None:
 
 def test_where_the_paper_names_no_captioner_each_of_ours_stands_beside_it() -> None:
     rows = [row for row in beside(NUMBERS, study(0.0)) if row.number.table == "7" and row.number.metric == "bleu_4"]
-    assert [row.captioner for row in rows] == CAPTIONERS * 6
-    compared, _ = compare(NUMBERS, study(0.0), NO_LINKS, {})
+    assert [row.said for row in rows] == CAPTIONERS * 6
+    compared = compare(NUMBERS, study(0.0), NO_LINKS)
     by_title = {table.title: table for table in compared.tables}
     assert [title for title, table in by_title.items() if table.unstated] == ["Table 5", "Table 7"]
-    assert [view.captioner for view in by_title["Table 7"].views] == CAPTIONERS
+    assert [view.said for view in by_title["Table 7"].views] == CAPTIONERS
 
 
 def test_changes_are_against_the_originals_as_in_the_paper() -> None:
@@ -106,19 +117,21 @@ def test_other_names_are_context_without_differences() -> None:
     params = {"corpora": {"mine": {"adapter": "scenes"}, "plots": {"adapter": "series"}, "odd": {"adapter": "folder"}}}
     found = study(0.0, flickr="mine", truce="plots")
     found.order["corpus"].append("odd")
-    compared, table = compare(NUMBERS, found, dict.fromkeys(["mine", "plots", "odd"], []), params)
+    found.params = params
+    compared = compare(NUMBERS, found, dict.fromkeys(["mine", "plots", "odd"], []))
+    table = flat(compared.rows)
     assert compared.tables == []
     assert table["ours"].isna().all()
     assert len(table) == len(VALUES)
     assert {(one.corpus, *one.like) for one in compared.context} == {("flickr", "mine"), ("truce", "plots")}
     lpips = next(one.cells["lpips"] for one in compared.context if one.title == "Table 2")
     assert lpips == "0.143 to 0.300", "SD3-ld and SD3-cm in the paper's table 2"
-    originals = next(one for one in compared.context if one.original and one.captioner == "blip")
+    originals = next(one for one in compared.context if one.original and one.said == "blip")
     assert originals.cells["bleu_1"] == "0.625"
 
 
 def test_agreement_in_short() -> None:
-    compared, _ = compare(NUMBERS, study(0.01), NO_LINKS, {})
+    compared = compare(NUMBERS, study(0.01), NO_LINKS)
     short = {one.metric.name: one for one in compared.tables[0].views[0].short}
     assert (short["lpips"].n, short["lpips"].mean, short["lpips"].largest) == (9, "+0.010", "+0.010")
     assert short["lpips"].rank == "+1.00", "the same order"
@@ -127,22 +140,22 @@ def test_agreement_in_short() -> None:
 
 def test_signs_of_the_papers_own_numbers_are_those_of_its_check() -> None:
     """The page's count of published signs against registry.published.checks, which works on intervals of rounding."""
-    found = replace_order(study(0.0))
-    same = {(d, i): (d, i) for d in ("centre-mask", "blur", "lowdim") for i in ("sd15", "sd2", "sd3")}
-    one = link(found, "flickr", "blip", same)
-    said = signs(NUMBERS, "flickr", one, "flickr")
+    found, blip = study(0.0), ("blip", *UNSAID[1:])
+    found.order |= {"degradation": ["centre-mask", "blur", "lowdim"], "inpainter": ["sd15", "sd2", "sd3"]}
+    same = {(d, i): (d, i) for d in found.order["degradation"] for i in found.order["inpainter"]}
+    points = points_of(found, "flickr", blip, list(same)).assign(configuration=[" ".join(names) for names in same])
+    xs, ys = ([m.name for m in some if m.name in points] for some in (found.fidelity, found.quality))
+    pairs = estimate(points, xs, ys, Roles("configuration"))
+    found.controls = []
+    found.once = {correlated: Correlated(points, points, ys, {"flickr": pairs}), gallery: None}.__getitem__
+    one = link(found, "flickr", blip, same)
+    said = signs(NUMBERS, "flickr", one, "flickr", {m.name: m for m in (*found.fidelity, *found.quality)})
     columns = caption_columns(NUMBERS, "flickr")["blip"]
     for sign, (name, wanted) in zip(said.signs, (("mse", -1), ("lpips", -1), ("psnr", 1)), strict=False):
         certain = [certain_sign(fidelity(NUMBERS, "flickr")[name], y) for y in columns.values()]
         agreeing = int(sign.ours.split()[0])
         assert sign.metric.name == name
         assert certain.count(wanted) <= agreeing <= len(certain) - certain.count(-wanted)
-
-
-def replace_order(found: SimpleNamespace) -> SimpleNamespace:
-    found.order = found.order | {"degradation": ["centre-mask", "blur", "lowdim"], "inpainter": ["sd15", "sd2", "sd3"]}
-    found.controls, found.intervals = [], {}
-    return found
 
 
 def test_flips_are_pandas_correlations_with_one_row_left_out() -> None:
@@ -152,7 +165,8 @@ def test_flips_are_pandas_correlations_with_one_row_left_out() -> None:
         for y in "ab"
         for out in range(5)
     )
-    assert flips(points, "mse", ["a", "b"]) == (expected, 10)
+    pairs = estimate(points.assign(unit=list("vwxyz")), ["mse"], ["a", "b"], Roles("unit"))
+    assert flips(pairs) == (expected, 10)
 
 
 def test_the_report_of_another_study_says_so_and_shows_context(toy_again, tmp_path: Path) -> None:

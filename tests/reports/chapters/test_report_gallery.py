@@ -17,8 +17,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from registry.store.schema import PER_ITEM
-from reports.asking import queries
-from reports.asking.metrics import QUALITY
+from reports.asking.axes import TEXT
+from reports.asking.study import Study
 from reports.chapters.gallery import A_SAMPLE, CANDIDATES, MOST, Gallery, chosen, gallery
 from reports.figures.pictures import outline, thumbnail
 from reports.statistics.wordings import GROUNDED, OTHER, SAME, WORDS, changed_words, errors
@@ -72,7 +72,8 @@ def dealt(configurations: int, samples: int) -> pd.DataFrame:
         for b in ("one", "two")
         for s in range(samples)
     ]
-    return pd.DataFrame(rows).sort_values("drop", ascending=False, kind="stable").reset_index(drop=True)
+    made = pd.DataFrame(rows).assign(**dict.fromkeys(TEXT[1:], ""))
+    return made.sort_values("drop", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def test_every_configuration_has_an_example_and_few_have_several() -> None:
@@ -124,9 +125,7 @@ def test_an_error_says_where_it_came_in() -> None:
 
 def found(toy: Any) -> Gallery:
     with toy.engine.connect() as connection:
-        study = queries.find_study(connection, "toy").id
-        metric = next(metric for metric in QUALITY if metric.name == "sbert")
-        return gallery(connection, toy.objects, study, metric, "quality.semantic", ["as-is"])
+        return gallery(Study(connection, toy.objects, "toy"))
 
 
 def test_entries_hold_what_was_measured(toy: Any) -> None:
@@ -134,7 +133,7 @@ def test_entries_hold_what_was_measured(toy: Any) -> None:
     assert shown.shown == shown.configurations == 2 * 3 * 3, "corpora, degradations, inpainters without the control"
     assert [entry.drop for entry in shown.entries] == sorted((entry.drop for entry in shown.entries), reverse=True)
     for entry in shown.entries:
-        where = (entry.corpus, entry.degradation, entry.inpainter)
+        where = tuple(entry.where[axis] for axis in ("corpus", "degradation", "inpainter"))
         assert entry.value_after in toy.numbers[*where, "sbert", ""] and entry.value_before == 0.8
         assert entry.cosine in toy.numbers[*where, "cls_cosine", "whole"]
         layers = [mse * np.mean([0, 1, 2]) for mse in toy.numbers[*where, "mse", "region"]]
@@ -162,4 +161,4 @@ def test_pictures_have_a_weight_limit(toy: Any, monkeypatch: pytest.MonkeyPatch)
     shown = found(toy)
     assert 0 < len(shown.entries) < shown.configurations
     assert sum(len(picture.uri) for picture in list(shown.pictures.values())[:-3]) <= 1_000
-    assert {entry.corpus for entry in shown.entries} <= {"scenes", "photos"}
+    assert {entry.where["corpus"] for entry in shown.entries} <= {"scenes", "photos"}

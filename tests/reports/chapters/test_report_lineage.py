@@ -10,10 +10,11 @@ from urllib.parse import unquote
 
 from sqlalchemy import update
 
+from registry.store import schema
 from registry.store.items import Execution
-from registry.store.schema import Item, Study
-from reports.chapters.lineage import Line, Pictures
-from reports.gathering import gather
+from registry.store.schema import Item
+from reports.asking.study import Study
+from reports.chapters.lineage import Line, Pictures, lineage
 from reports.report import build
 
 LINK = "http://127.0.0.1:5000/#/compare-runs?runs=%5B%22a%22%5D&experiments=%5B%221%22%5D"
@@ -22,11 +23,11 @@ AXES = ("degradations", "inpainters")
 
 def cells_of(toy) -> dict[str, Pictures]:
     with toy.engine.connect() as connection:
-        found = gather(connection, toy.objects, "toy").lineage
+        found = lineage(Study(connection, toy.objects, "toy"))
     return {cell.name: cell for cells in found.values() for cell in cells}
 
 
-def told(lines: list[Line]) -> list[tuple[str, int]]:
+def kinds(lines: list[Line]) -> list[tuple[str, int]]:
     return [(line.kind, line.items) for line in lines]
 
 
@@ -37,12 +38,12 @@ def test_a_cell_goes_from_its_scores_back_to_the_originals(toy):
     cell = cells["scenes/blur/patch"]
     (said,) = cell.said
     assert said.name == "scenes/blur/patch/blip" and cell.whole == "scenes/blur/patch/none"
-    assert told(said.lines) == [("quality.lexical", 5), ("quality.semantic", 5), ("caption", 5)], "one picture failed"
-    assert told(cell.lines) == [
+    assert kinds(said.lines) == [("quality.lexical", 5), ("quality.semantic", 5), ("caption", 5)], "one picture failed"
+    assert kinds(cell.lines) == [
         ("fidelity.lpips", 5), ("fidelity.pixel", 5), ("represent.tiny", 5),
         ("repainted", 6), ("degraded", 6), ("original", 6),
     ]  # fmt: skip
-    assert told(cells["photos/none/none"].lines) == [("original", 2)]
+    assert kinds(cells["photos/none/none"].lines) == [("original", 2)]
     assert {run.run for line in (*said.lines, *cell.lines) for run in line.runs} == {"run1"}
 
 
@@ -74,7 +75,7 @@ def test_every_link_to_the_lineage_and_from_it_lands(page: Path):
 def test_a_saved_link_is_shown_where_it_belongs(toy_again, tmp_path):
     links = {"": LINK, "scenes": f"{LINK}#scenes", "photos": "javascript:alert(1)"}
     with toy_again.engine.begin() as connection:
-        connection.execute(update(Study).values(links=links))
+        connection.execute(update(schema.Study).values(links=links))
     page = build(toy_again.engine, toy_again.objects, "toy", tmp_path / "out")
     index, scenes, photos = (
         page.with_name(name).read_text() for name in ("index.html", "corpus-scenes.html", "corpus-photos.html")

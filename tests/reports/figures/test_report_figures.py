@@ -13,9 +13,10 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 from scipy import stats
 
-from reports.asking.metrics import FIDELITY, QUALITY
-from reports.asking.queries import find_study, repainted
-from reports.figures import sweeps
+from reports.asking import queries
+from reports.asking.metrics import Metric
+from reports.asking.sources import Correlated
+from reports.asking.study import Study
 from reports.figures.curves import contrast
 from reports.figures.maps import MOST, SIDE, maps
 from reports.figures.mosaic import mosaics
@@ -23,13 +24,13 @@ from reports.figures.plane import heat_map
 from reports.figures.similarity import similarities, similarity
 from reports.figures.sweeps import axes_of, sweep
 from reports.site.pages import TEMPLATES
-from reports.site.tables import axes
-from reports.statistics.analysis import correlate
+from reports.statistics.analysis import Correlation, correlate, estimate
 from reports.statistics.cells import Roles
-from reports.statistics.intervals import by_captioner, intervals
-from reports.statistics.points import Correlations, Pair, spearman_interval
+from reports.statistics.points import spearman_interval
 
 COLOURS = {"telea": 0, "sd": 1}
+SSIM, MSE = Metric("ssim", "SSIM", True, 3, ""), Metric("mse", "MSE", False, 4, "")
+LPIPS, SBERT = Metric("lpips", "LPIPS", False, 3, ""), Metric("sbert", "SBERT", True, 3, "")
 ORDER = {"corpus": ["one"], "degradation": ["blur", "zero"], "inpainter": ["telea", "sd/g=1", "sd/g=2", "as-is"]}
 
 
@@ -118,7 +119,7 @@ class TestSweeps:
                                            ("lpips", "ssim"))
         )  # fmt: skip
         hole, sd = axes_of(self.PARAMS, [])
-        metrics = [metric for metric in FIDELITY if metric.name in ("lpips", "ssim")]
+        metrics = [SSIM, LPIPS]
         found = sweep(made, sd, metrics, COLOURS)
         assert [plane.metric.name for plane in found.planes] == ["ssim", "lpips"]
         assert [name for name, _ in found.names] == ["prompted true", "prompted false"]
@@ -138,12 +139,9 @@ class TestSweeps:
     def test_a_registry_of_sweeps(self, toy_again: Any) -> None:
         """The toy's inpainters read as variants that differ in a number."""
         names = ("diffusion", "patch")
-        axis = sweeps.Axis(
-            "inpainters", "toy", "level", dict(zip(names, (1, 2), strict=True)), dict.fromkeys(names, "")
-        )
         with toy_again.engine.connect() as connection:
-            study = find_study(connection, "toy")
-            found = sweeps.values(connection, study.id, [axis], ["lpips", "sbert"])
+            study = queries.find_study(connection, "toy")
+            found = queries.swept(connection, study.id, {"inpainter": names}, ["lpips", "sbert"])
         assert set(found["inpainter"]) == set(names) and set(found["kind"]) == {"fidelity.lpips", "quality.semantic"}
         mine = found.query("corpus == 'scenes' and degradation == 'blur' and inpainter == 'diffusion'")
         means = mine.groupby("metric")["value"].mean()
@@ -174,9 +172,7 @@ class TestSimilarity:
 
     def test_the_toys(self, toy: Any) -> None:
         with toy.engine.connect() as connection:
-            study = find_study(connection, "toy")
-            order = axes(study.params, repainted(connection, study.id).assign(captioner=""))
-            [plot] = similarities(connection, study.id, order, ["as-is"])
+            [plot] = similarities(Study(connection, toy.objects, "toy"))
         assert plot.encoder == "tiny" and [band.name for band in plot.bands] == ["scenes", "photos"]
         titles = [dot.title for panel in plot.panels for dot in panel.dots]
         mean = toy.mean("photos", "blur", "diffusion", "cls_cosine", "whole")
@@ -202,22 +198,26 @@ class TestHeatMaps:
         xs, ys = ["lpips", "mse"], ["sbert@blip", "sbert@qwen"]
         roles = Roles("configuration", "sample")
         wanted = {(one.x, one.y): (one.low, one.high) for one in correlate(frame, xs, ys, roles)}
-        found = intervals(frame, xs, ys, roles)
+        estimated = estimate(frame, xs, ys, roles)
+        found = {(one.x, one.y): (one.low, one.high) for one in estimated}
         assert found.keys() == wanted.keys()
         assert all(found[pair] == pytest.approx(wanted[pair]) for pair in wanted)
-        sorted_out = by_captioner(frame, xs, ys, ["blip", "qwen"])
-        assert sorted_out["one", "blip"]["lpips", "sbert"] == found["lpips", "sbert@blip"]
-        assert sorted_out["one", "qwen"].keys() == {("lpips", "sbert"), ("mse", "sbert")}
-        assert by_captioner(frame[frame["configuration"] < "c10"].head(20), xs, ys, ["blip"]) == {}
+        shared = Correlated(frame, frame, ys, {"one": estimated})
+        [mine] = (one for one in shared.of("one", "blip") if one.x == "lpips")
+        assert (mine.y, mine.low, mine.high) == ("sbert", *found["lpips", "sbert@blip"])
+        assert {(one.x, one.y) for one in shared.of("one", "qwen")} == {("lpips", "sbert"), ("mse", "sbert")}
 
     def test_bold_is_an_interval_without_zero(self) -> None:
-        pairs = [Pair("mse", "sbert", 9, -0.7, -0.6), Pair("lpips", "sbert", 9, -0.9, -0.9)]
-        ends = {("lpips", "sbert"): (-0.98, -0.5), ("mse", "sbert"): (-0.95, 0.02)}
-        found = heat_map(Correlations(pairs, []), "pearson", ends, FIDELITY, QUALITY)
+        def pair(x: str, pearson: float, spearman: float, *ends: float | None) -> Correlation:
+            low, high = ends or (None, None)
+            return Correlation(x, "sbert", "", 9, None, 9, 0, "", pearson, spearman, None, low, high)
+
+        pairs = [pair("mse", -0.7, -0.6, -0.95, 0.02), pair("lpips", -0.9, -0.9, -0.98, -0.5)]
+        found = heat_map(pairs, "pearson", [MSE, LPIPS], [SBERT])
         by_name = {line.metric.name: line.squares[0] for line in found.lines}
         assert by_name["lpips"].beyond and not by_name["mse"].beyond
         assert by_name["mse"].title == "MSE and SBERT: Pearson −0.70 [−0.95, +0.02], n = 9"
-        none = heat_map(Correlations(pairs, []), "pearson", {}, FIDELITY, QUALITY).lines[0].squares[0]
+        none = heat_map([pair("mse", -0.7, -0.6)], "pearson", [MSE, LPIPS], [SBERT]).lines[0].squares[0]
         assert not none.beyond and "[−1.00, +1.00]" in none.title
 
     def test_an_interval_of_ranks_covers_the_truth_as_often_as_it_says(self) -> None:
@@ -257,10 +257,7 @@ def test_inside_and_outside_stand_in_one_plane() -> None:
 
 def test_one_picture_goes_through_everything(toy: Any) -> None:
     with toy.engine.connect() as connection:
-        study = find_study(connection, "toy")
-        standing = repainted(connection, study.id)
-        order = axes(study.params, standing.assign(captioner="blip"))
-        found = mosaics(connection, toy.objects, study.id, standing, order, ["as-is"])
+        found = mosaics(Study(connection, toy.objects, "toy"))
     shown = found["scenes"]
     assert (shown.sample, shown.captioner, shown.columns) == ("s0", "blip", ["telea", "diffusion", "patch"])
     assert [row.degradation for row in shown.rows] == list(toy.params["degradations"])

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from reports.statistics.analysis import estimate
+from reports.statistics.cells import Roles
 from reports.statistics.findings import OPEN, REFUTED, SUPPORTED, Estimate, findings, mean, verdict
 
 KINDS = {"centre": "zero", "soft": "blur"}
@@ -41,8 +43,12 @@ def attention(deeper, inside):
     return pd.DataFrame(rows)
 
 
-def told(*args, words=None):
-    return {one.claim: one for one in findings(*args[:1], ["sbert@blip"], *args[1:], KINDS, words or {"one": 9.0})}
+def told(frame, layers, words=None):
+    columns = ["mse", "ssim", "lpips"], ["sbert@blip"], Roles("configuration", "sample")
+    several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
+    correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
+    found = findings(frame, correlated, ["sbert@blip"], layers, KINDS, words or {"one": 9.0})
+    return {one.claim: one for one in found}
 
 
 def test_what_is_so_is_supported_and_its_opposite_is_not():

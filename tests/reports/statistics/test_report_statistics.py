@@ -11,13 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.asking.metrics import FIDELITY, QUALITY
+from reports.asking.metrics import Metric
 from reports.figures.plane import scatter, span, ticks
-from reports.statistics.points import correlate, critical_r, relative_change, representatives
+from reports.statistics.analysis import Correlation, estimate
+from reports.statistics.cells import Roles
+from reports.statistics.points import constant, critical_r, relative_change, representatives
 
 # Critical values of Pearson's r, two-sided .05, as printed in textbooks by degrees of freedom: 3 → .878, 7 → .666,
 # 8 → .632, 28 → .361, 98 → .197.
 PRINTED = {5: 0.878, 9: 0.666, 10: 0.632, 30: 0.361, 100: 0.197}
+
+
+def correlated(points: pd.DataFrame, xs: list[str], ys: list[str]) -> list[Correlation]:
+    """Correlations over points, each the mean of one item."""
+    found = estimate(points.assign(unit=[f"u{n}" for n in range(len(points))]), xs, ys, Roles("unit"))
+    return [one for one in found if one.pearson is not None]
 
 
 @pytest.mark.parametrize(("n", "r"), PRINTED.items())
@@ -37,16 +45,18 @@ def test_a_correlation_at_the_critical_value_has_p_of_exactly_the_level() -> Non
 
 def test_fewer_than_three_points_have_no_test_and_no_correlation() -> None:
     assert critical_r(2) is None
-    assert correlate(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), ["a"], ["b"]).pairs == []
+    with pytest.raises(ValueError, match="needs 3 or more"):
+        correlated(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), ["a"], ["b"])
+    assert correlated(pd.DataFrame({"a": [1.0, 2.0, None], "b": [1.0, 2.0, 3.0]}), ["a"], ["b"]) == []
 
 
 def test_correlations_are_those_of_pandas() -> None:
     rng = np.random.default_rng(0)
     points = pd.DataFrame(rng.normal(size=(9, 4)), columns=["a", "b", "c", "d"])
     points.loc[2, "c"] = math.nan
-    for pair in correlate(points, ["a", "b"], ["c", "d"]).pairs:
+    for pair in correlated(points, ["a", "b"], ["c", "d"]):
         both = points[[pair.x, pair.y]].dropna()
-        assert pair.n == len(both) == (8 if "c" in pair else 9)
+        assert pair.n == len(both) == (8 if "c" in (pair.x, pair.y) else 9)
         assert pair.pearson == pytest.approx(both.corr().iloc[0, 1])
         # Spearman's rho is Pearson's r of the ranks.
         assert pair.spearman == pytest.approx(both.rank().corr().iloc[0, 1])
@@ -57,15 +67,16 @@ def test_correlation_ignores_scale_and_turns_with_sign(values: list[float], scal
     rng = np.random.default_rng(len(values))
     y = rng.normal(size=len(values))
     points = pd.DataFrame({"x": values, "scaled": np.array(values) * scale + 3, "turned": -np.array(values), "y": y})
-    plain, scaled, turned = correlate(points, ["x", "scaled", "turned"], ["y"]).pairs
-    assert scaled[3:] == pytest.approx(plain[3:], abs=1e-6)
-    assert turned[3:] == pytest.approx([-r for r in plain[3:]], abs=1e-6)
+    found = correlated(points, ["x", "scaled", "turned"], ["y"])
+    plain, scaled, turned = ([one.pearson, one.spearman] for one in found)
+    assert scaled == pytest.approx(plain, abs=1e-6)
+    assert turned == pytest.approx([-r for r in plain], abs=1e-6)
 
 
 def test_a_column_that_varies_by_rounding_only_is_constant() -> None:
     points = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [0.1, 0.1 + 1e-16, 0.1 - 1e-16], "zero": [0.0] * 3})
-    found = correlate(points, ["x"], ["y", "zero"])
-    assert (found.pairs, found.constant) == ([], ["y", "zero"])
+    assert correlated(points, ["x"], ["y", "zero"]) == []
+    assert constant(points, ["x", "y", "zero"]) == ["y", "zero"]
 
 
 def test_relative_change() -> None:
@@ -92,7 +103,12 @@ def test_scatter_keeps_order_and_leaves_far_controls_out() -> None:
     from reports.figures.plane import HEIGHT, WIDTH, Point
 
     points = [Point(f"p{n}", n, 10.0 - n, 0, 0, False, {}) for n in range(5)]
-    drawn = scatter([*points, Point("far", 99, 0, 1, 0, True, {})], FIDELITY[0], QUALITY[0], 11.0)
+    drawn = scatter(
+        [*points, Point("far", 99, 0, 1, 0, True, {})],
+        Metric("mse", "MSE", False, 4, ""),
+        Metric("bleu_1", "BLEU-1", True, 3, ""),
+        11.0,
+    )
     assert [mark.x for mark in drawn.marks] == sorted(mark.x for mark in drawn.marks)
     assert [mark.y for mark in drawn.marks] == sorted(mark.y for mark in drawn.marks)
     assert all(0 < mark.x < WIDTH and drawn.reference < mark.y < HEIGHT for mark in drawn.marks)

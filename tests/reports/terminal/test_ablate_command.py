@@ -14,15 +14,14 @@ from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from palimpsest import app
-from reports.asking import queries
-from reports.asking.metrics import QUALITY, Metric
+from reports.asking.factors import Ablations, ablations, entering, study_rows
 from reports.asking.sources import study_values
-from reports.chapters.ablations import LPIPS, Ablations, ablations, entering, study_rows
-from reports.figures.forest import chapters, effects_table, interactions_table
+from reports.asking.study import Study
+from reports.chapters.ablations import effects_table, interactions_table
+from reports.figures.forest import parts
 from reports.statistics.effects import paired_effects, together
 
 runner = CliRunner()
-SBERT = next(metric for metric in QUALITY if metric.name == "sbert")
 
 
 @pytest.fixture
@@ -130,8 +129,8 @@ def test_what_cannot_see_a_degradation_says_nothing_of_it(registry) -> None:
     assert found["left_out"] == ["telea"]
     assert {one["settings"] for one in found["effects"]} == {2}, "diffusion and patch; neither telea nor the control"
     with registry.engine.connect() as connection:
-        study = queries.find_study(connection, "toy")
-        rows = study_rows(connection, study, study_values(connection, study, ["lpips"]), ["lpips"])
+        study = Study(connection, registry.objects, "toy")
+        rows = study_rows(study, study_values(study, ["lpips"]), ["lpips"])
     assert set(rows.loc[rows["blind"], "inpainter"]) == {"telea"}
     assert set(entering(rows, "inpainter")["inpainter"]) == {"as-is", "diffusion", "patch", "telea"}
     assert set(entering(rows, "inpainter", "captioner")["inpainter"]) == {"diffusion", "patch", "telea"}
@@ -144,14 +143,15 @@ def test_by_default_a_study_is_asked_for_all_that_varies(registry) -> None:
     assert len(found["interactions"]) == 6
 
 
-def of_the_toy(registry, *metrics: Metric) -> Ablations:
+def of_the_toy(registry, *names: str) -> Ablations:
     with registry.engine.connect() as connection:
-        study = queries.find_study(connection, "toy")
-        return ablations(connection, study, study_values(connection, study, ["sbert", "lpips"]), metrics)
+        study = Study(connection, registry.objects, "toy")
+        metrics = {metric.name: metric for metric in study.metrics}
+        return ablations(study, study_values(study, ["sbert", "lpips"]), [metrics[name] for name in names])
 
 
 def test_the_page_shows_corpora_and_all_of_them_and_corrects_over_everything(registry) -> None:
-    found = of_the_toy(registry, SBERT, LPIPS)
+    found = of_the_toy(registry, "sbert", "lpips")
     assert [(scope.corpus, scope.metric.name) for scope in found.scopes] == [
         (corpus, metric) for corpus in ("", "scenes", "photos") for metric in ("sbert", "lpips")
     ]
@@ -167,8 +167,8 @@ def test_the_page_shows_corpora_and_all_of_them_and_corrects_over_everything(reg
 
 
 def test_forest_plots_are_sorted_and_share_their_plane(registry) -> None:
-    found = of_the_toy(registry, SBERT)
-    whole = chapters(found, ["as-is"])[0]
+    found = of_the_toy(registry, "sbert")
+    whole = parts(found, ["as-is"])[0]
     assert whole.left_out == ["telea"]
     [figure] = whole.figures
     for plot, factor in zip(figure.forests, found.scopes[0].factors, strict=True):
@@ -186,8 +186,7 @@ def test_forest_plots_are_sorted_and_share_their_plane(registry) -> None:
 
 
 def test_metrics_that_were_not_measured_are_left_out(registry) -> None:
-    absent = next(metric for metric in QUALITY if metric.name == "simcse_sup")
-    assert of_the_toy(registry, absent).scopes == []
+    assert of_the_toy(registry, "simcse_sup").scopes == []
 
 
 def test_against_one_level_is_a_part_of_all_pairs(table: Path) -> None:

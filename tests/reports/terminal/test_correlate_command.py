@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from palimpsest import app
-from reports.asking.queries import find_study
-from reports.asking.sources import correlate_source, study_table, study_values
+from reports.asking.sources import study_table, study_values
+from reports.asking.study import Study
+from reports.terminal.correlate import correlate_source
 
 runner = CliRunner()
 LEAST = {"x", "y", "n", "pearson", "spearman", "kendall", "p", "sign_flips"}
@@ -53,8 +54,8 @@ def test_a_table_is_readable_as_text(table: Path) -> None:
 
 def test_a_study_is_a_table_of_repainted_configurations(registry) -> None:
     with registry.engine.connect() as connection:
-        study = find_study(connection, "toy")
-        frame, xs, ys = study_table(connection, study, study_values(connection, study, ["mse", "sbert"]))
+        study = Study(connection, registry.objects, "toy")
+        frame, xs, ys = study_table(study, study_values(study, ["mse", "sbert"]))
     assert (xs, ys) == (["mse"], ["sbert"])
     assert "as-is" not in set(frame["inpainter"]), "controls are no configurations"
     telea = frame[frame["inpainter"] == "telea"]
