@@ -26,12 +26,12 @@ from reports.asking.axes import label as said_by
 from reports.asking.grids import measured, tidy
 from reports.asking.metrics import EVEN, INSIDE, LAYERED, OUTSIDE, REGIONS, SCATTERED, SHARED, Metric
 from reports.asking.study import Study
-from reports.chapters.links import Link, label, link
+from reports.chapters.links import Link, label, link, map_latex
 from reports.figures.curves import Chart, chart, contrast
 from reports.figures.maps import entries, maps
 from reports.figures.mosaic import mosaics
 from reports.figures.sweeps import sweeps
-from reports.site.latex import map_latex, table_latex
+from reports.site.latex import table_latex
 from reports.site.numbers import percent
 from reports.site.pages import Page, slugs
 from reports.site.tables import Table, table

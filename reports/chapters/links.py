@@ -15,6 +15,7 @@ from reports.asking.sources import correlated
 from reports.asking.study import Study
 from reports.chapters.gallery import gallery
 from reports.figures.plane import COLOURS, SEVERAL, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
+from reports.site.latex import latex
 from reports.statistics.analysis import Correlation
 from reports.statistics.points import constant, critical_r
 
@@ -122,3 +123,13 @@ def filters(corpus: str, names: Names, text: Text, merged: bool) -> dict[str, st
     picture = {axis: name for axis, name in zip(PICTURE, names, strict=True) if not (merged and axis == "degradation")}
     said = {axis: name for axis, name in zip(TEXT, text, strict=True) if name}
     return {"corpus": corpus} | picture | said
+
+
+def map_latex(found: HeatMap) -> str:
+    """A heat map as a table."""
+    index = pd.Index([f"{line.metric.title} {line.metric.arrow}" for line in found.lines], name="")
+    columns = [metric.title for metric in found.columns]
+    squares = [line.squares for line in found.lines]
+    texts = pd.DataFrame([[s.text if s else "–" for s in line] for line in squares], index, columns)
+    beyond = pd.DataFrame([[bool(s and s.beyond) for s in line] for line in squares], index, columns)
+    return latex(texts, beyond)

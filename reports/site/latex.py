@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.figures.plane import HeatMap
 from reports.site.tables import Table
 
 SYMBOLS = str.maketrans(
@@ -63,13 +62,3 @@ def table_latex(table: Table) -> str:
     texts = pd.DataFrame([[cell.text for cell in row.values] for _, row in rows], index, columns)
     best = pd.DataFrame([[cell.best for cell in row.values] for _, row in rows], index, columns)
     return latex(texts, best)
-
-
-def map_latex(found: HeatMap) -> str:
-    """A heat map as a table."""
-    index = pd.Index([f"{line.metric.title} {line.metric.arrow}" for line in found.lines], name="")
-    columns = [metric.title for metric in found.columns]
-    squares = [line.squares for line in found.lines]
-    texts = pd.DataFrame([[s.text if s else "–" for s in line] for line in squares], index, columns)
-    beyond = pd.DataFrame([[bool(s and s.beyond) for s in line] for line in squares], index, columns)
-    return latex(texts, beyond)
