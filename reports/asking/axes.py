@@ -43,7 +43,7 @@ CONTROL = "identity"
 
 
 def label(text: Text) -> str:
-    """Who says something, as tables and columns name it.
+    """Name of a text in tables and columns: its captioner, and the later axes that apply.
 
     >>> label(("blip", "", "", "")), label(("blip", "rico", "", "")), label(UNSAID)
     ('blip', 'blip/rico', '')
@@ -53,7 +53,7 @@ def label(text: Text) -> str:
 
 
 def cell_name(corpus: str, degradation: str, inpainter: str, said: str = "") -> str:
-    """How a cell is called; ``said`` is the :func:`label` of its captions, "" for its pictures.
+    """Name of a cell; ``said`` is the :func:`label` of its captions, "" for its pictures.
 
     >>> cell_name("scenes", "", "", "blip"), cell_name("scenes", "blur", "telea")
     ('scenes/none/none/blip', 'scenes/blur/telea')
@@ -99,7 +99,7 @@ def repaintings(order: Order) -> list[Names]:
 
 
 def texts(rows: pd.DataFrame, order: Order) -> list[Text]:
-    """Everyone who says something in some rows, in the order of the study's parameters."""
+    """Different texts among some rows, in the order of the study's parameters."""
     found = {text for text in rows[list(TEXT)].itertuples(index=False, name=None) if any(text)}
     places = {axis: {name: place for place, name in enumerate(["", *order[axis]])} for axis in TEXT}
     return sorted(found, key=lambda text: [places[axis][name] for axis, name in zip(TEXT, text, strict=True)])

@@ -53,12 +53,12 @@ def beside(numbers: Iterable[Number], study: Study) -> list[Beside]:
 
 
 def named(one: Number) -> Text:
-    """Whose captions the paper says that it scored."""
+    """Captioner that the paper says it scored, with the later axes."""
     return tuple(getattr(one, axis) or "" for axis in TEXT)
 
 
 def texts(one: Number, study: Study) -> Sequence[Text]:
-    """Whose captions may stand beside a number: each captioner's, where the paper does not say whose it scored."""
+    """Texts that may stand beside a number: each captioner's, where the paper does not say whose it scored."""
     if one.region:
         return [UNSAID]
     if one.captioner:

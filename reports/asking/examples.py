@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 def drops(
     connection: Connection, study: int, metric: str, kind: str, controls: Sequence[str], most: int
 ) -> pd.DataFrame:
-    """Where captions lost most of a metric, as scores of ``kind`` have it, between original and repainted picture.
+    """Largest losses of captions by a metric, as scores of ``kind`` have it, from original to repainted picture.
 
     At most ``most`` rows for each corpus and configuration, the largest drop first, gains last; ``controls`` are
     inpainters to leave out. Columns: corpus, axes, sample (id), name (of the sample), item (of the score), before,

@@ -27,7 +27,7 @@ FIDELITY = "lpips"
 
 
 class Factor(NamedTuple):
-    """What each level of a factor does, against one of them."""
+    """Effects of the levels of a factor, against one of them."""
 
     name: str
     against: str
@@ -37,7 +37,7 @@ class Factor(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """What levels of several factors do only together."""
+    """Interactions of the levels of several factors."""
 
     factors: list[str]
     found: list[Interaction]
@@ -86,7 +86,7 @@ def study_rows(study: Study, values: pd.DataFrame, metrics: Sequence[str]) -> pd
 
 
 def sights(same: dict[tuple[str, str], tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """For each inpainter, which pictures it paints after each degradation."""
+    """Pictures that each inpainter paints, degradation by degradation."""
     found: dict[str, list[tuple[str, str]]] = {}
     for (_, inpainter), first in same.items():
         found.setdefault(inpainter, []).append(first)
@@ -107,7 +107,7 @@ def left_out(rows: pd.DataFrame) -> list[str]:
 
 
 def factors(study: Study) -> Ablations:
-    """What the factors do to the fidelity and to the captions of a study."""
+    """Effects of the factors on the fidelity and the captions of a study."""
     values = study.once(correlated).values
     if study.judge is None or values.empty:
         return Ablations([], 0, {})

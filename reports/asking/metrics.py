@@ -40,7 +40,7 @@ class Metric:
 
 
 def declared(connection: Connection) -> list[Metric]:
-    """What measures declare of their metrics, in the order of the tables."""
+    """Declarations of metrics, in the order of the tables."""
     table = schema.Metric
     columns = (table.name, table.label, table.higher_is_better, table.decimals, table.definition, table.about)
     statement = select(*columns, table.checkpoint).order_by(table.position, table.name)

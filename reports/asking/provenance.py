@@ -1,4 +1,4 @@
-"""What a study rests on: data with their digests, the code that ran, and the seeds."""
+"""Provenance of a study: data with their digests, the code that ran, and the seeds."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def corpora(connection: Connection, study: int) -> pd.DataFrame:
 
 
 def problems(connection: Connection, study: int) -> dict[str, dict[str, int]]:
-    """How often each kind of problem was met in the files of each corpus."""
+    """Counts of each kind of problem that was met in the files of each corpus."""
     held = select(Cell.corpus_id).where(Cell.study_id == study).distinct()
     return dict(connection.execute(select(Corpus.name, Corpus.problems).where(Corpus.id.in_(held))).all())
 
@@ -284,7 +284,7 @@ def swept(
 
 
 def runs(connection: Connection, items: pd.DataFrame) -> pd.DataFrame:
-    """Which executions computed the :func:`items`, and how many each."""
+    """Executions that computed the :func:`items`, and how many each."""
     columns = (Run.stage, Run.id.label("run"), Run.git_commit, Run.device, Run.engine)
     known = frame(connection, select(*columns).where(Run.id.in_(items["run"].unique().tolist())))
     counts = items.groupby("run", as_index=False)["items"].sum()
@@ -292,7 +292,7 @@ def runs(connection: Connection, items: pd.DataFrame) -> pd.DataFrame:
 
 
 def words(connection: Connection, study: int) -> dict[str, float]:
-    """How many different words the references of a picture have, on average over the pictures of each corpus."""
+    """Different words in the references of a picture, on average over the pictures of each corpus."""
     held = select(Cell.corpus_id).where(Cell.study_id == study).distinct()
     rows = connection.execute(
         select(Corpus.name, Reference.sample_id, Reference.text)

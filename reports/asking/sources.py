@@ -25,7 +25,7 @@ STUDY = Roles("configuration", "sample", "corpus", "family")
 
 
 def is_table(source: str) -> bool:
-    """Whether a source is a file; else it names a study."""
+    """Tell a file from the name of a study."""
     return source.lower().endswith(".csv") or Path(source).is_file()
 
 
@@ -108,13 +108,13 @@ def columns(frame: pd.DataFrame, asked: Sequence[str], usual: Sequence[Metric]) 
 
 
 def family(params: Mapping[str, Any], inpainter: str) -> str:
-    """What an inpainter shares with its variants: the checkpoint, or the adapter where there is none."""
+    """Family of an inpainter and its variants: the checkpoint, or the adapter where there is none."""
     entry = params.get("inpainters", {}).get(inpainter, {})
     return str(entry.get("checkpoint") or entry.get("adapter") or inpainter)
 
 
 class Correlated(NamedTuple):
-    """How every metric of pictures goes with every metric of captions."""
+    """Correlations of every metric of pictures with every metric of captions."""
 
     values: pd.DataFrame
     """The rows of :func:`study_values`."""

@@ -42,7 +42,7 @@ class Study:
         self._made: dict[Callable[[Study], Any], Any] = {}
 
     def once(self, make: Callable[[Study], T]) -> T:
-        """What ``make`` makes of this study, made once for all chapters that need it."""
+        """Call ``make`` with this study, once for all chapters that need its result."""
         if make not in self._made:
             self._made[make] = make(self)
         return self._made[make]
@@ -160,7 +160,7 @@ class Study:
 
     @cached_property
     def texts(self) -> list[Text]:
-        """Everyone who says something, in the order of the tables."""
+        """Texts of the study, in the order of the tables: who says something, on the axes of ``TEXT``."""
         return texts(self.placed, self.order)
 
     # items and what made them

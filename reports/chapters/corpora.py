@@ -39,7 +39,7 @@ from reports.statistics.points import relative_change
 
 
 class Move(NamedTuple):
-    """How far the captions of a configuration are from those of the originals."""
+    """Change of a configuration's captions against those of the originals."""
 
     label: str
     change: str
@@ -56,7 +56,7 @@ class Glance(NamedTuple):
 
 
 class Looking(NamedTuple):
-    """How the attention of an encoder has moved."""
+    """Drift of an encoder's attention."""
 
     encoder: str
     charts: dict[str, Chart]
@@ -100,12 +100,12 @@ def pages(study: Study) -> list[Page]:
 
 
 def sections(study: Study) -> list[Section]:
-    """What the pages say of each corpus."""
+    """Sections of the report, one a corpus."""
     return [section(study, corpus) for corpus in study.order["corpus"]]
 
 
 def section(study: Study, corpus: str) -> Section:
-    """Everything the page says of a corpus."""
+    """Compute everything that the page of a corpus shows."""
     order, grids = study.order, study.grids
     same = coincident(study.repainted, corpus, order)
     notes = row_notes(same, study.controls)
@@ -136,7 +136,7 @@ def section(study: Study, corpus: str) -> Section:
 
 
 def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Names, str]:
-    """What a table says beside a configuration that is special."""
+    """Notes of a table beside configurations that are special."""
     notes = {names: f"= {first[0]}" for names, first in same.items() if names != first}
     return notes | {names: "control" for names in same if names[1] in controls}
 
@@ -232,7 +232,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
 
 
 def main_numbers(study: Study) -> dict[str, Any]:
-    """What ``dvc metrics diff`` compares: captions of the originals, correlations inside the mask, and failures."""
+    """Numbers for ``dvc metrics diff``: captions of the originals, correlations inside the mask, and failures."""
     items, quality = study.items, study.grids[""].value
     numbers: dict[str, Any] = {"items": int(items["items"].sum()), "failed": int(items["failed"].sum())}
     names = [name for name in SCATTERED[1] if name in quality][:2]

@@ -158,12 +158,12 @@ def gallery(study: Study) -> Gallery | None:
 
 
 def _text(row: Any) -> Text:
-    """Whose captions a row of drops compares."""
+    """Text that a row of drops compares."""
     return tuple(getattr(row, axis) for axis in TEXT)
 
 
 def _places(row: Any, ids: Mapping[tuple[str, ...], int]) -> dict[str, Place]:
-    """Where an entry's captions and pictures stand: what each is called, and its configuration and sample."""
+    """Places of an entry's captions and pictures: what each is called, and its configuration and sample."""
     text, repainted = _text(row), (row.degradation, row.inpainter)
     cells = {
         "before": (*ORIGINAL, *text),

@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 
 class Judgements(NamedTuple):
-    """How many tests of one kind the pages show."""
+    """Number of tests of one kind that the pages show."""
 
     what: str
     n: int
@@ -47,7 +47,7 @@ class Judgements(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How many items of a kind failed somewhere, and why."""
+    """Number of items of a kind that failed somewhere, and the reason."""
 
     items: int
     kind: str
@@ -90,12 +90,12 @@ def pages(study: Study) -> list[Page]:
 
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
-    """What failed, and the paper's claims."""
+    """Failures, and the paper's claims."""
     return {"failures": columns(study.failures), "findings": flat(study.once(of_study))}
 
 
 def counts(study: Study) -> dict[str, int]:
-    """How much there is of everything."""
+    """Counts of pictures, configurations, captions, measurements and items."""
     items = study.items
     return {
         "pictures": int(study.samples["samples"].sum()),
@@ -140,7 +140,7 @@ def parts(study: Study) -> dict[str, list[Part]]:
 
 
 def judgements(study: Study) -> list[Judgements]:
-    """What is held against chance on the pages."""
+    """Tests that the pages show, by kind."""
     pairs = sum(len(link.pairs) for section in study.once(corpora.sections) for link in section.links)
     judged = sum(one.estimate.low is not None for one in study.once(of_study))
     found = [
@@ -176,6 +176,6 @@ def findings_latex(findings: Sequence[Finding]) -> str:
 
 
 def failures_latex(failures: pd.DataFrame) -> str:
-    """What failed: a row for each place and reason, and how many items."""
+    """Failures: a row for each place and reason, and how many items."""
     labels = [name for name in failures if name != "items"]
     return latex(failures.fillna("").set_index(labels).astype(str))

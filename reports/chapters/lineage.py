@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What one captioner said of the pictures of a cell, and how it was scored; ``name`` is the whole cell's."""
+    """Captions of the pictures of a cell, with their scores; ``name`` is the whole cell's."""
 
     captioner: str
     name: str

@@ -21,7 +21,7 @@ from reports.statistics.points import constant, critical_r
 
 
 class Link(NamedTuple):
-    """Whether fidelity goes with caption quality, over the distinct configurations of one captioner."""
+    """Correlation of fidelity and caption quality over the distinct configurations of one captioner."""
 
     said: str
     """Whose captions these are."""
@@ -38,7 +38,7 @@ class Link(NamedTuple):
 
 
 def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
-    """How a configuration is called, with every degradation whose repainted items are the same ones.
+    """Name of a configuration, with every degradation whose repainted items are the same ones.
 
     >>> same = {("blur", "telea"): ("blur", "telea"), ("centre", "telea"): ("blur", "telea")}
     >>> label(("blur", "telea"), same, {"degradation": ["blur", "centre"]})
@@ -115,7 +115,7 @@ def draw(
 
 
 def filters(corpus: str, names: Names, text: Text, merged: bool) -> dict[str, str]:
-    """What the gallery is asked for to see a configuration, or all those that are merged with it.
+    """Filters of the gallery that show a configuration, or all those that are merged with it.
 
     >>> filters("scenes", ("blur", "telea"), ("blip", "", "", ""), merged=True)
     {'corpus': 'scenes', 'inpainter': 'telea', 'captioner': 'blip'}

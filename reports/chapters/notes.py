@@ -1,4 +1,4 @@
-"""Notes before the numbers: what was missing, undefined, or not what its name says."""
+"""Notes before the numbers: values that are missing, undefined, or not what their name says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def notes(study: Study) -> list[str]:
 
 
 def failed(study: Study) -> Iterator[str]:
-    """How many items failed."""
+    """Count of failed items."""
     failed, total = int(study.items["failed"].sum()), int(study.items["items"].sum())
     if failed:
         yield f"{failed:,} of {total:,} items failed; they are listed below and enter no mean."
@@ -82,7 +82,7 @@ def ambiguous(study: Study) -> Iterator[str]:
 
 
 def controls(study: Study) -> Iterator[str]:
-    """Inpainters that are none."""
+    """Inpainters that leave the degraded picture as it is."""
     if study.controls:
         yield (
             f"{', '.join(study.controls)} is a control: it leaves the degraded picture as it is. It stands in the "
@@ -91,5 +91,5 @@ def controls(study: Study) -> Iterator[str]:
 
 
 def titled(study: Study) -> dict[str, str]:
-    """How metrics of pictures and of captions are called."""
+    """Titles of the metrics of pictures and of captions."""
     return {metric.name: metric.title for metric in (*study.fidelity, *study.quality)}

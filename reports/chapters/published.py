@@ -76,7 +76,7 @@ class PaperTable(NamedTuple):
 
 
 class Range(NamedTuple):
-    """What a paper's table spans over its repainted configurations, or has of the original pictures."""
+    """Range of a paper's table over its repainted configurations, or over the original pictures."""
 
     title: str
     corpus: str
@@ -88,7 +88,7 @@ class Range(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """Which way a fidelity metric goes with captions: in the paper, and in ours over all caption metrics."""
+    """Sign of a fidelity metric's correlation with captions: in the paper, and in ours over all caption metrics."""
 
     metric: Metric
     ours: str
@@ -141,7 +141,7 @@ def comparison(study: Study) -> Comparison:
 
 
 def compare(numbers: Sequence[Number], study: Study, links: Mapping[str, Sequence[Link]]) -> Comparison:
-    """What the page shows; ``links`` are the correlations of each corpus."""
+    """Compare published numbers with a study's; ``links`` are the correlations of each corpus."""
     rows = beside(numbers, study)
     metrics = named(study, numbers)
     by_table = [(key, list(held)) for key, held in groupby(rows, key=lambda row: (row.number.paper, row.number.table))]
@@ -217,7 +217,7 @@ def view_texts(one: View) -> pd.DataFrame:
 
 
 def agreement(metric: Metric, rows: Sequence[Beside]) -> Agreement:
-    """How far ours are from the published values of a column, and whether they order configurations alike."""
+    """Differences of ours from the published values of a column, and whether they order configurations alike."""
     rows = [row for row in rows if row.number.inpainter]
     ours, theirs = (np.array([getattr(row, name) for row in rows], float) for name in ("ours", "published"))
     apart = ours - theirs
@@ -231,7 +231,7 @@ def agreement(metric: Metric, rows: Sequence[Beside]) -> Agreement:
 
 
 def spans(rows: Sequence[Beside], like: Mapping[str, list[str]], metrics: Mapping[str, Metric]) -> list[Range]:
-    """What a table says of a kind of data that the study has under another name, a line each captioner."""
+    """Ranges of a table for a kind of data that the study has under another name, one each captioner."""
     first = rows[0].number
     if first.corpus not in like:
         return []
@@ -256,7 +256,7 @@ def span(values: Sequence[float], decimals: int) -> str:
 
 
 def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, metrics: Mapping[str, Metric]) -> Signs:
-    """Which way fidelity goes with the captions of one captioner, beside what the paper says of that kind of data.
+    """Signs of fidelity against the captions of one captioner, beside what the paper says of that kind of data.
 
     What the paper calls unstable agrees where leaving out one configuration turns a sign.
     """
@@ -281,6 +281,6 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
 
 
 def flips(pairs: Iterable[Correlation]) -> tuple[int, int]:
-    """How often leaving out one configuration turns the sign of a correlation, as table 1 counts, and of how many."""
+    """Count sign flips when one configuration is left out, as table 1 does, and the configurations left out."""
     left = [pair for pair in pairs if pair.leave_one_out]
     return sum(pair.leave_one_out.sign_flips for pair in left), sum(pair.n for pair in left)

@@ -74,7 +74,7 @@ class Figure(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What the page shows of one corpus; "" is all of them."""
+    """Figures of one corpus; "" is all of them."""
 
     corpus: str
     figures: list[Figure]
@@ -83,7 +83,7 @@ class Part(NamedTuple):
 
 
 def parts(found: Ablations, controls: Iterable[str]) -> list[Part]:
-    """Everything the page draws, corpus by corpus."""
+    """Parts of the page, corpus by corpus."""
     by_corpus: dict[str, list[Scope]] = {}
     for scope in found.scopes:
         by_corpus.setdefault(scope.corpus, []).append(scope)
@@ -108,7 +108,7 @@ def figure(scope: Scope, order: Mapping[str, Sequence[str]], controls: set[str])
 
 
 class Plane(NamedTuple):
-    """From differences to places."""
+    """Plane that maps differences to places."""
 
     low: float
     high: float

@@ -155,7 +155,7 @@ def span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | None) -> Scatter:
-    """Where points, ticks and labels stand; a label avoids points and the labels before it."""
+    """Place points, ticks and labels; a label avoids points and the labels before it."""
     tested = [p for p in points if not p.control]
     x_low, x_high = span([p.x for p in tested])
     y_low, y_high = span([p.y for p in tested])

@@ -1,4 +1,4 @@
-"""How like their originals repainted pictures are for an encoder, corpus by corpus, as in the paper's figure 7."""
+"""Similarity of repainted pictures to their originals for an encoder, corpus by corpus: the paper's figure 7."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Band(NamedTuple):
 
 
 class Similarity(NamedTuple):
-    """What one encoder says of all corpora."""
+    """Similarities of one encoder over all corpora."""
 
     encoder: str
     panels: list[Panel]

@@ -1,4 +1,4 @@
-"""What a setting does: metrics against the numbers that an entry sweeps over, as in the paper's figure 10."""
+"""Sweeps: metrics against the numbers that an entry sweeps over, as in the paper's figure 10."""
 
 from __future__ import annotations
 

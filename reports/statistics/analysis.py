@@ -1,4 +1,4 @@
-"""Everything that can be said of each pair of columns, put together."""
+"""Correlations of columns with all that belongs to them: intervals, tests, stability, levels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POWER = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
 
 @dataclass(frozen=True)
 class Correlation:
-    """How x and y go together over unit means; None where the data cannot say.
+    """Correlation of x and y over unit means; None where the data cannot say.
 
     With several groups every coefficient is the mean over groups, each weighing as many units as it has.
     """
@@ -152,7 +152,7 @@ def analyse(
 def estimate(
     frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
 ) -> list[Correlation]:
-    """What :func:`correlate` finds in a table of one group, without the tests: coefficients, interval, leave one out.
+    """Correlate as :func:`correlate` does, without its tests: coefficients, interval, leave one out.
 
     Many pairs cost little that way, where permutations and mixed models of each would take minutes.
 
@@ -211,7 +211,7 @@ def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pai
 
 
 def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
-    """What is counted, and the three coefficients."""
+    """Count units and items, and compute the three coefficients."""
     cells = sum(group.cells[pair.x].size for group in found)
     held = sum(int((np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y])).sum()) for g in found)
     items = sum(group.items for group in found) if found[0].items is not None else None
@@ -240,7 +240,7 @@ def tied(values: np.ndarray) -> np.ndarray:
 
 
 def why_none(found: Sequence[Group], pair: Pair) -> str:
-    """Why a pair has no correlation in any group."""
+    """Reason for which a pair has no correlation in any group."""
     for column in (pair.x, pair.y):
         values = np.concatenate([group.means(column) for group in found])
         if not np.isfinite(values).any():
@@ -262,7 +262,7 @@ def compared(group: Group, xs: Sequence[str], ys: Sequence[str], seed: int) -> d
 
 
 def inside(group: Group, pair: Pair, r: float) -> dict[str, Any]:
-    """What needs the cells of one group."""
+    """Levels and mixed model, which need the cells of one group."""
     if group.items is None:
         return {}
     x, y = group.cells[pair.x], group.cells[pair.y]

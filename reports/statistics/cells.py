@@ -1,4 +1,4 @@
-"""From rows of a table to units × items, with every complaint that a table can deserve."""
+"""Cells: rows of a table as units × items, with the errors that a table can have."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def compare(group: Group, x: str, other: str, y: str, seed: int = 0) -> Comparis
     first, second = (sign * stats.zscore(row[units]) for sign, row in zip(signs, means, strict=False))
     target = means[2, units]
     rng = np.random.default_rng([seed, 2])
-    p = swapped(first, second, target, ways(n, rng), n > EXACT)
+    p = swapped(first, second, target, swaps(n, rng), n > EXACT)
     r12, r13 = np.abs(corr[:2, 2])
     p_williams = williams(r12, r13, signs[0] * signs[1] * corr[0, 1], n)[1]
     cells = [group.cells[column][units] for column in (x, other)] if group.items else None
@@ -79,16 +79,16 @@ def compare(group: Group, x: str, other: str, y: str, seed: int = 0) -> Comparis
     return Comparison(other, n, float(r12 - r13), p, p_cells, None if np.isnan(p_williams) else p_williams)
 
 
-def ways(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Which units to swap, one way a row: all ways, or random ones where these are many."""
+def swaps(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Units to swap, one combination a row: all of them, or random ones where these are many."""
     if n <= EXACT:
         return (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return rng.integers(0, 2, (DRAWS, n))
 
 
-def swapped(first: np.ndarray, second: np.ndarray, y: np.ndarray, ways: np.ndarray, random: bool) -> float:
+def swapped(first: np.ndarray, second: np.ndarray, y: np.ndarray, swaps: np.ndarray, random: bool) -> float:
     """Two-sided p of r(first, y) − r(second, y) when scores change places."""
-    moved = ways * (second - first)
+    moved = swaps * (second - first)
     return share(rows_r(first + moved, y) - rows_r(second - moved, y), rows_r(first, y) - rows_r(second, y), random)
 
 
@@ -119,6 +119,6 @@ def rows_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def share(drawn: np.ndarray, observed: float, random: bool) -> float:
-    """How many draws are at least as far from zero; the data themselves are one of the random ones."""
+    """Count draws that are at least as far from zero; the data themselves are one of the random ones."""
     count = int((np.abs(drawn) >= abs(observed) - TIE).sum())
     return float((count + random) / (len(drawn) + random))

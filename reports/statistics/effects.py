@@ -1,4 +1,4 @@
-"""What a factor does: differences between its levels on the same items, and what levels do only together."""
+"""Effects of factors: paired differences between levels on the same items, and interactions of levels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class Effect:
-    """What ``level`` has more than ``other``, over items that have both; the interval is 95 %, for new items."""
+    """Mean difference of ``level`` and ``other`` over items that have both; the interval is 95 %, for new items."""
 
     level: str
     other: str

@@ -1,4 +1,4 @@
-"""What the inpainting paper concludes, asked of the study at hand: supported, not supported, or undecidable.
+"""Claims of the inpainting paper, asked of the study at hand: supported, not supported, or undecidable.
 
 A claim is that a quantity has a sign. It is supported where the quantity's 95 % interval lies on that side of zero, not
 supported where it lies on the other, and undecidable where it holds zero or the study cannot say.
@@ -62,7 +62,7 @@ class Finding(NamedTuple):
 
 
 def verdict(estimate: Estimate, sign: int) -> str:
-    """What an estimate says of the claim that the true value has this sign.
+    """Judge the claim that the true value has this sign by an estimate of it.
 
     >>> [verdict(Estimate(-0.6, -0.9, high, 9), -1) for high in (-0.2, 0.2, None)]
     ['supported', 'undecidable', 'undecidable']

@@ -1,4 +1,4 @@
-"""One correlation or three: between units, within units, within items."""
+"""Levels of a correlation: between units, within units, within items."""
 
 from __future__ import annotations
 

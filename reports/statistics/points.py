@@ -70,7 +70,7 @@ def representatives(contents: Mapping[T, Hashable]) -> dict[T, T]:
 
 
 def is_constant(values: np.ndarray) -> bool:
-    """Whether finite values differ by no more than rounding."""
+    """Tell whether finite values differ by no more than rounding."""
     values = values[np.isfinite(values)]
     return not len(values) or bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 

@@ -67,7 +67,7 @@ def pooled_r(strata: Sequence[Stratum], weights: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_weights(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
-    """How often each of n is drawn when n are drawn with replacement: draws × n."""
+    """Bootstrap weights: how often each of n is drawn when n are drawn with replacement, draws × n."""
     found = np.empty((draws, n))
     step = max(1, AT_ONCE // n)
     for start in range(0, draws, step):

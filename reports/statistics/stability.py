@@ -1,4 +1,4 @@
-"""What a correlation owes to single units, or to single families of them."""
+"""Stability of a correlation: leave out single units, or single families of them."""
 
 from __future__ import annotations
 

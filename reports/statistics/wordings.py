@@ -1,4 +1,4 @@
-"""What became of a caption: the words that changed, and the kinds of error that came in."""
+"""Changes of a caption: the words that changed, and the kinds of error that came in."""
 
 from __future__ import annotations
 

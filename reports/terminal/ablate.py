@@ -18,7 +18,7 @@ from reports.statistics.effects import Effect, Interaction, interactions, paired
 
 
 class Ablation(NamedTuple):
-    """What was found of each factor, and of their combinations; Holm's p is over all of it."""
+    """Effects of each factor and interactions of all of them; Holm's p is over all of it."""
 
     value: str
     item: str

@@ -39,7 +39,7 @@ def report(found: Ablation) -> str:
 
 
 def joint(found: Ablation) -> str:
-    """What is left of each combination after the sum of its main effects."""
+    """Interactions as a table: the rest of each combination after the sum of its main effects."""
     places = decimals(one.interaction for one in found.interactions)
     rows = [
         [*one.levels, number(one.mean, places), number(one.additive, places), number(one.interaction, places)]

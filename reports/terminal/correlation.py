@@ -29,7 +29,7 @@ def report(results: Sequence[Correlation], roles: Roles) -> str:
 
 
 def estimand(results: Sequence[Correlation], roles: Roles) -> list[str]:
-    """What the numbers are estimates of, and what they could show at all."""
+    """The estimand, and the power: sentences above the table."""
     counts = {r.n for r in results if r.pearson is not None} or {0}
     n = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
     items = results[0].items
