@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from registry.store.axes import AXES
 from registry.store.items import FAILED
@@ -29,15 +29,14 @@ from registry.store.schema import (
     Study,
     Summary,
 )
-from reports.asking.axes import PICTURE, TEXT, WHERE
-from reports.asking.metrics import INSIDE
+from reports.asking.axes import PICTURE, WHERE
 
-_axes = {axis: getattr(Configuration, axis).label(axis) for axis in WHERE if axis != "corpus"}
+by_axis = {axis: getattr(Configuration, axis).label(axis) for axis in WHERE if axis != "corpus"}
 
-where = (Corpus.name.label("corpus"), *_axes.values())
+where = (Corpus.name.label("corpus"), *by_axis.values())
 """The columns of ``WHERE``."""
 
-of_picture = (Corpus.name.label("corpus"), *(_axes[axis] for axis in PICTURE))
+of_picture = (Corpus.name.label("corpus"), *(by_axis[axis] for axis in PICTURE))
 """Those that name a picture's corpus and configuration."""
 
 _cell = (Corpus.id, Configuration.id)
@@ -184,7 +183,7 @@ def values(connection: Connection, study: int, metrics: Sequence[str], region: s
     )
     corpus = frame(connection, select(Corpus.id, Corpus.name))
     sample = frame(connection, select(Sample.id, Sample.name).where(Sample.corpus_id.in_(corpus["id"].tolist())))
-    configuration = frame(connection, select(Configuration.id, *_axes.values()))
+    configuration = frame(connection, select(Configuration.id, *by_axis.values()))
     found = {"corpus": named(rows["corpus_id"], corpus["id"], corpus["name"])}
     found |= {axis: named(rows["configuration_id"], configuration["id"], configuration[axis]) for axis in AXES}
     found |= {name: rows[name].astype("category") for name in ("kind", "metric")}
@@ -234,7 +233,7 @@ def repainted(connection: Connection, study: int) -> pd.DataFrame:
 
 def identities(connection: Connection, study: int) -> pd.DataFrame:
     """Kind, axes, and the parts of the key of one item that stands there: with which model it was made."""
-    columns = (Placement.kind, *_axes.values())
+    columns = (Placement.kind, *by_axis.values())
     one = standing(study, *columns, func.min(Placement.item_id).label("item")).group_by(*columns).subquery()
     named = [one.c[column.key] for column in columns]
     statement = select(*named, Item.parts).join(Item, Item.id == one.c.item).order_by(*named)
@@ -249,38 +248,6 @@ def placed(connection: Connection, study: int) -> pd.DataFrame:
         .group_by(*_cell, Placement.kind, Item.run_id)
     )
     return frame(connection, statement)
-
-
-def projected(connection: Connection, study: int) -> pd.DataFrame:
-    """Corpus, degradation, inpainter, kind, sample (its name), ``umap_x`` and ``umap_y`` of every picture."""
-    columns = (*of_picture, Placement.kind, Sample.name.label("sample"), Measurement.metric, Measurement.value)
-    statement = (
-        standing(study, *columns)
-        .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Placement.kind.like("project.%"), *(_axes[axis].is_(None) for axis in TEXT))
-    )
-    keys = ["corpus", *PICTURE, "kind", "sample"]
-    wide = frame(connection, statement).pivot(index=keys, columns="metric", values="value")
-    return wide.reindex(columns=["umap_x", "umap_y"]).dropna().reset_index()
-
-
-def swept(
-    connection: Connection, study: int, variants: Mapping[str, Iterable[str]], metrics: Sequence[str]
-) -> pd.DataFrame:
-    """Corpus, axes, kind, metric, sample (its name) and value of what some ``variants`` (axis → names) gave.
-
-    Fidelity is that inside the mask, captions are those that nothing rewrote.
-    """
-    some = or_(*(_axes[axis].in_(names) for axis, names in variants.items()))
-    later = [_axes[axis].is_(None) for axis in TEXT if axis != "captioner"]
-    statement = (
-        standing(study, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
-        .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM, Measurement.region.in_((INSIDE, "")), some, *later)
-        .where(Measurement.metric.in_(metrics), Configuration.inpainter.is_not(None))
-    )
-    rows = frame(connection, statement).dropna(subset="value")
-    return rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]
 
 
 def runs(connection: Connection, items: pd.DataFrame) -> pd.DataFrame:

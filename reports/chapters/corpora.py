@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.asking import queries
+from reports.asking import drawn
 from reports.asking.axes import (
     FIRST,
     ORIGINAL,
@@ -80,7 +80,7 @@ class Section(NamedTuple):
 def pages(study: Study) -> list[Page]:
     """A page for each corpus."""
     found = study.once(sections)
-    drawn, swept, shown = study.once(mosaics), study.once(sweeps), queries.projected(study.connection, study.id)
+    tiles, swept, places = study.once(mosaics), study.once(sweeps), drawn.projected(study.connection, study.id)
     made = []
     for slug, section in zip(slugs(one.name for one in found), found, strict=True):
         latexed = section_latex(section)
@@ -89,8 +89,8 @@ def pages(study: Study) -> list[Page]:
             "section": section,
             "tex": dict(zip(latexed, files, strict=True)),
             "link": study.links.get(section.name),
-            "mosaic": drawn.get(section.name),
-            "maps": maps(shown, section.name, study.order, study.controls),
+            "mosaic": tiles.get(section.name),
+            "maps": maps(places, section.name, study.order, study.controls),
             "sweeps": swept.get(section.name, []),
             "order": study.order,
         }

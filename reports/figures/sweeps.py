@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from registry.store.keys import canonical
-from reports.asking import queries
+from reports.asking import drawn
 from reports.asking.axes import SECTIONS
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
@@ -122,7 +122,7 @@ def sweeps(study: Study) -> dict[str, list[Sweep]]:
     variants: dict[str, set[str]] = {}
     for axis in axes:
         variants.setdefault(axis.swept, set()).update(axis.values)
-    rows = queries.swept(study.connection, study.id, variants, [metric.name for metric in shown])
+    rows = drawn.swept(study.connection, study.id, variants, [metric.name for metric in shown])
     rows = rows[~rows["inpainter"].isin(study.controls)]
     inpainters = entries(study.order["inpainter"])
     return {

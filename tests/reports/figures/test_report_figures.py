@@ -13,6 +13,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 from scipy import stats
 
+from reports.asking import drawn as drawn_from
 from reports.asking import queries
 from reports.asking.metrics import Metric
 from reports.asking.sources import Correlated
@@ -141,7 +142,7 @@ class TestSweeps:
         names = ("diffusion", "patch")
         with toy_again.engine.connect() as connection:
             study = queries.find_study(connection, "toy")
-            found = queries.swept(connection, study.id, {"inpainter": names}, ["lpips", "sbert"])
+            found = drawn_from.swept(connection, study.id, {"inpainter": names}, ["lpips", "sbert"])
         assert set(found["inpainter"]) == set(names) and set(found["kind"]) == {"fidelity.lpips", "quality.semantic"}
         mine = found.query("corpus == 'scenes' and degradation == 'blur' and inpainter == 'diffusion'")
         means = mine.groupby("metric")["value"].mean()
