@@ -23,9 +23,9 @@ def correlate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Correlate columns of a table, or metrics of a study, over units: with intervals, p, and what drives them."""
-    from reports.correlation.analysis import as_json as plain
-    from reports.correlation.sources import correlate_source
-    from reports.correlation.text import report
+    from reports.statistics.analysis import as_json as plain
+    from reports.terminal.correlate import correlate_source
+    from reports.terminal.correlation import report
 
     xs, ys = ([name.strip() for name in text.split(",") if name.strip()] for text in (x, y))
     with one_sentence():
@@ -46,9 +46,9 @@ def ablate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what each factor does: paired differences on the same items, and which levels do more together."""
-    from reports.ablations.sources import ablate_source
-    from reports.ablations.sources import as_json as plain
-    from reports.ablations.text import report
+    from reports.terminal.ablate import ablate_source
+    from reports.terminal.ablate import as_json as plain
+    from reports.terminal.ablation import report
 
     factors, others = ([name.strip() for name in text.split(",") if name.strip()] for text in (factor, axes))
     with one_sentence():

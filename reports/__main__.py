@@ -7,7 +7,7 @@ import yaml
 from registry.store import places
 from registry.store.database import connect, migrate_when_behind
 from registry.store.objects import ObjectStore
-from reports.pages import build
+from reports.report import build
 
 
 def main() -> None:

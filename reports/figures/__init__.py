@@ -1,1 +1,1 @@
-"""What is drawn: geometry and colours of every figure as plain data; the templates only draw it."""
+"""Figures: geometry and colours as plain data, which the templates only draw."""

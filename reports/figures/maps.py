@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
-from sqlalchemy import Connection
 
-from registry.store.schema import Measurement, Placement, Sample
+from reports.asking.axes import Order
 from reports.figures.plane import COLOURS
-from reports.queries import frame, standing, where
-from reports.tables import Order
 
 SIDE, EDGE = 300, 12
 """A panel's side, and how much of that stays free around its points."""
 
 MOST = 1_500
-"""About so many points a panel; of larger corpora every so-manieth picture is drawn."""
+"""About so many points a panel; of larger corpora one in two, three or more is drawn."""
 
 
 class Dot(NamedTuple):
@@ -55,20 +52,6 @@ class Map(NamedTuple):
     drawn: int
     pictures: int
     side: int
-
-
-def places(connection: Connection, study: int) -> pd.DataFrame:
-    """Corpus, degradation, inpainter, kind, sample (its name), ``umap_x`` and ``umap_y`` of every picture."""
-    columns = (*where[:3], Placement.kind, Sample.name.label("sample"), Measurement.metric, Measurement.value)
-    statement = (
-        standing(study, *columns)
-        .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Placement.kind.like("project.%"))
-    )
-    rows = frame(connection, statement)
-    keys = ["corpus", "degradation", "inpainter", "kind", "sample"]
-    wide = rows.pivot(index=keys, columns="metric", values="value").reindex(columns=["umap_x", "umap_y"])
-    return wide.dropna().reset_index()
 
 
 def entries(names: Sequence[str]) -> dict[str, int]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import pandas as pd
-from sqlalchemy import Connection, select
-
-from registry.store.objects import ObjectStore
-from registry.store.schema import Corpus, Sample
-from reports import examples
-from reports.examples import Standing
+from reports.asking import examples
+from reports.asking.axes import ORIGINAL, UNSAID, firsts, label
+from reports.asking.examples import Standing
+from reports.asking.study import Study
 from reports.figures.pictures import Picture, mask_outline, thumbnail
-from reports.tables import Order
-from reports.wordings import Run, changed_words
+from reports.statistics.wordings import Run, changed_words
 
 
 class Tile(NamedTuple):
@@ -25,7 +21,7 @@ class Tile(NamedTuple):
     what: str
 
 
-class Row(NamedTuple):
+class Strip(NamedTuple):
     """One degradation: the degraded picture, the edge of its mask, and what each inpainter made of it."""
 
     degradation: str
@@ -41,69 +37,55 @@ class Mosaic(NamedTuple):
     """Whose captions these are; "" where there are none."""
     original: Tile
     columns: list[str]
-    rows: list[Row]
+    rows: list[Strip]
 
 
-def mosaics(
-    connection: Connection,
-    objects: ObjectStore,
-    study: int,
-    repainted: pd.DataFrame,
-    order: Order,
-    controls: Sequence[str],
-) -> dict[str, Mosaic]:
+def mosaics(study: Study) -> dict[str, Mosaic]:
     """By corpus the first picture, by name, of those that most configurations have repainted.
 
     Of what an entry sweeps over only the first variant is shown; controls are left out.
     """
-    ids = examples.configurations(connection, study)
-    statement = select(Sample.id, Sample.name).join(Corpus).where(Corpus.name.in_(order["corpus"]))
-    names = dict(connection.execute(statement).all())
+    ids = examples.configurations(study.connection, study.id)
+    names = examples.names(study.connection, study.order["corpus"])
     found = {}
-    for corpus, rows in repainted.groupby("corpus"):
+    for corpus, rows in study.repainted.groupby("corpus"):
         times = rows["sample"].value_counts()
         sample = min(times.index[times == times.max()], key=names.__getitem__)
-        mine = {axes[1:]: (ids[axes], sample) for axes in ids if axes[0] == corpus}
-        by_place = examples.items(connection, mine.values())
+        mine = {where[1:]: (place, sample) for where, place in ids.items() if where[0] == corpus}
+        by_place = examples.items(study.connection, mine.values())
         standing = {
-            (kind, *axes): by_place[kind, place]
-            for axes, place in mine.items()
+            (kind, *where): by_place[kind, place]
+            for where, place in mine.items()
             for kind in ("original", "degraded", "repainted", "caption")
             if (kind, place) in by_place
         }
-        found[str(corpus)] = mosaic(objects, str(corpus), names[sample], standing, order, controls)
+        found[str(corpus)] = mosaic(study, str(corpus), names[sample], standing)
     return found
 
 
-def mosaic(
-    objects: ObjectStore,
-    corpus: str,
-    sample: str,
-    standing: Mapping[tuple[str, ...], Standing],
-    order: Order,
-    controls: Sequence[str],
-) -> Mosaic:
-    """The mosaic of one picture; ``standing`` maps a kind, a degradation, an inpainter and a captioner to an item."""
-    captioner = next((name for name in order["captioner"] if ("caption", "", "", name) in standing), "")
+def mosaic(study: Study, corpus: str, sample: str, standing: Mapping[tuple[str, ...], Standing]) -> Mosaic:
+    """The mosaic of one picture; ``standing`` maps a kind and the names on all axes to an item."""
+    order, controls = study.order, study.controls
+    text = next((text for text in study.texts if ("caption", *ORIGINAL, *text) in standing), UNSAID)
 
-    def said(*axes: str) -> str:
-        item = standing.get(("caption", *axes, captioner))
+    def said(*names: str) -> str:
+        item = standing.get(("caption", *names, *text))
         return item.value.get("caption", "") if item else ""
 
     def tile(kind: str, degradation: str, inpainter: str, what: str) -> Tile:
-        item = standing.get((kind, degradation, inpainter, ""))
+        item = standing.get((kind, degradation, inpainter, *UNSAID))
         try:
-            picture = thumbnail(objects.get(item.object)) if item and item.object else None
+            picture = thumbnail(study.load(item.object)) if item and item.object else None
         except (FileNotFoundError, ValueError):
             picture = None
         after = said(degradation, inpainter) if kind != "degraded" else ""
         return Tile(picture, changed_words(before, after)[1] if after else [], what)
 
-    before = said("", "")
+    before = said(*ORIGINAL)
     columns = firsts(name for name in order["inpainter"] if name not in controls)
     rows = []
     for degradation in firsts(order["degradation"]):
-        degraded = standing.get(("degraded", degradation, "", ""))
+        degraded = standing.get(("degraded", degradation, "", *UNSAID))
         if degraded is None:
             continue
         tiles = [
@@ -111,17 +93,5 @@ def mosaic(
             for inpainter in columns
         ]
         first = tile("degraded", degradation, "", f"degraded: {degradation}")
-        rows.append(Row(degradation, first, mask_outline(degraded.value), tiles))
-    return Mosaic(corpus, sample, captioner, tile("original", "", "", "original"), columns, rows)
-
-
-def firsts(names: Iterable[str]) -> list[str]:
-    """The first variant of each entry.
-
-    >>> firsts(["telea", "sd/guidance=1", "sd/guidance=3"])
-    ['telea', 'sd/guidance=1']
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        found.setdefault(name.partition("/")[0], name)
-    return list(found.values())
+        rows.append(Strip(degradation, first, mask_outline(degraded.value), tiles))
+    return Mosaic(corpus, sample, label(text), tile("original", "", "", "original"), columns, rows)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reports.metrics import Metric
-from reports.statistics import Correlations
+from reports.asking.metrics import Metric
+from reports.statistics.analysis import Correlation
+from reports.statistics.points import spearman_interval
 
 WIDTH, HEIGHT = 600, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
@@ -24,9 +25,6 @@ COLOURS, SHAPES = 8, 5
 
 SEVERAL = SHAPES
 """The shape of a point that stands for several degradations."""
-
-
-Interval = tuple[float, float]
 
 
 class Square(NamedTuple):
@@ -104,36 +102,33 @@ class Scatter(NamedTuple):
     frame: dict[str, int]
 
 
-def heat_map(
-    found: Correlations,
-    kind: str,
-    intervals: Mapping[tuple[str, str], Interval],
-    xs: Sequence[Metric],
-    ys: Sequence[Metric],
-) -> HeatMap:
+def heat_map(pairs: Sequence[Correlation], kind: str, xs: Sequence[Metric], ys: Sequence[Metric]) -> HeatMap:
     """Pearson's or Spearman's correlations (``kind``), a row per fidelity metric, a column per caption metric.
 
-    ``intervals`` are those of pairs of names; a pair without one is not certain of its sign.
+    Pearson's intervals are for new configurations and pictures, Spearman's for new configurations; a pair that has none
+    is not certain of its sign.
     """
-    pairs = {(pair.x, pair.y): pair for pair in found.pairs}
-    columns = [y for y in ys if any(pair.y == y.name for pair in found.pairs)]
+    by_pair = {(pair.x, pair.y): pair for pair in pairs}
+    columns = [y for y in ys if any(pair.y == y.name for pair in pairs)]
     lines = []
-    for x in (x for x in xs if any(pair.x == x.name for pair in found.pairs)):
+    for x in (x for x in xs if any(pair.x == x.name for pair in pairs)):
         squares: list[Square | None] = []
         for y in columns:
-            pair = pairs.get((x.name, y.name))
-            if pair is None:
-                squares.append(None)
-                continue
-            r = getattr(pair, kind)
-            text = f"{r:+.2f}".replace("-", "−")
-            low, high = intervals.get((x.name, y.name)) or (-1.0, 1.0)
-            ends = f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")
-            title = f"{x.title} and {y.title}: {kind.title()} {text} {ends}, n = {pair.n}"
-            sign = "positive" if r > 0 else "negative"
-            squares.append(Square(text, sign, round(100 * abs(r)), low > 0 or high < 0, title))
+            pair = by_pair.get((x.name, y.name))
+            squares.append(square(pair, kind, x, y) if pair else None)
         lines.append(Line(x, squares))
     return HeatMap(columns, lines)
+
+
+def square(pair: Correlation, kind: str, x: Metric, y: Metric) -> Square:
+    """One correlation as the heat map shows it."""
+    r = getattr(pair, kind)
+    ends = None if pair.low is None else (pair.low, pair.high)
+    low, high = (spearman_interval(r, pair.n) if kind == "spearman" else ends) or (-1.0, 1.0)
+    text = f"{r:+.2f}".replace("-", "−")
+    interval = f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")
+    title = f"{x.title} and {y.title}: {kind.title()} {text} {interval}, n = {pair.n}"
+    return Square(text, "positive" if r > 0 else "negative", round(100 * abs(r)), low > 0 or high < 0, title)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -160,7 +155,7 @@ def span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def scatter(points: Sequence[Point], x: Metric, y: Metric, reference: float | None) -> Scatter:
-    """Where points, ticks and labels stand; a label avoids points and the labels before it."""
+    """Place points, ticks and labels; a label avoids points and the labels before it."""
     tested = [p for p in points if not p.control]
     x_low, x_high = span([p.x for p in tested])
     y_low, y_high = span([p.y for p in tested])

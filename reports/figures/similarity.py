@@ -1,20 +1,19 @@
-"""How like their originals repainted pictures are for an encoder, corpus by corpus, as in the paper's figure 7."""
+"""Similarity of repainted pictures to their originals for an encoder, corpus by corpus: the paper's figure 7."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sqlalchemy import Connection
 
-from reports import queries
+from reports.asking import queries
+from reports.asking.axes import Order, pictures
+from reports.asking.study import Study
 from reports.figures.maps import entries
 from reports.figures.plane import Tick, ticks
 from reports.figures.sweeps import spread
-from reports.tables import Order
 
 METRIC = "cls_cosine"
 LABELS, PANEL, GAP = 110, 270, 26
@@ -55,7 +54,7 @@ class Band(NamedTuple):
 
 
 class Similarity(NamedTuple):
-    """What one encoder says of all corpora."""
+    """Similarities of one encoder over all corpora."""
 
     encoder: str
     panels: list[Panel]
@@ -66,11 +65,11 @@ class Similarity(NamedTuple):
     bottom: float
 
 
-def similarities(connection: Connection, study: int, order: Order, controls: Sequence[str]) -> list[Similarity]:
+def similarities(study: Study) -> list[Similarity]:
     """The figure of each encoder; controls are left out."""
-    rows = queries.values(connection, study, [METRIC], "whole").dropna(subset="value")
-    rows = rows[~rows["inpainter"].isin(controls)]
-    return [similarity(kind.partition(".")[2], some, order) for kind, some in rows.groupby("kind")]
+    rows = pictures(queries.values(study.connection, study.id, [METRIC], "whole").dropna(subset="value"))
+    rows = rows[~rows["inpainter"].isin(study.controls)]
+    return [similarity(kind.partition(".")[2], some, study.order) for kind, some in rows.groupby("kind")]
 
 
 def similarity(encoder: str, rows: pd.DataFrame, order: Order) -> Similarity:

@@ -1,4 +1,4 @@
-"""What a setting does: metrics against the numbers that an entry sweeps over, as in the paper's figure 10."""
+"""Sweeps: metrics against the numbers that an entry sweeps over, as in the paper's figure 10."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sqlalchemy import Connection
 
 from registry.store.keys import canonical
-from registry.store.schema import PER_ITEM, Configuration, Measurement, Placement, Sample
+from reports.asking import drawn
+from reports.asking.axes import SECTIONS
+from reports.asking.metrics import Metric
+from reports.asking.study import Study
 from reports.figures.maps import entries
 from reports.figures.plane import COLOURS, Tick, ticks
-from reports.metrics import FIDELITY, INSIDE, QUALITY, Metric
-from reports.queries import frame, standing, where
-from reports.tables import Order
 
 REPLICATES = "seed"
 """The setting whose values are taken together: they say how far chance goes."""
@@ -38,6 +37,11 @@ class Axis(NamedTuple):
     """The number of each variant."""
     lines: dict[str, str]
     """What else tells a variant apart, but for its seed; the same for those that lie on one curve."""
+
+    @property
+    def swept(self) -> str:
+        """The axis of the grid that the variants are on."""
+        return next(axis for axis, section in SECTIONS.items() if section == self.section)
 
 
 class Spot(NamedTuple):
@@ -109,34 +113,20 @@ def number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def values(connection: Connection, study: int, axes: Sequence[Axis], metrics: Sequence[str]) -> pd.DataFrame:
-    """Corpus, axes, kind, metric, sample (its name) and value of what variants gave; fidelity inside the mask."""
-    variants = {"degradations": set(), "inpainters": set()}
-    for axis in axes:
-        variants[axis.section].update(axis.values)
-    some = Configuration.degradation.in_(variants["degradations"]) | Configuration.inpainter.in_(variants["inpainters"])
-    statement = (
-        standing(study, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
-        .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM, Measurement.region.in_((INSIDE, "")), some)
-        .where(Measurement.metric.in_(metrics), Configuration.inpainter.is_not(None))
-    )
-    rows = frame(connection, statement).dropna(subset="value")
-    return rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]
-
-
-def sweeps(
-    connection: Connection, study: int, params: Mapping[str, Any], order: Order, controls: Sequence[str], quality: str
-) -> dict[str, list[Sweep]]:
-    """By corpus what each swept number does to LPIPS, SSIM and one caption metric."""
-    axes = axes_of(params, controls)
+def sweeps(study: Study) -> dict[str, list[Sweep]]:
+    """By corpus what each swept number does to LPIPS, SSIM and the metric that judges captions."""
+    axes = axes_of(study.params, study.controls)
     if not axes:
         return {}
-    rows = values(connection, study, axes, (*SHOWN, quality))
-    rows = rows[~rows["inpainter"].isin(controls)]
-    metrics = [metric for metric in (*FIDELITY, *QUALITY) if metric.name in (*SHOWN, quality)]
+    shown = [metric for metric in (*study.fidelity, *study.quality) if metric.name in SHOWN or metric == study.judge]
+    variants: dict[str, set[str]] = {}
+    for axis in axes:
+        variants.setdefault(axis.swept, set()).update(axis.values)
+    rows = drawn.swept(study.connection, study.id, variants, [metric.name for metric in shown])
+    rows = rows[~rows["inpainter"].isin(study.controls)]
+    inpainters = entries(study.order["inpainter"])
     return {
-        str(corpus): [found for axis in axes if (found := sweep(some, axis, metrics, entries(order["inpainter"])))]
+        str(corpus): [found for axis in axes if (found := sweep(some, axis, shown, inpainters))]
         for corpus, some in rows.groupby("corpus")
     }
 
@@ -147,7 +137,7 @@ def sweep(rows: pd.DataFrame, axis: Axis, metrics: Sequence[Metric], inpainters:
     A picture's values are averaged over degradations, seeds and captioners first. What sweeps over a degradation has a
     curve for each of the inpainters, in its own colour.
     """
-    swept = axis.section.removesuffix("s")
+    swept = axis.swept
     rows = rows[rows[swept].isin(axis.values)]
     lines = rows[swept].map(axis.lines)
     if swept == "degradation":

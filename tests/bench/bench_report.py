@@ -24,7 +24,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert
 
 from registry.indexing import configuration_digest
-from registry.store.axes import AXES as NAMES
+from registry.store.axes import Point
 from registry.store.database import connect, migrate_when_behind
 from registry.store.keys import digest
 from registry.store.objects import ObjectStore
@@ -43,7 +43,7 @@ from registry.store.schema import (
     Sample,
     Study,
 )
-from reports.pages import build
+from reports.report import build
 
 WORDS = ("a", "red", "blue", "ring", "star", "cross", "near", "over", "small", "large")
 AXES: dict[str, dict[str, dict[str, Any]]] = {
@@ -154,9 +154,9 @@ def fill(engine: Engine, objects: ObjectStore, samples: int) -> tuple[int, int]:
             Run: [run | {"id": id, "stage": stage} for stage, id in RUNS.items()],
             Corpus: [{"id": c, "name": name, "settings": {}, "problems": {}} for c, name in corpora.items()],
             Configuration: [
-                {"id": n, "digest": configuration_digest(named, settings), "settings": settings, **named}
+                {"id": n, "digest": configuration_digest(point, settings), "settings": settings, **point.names()}
                 for names, n in number.items()
-                for named, settings in [described(names)]
+                for point, settings in [described(names)]
             ],
             Study: [{"id": 1, "name": "large", "params": PARAMS}],
             Cell: [{"study_id": 1, "corpus_id": c, "configuration_id": n}
@@ -180,10 +180,10 @@ def fill(engine: Engine, objects: ObjectStore, samples: int) -> tuple[int, int]:
     return rows.captions, rows.measurements
 
 
-def described(names: tuple[str | None, ...]) -> tuple[dict[str, str | None], Mapping[str, Any]]:
-    """A configuration's names by axis, and the settings behind those that apply."""
-    named = dict(zip(NAMES, names, strict=True))
-    return named, {axis: AXES[f"{axis}s"][name] for axis, name in named.items() if name}
+def described(names: tuple[str | None, ...]) -> tuple[Point, Mapping[str, Any]]:
+    """A configuration's point of the grid, and the settings behind the names that apply."""
+    point = Point(**dict(zip(("degradation", "inpainter", "captioner"), names, strict=True)))
+    return point, {axis: AXES[f"{axis}s"][name] for axis, name in point.names().items() if name}
 
 
 def describe(

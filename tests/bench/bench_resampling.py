@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import pingouin
 
-from reports.correlation.resampling import DRAWS, Stratum, bootstrap_weights, pooled_r
-from reports.correlation.significance import permutation_tests
+from reports.statistics.resampling import DRAWS, Stratum, bootstrap_weights, pooled_r
+from reports.statistics.significance import permutation_tests
 
 CALLS = 200
 

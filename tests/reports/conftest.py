@@ -23,7 +23,8 @@ from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import item_key
 from registry.store.objects import ObjectStore
 from registry.store.schema import PER_ITEM
-from reports.pages import build
+from reports.report import build
+from tests.reports.declared import declare
 
 Row = dict[str, Any]
 
@@ -174,6 +175,7 @@ class Toy:
             for row in cells.values():
                 index.summarise(row, {"bleu_4": 0.125, "cider": 0.5}, 6)
             index.study("toy", PARAMS)
+            declare(connection)
 
 
 def filled(folder: Path) -> Toy:

@@ -1,0 +1,181 @@
+"""The first page: what the study is, what the inpainting paper's claims come to, corpora at a glance, and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from reports.asking import queries
+from reports.asking.axes import PICTURE, SECTIONS, WHERE, columns
+from reports.asking.factors import factors
+from reports.asking.provenance import commits, seeds
+from reports.asking.sources import columns as columns_of
+from reports.asking.sources import correlated
+from reports.asking.study import Study
+from reports.chapters import corpora
+from reports.chapters.notes import notes
+from reports.figures.similarity import similarities
+from reports.site.latex import latex
+from reports.site.numbers import number
+from reports.site.pages import Page
+from reports.statistics.findings import Finding, claims, findings
+
+FAILURES_SHOWN = 10
+
+CAPTION = "caption"
+"""The kind of items that are captions."""
+
+
+class Part(NamedTuple):
+    """One name on an axis of the study, with its settings."""
+
+    name: str
+    adapter: str
+    settings: Mapping[str, Any]
+    facts: list[str]
+
+
+class Judgements(NamedTuple):
+    """Number of tests of one kind that the pages show."""
+
+    what: str
+    n: int
+    corrected: bool = False
+    """Whether their p is adjusted for how many they are."""
+
+
+class Failure(NamedTuple):
+    """Number of items of a kind that failed somewhere, and the reason."""
+
+    items: int
+    kind: str
+    where: list[str]
+    reason: str | None
+
+    @classmethod
+    def of(cls, row: Any) -> Failure:
+        names = [getattr(row, column, "") for column in WHERE]
+        return cls(row.items, row.kind, [name for name in names if name], row.reason)
+
+
+def pages(study: Study) -> list[Page]:
+    """The first page."""
+    found, failures = study.once(of_study), columns(study.failures)
+    given = {
+        "params": study.params,
+        "counts": counts(study),
+        "parts": parts(study),
+        "controls": study.controls,
+        "notes": notes(study),
+        "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
+        "failures_more": max(0, len(failures) - FAILURES_SHOWN),
+        "claims": claims(found),
+        "judge": study.judge,
+        "similarities": similarities(study),
+        "corpora": study.once(corpora.pages),
+        "definitions": (*study.fidelity, *study.quality, *study.grounding),
+        "data": study.data,
+        "models": study.models,
+        "runs": list(study.runs.itertuples()),
+        "commits": commits(study.runs),
+        "seeds": seeds(study.params),
+        "tests": judgements(study),
+        "link": study.links.get(""),
+    }
+    latexed = {"findings.tex": findings_latex(found)} if found else {}
+    latexed |= {"failures.tex": failures_latex(failures)} if len(failures) else {}
+    return [Page("index.html", "The study", "inpainting.html.j2", given, latexed)]
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """Failures, and the paper's claims."""
+    return {"failures": columns(study.failures), "findings": flat(study.once(of_study))}
+
+
+def counts(study: Study) -> dict[str, int]:
+    """Counts of pictures, configurations, captions, measurements and items."""
+    items = study.items
+    return {
+        "pictures": int(study.samples["samples"].sum()),
+        "configurations": len(study.repainted[list(PICTURE)].drop_duplicates()),
+        "captions": int(items.loc[items["kind"] == CAPTION, "placed"].sum()),
+        "measurements": int(study.everything["n"].sum()),
+        "items": int(items["items"].sum()),
+        "failed": int(items["failed"].sum()),
+    }
+
+
+def of_study(study: Study) -> list[Finding]:
+    """The paper's claims on this study, its captions judged by one metric."""
+    found = study.once(correlated)
+    if study.judge is None or found.frame.empty:
+        return []
+    ys = columns_of(found.frame, [study.judge.name], [])
+    kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
+    moved = study.layers[~study.layers["inpainter"].isin(study.controls)]
+    words = queries.words(study.connection, study.id)
+    return findings(found.frame, found.by_corpus, ys, moved, kinds, words)
+
+
+def parts(study: Study) -> dict[str, list[Part]]:
+    """The names on each axis, with what is set for them; of corpora also what they hold."""
+    found: dict[str, list[Part]] = {}
+    problems, samples = queries.problems(study.connection, study.id), study.samples
+    for axis, section in SECTIONS.items():
+        if axis not in ("corpus", *study.axes):
+            continue
+        found[section] = []
+        for name in study.order[axis]:
+            entry = dict((study.params.get(section) or {}).get(name) or {})
+            facts = []
+            if axis == "corpus":
+                splits = samples[samples["corpus"] == name]
+                facts = [f"{n:,} {split}" for split, n in zip(splits["split"], splits["samples"], strict=True)]
+                facts += [f"{n:,} × {kind}" for kind, n in sorted((problems.get(name) or {}).items())]
+            adapter = entry.pop("adapter", None) or entry.pop("kind", "")
+            found[section].append(Part(name, adapter, entry, facts))
+    return found
+
+
+def judgements(study: Study) -> list[Judgements]:
+    """Tests that the pages show, by kind."""
+    pairs = sum(len(link.pairs) for section in study.once(corpora.sections) for link in section.links)
+    judged = sum(one.estimate.low is not None for one in study.once(of_study))
+    found = [
+        Judgements("Pearson correlations with a 95 % interval", pairs),
+        Judgements("Spearman correlations with one", pairs),
+        Judgements("claims of the paper, each asked of a corpus", judged),
+        Judgements("effects and interactions of factors, corrected together", study.once(factors).tests, True),
+    ]
+    return [one for one in found if one.n]
+
+
+def flat(found: Sequence[Finding]) -> pd.DataFrame:
+    """Findings as a CSV shows them."""
+    rows = [{**one._asdict(), **one.estimate._asdict()} for one in found]
+    names = ["claim", "corpus", "judge", "verdict", "value", "low", "high", "n", "of"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def findings_latex(findings: Sequence[Finding]) -> str:
+    """The paper's claims, one row for each corpus and captioner."""
+
+    def text(value: float | None) -> str:
+        return "–" if value is None else number(value, 2)
+
+    names = [(one.claim, one.corpus or "over all", one.judge) for one in findings]
+    rows = [
+        (one.verdict, text(e.value), "–" if e.low is None else f"[{text(e.low)}, {text(e.high)}]", str(e.n))
+        for one in findings
+        for e in [one.estimate]
+    ]
+    index = pd.MultiIndex.from_tuples(names, names=["claim", "corpus", "captioner"])
+    return latex(pd.DataFrame(rows, index, ["verdict", "value", "95 % interval", "n"]))
+
+
+def failures_latex(failures: pd.DataFrame) -> str:
+    """Failures: a row for each place and reason, and how many items."""
+    labels = [name for name in failures if name != "items"]
+    return latex(failures.fillna("").set_index(labels).astype(str))

@@ -1,0 +1,1 @@
+"""The pages: layout, tables, exports, and what every page shares."""

@@ -1,0 +1,124 @@
+"""Tables of configurations: from means to what a page shows of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reports.asking.axes import ORIGINAL, TEXT, WHERE, Names, Order, Text, label, repaintings
+from reports.asking.grids import Grid, measured
+from reports.asking.metrics import Metric
+from reports.site.numbers import number, percent
+from reports.statistics.points import relative_change
+
+
+class Value(NamedTuple):
+    """One number of a table; ``value`` is what it sorts by."""
+
+    value: float | None
+    text: str
+    best: bool
+    change: str
+    n: int | None
+    """How many items have a value, where these are fewer than the row's."""
+
+    @property
+    def aside(self) -> str:
+        """What stands beside the number, in small type."""
+        return f"{self.change} {'' if self.n is None else f'n {self.n:,}'}".strip()
+
+
+class Row(NamedTuple):
+    """One configuration; ``note`` says what is special about it."""
+
+    degradation: str
+    inpainter: str
+    n: int
+    values: list[Value]
+    note: str
+
+    @property
+    def reference(self) -> bool:
+        return (self.degradation, self.inpainter) == ORIGINAL
+
+
+class Rows(NamedTuple):
+    """Rows that are compared with each other: pictures (``said`` is ""), or what one captioner said of them."""
+
+    said: str
+    rows: list[Row]
+
+
+class Table(NamedTuple):
+    """Groups of configurations under the same metrics."""
+
+    metrics: list[Metric]
+    groups: list[Rows]
+
+    @property
+    def asides(self) -> list[bool]:
+        """For each metric whether any of its values says something in small type."""
+        values = [row.values for group in self.groups for row in group.rows]
+        return [any(value.aside for value in column) for column in zip(*values, strict=True)]
+
+
+def best_of(values: np.ndarray, metric: Metric) -> float | None:
+    """The best of a column; None where nothing stands out.
+
+    >>> mse = Metric("mse", "MSE", False, 4, "")
+    >>> best_of(np.array([0.2, math.nan, 0.3]), mse), best_of(np.array([0.2, 0.2]), mse)
+    (0.2, None)
+    """
+    known = values[np.isfinite(values)]
+    if metric.higher_is_better is None or not len(known) or known.min() == known.max():
+        return None
+    return float(known.max() if metric.higher_is_better else known.min())
+
+
+def rows_of(
+    found: Grid, corpus: str, text: Text, metrics: Sequence[Metric], order: Order, notes: Mapping[Names, str]
+) -> Rows:
+    """The rows of one captioner; the originals come first, as the reference that the others are compared with."""
+    names = [n for n in (ORIGINAL, *repaintings(order)) if (corpus, *n, *text) in found.value.index]
+    index = pd.MultiIndex.from_tuples([(corpus, *n, *text) for n in names], names=WHERE)
+    columns = [metric.name for metric in metrics]
+    values = found.value.reindex(index)[columns].to_numpy()
+    counts = found.n.reindex(index)[columns].fillna(0).to_numpy().astype(int)
+    repainted = np.array([n != ORIGINAL for n in names], bool)
+    reference = values[0] if not repainted.all() else np.full(len(metrics), math.nan)
+    best = [best_of(column, metric) for column, metric in zip(values[repainted].T, metrics, strict=True)]
+    rows = []
+    for n, line, count in zip(names, values, counts, strict=True):
+        cells = [
+            Value(
+                float(value) if math.isfinite(value) else None,
+                number(value, metric.decimals),
+                n != ORIGINAL and value == top,
+                percent(relative_change(value, base)) if n != ORIGINAL else "",
+                int(had) if had < count.max() else None,
+            )
+            for value, had, metric, top, base in zip(line, count, metrics, best, reference, strict=True)
+        ]
+        rows.append(Row(*n, int(count.max()), cells, notes.get(n, "")))
+    return Rows(label(text), rows)
+
+
+def table(
+    found: Grid,
+    corpus: str,
+    texts: Sequence[Text],
+    metrics: Sequence[Metric],
+    order: Order,
+    notes: Mapping[Names, str],
+) -> Table:
+    """One group for each captioner that has values (``[UNSAID]`` for pictures), under the metrics that have values."""
+    metrics = measured(found, corpus, metrics)
+    if not metrics:
+        return Table([], [])
+    index = found.value.xs(corpus, level="corpus").index
+    here = set(zip(*(index.get_level_values(axis) for axis in TEXT), strict=True))
+    return Table(metrics, [rows_of(found, corpus, text, metrics, order, notes) for text in texts if text in here])

@@ -1,0 +1,282 @@
+"""Correlations of columns with all that belongs to them: intervals, tests, stability, levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reports.statistics.cells import Group, Roles, families, groups
+from reports.statistics.comparison import Comparison, compare
+from reports.statistics.crossed import Mixed, crossed_model
+from reports.statistics.levels import Levels, levels
+from reports.statistics.meta import Meta, random_effects
+from reports.statistics.points import FEWEST, critical_r, is_constant
+from reports.statistics.resampling import DRAWS, Stratum, bootstrap_weights
+from reports.statistics.significance import interval, permutation_tests, resampled_means
+from reports.statistics.stability import Stability, leave_one_out
+
+POWER = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Correlation of x and y over unit means; None where the data cannot say.
+
+    With several groups every coefficient is the mean over groups, each weighing as many units as it has.
+    """
+
+    x: str
+    y: str
+    group: str
+    n: int
+    """Units that have both."""
+    items: int | None
+    cells: int
+    missing: int
+    """Units × items, and how many of these lack x or y."""
+    note: str = ""
+    """Why there is no correlation."""
+    pearson: float | None = None
+    spearman: float | None = None
+    kendall: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """95 % interval of Pearson's r, for new units and items."""
+    p: float | None = None
+    p_family_wise: float | None = None
+    q: float | None = None
+    """Two-sided p of Pearson's r by permuting units; step-down max-T and Benjamini-Hochberg over the pairs tested."""
+    permutations: int = 0
+    exact: bool = False
+    pairs_tested: int = 0
+    critical_r: float | None = None
+    """The smallest |r| that n independent units would call different from zero."""
+    detectable_r: float | None = None
+    """The true |r| that n units would find in four of five studies."""
+    sign_flips: int | None = None
+    leave_one_out: Stability | None = None
+    leave_family_out: Stability | None = None
+    levels: Levels | None = None
+    mixed: Mixed | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    meta: Meta | None = None
+    groups: tuple[Correlation, ...] = ()
+
+
+class Pair(NamedTuple):
+    """A pair of columns with its unit means in every group that has a correlation."""
+
+    x: str
+    y: str
+    strata: list[Stratum]
+    held: list[tuple[int, np.ndarray]]
+    """For each stratum its group, and the rows of the group that are in it."""
+
+
+def correlate(
+    frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
+) -> list[Correlation]:
+    """Correlate every x with every y over unit means; one result a pair, in the order given.
+
+    Raises ``ValueError`` with one sentence for what the table lacks. The order of rows changes nothing.
+
+    >>> frame = pd.DataFrame({"config": list("abcde"), "mse": [1, 2, 3, 4, 5], "bleu": [9, 7, 8, 5, 1]})
+    >>> [found] = correlate(frame, ["mse"], ["bleu"], Roles("config"))
+    >>> found.n, round(found.pearson, 3), round(found.p, 4), found.sign_flips
+    (5, -0.9, 0.05, 0)
+    """
+    xs, ys = list(dict.fromkeys(xs)), list(dict.fromkeys(ys))
+    for column in xs:
+        if column in ys:
+            raise ValueError(f"Column {column!r} is given as both x and y; a column goes with itself perfectly.")
+    found = groups(frame, [*xs, *ys], roles)
+    named = families(frame, roles)
+    results = analyse(found, xs, ys, named, seed)
+    if len(found) == 1:
+        return [replace(result, group="") for result in results]
+    apart = [analyse([group], xs, ys, named, seed) for group in found]
+    return [across(result, parts) for result, *parts in zip(results, *apart, strict=True)]
+
+
+def across(result: Correlation, parts: Sequence[Correlation]) -> Correlation:
+    """A result of all groups together, with those of each and their meta-analysis."""
+    usable = [part for part in parts if part.pearson is not None]
+    meta = random_effects([part.pearson for part in usable], [part.n for part in usable])
+    return replace(result, groups=tuple(parts), meta=meta)
+
+
+def analyse(
+    found: Sequence[Group], xs: Sequence[str], ys: Sequence[str], named: Mapping[str, str] | None, seed: int
+) -> list[Correlation]:
+    """The results of every pair over some groups, taken together."""
+    units = units_of(found)
+    pairs = [pair_of(found, units, x, y) for x in xs for y in ys]
+    results = estimates(found, pairs, units, seed)
+    tested = [pair for pair in pairs if pair.strata]
+    if not tested:
+        return list(results.values())
+    tests = permutation_tests([pair.strata for pair in tested], len(units), seed)
+    qs = stats.false_discovery_control(tests.p)
+    related = (
+        {family: np.array([named[unit] == family for unit in units]) for family in dict.fromkeys(map(named.get, units))}
+        if named
+        else None
+    )
+    rivals = compared(found[0], xs, ys, seed) if len(found) == 1 else {}
+    for number, pair in enumerate(tested):
+        result = results[pair.x, pair.y]
+        results[pair.x, pair.y] = replace(
+            result,
+            p=float(tests.p[number]),
+            p_family_wise=float(tests.family_wise[number]),
+            q=float(qs[number]),
+            permutations=tests.permutations,
+            exact=tests.exact,
+            pairs_tested=len(tested),
+            critical_r=critical_r(result.n),
+            detectable_r=float(np.tanh(POWER / np.sqrt(result.n - 3))) if result.n > 3 else None,
+            leave_family_out=leave_one_out(pair.strata, related) if related else None,
+            comparisons=tuple(rivals.get((pair.x, pair.y), ())),
+            **(inside(found[0], pair, result.pearson) if len(found) == 1 else {}),
+        )
+    return list(results.values())
+
+
+def estimate(
+    frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
+) -> list[Correlation]:
+    """Correlate as :func:`correlate` does, without its tests: coefficients, interval, leave one out.
+
+    Many pairs cost little that way, where permutations and mixed models of each would take minutes.
+
+    >>> frame = pd.DataFrame({"config": list("abcde"), "mse": [1, 2, 3, 4, 5], "bleu": [9, 7, 8, 5, 1]})
+    >>> [found] = estimate(frame, ["mse"], ["bleu"], Roles("config"))
+    >>> round(found.pearson, 3), found.low < -0.9 < found.high, found.p
+    (-0.9, True, None)
+    """
+    found = groups(frame, [*xs, *ys], roles)
+    units = units_of(found)
+    return list(estimates(found, [pair_of(found, units, x, y) for x in xs for y in ys], units, seed).values())
+
+
+def units_of(found: Sequence[Group]) -> list[str]:
+    """The units of all groups, each once."""
+    return sorted({unit for group in found for unit in group.units})
+
+
+def estimates(
+    found: Sequence[Group], pairs: Sequence[Pair], units: Sequence[str], seed: int
+) -> dict[tuple[str, str], Correlation]:
+    """Coefficients of every pair, the interval of Pearson's, and what it owes to single units."""
+    columns = list(dict.fromkeys(column for pair in pairs for column in (pair.x, pair.y)))
+    weights = bootstrap_weights(np.random.default_rng([seed, 1]), len(units), DRAWS)
+    resampled = [
+        resampled_means(group, columns, np.random.default_rng([seed, 1, place])) for place, group in enumerate(found)
+    ]
+    single = {unit: np.array([other == unit for other in units]) for unit in units}
+    results = {(pair.x, pair.y): coefficients(found, pair) for pair in pairs}
+    for pair in (pair for pair in pairs if pair.strata):
+        drawn = [
+            Stratum(s.units, resampled[place][pair.x][..., rows], resampled[place][pair.y][..., rows])
+            for s, (place, rows) in zip(pair.strata, pair.held, strict=True)
+        ]
+        low, high = interval(pair.strata, drawn, weights) or (None, None)
+        alone = leave_one_out(pair.strata, single)
+        flips = alone.sign_flips if alone else None
+        results[pair.x, pair.y] = replace(
+            results[pair.x, pair.y], low=low, high=high, sign_flips=flips, leave_one_out=alone
+        )
+    return results
+
+
+def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pair:
+    """The unit means of a pair, for every group where three units have both and neither is constant."""
+    place = {unit: number for number, unit in enumerate(units)}
+    strata, held = [], []
+    for number, group in enumerate(found):
+        a, b = group.means(x), group.means(y)
+        both = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
+        usable = len(both) >= FEWEST and not is_constant(a[both]) and not is_constant(b[both])
+        if usable:
+            strata.append(Stratum(np.array([place[group.units[n]] for n in both]), a[both], b[both]))
+            held.append((number, both))
+    return Pair(x, y, strata, held)
+
+
+def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
+    """Count units and items, and compute the three coefficients."""
+    cells = sum(group.cells[pair.x].size for group in found)
+    held = sum(int((np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y])).sum()) for g in found)
+    items = sum(group.items for group in found) if found[0].items is not None else None
+    n = len({int(unit) for stratum in pair.strata for unit in stratum.units})
+    name = found[0].name if len(found) == 1 else ""
+    result = Correlation(pair.x, pair.y, name, n, items, cells, cells - held)
+    if not pair.strata:
+        return replace(result, note=why_none(found, pair))
+    sizes = [len(s.units) for s in pair.strata]
+
+    def mean(function: Any, seen: Any = lambda values: values) -> float:
+        return float(np.average([function(seen(s.x), seen(s.y)).statistic for s in pair.strata], weights=sizes))
+
+    spearman, kendall = mean(stats.spearmanr, tied), mean(stats.kendalltau, tied)
+    return replace(result, pearson=mean(stats.pearsonr), spearman=spearman, kendall=kendall)
+
+
+def tied(values: np.ndarray) -> np.ndarray:
+    """Values for ranks, to 12 digits of the largest: means of equal items, summed in another order, are equal then.
+
+    >>> tied(np.array([0.1 + 0.2, 0.3, -0.7])).tolist()
+    [3.0, 3.0, -7.0]
+    """
+    largest = max(np.abs(values).max(), np.finfo(float).tiny)
+    return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
+
+
+def why_none(found: Sequence[Group], pair: Pair) -> str:
+    """Reason for which a pair has no correlation in any group."""
+    for column in (pair.x, pair.y):
+        values = np.concatenate([group.means(column) for group in found])
+        if not np.isfinite(values).any():
+            return f"{column} was not measured"
+        if all(is_constant(group.means(column)) for group in found):
+            return f"{column} is constant"
+    return f"fewer than {FEWEST} units vary in both"
+
+
+def compared(group: Group, xs: Sequence[str], ys: Sequence[str], seed: int) -> dict[tuple[str, str], list[Comparison]]:
+    """For every pair of columns how its x compares with each other x; each two are compared once."""
+    found: dict[tuple[str, str], list[Comparison]] = {}
+    for y in ys:
+        for x, other in combinations(xs, 2):
+            if one := compare(group, x, other, y, seed):
+                found.setdefault((x, y), []).append(one)
+                found.setdefault((other, y), []).append(replace(one, other=x, difference=-one.difference))
+    return found
+
+
+def inside(group: Group, pair: Pair, r: float) -> dict[str, Any]:
+    """Levels and mixed model, which need the cells of one group."""
+    if group.items is None:
+        return {}
+    x, y = group.cells[pair.x], group.cells[pair.y]
+    return {"levels": levels(r, x, y), "mixed": crossed_model(x, y)}
+
+
+def as_json(results: Sequence[Correlation]) -> list[dict[str, Any]]:
+    """Results as JSON values; what is no number becomes null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(inner) for inner in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return [plain(asdict(result)) for result in results]

@@ -1,0 +1,145 @@
+"""Cells: rows of a table as units × items, with the errors that a table can have."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reports.statistics.points import FEWEST
+
+MOST = 10_000
+"""More units than this would take gigabytes to resample, and are usually items."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns say what a row is: ``unit`` is what the correlation generalises over, such as a configuration."""
+
+    unit: str
+    item: str | None = None
+    by: str | None = None
+    family: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """One corpus: ``cells[column]`` is units × items (one item where the table names none), NaN where missing."""
+
+    name: str
+    units: tuple[str, ...]
+    items: int | None
+    cells: Mapping[str, np.ndarray]
+
+    def means(self, column: str) -> np.ndarray:
+        """The mean of each unit over the items that it has; NaN where it has none."""
+        values = self.cells[column]
+        count = np.isfinite(values).sum(axis=1)
+        return np.divide(np.nansum(values, axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """The rows of a CSV file; raises ``FileNotFoundError`` or ``ValueError`` with one sentence."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no table {path}; give a CSV file, or the name of a study in the registry.")
+    try:
+        frame = pd.read_csv(path)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{path} is not a CSV file: {reason}. Its first line must name the columns.") from None
+    if frame.empty:
+        raise ValueError(f"{path} has no rows below its header; there is nothing to correlate.")
+    return frame
+
+
+def known(frame: pd.DataFrame, column: str) -> str:
+    """The column, if the table has it; raises ``ValueError`` with the nearest name."""
+    if column in frame.columns:
+        return column
+    raise ValueError(f"The table has no column {column!r}; {hint(column, [str(name) for name in frame.columns])}")
+
+
+def hint(wrong: str, names: Sequence[str]) -> str:
+    """The nearest of some names, or all of them.
+
+    >>> hint("sbret", ["mse", "sbert"]), hint("x", ["mse", "sbert"])
+    ("did you mean 'sbert'?", 'it has mse, sbert.')
+    """
+    nearest = difflib.get_close_matches(wrong, names, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(names) or 'none'}."
+
+
+def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
+    """A column as floats, NaN where empty or not finite; raises ``ValueError`` naming the first that is no number."""
+    given = frame[known(frame, column)]
+    values = pd.to_numeric(given, errors="coerce")
+    wrong = given[values.isna() & given.notna()]
+    if len(wrong):
+        raise ValueError(
+            f"Column {column!r} holds {str(wrong.iloc[0])!r} in row {frame.index.get_loc(wrong.index[0]) + 1}, "
+            "where a number was expected; correct it, or leave the place empty where nothing was measured."
+        )
+    return values.astype(float).where(np.isfinite(values))
+
+
+def labels(frame: pd.DataFrame, column: str) -> pd.Series:
+    """A column as names; raises ``ValueError`` where a row has none."""
+    given = frame[known(frame, column)]
+    if given.isna().any():
+        row = int(np.flatnonzero(given.isna())[0]) + 1
+        raise ValueError(f"Row {row} has nothing in column {column!r}; every row must say what it belongs to.")
+    return given.astype(str)
+
+
+def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[Group]:
+    """The table's groups in the order of their names; rows of one unit and item are averaged.
+
+    Raises ``ValueError`` for unknown or non-numeric columns, and where fewer than three units are named.
+
+    >>> frame = pd.DataFrame({"config": list("aabbcc"), "image": [1, 2] * 3, "mse": [1, 3, 2, 2, 5, None]})
+    >>> [group] = groups(frame, ["mse"], Roles("config", "image"))
+    >>> group.units, group.items, group.means("mse").tolist()
+    (('a', 'b', 'c'), 2, [2.0, 2.0, 5.0])
+    """
+    frame = frame.reset_index(drop=True)
+    keys = {"by": labels(frame, roles.by) if roles.by else "", "unit": labels(frame, roles.unit)}
+    keys["item"] = labels(frame, roles.item) if roles.item else ""
+    table = pd.DataFrame(keys | {("value", column): numbers(frame, column) for column in columns})
+    count = table["unit"].nunique()
+    if count < FEWEST:
+        raise ValueError(
+            f"Column {roles.unit!r} names {count} unit{'s' * (count != 1)}; a correlation needs {FEWEST} or more. "
+            "A unit is what was varied, such as a configuration."
+        )
+    if count > MOST:
+        raise ValueError(
+            f"Column {roles.unit!r} names {count:,} units, more than {MOST:,}; give the column of what was varied, "
+            "such as a configuration, as --unit, and that of pictures as --item."
+        )
+    made = []
+    for name, rows in table.groupby("by"):
+        wide = rows.groupby(["unit", "item"])[[("value", column) for column in columns]].mean().unstack("item")
+        items = wide.shape[1] // len(columns)
+        blocks = np.split(wide.to_numpy(), len(columns), axis=1)
+        made.append(
+            Group(str(name), tuple(wide.index), items if roles.item else None, dict(zip(columns, blocks, strict=True)))
+        )
+    return made
+
+
+def families(frame: pd.DataFrame, roles: Roles) -> dict[str, str] | None:
+    """Each unit's family; None where no column names it. Raises ``ValueError`` where a unit has two families."""
+    if roles.family is None:
+        return None
+    pairs = pd.DataFrame({"unit": labels(frame, roles.unit), "family": labels(frame, roles.family)}).drop_duplicates()
+    twice = pairs[pairs["unit"].duplicated(keep=False)]
+    if len(twice):
+        unit, found = twice["unit"].iloc[0], ", ".join(twice.loc[twice["unit"] == twice["unit"].iloc[0], "family"])
+        raise ValueError(
+            f"Unit {unit!r} has several families in column {roles.family!r} ({found}); a unit belongs to one family."
+        )
+    return dict(zip(pairs["unit"], pairs["family"], strict=True))

@@ -1,0 +1,80 @@
+"""The crossed mixed model: y ~ x between units + x within units + (1 | unit) + (1 | item)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from reports.statistics.points import FEWEST, is_constant
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Slopes in standard deviations of y's cells per standard deviation of x's, and the shares of y's variance."""
+
+    between: float
+    between_se: float
+    between_p: float
+    within: float
+    within_se: float
+    within_p: float
+    unit_share: float
+    item_share: float
+    items: int
+    """How many items have all their cells; the model is fitted to these."""
+    converged: bool
+
+
+def crossed_model(x: np.ndarray, y: np.ndarray) -> Mixed | None:
+    """Fit the model by REML to units × items; None with fewer than three of either, or where x or y is constant.
+
+    On complete crossed data the covariance is diagonal over four strata (mean, units, items, cells), so the likelihood
+    costs nothing. ``statsmodels.MixedLM`` finds the same numbers with dense algebra (9 units × 200 items: 35 s), and
+    tests slopes against the normal: liberal with nine units. Here the slope between units is tested with t(units − 2),
+    which is exact. The slope within takes one slope for all units; its p speaks of these units.
+    """
+    complete = (np.isfinite(x) & np.isfinite(y)).all(axis=0)
+    x, y = x[:, complete], y[:, complete]
+    units, items = x.shape
+    if min(units, items) < FEWEST or is_constant(x.ravel()) or is_constant(y.ravel()):
+        return None
+    (xu, xi, xe), (yu, yi, ye) = (strata((v - v.mean()) / v.std()) for v in (x, y))
+    if min(map(np.ptp, (xu, yu, xe, ye))) < 1e-9:
+        return None
+    between = (xu @ yu) / (xu @ xu)
+    rest = yu - between * xu
+
+    def slope(item: float, cell: float) -> tuple[float, float]:
+        """The slope within units and its precision, given the variances of two strata."""
+        precision = (xi @ xi) / item + (xe @ xe) / cell
+        return ((xi @ yi) / item + (xe @ ye) / cell) / precision, precision
+
+    def minus_log_likelihood(parameters: np.ndarray) -> float:
+        cell = np.exp(parameters[0])
+        unit, item = cell * np.exp(parameters[1:])
+        b, precision = slope(item, cell)
+        fit = (rest @ rest) / unit + np.sum((yi - b * xi) ** 2) / item + np.sum((ye - b * xe) ** 2) / cell
+        logs = (units - 2) * np.log(unit) + (items - 1) * np.log(item) + (units - 1) * (items - 1) * np.log(cell)
+        return float(fit + logs + np.log(precision)) / 2
+
+    start = np.log([ye.var(), 2.0, 2.0])
+    found = optimize.minimize(minus_log_likelihood, start, method="L-BFGS-B", bounds=[(-40, 40), (0, 40), (0, 40)])
+    cell = np.exp(found.x[0])
+    unit, item = cell * np.exp(found.x[1:])
+    b, precision = slope(item, cell)
+    se = np.sqrt(unit / (xu @ xu)), 1 / np.sqrt(precision)
+    variances = np.array([(unit - cell) / items, (item - cell) / units, cell])
+    shares = variances / variances.sum()
+    p = 2 * stats.t.sf(abs(between) / se[0], units - 2), 2 * stats.norm.sf(abs(b) / se[1])
+    numbers = (between, se[0], p[0], b, se[1], p[1], *shares[:2])
+    return Mixed(*map(float, numbers), items=items, converged=bool(found.success))
+
+
+def strata(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Units × items as three vectors whose squares add up to the total: units, items, cells."""
+    unit, item, mean = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True), values.mean()
+    units, items = values.shape
+    cells = (values - unit - item + mean).ravel()
+    return (unit - mean).ravel() * np.sqrt(items), (item - mean).ravel() * np.sqrt(units), cells

@@ -1,0 +1,1 @@
+"""Statistics for a terminal: what ``palimpsest correlate`` and ``palimpsest ablate`` find and print."""

@@ -1,0 +1,295 @@
+"""The pages, made from a registry whose numbers are known."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from registry.indexing import Index
+from registry.store.database import connect, migrate_when_behind
+from registry.store.objects import ObjectStore
+from registry.store.schema import PER_ITEM, Reference
+from reports.asking import queries
+from reports.asking.provenance import Data, data
+from reports.report import build
+from reports.site.latex import latex
+
+ROOT = Path(__file__).resolve().parents[3]
+AXES = ["corpus", "degradation", "inpainter"]
+
+
+PAGES = [
+    "index.html", "corpus-scenes.html", "corpus-photos.html", "ablations.html", "published.html", "gallery.html",
+    "lineage.html",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def texts(page: Path) -> dict[str, str]:
+    return {name: (page.parent / name).read_text(encoding="utf-8") for name in PAGES}
+
+
+@pytest.fixture(scope="module")
+def text(texts: dict[str, str]) -> str:
+    """The overview."""
+    return texts["index.html"]
+
+
+@pytest.fixture(scope="module")
+def scenes(texts: dict[str, str]) -> str:
+    """The page of one corpus."""
+    return texts["corpus-scenes.html"]
+
+
+@pytest.fixture(scope="module")
+def gallery(texts: dict[str, str]) -> str:
+    return texts["gallery.html"]
+
+
+def read(page: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(page.parent / "tables" / f"{name}.csv", keep_default_na=False, na_values=["NaN"])
+
+
+def test_tables_hold_the_means_of_what_was_measured(page: Path, toy: Any) -> None:
+    fidelity, captions = read(page, "fidelity"), read(page, "captions")
+    assert len(fidelity) == 2 * 12 * 3 and len(captions) == 2 * 13
+    for row in fidelity.to_dict("records"):
+        where = [row[axis] for axis in AXES]
+        for metric in ("mse", "ssim", "lpips"):
+            assert row[metric] == pytest.approx(toy.mean(*where, metric, row["region"]), rel=1e-5)
+    for row in captions.to_dict("records"):
+        for metric in ("bleu_1", "bleu_4", "cider", "sbert"):
+            assert row[metric] == pytest.approx(toy.mean(*(row[axis] for axis in AXES), metric, ""), rel=1e-5)
+        assert row["n"] == len(toy.numbers[*(row[axis] for axis in AXES), "sbert", ""])
+
+
+def test_the_page_shows_values_and_relative_changes(scenes: str, toy: Any) -> None:
+    value = toy.mean("scenes", "blur", "diffusion", "sbert", "")
+    change = 100 * (value - 0.8) / 0.8
+    assert f"{value:.3f}<small>−{-change:.1f}%</small>" in scenes
+    psnr = toy.mean("scenes", "blur", "diffusion", "psnr", "region")
+    assert f"{psnr:.2f}<small>n 5</small>" in scenes, "PSNR of one picture is undefined"
+
+
+def test_coincident_configurations_count_once_and_the_control_not_at_all(page: Path, scenes: str, toy: Any) -> None:
+    correlations = read(page, "correlations").set_index(["corpus", "x", "y"])
+    assert set(correlations["n"]) == {7}, "telea once, diffusion and patch three times each"
+    names = [("centre", "telea"), *((d, i) for d in toy.params["degradations"] for i in ("diffusion", "patch"))]
+    for x, y in (("mse", "cider"), ("lpips", "sbert"), ("psnr", "bleu_1")):
+        a = [toy.mean("scenes", *n, x, "region") for n in names]
+        b = [toy.mean("scenes", *n, y, "") for n in names]
+        assert correlations.loc[("scenes", x, y), "pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1], rel=1e-4)
+    assert "telea (any)" in scenes and "That leaves 7 of 12 configurations." in scenes
+    assert "must reach |r| = 0.754" in scenes, "df = 5: .754 in print"
+    assert "Left out, because constant: SSIM, BLEU-4." in scenes
+
+
+def test_honest_notes(text: str) -> None:
+    for note in (
+        "1 of 610 items failed",
+        "out of memory &lt;b&gt;",
+        "METEOR has no value in this study (it needs Java)",
+        "sha256:0f0f0f0f0f0f…",
+        "weights/small",
+        "PSNR is undefined for 12 measurements",
+        "as-is is a control",
+        "2 × missing image",
+        "5 test · 1 val",
+    ):
+        assert note in re.sub(r"\s+", " ", text), note
+
+
+def test_captions_are_text(texts: dict[str, str], gallery: str, toy: Any) -> None:
+    assert "&lt;script&gt;document.title" in gallery
+    for text in texts.values():
+        assert toy.script not in text
+        assert text.count("<script>") == 1, "the page's own"
+
+
+def test_nothing_is_fetched(texts: dict[str, str], page: Path) -> None:
+    for text in texts.values():
+        assert "default-src 'none'" in text
+        assert not re.search(r"url\(|@import", text)
+        assert not re.search(r"src=[\"'](?!data:)", text)
+
+
+def test_every_link_leads_somewhere(texts: dict[str, str], page: Path) -> None:
+    ids = {name: set(re.findall(r'\bid="([^"]+)"', text)) for name, text in texts.items()}
+    for name, text in texts.items():
+        assert len(re.findall(r'\bid="', text)) == len(ids[name]), "an id is given once"
+        for link in re.findall(r'href="(?!data:)([^"]+)"', text):
+            file, _, target = link.partition("#")
+            assert (page.parent / (file or name)).is_file(), link
+            assert not target or "=" in target or target == "all" or target in ids[file or name], link
+
+
+def test_tables_are_there_as_latex_with_the_best_in_bold(page: Path, scenes: str, toy: Any) -> None:
+    file = re.search(r'href="tables/(fidelity-scenes-inside[^"]+)"', scenes)[1]
+    lines = (page.parent / "tables" / file).read_text().splitlines()
+    head, *rows = [line.removesuffix(r" \\").split(" & ") for line in lines if " & " in line]
+    assert head[:3] == ["inpainter", "degradation", r"MSE $\downarrow$"]
+    assert {len(row) for row in rows} == {len(head)} and len(rows) == 12
+    assert lines[0] == rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}"
+    assert [line for line in lines if "rule" in line] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    best = min(toy.mean("scenes", d, i, "mse", "region") for d, i in configurations(toy))
+    assert [row[2] for row in rows if "textbf" in row[2]][0] == rf"\textbf{{{best:.4f}}}"
+    assert [row[0] for row in rows[:4]] == ["telea", "", "", "diffusion"], "a name stands once"
+
+
+def configurations(toy: Any) -> list[tuple[str, str]]:
+    return [(d, i) for d in toy.params["degradations"] for i in toy.params["inpainters"]]
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1))
+def test_any_name_is_text_in_latex(name: str) -> None:
+    """No special character of TeX is left that it did not have a backslash before or a command around."""
+    text = latex(pd.DataFrame({"a": ["1"]}, index=pd.Index([name], name="name")))
+    row = next(line for line in text.splitlines() if line.endswith(r" & 1 \\"))
+    shown = re.sub(
+        r"\\text\w+(\\space)?|\$\\?[\w-]+\$|\\[&%$#_{}]|\\(dots|checkmark)\{\}", "", row.removesuffix(r" & 1 \\")
+    )
+    assert not re.search(r"[&%$#_~^\\]", shown)
+
+
+def test_methods_state_data_code_seeds_failures_and_tests(text: str, toy: Any) -> None:
+    said = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", text.partition('id="methods"')[2]))
+    for sentence in (
+        "corpora.scenes.seed 3.",
+        "Code: commit abc123+.",
+        "Failures: 1 of 610 items.",
+        "Tests on these pages: 18 Pearson correlations with a 95 % interval",
+    ):
+        assert sentence in said, sentence
+    digests = re.findall(r'title="([0-9a-f]{64})"', text)
+    assert len(set(digests)) == 2, "one for each corpus"
+
+
+def test_the_digest_of_a_corpus_is_that_of_its_contents(toy: Any, toy_again: Any) -> None:
+    def read(which: Any) -> list[Data]:
+        with which.engine.connect() as connection:
+            return data(connection, queries.find_study(connection, "toy").id)
+
+    assert read(toy) == read(toy_again)
+    photos, scenes = read(toy)
+    assert photos[:4] == ("photos", 2, 4, "400 × 300") and scenes[:4] == ("scenes", 6, 12, "32 × 32")
+    with toy_again.engine.begin() as connection:
+        connection.execute(update(Reference).values(text="other"))
+    assert {one.digest for one in read(toy)}.isdisjoint(one.digest for one in read(toy_again))
+
+
+def test_every_page_knows_where_it_is(texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        links = re.findall(r'<a href="([^"#]+)"( aria-current="page")?>', text.partition("</nav>")[0])
+        assert [file for file, _ in links] == PAGES
+        assert [file for file, current in links if current] == [name]
+
+
+def test_equal_registries_give_equal_bytes_whatever_the_hash_seed(toy: Any, page: Path, tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"study": "toy"}))
+    places = {"PALIMPSEST_REGISTRY": str(toy.engine.url), "PALIMPSEST_OBJECTS": str(toy.folder / "objects")}
+    environment = {**os.environ, **places, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"}
+    command = [sys.executable, "-m", "reports"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    again = Path(done.stdout.strip())
+    assert again == tmp_path / "data" / "report" / "index.html"
+    assert contents(again.parent) == contents(page.parent)
+
+
+def test_a_registry_made_again_gives_equal_bytes(page: Path, toy_again: Any, tmp_path: Path) -> None:
+    again = build(toy_again.engine, toy_again.objects, "toy", tmp_path / "report")
+    assert contents(again.parent) == contents(page.parent)
+
+
+def test_a_metric_measured_twice_is_shown_once_and_named(toy_again: Any, tmp_path: Path) -> None:
+    """A second embedder measures ``sbert`` too: its values must not be mixed with those of the first."""
+    for row in list(toy_again.rows["quality.semantic"]):
+        key = toy_again.item("quality.zz", {"of": row["key"]}, {k: v for k, v in row.items() if k != "key"}, value={})
+        toy_again.measurements.append((key, "sbert", "", PER_ITEM, 0.123))
+    toy_again.index()
+    page = build(toy_again.engine, toy_again.objects, "toy", tmp_path / "report")
+    assert "sbert was measured in several ways: shown is quality.semantic, not quality.zz." in page.read_text()
+    captions = read(page, "captions").set_index([*AXES])
+    assert captions.loc[("photos", "", ""), "sbert"] == pytest.approx(0.8)
+    assert "0.12" not in (page.parent / "gallery.html").read_text().partition("<body>")[2].partition("<script>")[0]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_lost_pictures_are_named_and_stop_nothing(toy: Any, tmp_path: Path) -> None:
+    empty = ObjectStore(str(tmp_path / "objects"))
+    page = build(toy.engine, empty, "toy", tmp_path / "report")
+    assert "not in the object store" in (page.parent / "gallery.html").read_text()
+
+
+def test_an_unknown_study_comes_with_the_nearest_name(toy: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no study 'toys'. Did you mean 'toy'"):
+        build(toy.engine, toy.objects, "toys", tmp_path)
+
+
+def test_a_study_without_results_still_makes_a_page(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'registry.db'}")
+    migrate_when_behind(engine)
+    with engine.begin() as connection:
+        Index(connection, {}).study("bare", {"study": "bare"})
+    page = build(engine, ObjectStore(str(tmp_path / "objects")), "bare", tmp_path / "report")
+    assert "0 pictures of 0 corpora" in re.sub(r"\s+", " ", page.read_text())
+
+
+def test_attention_is_drawn_by_layer(page: Path, scenes: str, toy: Any) -> None:
+    """The toy's drift is its MSE inside the mask times the layer's number, a fifth of that outside."""
+    drift = read(page, "attention").set_index(["corpus", "degradation", "inpainter", "metric", "region", "layer"])[
+        "mean"
+    ]
+    mse = toy.mean("scenes", "blur", "diffusion", "mse", "region")
+    assert drift["scenes", "blur", "diffusion", "tvd_even", "region", 2] == pytest.approx(2 * mse, rel=1e-5)
+    assert drift["scenes", "blur", "diffusion", "tvd_even", "outside", 1] == pytest.approx(0.2 * mse, rel=1e-5)
+    assert scenes.count("Where does tiny look?") == 1
+    mean = np.mean([2 * toy.mean("scenes", name, "patch", "mse", "region") for name in toy.params["degradations"]])
+    assert f"<title>patch: 0 in layer 1, {mean:.3g} in layer 3</title>" in scenes
+    assert 'aria-label="Attention of tiny on scenes, inside the mask"' in scenes
+    assert "Attention of tiny on scenes, whole picture" not in scenes, "not measured"
+
+
+def test_main_numbers_and_curves_are_there_for_dvc(page: Path, toy: Any) -> None:
+    numbers = json.loads((page.parent / "metrics.json").read_text())
+    assert numbers["items"] == 610 and numbers["failed"] == 1
+    found = numbers["scenes"]["blip"]
+    assert found["originals"]["sbert"] == pytest.approx(toy.mean("scenes", "", "", "sbert", ""))
+    correlations = read(page, "correlations").set_index(["corpus", "x", "y"])
+    assert found["pearson"]["mse~cider"] == pytest.approx(
+        correlations.loc[("scenes", "mse", "cider"), "pearson"], rel=1e-5
+    )
+    points = read(page, "points").query("corpus == 'scenes'")
+    assert len(points) == 7
+    assert np.corrcoef(points["mse"], points["cider"])[0, 1] == pytest.approx(found["pearson"]["mse~cider"], rel=1e-4)
+    assert list(read(page, "drift").columns) == ["layer", "outside", "region"]
+
+
+def test_the_papers_claims_are_asked_of_the_study(page: Path, text: str, toy: Any) -> None:
+    """In the toy captions fall with the level of the repainting, which MSE follows; SSIM is constant."""
+    findings = read(page, "findings").set_index(["claim", "corpus"])
+    for claim in ("Lower MSE goes with better captions", "Lower LPIPS goes with better captions"):
+        assert findings.loc[(claim, "scenes"), "verdict"] == "supported" and findings.loc[(claim, "scenes"), "n"] == 7
+        assert claim in text
+    assert findings.loc[("Attention drift grows with depth", "scenes"), "verdict"] == "undecidable", "not measured"
+    assert findings.loc[("Attention drift sits inside the mask", "scenes"), "verdict"] == "supported"
+    assert findings.loc[("Poor captions break the link", ""), "verdict"] == "undecidable", "two corpora"
+    assert ("SSIM is unstable", "scenes") not in findings.index or findings.loc[
+        ("SSIM is unstable", "scenes"), "verdict"
+    ] == "undecidable"

@@ -1,0 +1,120 @@
+"""The paper's claims on studies whose answers are known, because they were made so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from reports.statistics.analysis import estimate
+from reports.statistics.cells import Roles
+from reports.statistics.findings import OPEN, REFUTED, SUPPORTED, Estimate, findings, mean, verdict
+
+KINDS = {"centre": "zero", "soft": "blur"}
+INPAINTERS = [f"model-{number}" for number in range(6)]
+LPIPS, MSE = "Lower LPIPS goes with better captions", "Lower MSE goes with better captions"
+
+
+def study(link, gain, rng=None):
+    """12 configurations × 20 pictures: captions follow LPIPS by ``link``, blur adds ``gain``, MSE is noise."""
+    rng = rng or np.random.default_rng(1)
+    rows = []
+    for place, inpainter in enumerate(INPAINTERS):
+        for degradation in KINDS:
+            noise = rng.normal()
+            for sample in range(20):
+                level = 0.1 * place + 0.01 * rng.normal()
+                sbert = 0.8 + link * level + gain * (degradation == "soft") + 0.01 * rng.normal()
+                where = {"corpus": "one", "degradation": degradation, "inpainter": inpainter, "sample": f"s{sample}"}
+                rows.append({**where, "configuration": f"{inpainter} ({degradation})", "lpips": level, "mse": noise,
+                             "ssim": 1 - level, "sbert@blip": sbert})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def attention(deeper, inside):
+    rows = [
+        {"corpus": "one", "kind": "represent.vit", "degradation": d, "inpainter": i, "metric": metric,
+         "region": region, "layer": layer,
+         "mean": share * (0.1 + deeper * layer + 0.001 * n)}
+        for n, i in enumerate(INPAINTERS) for d in KINDS for layer in range(4)
+        for metric, region, share in (
+            ("tvd_sum", "whole", 1), ("tvd_even", "region", inside), ("tvd_even", "outside", 1 - inside)
+        )
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def told(frame, layers, words=None):
+    columns = ["mse", "ssim", "lpips"], ["sbert@blip"], Roles("configuration", "sample")
+    several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
+    correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
+    found = findings(frame, correlated, ["sbert@blip"], layers, KINDS, words or {"one": 9.0})
+    return {one.claim: one for one in found}
+
+
+def test_what_is_so_is_supported_and_its_opposite_is_not():
+    true = told(study(-0.5, 0.2), attention(0.05, 0.7))
+    assert true[LPIPS].verdict == true["Attention drift grows with depth"].verdict == SUPPORTED
+    assert true["Smoother degradation preserves captions"].verdict == SUPPORTED
+    assert true["Attention drift sits inside the mask"].verdict == SUPPORTED
+    false = told(study(0.5, -0.2), attention(-0.02, 0.3))
+    assert false[LPIPS].verdict == false["Attention drift grows with depth"].verdict == REFUTED
+    assert false["Smoother degradation preserves captions"].verdict == REFUTED
+    assert false["Attention drift sits inside the mask"].verdict == REFUTED
+    assert true[LPIPS].judge == "blip" and true[LPIPS].estimate.n == 12
+
+
+def test_what_is_noise_is_undecidable():
+    found = told(study(-0.5, 0.0), attention(0.05, 0.7))
+    assert found[MSE].verdict == OPEN
+    assert found["Smoother degradation preserves captions"].verdict == OPEN
+
+
+def test_a_steady_ssim_is_not_unstable():
+    found = told(study(-0.5, 0.02), attention(0.05, 0.7))["SSIM is unstable"]
+    assert found.verdict == REFUTED and "turns 0 times" in found.of
+
+
+def test_estimates_are_those_of_the_data():
+    frame = study(-0.5, 0.2)
+    found = told(frame, attention(0.05, 0.7))
+    means = frame.groupby("configuration")[["lpips", "sbert@blip"]].mean()
+    assert found[LPIPS].estimate.value == pytest.approx(np.corrcoef(means.T)[0, 1])
+    per = frame.pivot_table(index="sample", columns="degradation", values="sbert@blip")
+    gain = stats.ttest_rel(per["soft"], per["centre"])
+    interval = gain.confidence_interval()
+    assert found["Smoother degradation preserves captions"].estimate == pytest.approx(
+        ((per["soft"] - per["centre"]).mean(), interval.low, interval.high, 20)
+    )
+
+
+def test_captions_that_see_no_difference_between_degradations_say_nothing_of_them():
+    one_kind = study(-0.5, 0.2).query("degradation == 'soft'")
+    found = told(one_kind, attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.verdict == OPEN and found.estimate == Estimate(None, None, None, 0)
+
+
+def test_the_link_over_corpora_needs_corpora():
+    claim = "Poor captions break the link"
+    assert told(study(-0.5, 0.2), attention(0.05, 0.7))[claim].verdict == OPEN
+    several, slopes = [], (-0.02, -0.05, -0.1, -0.5, -2.0, -4.0, -8.0)
+    for number, link in enumerate(slopes):
+        rng = np.random.default_rng(number)
+        several.append(study(link, 0.3, rng).assign(corpus=f"c{number}"))
+    words = {f"c{number}": float(number) for number in range(len(slopes))}
+    found = told(pd.concat(several), attention(0.05, 0.7), words=words)[claim]
+    assert found.estimate.n == 7 and found.estimate.value > 0.7 and found.verdict == SUPPORTED
+
+
+def test_intervals_are_scipys():
+    values = np.array([0.1, 0.4, 0.2, 0.9])
+    wanted = stats.ttest_1samp(values, 0).confidence_interval()
+    assert mean(values) == pytest.approx((0.4, wanted.low, wanted.high, 4))
+    assert mean(np.array([1.0, np.nan])) == Estimate(1.0, None, None, 1)
+    assert verdict(mean(values + 10), 1) == SUPPORTED
+
+
+def test_two_configurations_have_no_correlation_and_still_a_difference():
+    few = study(-0.5, 0.2).query("inpainter == 'model-0'")
+    found = told(few, attention(0.05, 0.7))
+    assert LPIPS not in found and found["Smoother degradation preserves captions"].verdict == SUPPORTED
+    assert found["Poor captions break the link"].estimate.n == 0
