@@ -18,12 +18,12 @@ from sqlalchemy import Engine, update
 
 from models.measures.declared import declared
 from models.measures.regions import split_column
-from registry.cells import Example, cell_means, examples
+from registry.cells import Example, Where, cell_means, examples
 from registry.indexing import Index
 from registry.published import publish
 from registry.store import places, schema
 from registry.store.axes import NONE
-from registry.store.dag import DATA, STAGES, Stage
+from registry.store.dag import DATA, GRID, STAGES, Stage
 from registry.store.database import connect
 from registry.store.items import FAILED, Finding, ItemStore
 from registry.store.keys import canonical, digest
@@ -146,7 +146,8 @@ def log_cells(study: Study, store: ItemStore) -> None:
     cells = []
     for where, found in sorted(shown.items(), key=lambda pair: str(pair[0])):
         axes = {axis: name or NONE for axis, name in {"corpus": where.corpus, **where.named()}.items()}
-        metrics = means.get(where._replace(captioner=None), {}) | means.get(where, {})
+        picture = Where(corpus=where.corpus, **{axis: getattr(where, axis) for axis in GRID})
+        metrics = means.get(picture, {}) | means.get(where, {})
         lines = lines_of(store.objects, found)
         cells.append(CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {}))
     tracker.finish(study.params(), {"cells": len(cells)}, cells)

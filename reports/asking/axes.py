@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from registry.store.axes import ALWAYS, AXES, NONE
+from registry.store.dag import GRID, SECTIONS
 from reports.statistics.points import representatives
 
-PICTURE = ("degradation", "inpainter")
+PICTURE = GRID
 """The axes of repainted pictures."""
 
 TEXT = tuple(axis for axis in AXES if axis not in PICTURE)
@@ -35,8 +36,9 @@ ORIGINAL: Names = ("", "")
 UNSAID: Text = ("",) * len(TEXT)
 """Where nothing was said yet: the pictures themselves."""
 
-SECTIONS = {"corpus": "corpora"} | {axis: f"{axis}s" for axis in AXES}
-"""Where params.yaml lists the names of an axis."""
+LISTED = {"corpus": "corpora"} | {axis: f"{axis}s" for axis in AXES}
+LISTED |= {stage.axis: section for section, stage in SECTIONS.items() if stage.axis}
+"""The section of params.yaml that lists the names of an axis."""
 
 CONTROL = "identity"
 """The adapter of an inpainter that leaves the degraded picture as it is."""
@@ -81,7 +83,7 @@ def ordered(params: Mapping[str, Any], rows: pd.DataFrame) -> dict[str, list[str
     """The names on each axis, in the order of the study's parameters; what these lack, and controls, come last."""
     order = {}
     last = controls(params)
-    for axis, section in SECTIONS.items():
+    for axis, section in LISTED.items():
         listed = list(params.get(section) or {})
         names = listed + sorted(set(rows[axis]) - set(listed) - {""})
         order[axis] = sorted(names, key=lambda name: axis == "inpainter" and name in last)

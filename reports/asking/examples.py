@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select, tuple_
 
+from registry.store.dag import MAKING
 from registry.store.schema import (
     Cell,
     Configuration,
@@ -73,7 +74,7 @@ def items(connection: Connection, places: Collection[Place]) -> dict[tuple[str, 
     statement = (
         _at(places, Placement.kind, Placement.configuration_id, Placement.sample_id, Item.object, Item.value)
         .join(Item, Item.id == Placement.item_id)
-        .where(Placement.kind.in_(("original", "degraded", "repainted", "caption")))
+        .where(Placement.kind.in_(MAKING))
     )
     rows = connection.execute(statement).all()
     return {(row[0], (row[1], row[2])): Standing(row.object, row.value or {}) for row in rows}

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from registry.store.dag import HOLDING
 from registry.store.keys import canonical, digest
 
 HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
 
-MAKES = {"degraded": "degradation", "repainted": "inpainter", "caption": "captioner"}
+MAKES = {stage.kind: stage.axis for stage in HOLDING if stage.axis}
 """The axis that names the model of a kind of item; any other kind names itself."""
 
 IDENTITIES = ("model", "measure", "degradation")

@@ -14,6 +14,7 @@ import pandas as pd
 from sqlalchemy import Connection, Select, and_, func, select
 
 from registry.store.axes import AXES
+from registry.store.dag import UNAVERAGED
 from registry.store.items import FAILED
 from registry.store.schema import (
     PER_ITEM,
@@ -144,7 +145,9 @@ def means(connection: Connection, study: int) -> pd.DataFrame:
         standing(study, *where, *what)
         .add_columns(func.avg(value).label("mean"), func.count(value).label("n"), func.count().label("items"))
         .join(Measurement, Measurement.item_id == Placement.item_id)
-        .where(Measurement.layer == PER_ITEM, Placement.kind.not_like("project.%"))  # places have no mean
+        .where(
+            Measurement.layer == PER_ITEM, *(Placement.kind.not_like(f"{kind}.%") for kind in UNAVERAGED)
+        )  # places have no mean
         .group_by(*_cell, *what)
         .order_by(*where, *what)
     )

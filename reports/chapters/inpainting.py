@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reports.asking import queries
-from reports.asking.axes import PICTURE, SECTIONS, WHERE, columns
+from reports.asking.axes import LISTED, PICTURE, WHERE, columns
 from reports.asking.factors import factors
 from reports.asking.provenance import commits, seeds
 from reports.asking.sources import columns as columns_of
@@ -123,7 +123,7 @@ def parts(study: Study) -> dict[str, list[Part]]:
     """The names on each axis, with what is set for them; of corpora also what they hold."""
     found: dict[str, list[Part]] = {}
     problems, samples = queries.problems(study.connection, study.id), study.samples
-    for axis, section in SECTIONS.items():
+    for axis, section in LISTED.items():
         if axis not in ("corpus", *study.axes):
             continue
         found[section] = []

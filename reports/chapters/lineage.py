@@ -8,12 +8,20 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from registry.store.axes import NONE
+from registry.store.dag import HOLDING, Stage
 from reports.asking.axes import ORIGINAL, PICTURE, TEXT, UNSAID, Names, Text, cell_name, label, repaintings
 from reports.asking.models import model_of
 from reports.asking.study import Study
 from reports.site.pages import Page
 
-BACK = ("quality", "caption", "fidelity", "represent", "project", "repainted", "degraded", "original")
+
+def _back(stage: Stage) -> tuple[Any, ...]:
+    """The place of a stage on the way back: what is known by more axes comes first, and measures before what they
+    measure."""
+    return -len(stage.axes), not stage.measures, -len(stage.inputs), stage.name
+
+
+BACK = [stage.kind for stage in sorted(HOLDING, key=_back)]
 """The kinds of items on the way back, the last made first."""
 
 Place = tuple[str, ...]

@@ -11,7 +11,7 @@ from scipy import stats
 
 from registry.store.keys import canonical
 from reports.asking import drawn
-from reports.asking.axes import SECTIONS
+from reports.asking.axes import LISTED
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
 from reports.figures.maps import entries
@@ -41,7 +41,7 @@ class Axis(NamedTuple):
     @property
     def swept(self) -> str:
         """The axis of the grid that the variants are on."""
-        return next(axis for axis, section in SECTIONS.items() if section == self.section)
+        return next(axis for axis, section in LISTED.items() if section == self.section)
 
 
 class Spot(NamedTuple):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from models.measures.declared import declared
 from registry.published import Number, publish, shipped
 from registry.published.checks import captions as caption_columns
 from registry.published.checks import certain_sign, fidelity
@@ -23,14 +24,20 @@ from reports.chapters.published import compare, flips, signs
 from reports.report import build
 from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
-from tests.reports import declared
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = shipped()
 VALUES = [one for one in NUMBERS if one.metric != "sign_flips"]
 ORDERED = ["bleu_1", "bleu_2", "bleu_3", "bleu_4"]
 NO_LINKS = {one.corpus: [] for one in VALUES}
-METRICS = {about: [Metric(*row, about=about) for row in rows] for about, rows in declared.ABOUT.items()}
+METRICS = {
+    about: [
+        Metric(one.name, one.label, one.higher_is_better, one.decimals, one.definition, about)
+        for one in declared().values()
+        if one.about == about
+    ]
+    for about in ("pictures", "captions", "grounding")
+}
 CAPTIONERS = ["blip", "llava-onevision", "qwen2_5-vl"]
 
 
