@@ -34,10 +34,9 @@ from registry.store.items import FAILED, OK
 from registry.store.keys import canonical, item_key
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Method, Node, Plan, Task
+from stages.engine.node import Node, Plan, Task, Together, with_requests
 from stages.engine.provenance import write_provenance
 from stages.engine.shards import digest_of, image, shard_count, shard_of, write_shard
-from stages.engine.waves import Waves, with_requests
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +114,8 @@ class Execution:
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir(parents=True)
         plan = self.node.plan
-        if isinstance(self.node.worker, Method):
-            plan = self.converse(self.node.worker, plan)
+        if isinstance(self.node.worker, Together):
+            plan = self.answer(self.node.worker, plan)
         for path, tasks in plan:
             write_shard(half / path, self.fill(tasks), self.node.fields)
         self.write_requests(half)
@@ -133,7 +132,7 @@ class Execution:
         entries = self.memory.recall({key for key, _ in keyed} - self.answered.keys())
         missing = list({key: task for key, task in keyed if key not in entries}.items())
         self.progress.update(len(keyed) - len(missing))
-        if isinstance(node.worker, Method):
+        if isinstance(node.worker, Together):
             entries |= {key: self.answered[key] for key, _ in missing}
         else:
             for start in range(0, len(missing), node.batch_size):
@@ -144,14 +143,13 @@ class Execution:
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))
 
-    def converse(self, method: Method, plan: Plan) -> Plan:
-        """Let the method answer what is missing, all cases of the stage together; the plan, held."""
+    def answer(self, worker: Together, plan: Plan) -> Plan:
+        """Compute what is missing in all shards together, and return the plan, held."""
         shards = [(path, list(tasks)) for path, tasks in plan]
         keyed = {item_key(self.node.kind, task.parts): task for _, tasks in shards for task in tasks}
         known = self.memory.recall(keyed, data=False)
-        waves = Waves(method, self.memory, self.progress)
-        self.answered = waves.answer(self.node.kind, [(key, task) for key, task in keyed.items() if key not in known])
-        self.asked = {**waves.counts, "reasons": dict(waves.reasons.most_common(REASONS))}
+        missing = [(key, task) for key, task in keyed.items() if key not in known]
+        self.answered, self.asked = worker.answer(self.memory, self.node.kind, missing, self.progress)
         entries = (*known.values(), *self.answered.values())
         self.requests = sorted({key for entry in entries for key in entry.value.get("requests", ())})
         return shards
@@ -200,7 +198,7 @@ class Execution:
             "engine": "local",
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
-            **({"requests": self.asked} if isinstance(self.node.worker, Method) else {}),
+            **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
         }
 
     def log(self) -> None:

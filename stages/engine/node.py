@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from models.adapters.requests import Conversation
 from registry.store.dag import Stage
 from stages.engine.shards import Fields
 
 if TYPE_CHECKING:
-    from stages.engine.players import Player
+    from tqdm import tqdm
+
+    from stages.engine.memory import Entry, Memory
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Task:
     parents: tuple[str, ...] = ()
     inputs: Any = None
     """What the worker needs beside the columns and parts: references to pictures, texts, settings."""
+
+
+def with_requests(task: Task, value: Mapping[str, Any]) -> Task:
+    """The task of an item that says which requests it was made of, with these among its parents."""
+    return replace(task, parents=tuple(dict.fromkeys((*task.parents, *value.get("requests", ())))))
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,14 @@ class Worker(Protocol):
         """An outcome for each task. Where it raises, the loop asks again task by task: those that raise alone fail."""
 
 
-@dataclass(frozen=True)
-class Method:
-    """A method as a study sets it: a generator over requests, its settings, and who plays its roles.
+class Together(ABC):
+    """Computes all tasks of a stage together, by asking several models (:mod:`stages.engine.waves`)."""
 
-    ``run`` gets the inputs of a task and the settings (:mod:`models.adapters.requests`).
-    """
-
-    run: Callable[[Any, Any], Conversation]
-    settings: Any
-    players: Mapping[str, Player]
+    @abstractmethod
+    def answer(
+        self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
+    ) -> tuple[dict[str, Entry], dict[str, Any]]:
+        """The items of some tasks, remembered; and what was asked for them, as the run link tells it."""
 
 
 Plan = Iterable[tuple[str, Sequence[Task]]]
@@ -78,7 +83,7 @@ class Node:
     study: str
     total: int
     plan: Plan
-    worker: Worker | Method
+    worker: Worker | Together
     """Computes its tasks, in batches; or asks several models about all of them together."""
     metrics: Fields = ()
     """The columns that the entry declares, behind the stage's own."""

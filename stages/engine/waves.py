@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,11 +22,34 @@ from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
 from stages.engine.entries import loaded
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Method, Outcome, Task, Worker
+from stages.engine.node import Outcome, Task, Together, Worker, with_requests
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
 
 log = logging.getLogger(__name__)
+
+
+REASONS = 10
+"""So many reasons of missing replies are told in a run link, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class Method(Together):
+    """A method as a study sets it: a generator over requests, its settings, and who plays its roles.
+
+    ``run`` gets the inputs of a task and the settings (:mod:`models.adapters.requests`).
+    """
+
+    run: Callable[[Any, Any], Conversation]
+    settings: Any
+    players: Mapping[str, Player]
+
+    def answer(
+        self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
+    ) -> tuple[dict[str, Entry], dict[str, Any]]:
+        waves = Waves(self, memory, progress)
+        entries = waves.answer(kind, tasks)
+        return entries, {**waves.counts, "reasons": dict(waves.reasons.most_common(REASONS))}
 
 
 class Answerer:
@@ -189,8 +212,3 @@ class Waves:
             self.memory.begin("cpu")
             batch = [(case.key, with_requests(case.task, done[case.key].value)) for case in cases]
             self.memory.remember(kind, batch, done)
-
-
-def with_requests(task: Task, value: Mapping[str, Any]) -> Task:
-    """The task of a method's item with all requests among its parents."""
-    return replace(task, parents=tuple(dict.fromkeys((*task.parents, *value.get("requests", ())))))

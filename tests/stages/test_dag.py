@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from registry.store.dag import STAGES as TABLE
 from tests.imports import ROOT, closure, imports
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -70,3 +71,20 @@ def test_pictures_are_not_compared_again_where_a_measure_of_captions_changes():
         code = [Path(dep) for dep in body(stage)["deps"]]
         reads = any(Path("models/measures/captions/lexical.py").is_relative_to(dep) for dep in code)
         assert reads == (stage in ("quality", "index")), stage
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_table_of_stages_says_what_dvc_yaml_says(name):
+    """Entries, outputs and inputs; a stage that reads an input of its own entry alone names it so."""
+    row, stanza = TABLE[name], body(name)
+    assert list(STAGES) == list(TABLE)
+    assert STAGES[name].get("foreach") == (f"${{{row.section}}}" if row.section and row.each else None)
+    entry = "${key}" if "foreach" in STAGES[name] else ""
+    if row.kind:
+        assert stanza["outs"] == [str(row.folder(entry)), f"data/provenance/{row.addressed(entry)}.parquet"]
+        assert stanza["metrics"] == [f"data/runs/{row.addressed(entry)}.json"]
+        assert f"python -m stages.{name} {entry}".strip() == stanza["cmd"]
+        assert f"stages/{name}.py" in stanza["deps"]
+        assert any(param.partition(".")[0] == row.section for param in stanza["params"])
+    data = {Path(dep).parts[1] for dep in stanza["deps"] if dep.startswith("data/") and not dep.endswith("provenance")}
+    assert data == {f"{made}.json" if made == "index" else made for made in row.inputs}
