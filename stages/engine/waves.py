@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from models.adapters import catalogue
-from models.adapters.requests import Conversation, Failure, Request
+from models.adapters.requests import Ask, Conversation, Failure, Request, text_of
 from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
 from stages.engine.entries import loaded
@@ -187,10 +187,14 @@ class Waves:
                         self.reasons[entry.reason] += 1
 
     def _task(self, player: Player, request: Request) -> Task:
-        """A request as a task; its parents are the items whose pictures it is about."""
+        """A request as a task; its parents are the items whose pictures it is about.
+
+        The task goes to a worker, and what reads the reply stays here: it may be any function.
+        """
+        asked = replace(request, read=text_of) if isinstance(request, Ask) else request
         seen = dict.fromkeys(getattr(picture, "item", "") for picture in request.pictures_seen())
         parents = tuple(key for key in seen if key)
-        return Task("", "", {}, player.parts(request), parents, (request, player.decoding))
+        return Task("", "", {}, player.parts(request), parents, (asked, player.decoding))
 
     def _received(self, case: Case, key: str, request: Request) -> Any:
         """What a method is sent; a failure where the request failed or its reply cannot be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import sqlite3
@@ -11,7 +12,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +22,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.adapters import catalogue
+from models.adapters.requests import Ask, Conversation, Paint
 from registry.lineage.ids import trace
 from registry.store import places
 from registry.store.dag import REQUESTS, STAGES
 from registry.store.database import connect
 from registry.store.items import ItemStore
+from registry.store.keys import canonical, item_seed
 from registry.store.objects import ObjectStore
 from stages.engine.loop import execute
+from stages.engine.memory import Entry, Memory
+from stages.engine.node import Task, Worker
 from stages.index import remember_all
 from tests.conftest import ROOT
 from tests.stages.engine import toys
+from tests.stages.test_workers import compute as computed
 
 CASES = len(toys.NAMES)
 TWO_ROUNDS = 2 * (2 * CASES - 1)
@@ -187,3 +195,28 @@ def test_a_role_without_a_model_is_named():
     node.worker.players.pop("painter")
     with pytest.raises(ValueError, match='no model for a role of recaption@rounds "painter"'):
         execute(node)
+
+
+def test_requests_are_answered_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that are not loaded yet, and what they are asked, go into another process; what reads replies need not."""
+
+    def closing(case: toys.Shown, settings: int) -> Conversation:
+        text = yield Ask("reviser", "see", pictures=(case.picture,), read=lambda reply: f"{reply.text} {settings}")
+        yield Paint("painter", text)
+        return {"caption": text}
+
+    sent, here = [], Memory.compute
+
+    def compute(memory: Memory, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
+        pickled = pickle.dumps(worker), [pickle.dumps(task) for _, task in batch], [item_seed(key) for key, _ in batch]
+        entries = here(memory, kind, worker, batch)
+        sent.append((pickled, [(canonical(entry.value), entry.digest) for entry in entries.values()]))
+        return entries
+
+    monkeypatch.setitem(toys.METHODS, "closing", closing)
+    monkeypatch.setattr(Memory, "compute", compute)
+    run(name="closing")
+    assert len(sent) == 6 and all(len(one) < 5_000 for (worker, tasks, _), _ in sent for one in (worker, *tasks))
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        for (worker, tasks, seeds), found in sent:
+            assert pool.submit(computed, worker, [(tasks, seeds)]).result() == found
