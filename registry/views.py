@@ -13,17 +13,22 @@ degradation, caption metrics no region, most metrics no layer.
 
 from __future__ import annotations
 
-WHERE = {
-    "study": "the study's name in params.yaml",
-    "corpus": "the corpus' name in the study",
-    "sample": "the sample's id in its corpus",
-    "split": "the split that the corpus puts it in",
+from registry.store.axes import AXES
+
+AXIS = {
     "degradation": "the name of what was done to the picture; null for originals",
     "inpainter": "the name of the model that repainted it; null where none did",
     "captioner": "the name of the model that described it; null where none did",
     "recaptioner": "the name of the method that rewrote the description; null where none did",
     "painter": "the name of the model that painted it from words; null where none did",
     "training": "the name of the training whose model made it; null where none did",
+}
+WHERE = {
+    "study": "the study's name in params.yaml",
+    "corpus": "the corpus' name in the study",
+    "sample": "the sample's id in its corpus",
+    "split": "the split that the corpus puts it in",
+    **{axis: AXIS.get(axis, f"the name of the {axis}; null where there is none") for axis in AXES},
 }
 ORIGIN = {
     "item": "the item's key: `palimpsest trace` shows where it came from",

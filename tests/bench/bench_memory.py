@@ -2,7 +2,7 @@
 
     python -m tests.bench.bench_memory [pictures] [side]
 
-256 pictures of 512 × 512 as PNG of about 190 kB, degraded in three ways, repainted by one, three and nine inpainters:
+256 pictures of 512 × 512 as PNG of about 200 kB, degraded in three ways, repainted by one, three and nine inpainters:
 under 3, 9 and 27 configurations. The shards are written without running an inpainter, no object store holds the
 pictures, and a captioner without a network says how bright each is, 16 a batch. The peer keeps the rows of all shards
 with the bytes of their images, as plans did before tasks carried references, and captions one batch. Each runs in a
@@ -41,7 +41,6 @@ DEGRADATIONS = ("blur", "lowdim", "zero")
 INPAINTERS = (1, 3, 9)
 KINDS = 16
 """So many different pictures; the files of all are different."""
-MEGABYTE = 1e6
 
 
 class Speaker:
@@ -78,7 +77,7 @@ def photograph(kind: int, side: int) -> bytes:
     rng = np.random.default_rng(kind)
     y, x = np.mgrid[:side, :side] / side
     waves = [np.sin(rng.uniform(2, 12) * x + rng.uniform(2, 12) * y + rng.uniform(0, 6)) for _ in range(3)]
-    picture = 128 + 90 * np.stack(waves, -1) + rng.normal(0, 0.8, (side, side, 3))
+    picture = 128 + 90 * np.stack(waves, -1) + rng.normal(0, 0.3, (side, side, 3))
     return encode_png(picture.clip(0, 255).astype(np.uint8))
 
 
@@ -155,8 +154,8 @@ def main(pictures: int = 256, side: int = 512) -> dict[int, tuple[float, float]]
             ours, peer = (apart(way, folder, inpainters) for way in (referring, holding))
             found[configurations] = ours, peer
             print(
-                f"{configurations:2} configurations: stage {ours / MEGABYTE:5.0f} MB, holding pictures "
-                f"{peer / MEGABYTE:5.0f} MB, ratio {ours / peer:.2f}"
+                f"{configurations:2} configurations: stage {ours / 1e6:5.0f} MB, holding pictures "
+                f"{peer / 1e6:5.0f} MB, ratio {ours / peer:.2f}"
             )
     (first, peer_first), *_, (last, peer_last) = found.values()
     print(f"growth: stage {last / first:.2f} times, holding pictures {peer_last / peer_first:.2f} times")

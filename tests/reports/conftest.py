@@ -18,6 +18,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from registry.indexing import Index
+from registry.store.axes import AXES
 from registry.store.database import connect
 from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import item_key
@@ -160,8 +161,7 @@ class Toy:
     def index(self) -> None:
         """Everything that was made, as the study's cells."""
         with self.engine.begin() as connection:
-            axes = ("degradation", "inpainter", "captioner")
-            index = Index(connection, {axis: PARAMS[axis + "s"] for axis in axes})
+            index = Index(connection, {axis: PARAMS[axis + "s"] for axis in AXES if axis + "s" in PARAMS})
             for corpus, names in SAMPLES.items():
                 size = {"width": SIZES[corpus][0], "height": SIZES[corpus][1], "annotations": {}}
                 texts = {"references": ["one reference", "another reference"]}
