@@ -1,4 +1,4 @@
-"""The benches that need a GPU, as far as they can be held to account without one."""
+"""The benches that need a GPU, as far as they can be held to account without one; and the one of memory, as a toy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from registry.store.axes import AXES
 from registry.store.dag import IMAGE
 from stages.engine.provenance import SCHEMA
 from stages.engine.shards import image, write_shard
-from tests.bench import bench_devices, bench_true_size
+from tests.bench import bench_devices, bench_memory, bench_true_size
 from tests.bench.architectures import ARCHITECTURES, networks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,3 +125,12 @@ def test_without_a_gpu_nothing_is_run(
     bench_true_size.main([])
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert not (tmp_path / "devices").exists()
+
+
+def test_memory_is_measured_under_every_number_of_configurations(capsys: pytest.CaptureFixture[str]) -> None:
+    peaks = bench_memory.main(4, 32)
+    assert list(peaks) == [3, 9, 27]
+    assert min(chain(*peaks.values())) > 10e6
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("4 pictures of 32 x 32")
+    assert [line.split()[0] for line in lines] == ["3", "9", "27", "growth:"]

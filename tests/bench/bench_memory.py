@@ -19,7 +19,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import chain
+from itertools import chain, cycle
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ def signed(png: bytes, text: str) -> bytes:
 def write(folder: Path, pictures: int, side: int) -> float:
     """Write what stages would leave behind that made so many pictures and repainted them; returns kilobytes a PNG."""
     kinds = [photograph(kind, side) for kind in range(KINDS)]
+    drawn = cycle(kinds)  # neighbours in a shard differ, so that it is as large as its pictures
     mask = image(encode_png(np.pad(np.ones((side // 2, side // 2), bool), side // 4)), "mask.png")
     names = [f"{n:06}.png" for n in range(pictures)]
     spoiled = [{"degradation": degradation} for degradation in DEGRADATIONS]
@@ -98,12 +99,12 @@ def write(folder: Path, pictures: int, side: int) -> float:
         outputs.append(("inpaint", inpainter, [where | {"inpainter": inpainter} for where in spoiled]))
     for stage, entry, places in outputs:
         shards: dict[str, list[dict[str, Any]]] = {}
-        for number, name in enumerate(names):
+        for name in names:
             for where in places:
                 key = "/".join([stage, name, *where.values()])
                 row = {"corpus": "photos", "sample": name, "key": key, "status": "ok", **where, "mask": mask}
                 row |= {"references": ["a photograph"], "annotations": "{}", "width": side, "height": side}
-                row["image"] = image(signed(kinds[number % KINDS], key), name)
+                row["image"] = image(signed(next(drawn), key), name)
                 shards.setdefault(shard_of(name, shard_count(pictures)), []).append(row)
         fields = [*((axis, pa.string()) for axis in STAGES[stage].axes), *STAGES[stage].fields]
         for shard, rows in shards.items():
