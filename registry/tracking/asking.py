@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from registry.store import places
-from registry.tracking import opened
+from registry.tracking import CELLS, lightly, opened
 
 PAST_RUNS = 1000
 UI = "http://127.0.0.1:5000"
@@ -17,7 +17,8 @@ UI = "http://127.0.0.1:5000"
 
 def logged(run: str) -> dict[str, str]:
     """The parameters that a run was logged with, as dotted names; none where the tracking server does not know it."""
-    from mlflow.exceptions import MlflowException
+    with lightly():
+        from mlflow.exceptions import MlflowException
 
     try:
         return dict(opened().get_run(run).data.params)
@@ -37,7 +38,8 @@ class Past(NamedTuple):
 
 def past() -> list[Past]:
     """The newest executions of all studies' stages that computed anything; none where nothing is tracked yet."""
-    from mlflow.exceptions import MlflowException
+    with lightly():
+        from mlflow.exceptions import MlflowException
 
     client = opened()
     try:
@@ -63,7 +65,8 @@ def past() -> list[Past]:
 
 def experiments() -> int:
     """How many experiments the tracking store holds; raises ``ConnectionError`` where it cannot be read."""
-    from mlflow.exceptions import MlflowException
+    with lightly():
+        from mlflow.exceptions import MlflowException
 
     try:
         return len(opened().search_experiments())
@@ -81,11 +84,11 @@ def comparison_link(study: str, corpus: str | None = None) -> str | None:
     if (experiment := client.get_experiment_by_name(study)) is None:
         return None
     where = [experiment.experiment_id]
-    cells = "tags.`dvc.stage` = 'index' AND tags.`mlflow.parentRunId` LIKE '%'"
-    newest = client.search_runs(where, cells, max_results=1, order_by=["attributes.start_time DESC"])
+    indexed = "tags.`dvc.stage` = 'index' AND attributes.run_name = 'index' AND attributes.status = 'FINISHED'"
+    newest = client.search_runs(where, indexed, max_results=1, order_by=["attributes.start_time DESC"])
     if not newest:
         return None
-    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags['mlflow.parentRunId']}'"
+    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags.get(CELLS, newest[0].info.run_id)}'"
     if corpus is not None:
         cells += f" AND tags.corpus = '{corpus}'"
     runs = client.search_runs(where, cells, order_by=["attributes.run_name"])
