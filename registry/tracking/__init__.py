@@ -40,13 +40,15 @@ def lightly() -> Iterator[None]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     spared = {"pandas", "scipy"} - sys.modules.keys()
     sys.modules.update(dict.fromkeys(spared))  # the import system's word for: there is none
-    collects = gc.isenabled()
-    gc.disable()  # what is imported stays
+    first, collects = "mlflow" not in sys.modules, gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
         for name in spared:
             del sys.modules[name]
+        if first:
+            gc.freeze()  # what is imported stays, and need not be looked at for garbage
         if collects:
             gc.enable()
 
