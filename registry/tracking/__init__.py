@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.store import places
 from registry.store.database import write_ahead
+from registry.store.imports import without
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,15 +39,12 @@ def lightly() -> Iterator[None]:
     Unless ``MLFLOW_DISABLE_TELEMETRY`` says otherwise, MLflow does not report to its makers what it is used for.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    spared = {"pandas", "scipy"} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(spared))  # the import system's word for: there is none
     first, collects = "mlflow" not in sys.modules, gc.isenabled()
     gc.disable()
     try:
-        yield
+        with without("pandas", "scipy"):
+            yield
     finally:
-        for name in spared:
-            del sys.modules[name]
         if first:
             gc.freeze()  # what is imported stays, and need not be looked at for garbage
         if collects:
