@@ -13,6 +13,7 @@ test: setup
 lint: setup
 	ruff check .
 	ruff format --check .
+	mypy
 
 setup: .venv/ready
 

@@ -47,14 +47,11 @@ class _Study(Settings):
 
     def variants(self, section: str) -> dict[str, dict[str, Any]]:
         """What the entries of a section stand for, by name: on an axis their variants, elsewhere themselves."""
-        entries = self.entries(section)
+        names = self.entries(section)
         if SECTIONS[section].axis is None:
-            return dict(entries)
-        return {
-            name: settings
-            for key, entry in entries.items()
-            for name, settings in swept(key, entry, self.models).items()
-        }
+            return {name: self.entry(section, name) for name in names}
+        found = (swept(name, entry, self.models) for name, entry in names.items())
+        return {name: settings for some in found for name, settings in some.items()}
 
     def axes(self) -> dict[str, dict[str, dict[str, Any]]]:
         """What stands on each axis, by name."""
