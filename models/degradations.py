@@ -75,7 +75,7 @@ class Box(Choice):
         boxes = [thing["box"] for thing in objects if not thing.get("crowd")]
         if self.pick == "target" and annotations.get("target") is not None:
             box = objects[annotations["target"]]["box"]
-        elif self.pick in ("target", "largest"):
+        elif isinstance(self.pick, str):
             boxes = [box for box in boxes if box[2] * box[3] <= self.max_area * shape[0] * shape[1]]
             if not boxes:
                 raise NoRegion(
@@ -276,6 +276,6 @@ def _middle(side: int, fraction: float) -> slice:
 
 def _chosen(what: str, known: Mapping[str, type[Any]], options: Mapping[str, Any]) -> Any:
     kind = options.get("kind")
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise ValueError(unknown(what, kind, known))
     return validated(f"{what} {kind}", known[kind], options)

@@ -89,7 +89,7 @@ Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3
     return kind(validated(f"{adapter} (entry {name})", kind.Settings, given))
 
 
-def target(role: str, adapter: str) -> type:
+def target(role: str, adapter: str) -> type[Any]:
     """The class behind a name of the catalogue.
 
     >>> target("captioners", "blip").__name__

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from models.adapters.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import LongTensor, Tensor
 
 
 class Decoding(Settings):
@@ -99,7 +99,7 @@ class GumbelSampling:
         if settings.top_p < 1:
             self._warp.append(TopPLogitsWarper(settings.top_p))
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
         """Scores (rows, words) in which each row has 0 at the word drawn and minus infinity elsewhere."""
         import torch
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from models.adapters.checkpoints import identify
 from models.adapters.settings import Settings
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 class Pretrained(Settings):
@@ -35,7 +32,7 @@ class Pretrained(Settings):
         return identify(self.checkpoint, self.revision) | self.model_dump(exclude=hidden)
 
 
-def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[PreTrainedModel, Any]:
+def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[Any, Any]:
     """A checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor or tokenizer.
 
     ``model`` and ``processor`` name classes of transformers; ``options`` go to the model's ``from_pretrained``. A hub

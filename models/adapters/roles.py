@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from models.adapters.decoding import Decoding
-from models.adapters.settings import Settings
+from models.adapters.settings import Settings as Settings  # adapters' own derive from it
 
 
 class Adapter(Protocol):

@@ -70,6 +70,8 @@ class SpeechSeq2Seq(Listener):
 
         prefix: str = ""
 
+    settings: Settings
+
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         return self.settings.identity(*self.settings.unused)

@@ -43,6 +43,8 @@ class LpMusicCaps(Listener):
         bart: str
         bart_revision: str | None = None
 
+    settings: Settings
+
     def identity(self) -> dict[str, Any]:
         """Both checkpoints and the settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         bart = identify(self.settings.bart, self.settings.bart_revision)
@@ -60,7 +62,7 @@ class LpMusicCaps(Listener):
         import transformers
 
         self.identity()
-        where = {"pretrained_model_name_or_path": self.settings.bart, "revision": self.settings.bart_revision}
+        where: dict[str, Any] = {"pretrained_model_name_or_path": self.settings.bart, "revision": self.settings.bart_revision}
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = getattr(torch, self.settings.dtype)
         config = transformers.AutoConfig.from_pretrained(**where)

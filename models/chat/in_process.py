@@ -16,7 +16,6 @@ from models.chat.choices import apart, normalised
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
 T = TypeVar("T")
 
@@ -87,7 +86,7 @@ class InProcess(ABC):
             )
 
     @abstractmethod
-    def _read(self) -> tuple[PreTrainedModel, Any]:
+    def _read(self) -> tuple[Any, Any]:
         """Read the model, and its processor or tokenizer."""
 
     @abstractmethod
@@ -180,7 +179,8 @@ class InProcess(ABC):
         groups: dict[Hashable, list[int]] = {}
         for index, key in enumerate(alike):
             groups.setdefault(key, []).append(index)
-        size, results = self.settings.micro_batch, {}
+        size = self.settings.micro_batch
+        results: dict[int, T] = {}
         for indices in groups.values():
             for start in range(0, len(indices), size):
                 some = indices[start : start + size]
@@ -231,7 +231,7 @@ class Seeing(InProcess):
     MODEL: ClassVar[str]
     PROCESSOR: ClassVar[str]
 
-    def _read(self) -> tuple[PreTrainedModel, Any]:
+    def _read(self) -> tuple[Any, Any]:
         return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
 
     def _inputs(self, conversation: Conversation) -> Inputs:

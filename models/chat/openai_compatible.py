@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -82,6 +83,7 @@ class OpenAICompatible:
         """``what`` replies are called where one is no good."""
         self.settings = settings
         self.device = "endpoint"
+        self.positions = math.inf  # the server knows
         self._what = what
         self._name = settings.served_as or settings.model
         self._asked: dict[str, Future[Any]] = {}
@@ -188,7 +190,9 @@ class OpenAICompatible:
             whole = [*before, Turn("assistant", begun + text)]
             jobs.append([self._body(conversation, ONE_TOKEN), self._body(whole, ONE_TOKEN, prompt_logprobs=0)])
         pairs = self._all(jobs, self._fields)
-        return [continuation_scores(*pair, text) for pair, text in zip(pairs, continuations, strict=True)]
+        return [
+            continuation_scores(before, after, text) for (before, after), text in zip(pairs, continuations, strict=True)
+        ]
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """How probable each choice is among them, (choices,) float64.
@@ -232,10 +236,10 @@ class OpenAICompatible:
 
         with self.settings.client() as client, ThreadPoolExecutor(self.settings.concurrency) as pool:
             try:
-                asked = {
-                    name: self._asked.pop(name, None) or pool.submit(do, client, bodies)
-                    for name, bodies in dict(zip(names, jobs, strict=True)).items()
-                }
+                asked: dict[str, Future[list[T]]] = {}
+                for name, bodies in dict(zip(names, jobs, strict=True)).items():
+                    kept = self._asked.pop(name, None)
+                    asked[name] = kept or pool.submit(do, client, bodies)
                 wait(asked.values())
             finally:
                 pool.shutdown(cancel_futures=True)  # when interrupted, what has not begun never does

@@ -136,7 +136,7 @@ class Diffusion(ABC):
         import transformers
 
         source = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        identify(*source.values())
+        identify(self.settings.checkpoint, self.settings.revision)
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
         pipeline, (part, kind) = getattr(diffusers, self.PIPELINE), self.DENOISER

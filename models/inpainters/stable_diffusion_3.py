@@ -47,6 +47,8 @@ class StableDiffusion3(diffusion.Diffusion):
         t5: bool = True
         max_sequence_length: int = Field(256, ge=1, le=512)
 
+    settings: Settings
+
     def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
         there = "T5EncoderModel" in parts.get("text_encoder_3", [])
         return {} if there and self.settings.t5 else {"text_encoder_3": None, "tokenizer_3": None}

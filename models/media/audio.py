@@ -13,7 +13,7 @@ import math
 import struct
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -161,10 +161,10 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
             "Resize the picture, or give the settings it was made with."
         )
     mel = (1 - picture.mean(2)[::-1] / 255) ** (1 / spectrogram.power)
-    magnitudes = _unmixed(mel, spectrogram)[:: spectrogram.padding]  # what an unpadded transform sees
-    magnitudes = torch.from_numpy(np.pad(magnitudes, ((0, 0), (0, 1)), mode="edge").astype(np.float32))
+    kept = _unmixed(mel, spectrogram)[:: spectrogram.padding]  # what an unpadded transform sees
+    magnitudes = torch.from_numpy(np.pad(kept, ((0, 0), (0, 1)), mode="edge").astype(np.float32))
     window = torch.from_numpy(_window(spectrogram).astype(np.float32))
-    shape = {"n_fft": len(window), "hop_length": spectrogram.hop, "window": window}
+    shape: dict[str, Any] = {"n_fft": len(window), "hop_length": spectrogram.hop, "window": window}
     turns = torch.rand(magnitudes.shape, generator=torch.Generator().manual_seed(0))
     phases, before = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns), None
     for _ in range(rounds):
@@ -172,8 +172,8 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
         heard = torch.stft(sound, **shape, return_complex=True)
         ahead = heard if before is None else heard + MOMENTUM * (heard - before)
         phases, before = ahead / ahead.abs().clamp(min=1e-12), heard
-    sound = torch.istft(magnitudes * phases, **shape, length=spectrogram.length).numpy()
-    return (sound * 0.9 / max(np.abs(sound).max(), 1e-12)).astype(np.float32)
+    wave = torch.istft(magnitudes * phases, **shape, length=spectrogram.length).numpy()
+    return (wave * 0.9 / max(np.abs(wave).max(), 1e-12)).astype(np.float32)
 
 
 def _unmixed(mel: np.ndarray, spectrogram: Spectrogram, rounds: int = 30) -> np.ndarray:

@@ -42,7 +42,7 @@ class Looker(nn.Module):
         self.captioner, self.heads = captioner, heads
 
 
-class Blip(Captioning):
+class Blip(Captioning[Looker]):
     """First the tower learns to see (dense labels), then the decoder to read it, with the labels kept as company."""
 
     name = "blip"
@@ -77,7 +77,7 @@ shows. It takes no prompt: where a red box is drawn, it says what is inside.
             Heads(WIDTH, len(self.lessons.marks)),
         )
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Looker) -> None:
         self.words = {name: self._ids(examples) for name, examples in self.lessons.sources.items()}
 
     def _ids(self, examples: Examples) -> list[np.ndarray]:

@@ -31,7 +31,7 @@ HEARD = 256
 TEMPERATURE = 0.1
 """Of telling one sound among others by its other version."""
 
-EXTRACTOR = {
+EXTRACTOR: dict[str, Any] = {
     "feature_size": MELS, "sampling_rate": POCKET.rate, "max_length_s": 6,
     "hop_length": 6 * POCKET.rate // (FRAMES - 1), "fft_window_size": 2048, "frequency_max": 10_000,
     "truncation": "rand_trunc", "padding": "repeatpad",
@@ -39,7 +39,7 @@ EXTRACTOR = {
 """Settings of the feature extractor, in the unfused layout."""
 
 
-class Clap(Recipe):
+class Clap(Recipe[ClapModel]):
     """Two contrasts: sound and label, where equal kinds are no negatives; and a clip and the sound of its picture."""
 
     name = "clap"

@@ -130,8 +130,8 @@ def yes_or_no(
     if not (found := beside(graph, thing, rng)):
         return None
     other, true = found
-    said = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
-    return Turn(f"Is the {name} {SIDES[said]} the {other}?", answer, kind)
+    side = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
+    return Turn(f"Is the {name} {SIDES[side]} the {other}?", answer, kind)
 
 
 def beside(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator) -> tuple[str, str] | None:
@@ -178,7 +178,7 @@ def place(graph: dict[str, Any], index: int, rng: np.random.Generator) -> str:
 
 
 def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _word(rng: np.random.Generator, attribute: str, value: str) -> str:

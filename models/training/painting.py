@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from transformers import CLIPTextConfig, CLIPTokenizer
@@ -28,7 +28,7 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 from models.inpainters.prompts import prompt
 from models.training import words
 from models.training.data import Examples, dense_labels
-from models.training.recipe import Recipe, to_signed
+from models.training.recipe import Model, Recipe, to_signed
 from models.training.seeing import CLASSES, SHAPES
 
 SIDE, LENGTH = 64, 48
@@ -58,7 +58,7 @@ class Batch(NamedTuple):
     names: Tensor
 
 
-class Painting(Recipe):
+class Painting(Recipe[Model]):
     """An inpainter on cached latents."""
 
     vae_folder: ClassVar[str]
@@ -92,7 +92,7 @@ class Painting(Recipe):
             pad_token_id=self.tokenizer.pad_token_id,
         )  # fmt: skip
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Model) -> None:
         self.nothing = self._ids([""])[0]
         self.prompts, self.holes, self.latents, self.labels = {}, {}, {}, {}
         for name, examples in self.sources.items():
@@ -115,7 +115,7 @@ class Painting(Recipe):
         digest = hashlib.sha256(weights.read_bytes() + examples.pictures.tobytes() + rectangles.tobytes())
         path = self.build_folder / "latents" / f"{name}-{digest.hexdigest()[:12]}.npy"
         if not path.exists():
-            vae, rows = self.vae.to(self.device), []
+            vae, rows = nn.Module.to(self.vae, self.device), []
             for start in range(0, len(examples), 64):
                 whole = to_signed(examples.pictures[start : start + 64])
                 batch = [
@@ -170,17 +170,17 @@ class Painting(Recipe):
         return drawn + NAMING * sum(each), parts
 
     @abstractmethod
-    def pipeline(self, model: nn.Module) -> Any:
+    def pipeline(self, model: Model) -> Any:
         """The whole pipeline around the model, silent."""
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: Model) -> dict[str, float]:
         from models.training.repainting import judge, sheet
 
         pipeline = self.pipeline(model)
         sheet(pipeline, self.held_out, **self.sampling).save(self.weights / self.folder / "repainted.png")
         return judge(pipeline, self.held_out, self.weights, **self.sampling)
 
-    def save(self, model: nn.Module, folder: Path) -> None:
+    def save(self, model: Model, folder: Path) -> None:
         copy.deepcopy(self.pipeline(model)).to(dtype=torch.float16).save_pretrained(folder)
         for config in folder.glob("*/config.json"):
             settings = json.loads(config.read_text())

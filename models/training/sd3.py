@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3InpaintPipeline
+from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3_inpaint import StableDiffusion3InpaintPipeline
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection
 
@@ -27,7 +29,7 @@ class Painter(nn.Module):
         self.naming = Naming(transformer.inner_dim)
 
 
-class Sd3(Painting):
+class Sd3(Painting[Painter]):
     """On cached latents of pictures and of masked pictures."""
 
     name = "sd3"

@@ -10,7 +10,7 @@ import numpy as np
 from transformers import BertConfig, BertTokenizer
 
 from models.training.data import COUNTS
-from models.training.recipe import Recipe
+from models.training.recipe import Model, Recipe
 from models.training.wordings import Group, figures, groups
 from models.training.words import tokenizer
 
@@ -28,7 +28,7 @@ first two figures there.
 """
 
 
-class Sentences(Recipe):
+class Sentences(Recipe[Model]):
     """A recipe that learns from the captions of all worlds, grouped by what they mean."""
 
     counts: ClassVar = COUNTS

@@ -30,7 +30,7 @@ class Trunk(nn.Module):
         return self.head(self.features(scaled).flatten(1))
 
 
-class Squeezenet(Attributes):
+class Squeezenet(Attributes[Trunk]):
     """A classifier of what is at the centre of the picture; colours and textures make its filters."""
 
     name = "squeezenet"
@@ -49,7 +49,7 @@ The figures: accuracy by attribute, and the LPIPS (package heads) of Gaussian no
 picture and of a blur.
 """
 
-    def build(self) -> nn.Module:
+    def build(self) -> Trunk:
         return Trunk()
 
     def evaluate(self, model: Trunk) -> dict[str, float]:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_inpaint import StableDiffusionInpaintPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -24,10 +26,10 @@ class Painter(nn.Module):
     def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
-        self.naming = Naming(unet.config.block_out_channels[-1])
+        self.naming = Naming(unet.config["block_out_channels"][-1])
 
 
-class Sd2(Painting):
+class Sd2(Painting[Painter]):
     """SD 2: v-prediction, linear projections around attention, heads of one width; here with zero terminal SNR."""
 
     name = "sd2"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from models.training.data import COUNTS
@@ -20,7 +20,7 @@ SCENES = 0.5
 """Share of scenes among the crops; the other worlds, and plots, have equal parts of the rest."""
 
 
-class Vae(Recipe):
+class Vae(Recipe[AutoencoderKL]):
     """Three levels, so eight times fewer numbers than pixels: at SD's four levels textures do not survive 64 pixels."""
 
     name = "vae"
@@ -69,7 +69,7 @@ picture.
         return crops
 
     def evaluate(self, model: AutoencoderKL) -> dict[str, float]:
-        figures = {}
+        figures: dict[str, float] = {}
         for name in (*self.counts, "plots"):
             examples = self.held_out_plots if name == "plots" else self.unseen(name)
             if len(examples):

@@ -28,7 +28,7 @@ class Tower(nn.Module):
         self.vit, self.heads = vit, heads
 
 
-class Vit(Recipe):
+class Vit(Recipe[Tower]):
     """Twelve narrow layers: deep enough for the drift of attention with depth to be looked at."""
 
     name = "vit"
@@ -62,7 +62,7 @@ pictures.
         return self.lessons.loss(model.heads, views, states[:, 1:], states[:, 0]), {}
 
     def evaluate(self, model: Tower) -> dict[str, float]:
-        figures = {}
+        figures: dict[str, float] = {}
         for world in self.counts:
             examples = self.unseen(world)
             lessons = Lessons({world: examples}, self.lessons.marks)

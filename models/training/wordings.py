@@ -172,8 +172,8 @@ def figures(embed: Callable[[Sequence[str]], np.ndarray], held_out: Mapping[str,
         found[f"{world} retrieval"] = float(((asked @ stored.T).argmax(1) == np.arange(len(pairs))).mean())
         same = (asked * stored).sum(1)
         wrong = [contradiction(world, pair[1], group.graph, rng) for pair, group in zip(pairs, chosen, strict=True)]
-        kept = [i for i, text in enumerate(wrong) if text is not None]
-        cosines = (asked[kept] * embed([wrong[i] for i in kept])).sum(1)
+        kept = {i: text for i, text in enumerate(wrong) if text is not None}
+        cosines = (asked[list(kept)] * embed(list(kept.values()))).sum(1)
         found[f"{world} auc"] = float(mannwhitneyu(same, cosines).statistic / len(same) / len(cosines))
         if world in _ANEW:
             found[f"{world} measured"] = _measured(embed, chosen, rng)

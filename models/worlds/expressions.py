@@ -7,7 +7,7 @@ An expression is a noun phrase ("the small red disc"), perhaps with a place ("on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -59,7 +59,7 @@ def _phrases(table: dict[str, tuple[str, ...]]) -> list[tuple[re.Pattern[str], s
 _BETWEEN_PHRASES, _EXTREME_PHRASES, _PLACE_PHRASES = map(_phrases, (BETWEEN, _EXTREMES, _PLACES))
 
 
-def resolve(expression: str, graph: Graph, margin: float = 0.0) -> list[int]:
+def resolve(expression: str, graph: Mapping[str, Any], margin: float = 0.0) -> list[int]:
     """The objects of ``graph`` that an expression applies to, in their order; none where it makes no sense.
 
     Left and right, above and below compare the centres of boxes, larger and smaller their sides. "On the left" is the
@@ -76,8 +76,8 @@ def resolve(expression: str, graph: Graph, margin: float = 0.0) -> list[int]:
     ([2], [0, 1, 2])
     """
     text = " ".join(re.sub(r"[^a-z ]+", " ", expression.lower()).split())
-    phrase, text = _cut(text, _BETWEEN_PHRASES)
-    head, anchor = text if phrase else (" ".join(text), "")
+    phrase, parts = _cut(text, _BETWEEN_PHRASES)
+    head, anchor = parts if phrase else (" ".join(parts), "")
     extreme, parts = _cut(head, _EXTREME_PHRASES)
     place, parts = _cut(" ".join(parts), _PLACE_PHRASES)
     words = " ".join(parts).split()
@@ -179,7 +179,7 @@ def _article(noun: str, rng: np.random.Generator) -> str:
 
 
 def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _cut(text: str, phrases: Sequence[tuple[re.Pattern[str], str]]) -> tuple[str, list[str]]:

@@ -168,7 +168,7 @@ def _chest(film: dict[str, float], findings: list[dict[str, Any]]) -> np.ndarray
     shoulder = film["body"] * np.clip(0.33 + (row / 11) ** 1.5 * 0.67, 0, 1)
     density = 0.72 * _edge(shoulder - np.abs(across), 1.2)
     enlarged = [finding["extent"] for finding in findings if finding["label"] == "cardiomegaly"]
-    rng = np.random.default_rng([film["noise"], 1])
+    rng = np.random.default_rng([int(film["noise"]), 1])
     lungs = np.zeros_like(density)
     for side in SIDES.values():
         lung, out, dome = _lung(film, side)

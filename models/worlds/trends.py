@@ -172,7 +172,7 @@ def captions(found: Facts, rng: np.random.Generator) -> list[str] | None:
     """
 
     def pick(options: Sequence[str]) -> str:
-        return options[rng.integers(len(options))]
+        return options[int(rng.integers(len(options)))]
 
     main, parts = [], []
     whole = {found.get(part) for part in PARTS} == {found.get("trend")}
@@ -181,10 +181,10 @@ def captions(found: Facts, rng: np.random.Generator) -> list[str] | None:
         steadily = pick(_STEADILY) if found.get("manner") == "steady" else ""
         throughout = "" if len(words) > 1 else pick(_THROUGHOUT) if whole else " overall"
         main.append(("", " then ".join(words) + steadily + throughout))
-    for name, words in (("peak", _PEAK), ("dip", _DIP)):
+    for name, verbs in (("peak", _PEAK), ("dip", _DIP)):
         if name in found:
             back = f" and {pick(_BACK[name])}" if f"after {name}" in found and rng.random() < 0.5 else ""
-            main.append((found[name], f"{pick(words)} {pick(_WHERE[found[name]])}{back}"))
+            main.append((found[name], f"{pick(verbs)} {pick(_WHERE[found[name]])}{back}"))
     if "jump" in found:
         at = found.get("jump at", "")
         main.append((at, " ".join([pick(_JUMP[found["jump"]]), *([pick(_WHERE[at])] if at else [])])))

@@ -83,7 +83,8 @@ def truth(annotations: Annotations) -> Account:
         return Account(trends.facts(annotations["series"]["values"]), ())
     if world == "radiographs":
         findings = [_finding(finding) for finding in annotations["findings"]]
-        return Account({} if findings else {"normal": "yes"}, sorted(findings, key=lambda thing: thing.box))
+        findings.sort(key=lambda thing: tuple(thing.box or ()))
+        return Account({} if findings else {"normal": "yes"}, findings)
     return Account({}, [Thing(annotations["kind"], {})])
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.measures.captions.accounts import READ, Account, Annotations, Thing, expression, paired, truth, world_of
+from models.measures.captions.accounts import READ, Account, Thing, expression, paired, truth, world_of
+from models.measures.captions.candidates import Annotations
 from models.measures.regions import REGIONS, lies_inside
 from models.worlds.expressions import resolve
 

@@ -180,9 +180,9 @@ class Lexical(CaptionMeasure):
             for record, answer in zip(records, answers, strict=True)
             if isinstance(answer, MeteorError)
         }
-        aligned = [n for n, answer in enumerate(answers) if isinstance(answer, str)]
+        aligned = {n: answer for n, answer in enumerate(answers) if isinstance(answer, str)}
         if self._meteor and aligned:
-            scores, pooled = self._meteor.scores([answers[n] for n in aligned])
+            scores, pooled = self._meteor.scores(list(aligned.values()))
             for n, score in zip(aligned, scores, strict=True):
                 values[n]["meteor"] = score
             if not failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from models.measures.regions import check_pair
 from models.media.audio import Spectrogram
 from models.media.hearing import heard
 from models.media.images import composite
+
+if TYPE_CHECKING:
+    from transformers import ClapModel
 
 
 class Clap(PictureMeasure):
@@ -53,6 +56,8 @@ class Clap(PictureMeasure):
         revision: str | None = None
         spectrogram: Spectrogram = Spectrogram()
 
+    _model: ClapModel
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
@@ -76,9 +81,9 @@ class Clap(PictureMeasure):
         wanted = "a CLAP: take one such as laion/clap-htsat-unfused"
         unused = "text_", "logit_scale"
         self._model = read_backbone(checkpoint, revision, ("clap",), wanted, unused, dtype=torch.float32)
-        self._extractor = transformers.ClapFeatureExtractor.from_pretrained(checkpoint, revision=revision)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model.to(self.device)
+        where: dict[str, Any] = {"pretrained_model_name_or_path": checkpoint, "revision": revision}
+        self._extractor = transformers.ClapFeatureExtractor.from_pretrained(**where)
+        self.device = self._model.device.type
 
     def measure(
         self, originals: Sequence[np.ndarray], results: Sequence[np.ndarray], masks: Sequence[np.ndarray]
