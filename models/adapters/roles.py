@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+from pydantic import BaseModel
 
 from models.adapters.decoding import Decoding
 from models.adapters.settings import Settings as Settings  # adapters' own derive from it
@@ -25,7 +26,10 @@ class Adapter(Protocol):
     """What every role shares."""
 
     VERSION: ClassVar[int]
-    Settings: ClassVar[type[Settings]]
+
+    @property
+    def Settings(self) -> type[BaseModel]:
+        """What ``params.yaml`` may say about it."""
 
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: everything but the inputs that the result depends on."""
@@ -37,11 +41,13 @@ class Adapter(Protocol):
 class Inpainter(Adapter, Protocol):
     """Repaints the True part of a mask."""
 
-    sees_hole: ClassVar[bool]
-    """False where the pixels under the mask cannot matter: such an item is shared by all degradations of one region."""
+    @property
+    def sees_hole(self) -> bool:
+        """Whether pixels under the mask can matter; where not, an item is shared by all degradations of one region."""
 
-    prompted: bool
-    """Whether the prompt matters; an unprompted adapter gets empty prompts and its items do not depend on them."""
+    @property
+    def prompted(self) -> bool:
+        """Whether the prompt matters; an unprompted adapter gets empty prompts and its items do not depend on them."""
 
     def inpaint(
         self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]
@@ -132,8 +138,9 @@ class Embedder(Adapter, Protocol):
 class Encoder(Adapter, Protocol):
     """Looks at a picture, and tells what it saw and where it looked."""
 
-    grid: tuple[int, int]
-    """(rows, columns) of patches; there after ``load()``."""
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches; there after ``load()``."""
 
     def encode(self, pictures: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         """``(cls, attention)`` of each picture: (D,) float32, and (layers, heads, patches) float32 from CLS to patches.

@@ -124,7 +124,7 @@ class Painting(Recipe[Model]):
                 ]
                 with torch.autocast(self.device, torch.bfloat16):
                     found = [vae.encode(pictures.to(self.device)).latent_dist.mean.float() for pictures in batch]
-                rows.append((torch.stack(found, 1) * vae.config.scaling_factor).half().cpu().numpy())
+                rows.append((torch.stack(found, 1) * vae.config["scaling_factor"]).half().cpu().numpy())
             vae.cpu()
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, np.concatenate(rows))

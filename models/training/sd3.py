@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -84,10 +84,12 @@ alone (strength 1) with guidance 3 and a central hole of 32 x 32 pixels.
         return self.score(batch, (flow - (noise - batch.clean)) ** 2, model.naming(patches))
 
     def pipeline(self, model: Painter) -> StableDiffusion3InpaintPipeline:
-        pipeline = StableDiffusion3InpaintPipeline(
-            transformer=model.transformer, scheduler=self.scheduler, vae=self.vae, text_encoder=model.encoders[0],
-            tokenizer=self.tokenizer, text_encoder_2=model.encoders[1], tokenizer_2=self.tokenizer, text_encoder_3=None,
-            tokenizer_3=None,
-        )  # fmt: skip
+        parts: dict[str, Any] = {  # diffusers' annotations know of no part that is left out
+            "transformer": model.transformer, "scheduler": self.scheduler, "vae": self.vae,
+            "text_encoder": model.encoders[0], "tokenizer": self.tokenizer,
+            "text_encoder_2": model.encoders[1], "tokenizer_2": self.tokenizer,
+            "text_encoder_3": None, "tokenizer_3": None,
+        }  # fmt: skip
+        pipeline = StableDiffusion3InpaintPipeline(**parts)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

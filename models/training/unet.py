@@ -55,7 +55,7 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
 """
 
     @cached_property
-    def scheduler(self) -> DDIMScheduler:
+    def scheduler(self) -> Any:  # diffusers asks for an IntTensor of times, and takes any
         return DDIMScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing",
             clip_sample=False, set_alpha_to_one=True, steps_offset=1, **self.prediction,
@@ -91,10 +91,11 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
         return self.score(batch, (drawn - wanted) ** 2, model.naming(middle[0].flatten(2).transpose(1, 2)))
 
     def pipeline(self, model: Painter) -> StableDiffusionInpaintPipeline:
-        pipeline = StableDiffusionInpaintPipeline(
-            vae=self.vae, text_encoder=model.text_encoder, tokenizer=self.tokenizer, unet=model.unet,
-            scheduler=self.scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-        )  # fmt: skip
+        parts: dict[str, Any] = {  # diffusers' annotations know of no part that is left out
+            "vae": self.vae, "text_encoder": model.text_encoder, "tokenizer": self.tokenizer, "unet": model.unet,
+            "scheduler": self.scheduler, "safety_checker": None, "feature_extractor": None,
+        }  # fmt: skip
+        pipeline = StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
