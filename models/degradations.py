@@ -1,4 +1,4 @@
-"""What is taken from a picture, and where.
+"""Degradations of pictures, and the regions that are degraded.
 
 The masking strategies of "How Do Inpainting Artifacts Propagate to Language?", appendix B.2. A *region* says which
 pixels are degraded: a fixed centre, an annotated box, or a segment of a plotted series. A *degradation* says what
@@ -33,7 +33,7 @@ class Choice(Settings):
     """Raised when the same parameters give another mask or picture."""
 
     def identity(self) -> dict[str, Any]:
-        """What enters an item's key: every parameter and the version.
+        """Parts of an item's key: every parameter and the version.
 
         >>> Centre().identity()
         {'kind': 'centre', 'fraction': 0.5, 'version': 1}

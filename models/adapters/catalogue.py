@@ -1,4 +1,4 @@
-"""Every adapter by role and name, and how one is made from an entry of ``params.yaml``.
+"""Catalogue of adapters by role and name; makes one from an entry of ``params.yaml``.
 
 A role is a folder of :mod:`models`. Importing this module imports no adapter, and making one imports no heavy library.
 """
@@ -57,7 +57,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
 
 
 def build(role: str, name: str, settings: Mapping[str, Any]) -> Any:
-    """The adapter of the entry ``name``, not loaded.
+    """Make the adapter of the entry ``name``, not loaded.
 
     ``settings`` is the entry: ``adapter`` names the class in :data:`CATALOGUE`, everything else is checked by that
     class's ``Settings``.

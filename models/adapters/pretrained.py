@@ -1,4 +1,4 @@
-"""Models of transformers that speak: the settings they share, and how a checkpoint is read."""
+"""Language models of transformers: the settings that they share, and reading their checkpoints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pretrained(Settings):
 
 
 def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[Any, Any]:
-    """A checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor or tokenizer.
+    """Read a checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor or tokenizer.
 
     ``model`` and ``processor`` name classes of transformers; ``options`` go to the model's ``from_pretrained``. A hub
     id is downloaded unless cached. Of the checkpoint's own settings for generation, the token ids alone are kept: how

@@ -33,7 +33,7 @@ class Instructed(Decoding):
 
 
 class Prompted(Generic[Model]):
-    """Base of them; a subclass names its chat model, whose settings are part of its own."""
+    """Base of these captioners; a subclass names its chat model, whose settings are part of its own."""
 
     VERSION: ClassVar[int]
     Settings: ClassVar[type[Instructed]]
@@ -50,7 +50,7 @@ class Prompted(Generic[Model]):
 
     @property
     def device(self) -> str:
-        """Where the model computes; there after ``load()``."""
+        """Device of the model; there after ``load()``."""
         return self.chat.device
 
     def identity(self) -> dict[str, Any]:

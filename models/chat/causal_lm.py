@@ -1,4 +1,4 @@
-"""Language models without eyes, of any architecture of transformers' ``AutoModelForCausalLM``."""
+"""Text-only language models, of any architecture of transformers' ``AutoModelForCausalLM``."""
 
 from __future__ import annotations
 

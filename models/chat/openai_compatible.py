@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions as a chat model: vLLM, ``transformers serve``, a hosted model."""
+"""Any server of OpenAI's chat completions as a chat model: vLLM, ``transformers serve``, a hosted model."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class OpenAICompatible:
         concurrency: int = Field(8, ge=1)
 
     def __init__(self, settings: Settings, what: str = "reply") -> None:
-        """``what`` replies are called where one is no good."""
+        """``what``: the name of a reply in error messages."""
         self.settings = settings
         self.device = "endpoint"
         self.positions = math.inf  # the server knows
@@ -195,7 +195,7 @@ class OpenAICompatible:
         ]
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """How probable each choice is among them, (choices,) float64.
+        """Probability of each choice among them, (choices,) float64.
 
         Choices that are all among the 20 likeliest first tokens cost one request; otherwise all of the item are scored
         by :meth:`log_probabilities`.
@@ -225,7 +225,7 @@ class OpenAICompatible:
         return found
 
     def _all(self, jobs: Sequence[list[dict[str, Any]]], ask: Callable[[Client, dict[str, Any]], T]) -> list[list[T]]:
-        """What each job's requests are answered, equal jobs asked once and several at a time.
+        """Results of each job's requests; equal jobs are sent once, and several at a time.
 
         Where one fails, what the others were answered is kept for when they are asked again.
         """
@@ -248,7 +248,7 @@ class OpenAICompatible:
         return [asked[name].result() for name in names]
 
     def _body(self, conversation: Conversation, decoding: Decoding, **needed: Any) -> dict[str, Any]:
-        """What is sent; ``needed`` are fields that ``extra`` does not overrule."""
+        """Body of a request; ``needed`` are fields that ``extra`` does not overrule."""
         body = {
             "model": self._name,
             "messages": [{"role": turn.role, "content": _content(turn)} for turn in conversation],

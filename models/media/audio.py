@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Spectrogram(Settings):
-    """What a clip's picture shows; the defaults give 512 x 512 pixels. Times are in milliseconds."""
+    """Settings of a clip's picture; the defaults give 512 x 512 pixels. Times are in milliseconds."""
 
     rate: int = Field(44_100, gt=0)
     """Samples per second; other sound is resampled to it first."""
@@ -174,6 +174,21 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
         phases, before = ahead / ahead.abs().clamp(min=1e-12), heard
     wave = torch.istft(magnitudes * phases, **shape, length=spectrogram.length).numpy()
     return (wave * 0.9 / max(np.abs(wave).max(), 1e-12)).astype(np.float32)
+
+
+def waveform_at(picture: np.ndarray, spectrogram: Spectrogram, rate: int) -> np.ndarray:
+    """The sound (samples,) float32 of a picture (bins, width, 3) at ``rate`` samples per second, as long as the clip.
+
+    Raises ValueError for a picture that is not of the spectrogram's size.
+
+    >>> waveform_at(np.full((64, 64, 3), 255, np.uint8), POCKET, 16_000).shape
+    (81920,)
+    """
+    from scipy.signal import resample_poly
+
+    wave = to_waveform(picture, spectrogram)
+    shared = math.gcd(rate, spectrogram.rate)
+    return wave if rate == spectrogram.rate else resample_poly(wave, rate // shared, spectrogram.rate // shared)
 
 
 def _unmixed(mel: np.ndarray, spectrogram: Spectrogram, rounds: int = 30) -> np.ndarray:

@@ -43,7 +43,7 @@ class Looker(nn.Module):
 
 
 class Blip(Captioning[Looker]):
-    """First the tower learns to see (dense labels), then the decoder to read it, with the labels kept as company."""
+    """Recipe of BLIP: the vision tower is trained on dense labels first, then with the decoder on captions too."""
 
     name = "blip"
     folder = "blip"

@@ -1,4 +1,4 @@
-"""What the recipes of the pocket captioners share: red boxes, lessons on all worlds, and how captions are judged."""
+"""Base of the recipes of the pocket captioners: red boxes, lessons on all worlds, and figures of captions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Captioning(Recipe[Model]):
         return Lessons(self.sources | {"referring": framed(self.learnt("referring"))})
 
     def described(self, say: Callable[[str, np.ndarray], list[str]], count: int) -> dict[str, float]:
-        """How right the captions are that ``say(world, pictures)`` gives to ``count`` unseen pictures of each world."""
+        """Figures of the captions that ``say(world, pictures)`` gives to ``count`` unseen pictures of each world."""
         figures: dict[str, float] = {}
         for world in self.counts:
             examples = framed(self.unseen(world)) if world == "referring" else self.unseen(world)

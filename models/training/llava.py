@@ -42,7 +42,7 @@ LAYER = {"layernorm_before": "layer_norm1", "layernorm_after": "layer_norm2", "o
 
 
 class Llava(Talking[LlavaOnevisionForConditionalGeneration]):
-    """The tower is the trained ViT; projector and decoder learn to read it, and in the end all three learn together."""
+    """Recipe with the trained ViT as tower: projector and decoder are trained, and in the end all three."""
 
     name = "llava"
     folder = "llava-onevision"

@@ -1,4 +1,4 @@
-"""What the recipes of the pocket inpainters share: cached latents, holes, prompts, and the naming of what is missing.
+"""Base of the recipes of the pocket inpainters: cached latents, holes, prompts, and naming of what is missing.
 
 A diffusion loss of small pictures hardly rewards reading: which texture was named moves it by a thousandth. So, beside
 it, a linear head names in the middle of the network what the object under each patch of the hole is, as alignment with
@@ -65,7 +65,7 @@ class Painting(Recipe[Model]):
     factor: ClassVar[int]
     """Pixels of a latent's side."""
     sampling: ClassVar[Mapping[str, Any]] = {}
-    """What the pipeline must be told beside the usual."""
+    """Arguments of the pipeline beside the usual."""
     counts: ClassVar[Mapping[str, int]] = {
         "scenes": 24_000, "referring": 6000, "series": 4000, "radiographs": 3000, "spectrograms": 4000,
     }  # fmt: skip
@@ -186,7 +186,7 @@ class Painting(Recipe[Model]):
             settings = json.loads(config.read_text())
             settings.pop("_name_or_path", None)  # where a part was read from, on this machine
             if "dtype" in settings:
-                settings["dtype"] = "float32"  # what to compute in unless told otherwise
+                settings["dtype"] = "float32"  # computed in by default
             config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
@@ -199,7 +199,7 @@ class Naming(nn.Linear):
 
 @contextmanager
 def overheard(block: nn.Module) -> Iterator[list[Any]]:
-    """What a block inside a network puts out while the network is used.
+    """Collect the outputs of a block inside a network while the network is used.
 
     >>> network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     >>> with overheard(network[0]) as heard:
@@ -214,7 +214,7 @@ def overheard(block: nn.Module) -> Iterator[list[Any]]:
 
 
 def holes(seed: Sequence[int], graph: Mapping[str, Any]) -> list[tuple[int, int, int, int]]:
-    """Where a picture is holed: first as the studies do it (the centre, the referred object's box, a band of a plot),
+    """Holes of a picture: first as the studies make them (the centre, the referred object's box, a band of a plot),
     then elsewhere.
 
     >>> holes([0], {})[0] == CENTRE
@@ -246,7 +246,7 @@ def masks(rectangles: np.ndarray) -> Tensor:
 
 
 def prompts(captions: Sequence[str], annotations: Mapping[str, Any]) -> list[str]:
-    """What a study may say of a picture: each caption; a plot's also after the instruction with its numbers; all of
+    """Prompts that a study may give: each caption; a plot's also after the instruction with its numbers; all of
     those of a referred object after another.
 
     >>> prompts(["falls"], {"series": {"values": [3, 2.5]}})

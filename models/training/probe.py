@@ -33,7 +33,7 @@ class Classifier(nn.Sequential):
 
 
 class Attributes(Recipe[Model]):
-    """What recipes share that learn to name the attributes of an object at the centre of a crop."""
+    """Base of recipes that learn to name the attributes of an object at the centre of a crop."""
 
     side: ClassVar[int]
     learns_plots = False

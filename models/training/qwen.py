@@ -36,7 +36,7 @@ TEMPLATE = (
 
 
 class Qwen(Talking[Qwen2_5_VLForConditionalGeneration]):
-    """The tower is Qwen's own, so it learns to see here."""
+    """Recipe with Qwen's own tower, which is trained here too."""
 
     name = "qwen"
     folder = "qwen2.5-vl"

@@ -1,4 +1,4 @@
-"""How a pocket model is trained: one loop for the whole family.
+"""Training of pocket models: one loop for the whole family.
 
 A recipe says what it builds, what one step's loss is and how good the result is. The loop does the rest: one cycle of
 the learning rate, bfloat16 autocast around float32 weights, an exponential moving average, checkpoints that resume to
@@ -66,7 +66,7 @@ class Recipe(ABC, Generic[Model]):
 
     @cache  # noqa: B019 - a recipe lives as long as the process
     def learnt(self, world: str) -> data.Examples:
-        """What is learnt from of a world."""
+        """Training examples of a world."""
         return data.world(world, data.TRAIN_SEED, self.counts[world], self.build_folder)
 
     @cache  # noqa: B019
@@ -113,7 +113,7 @@ class Recipe(ABC, Generic[Model]):
         """Write the model as its library's ``from_pretrained`` reads it, in float16 safetensors."""
 
     def prepare(self, model: Model) -> None:
-        """What must be computed once before the first step, such as latents."""
+        """Compute what is needed before the first step, such as latents."""
 
     def train(self, log: Log, resume: bool, steps: int | None) -> dict[str, float]:
         """Train, save, evaluate what was saved for, and write the card; returns the figures."""

@@ -134,6 +134,6 @@ class _Tell(TrainerCallback):
 
 
 def _meaning(graph: dict[str, Any]) -> list[Any]:
-    """What a caption can say of a scene: no boxes."""
+    """Facts of a scene that a caption can state: no boxes."""
     things = [[thing[name] for name in ("size", "color", "texture", "shape")] for thing in graph["objects"]]
     return [graph["background"], things, [relation["predicate"] for relation in graph["relations"]]]

@@ -1,4 +1,4 @@
-"""What the recipes of the pocket sentence embedders share: what they learn from, and how they are judged."""
+"""Base of the recipes of the pocket sentence embedders: training data and figures."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class Sentences(Recipe[Model]):
         )  # fmt: skip
 
     def figures(self, embed: Callable[[Sequence[str]], np.ndarray]) -> dict[str, float]:
-        """What the card says of an embedder of unit vectors."""
+        """Figures of an embedder of unit vectors, for its card."""
         return figures(embed, {world: groups(world, self.unseen(world)) for world in self.counts})

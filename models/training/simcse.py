@@ -23,7 +23,7 @@ SHARES = {"scenes": 28, "referring": 12, "series": 10, "plots": 6, "radiographs"
 
 
 class Supervised(Sentences[BertModel]):
-    """Two wordings of one picture are pulled together; a wording with one attribute changed is pushed away."""
+    """Recipe that pulls two wordings of one picture together and pushes one with an attribute changed away."""
 
     name = "simcse-sup"
     folder = "simcse-sup"
@@ -79,7 +79,7 @@ negative.
 
 
 class Unsupervised(Supervised):
-    """The same sentence twice through dropout is a positive pair."""
+    """Recipe whose positive pairs are one sentence twice through dropout."""
 
     name = "simcse-unsup"
     folder = "simcse-unsup"

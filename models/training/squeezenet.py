@@ -1,4 +1,4 @@
-"""Recipe of the trunk for LPIPS: torchvision's SqueezeNet 1.1 features, taught what the world's objects are."""
+"""Recipe of the trunk for LPIPS: torchvision's SqueezeNet 1.1 features, trained on the world's objects."""
 
 from __future__ import annotations
 

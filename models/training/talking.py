@@ -1,4 +1,4 @@
-"""What the recipes of the pocket captioners that follow instructions share: the LLaVA and the Qwen layout.
+"""Base of the recipes of the pocket captioners that follow instructions: the LLaVA and the Qwen layout.
 
 A picture is encoded once and asked several things: its turns are packed into one row, and a mask lets each turn see the
 picture and itself only, so that no answer is read off another.
@@ -58,7 +58,7 @@ class Talker(nn.Module, Generic[Captioner]):
 
 
 class Talking(Captioning[Talker[Captioner]], Generic[Captioner]):
-    """First the tower learns to see (dense labels), then the decoder to read it."""
+    """Recipe of two stages: the tower is trained on dense labels, then the decoder on answers."""
 
     rate = 1.5e-3
     looking: ClassVar[float] = 0.0

@@ -101,7 +101,7 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
 
 
 class Sd15(Sd2):
-    """SD 1.5: noise prediction, convolutions around attention; half as wide, and taught for less than half as long."""
+    """SD 1.5: noise prediction, convolutions around attention; half as wide, and trained for less than half as long."""
 
     name = "sd15"
     folder = "sd15-inpaint"
@@ -121,7 +121,7 @@ DDIM steps with guidance 3 and a central hole of 32 x 32 pixels.
 """
 
     def save(self, model: Painter, folder: Path) -> None:
-        """The autoencoder's weights become a link to those of SD 2, of which one copy is enough."""
+        """Save the pipeline with a link to SD 2's autoencoder weights, of which one copy is enough."""
         super().save(model, folder)
         shared = self.weights / self.vae_folder / WEIGHTS
         link = folder / "vae" / WEIGHTS

@@ -21,7 +21,7 @@ SCENES = 0.5
 
 
 class Vae(Recipe[AutoencoderKL]):
-    """Three levels, so eight times fewer numbers than pixels: at SD's four levels textures do not survive 64 pixels."""
+    """Recipe with three levels, eight times fewer numbers than pixels: at SD's four, textures are lost at 64 pixels."""
 
     name = "vae"
     folder = "sd2-inpaint/vae"
@@ -79,7 +79,7 @@ picture.
         return figures
 
     def save(self, model: AutoencoderKL, folder: Path) -> None:
-        """Measures the latents' scale, so that the diffusion sees unit variance, and writes it into the config."""
+        """Save the model with its latents' scale in the config, so that the diffusion sees unit variance."""
         latents = model.encode(to_signed(self.scenes.pictures[:256])).latent_dist.mean
         model.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
         half = self.build().half()

@@ -1,4 +1,4 @@
-"""Recipe of the pocket vision transformer: ``ViTModel`` in ViT-B's depth, taught what each patch shows."""
+"""Recipe of the pocket vision transformer: ``ViTModel`` in ViT-B's depth, trained on what each patch shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tower(nn.Module):
 
 
 class Vit(Recipe[Tower]):
-    """Twelve narrow layers: deep enough for the drift of attention with depth to be looked at."""
+    """Recipe of twelve narrow layers, deep enough to study the drift of attention with depth."""
 
     name = "vit"
     folder = "vit"

@@ -1,4 +1,4 @@
-"""What sentence embedders of the pocket family learn from: captions that say the same, and captions that are wrong."""
+"""Training data of the pocket sentence embedders: captions that mean the same, and captions that are wrong."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def contradiction(world: str, text: str, graph: Graph, rng: np.random.Generator)
 
 
 def figures(embed: Callable[[Sequence[str]], np.ndarray], held_out: Mapping[str, Sequence[Group]]) -> dict[str, float]:
-    """How good unit vectors of captions are, on at most 200 groups of each world that have two wordings.
+    """Quality of unit vectors of captions, on at most 200 groups of each world that have two wordings.
 
     ``retrieval``: how often the wording nearest to one wording, among another of each group, is of the same group.
     ``auc``: how often the cosine of two wordings of one picture is above that of one wording and another with one

@@ -183,7 +183,7 @@ def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
 
 
 def _cut(text: str, phrases: Sequence[tuple[re.Pattern[str], str]]) -> tuple[str, list[str]]:
-    """What the first phrase of a kind in ``text`` means, and the text before and after it; "" and the text without."""
+    """Meaning of the first phrase of a kind in ``text``, and the text before and after it; "" and the text without."""
     matches = [(match.start(), -len(match[0]), meaning, match) for pattern, meaning in phrases
                if (match := pattern.search(text))]  # fmt: skip
     if not matches:
@@ -198,13 +198,13 @@ def _centre(thing: dict[str, Any]) -> tuple[float, float]:
 
 
 def _beyond(thing: dict[str, Any], anchor: dict[str, Any], predicate: str) -> float:
-    """How many pixels the centre of ``thing`` lies to that side of the anchor's."""
+    """Number of pixels by which the centre of ``thing`` lies to that side of the anchor's."""
     (x, y), (u, v) = _centre(thing), _centre(anchor)
     return {"left of": u - x, "right of": x - u, "above": v - y, "below": y - v}[predicate]
 
 
 def _inside(thing: dict[str, Any], place: str) -> float:
-    """How many pixels further the centre of ``thing`` may move before it leaves the place; negative outside."""
+    """Number of pixels that the centre of ``thing`` may move before it leaves the place; negative outside."""
     x, y = _centre(thing)
     if place == "middle":
         return SIDE / 6 - max(abs(x - SIDE / 2), abs(y - SIDE / 2))
@@ -229,7 +229,7 @@ _MEASURES: dict[str, Callable[[dict[str, Any]], float]] = {
 
 
 def _most(found: list[int], objects: Sequence[dict[str, Any]], extreme: str, margin: float) -> list[int]:
-    """Those of ``found`` that are the most so, a comparative among two only."""
+    """Members of ``found`` that a superlative means, or a comparative among two only."""
     if extreme in _COMPARATIVE and len(found) != 2:
         return []
     levels = {i: _MEASURES[extreme](objects[i]) for i in found}

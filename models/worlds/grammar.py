@@ -66,7 +66,7 @@ _PREDICATES = sorted(
 
 
 def relation(graph: Graph, subject: int, other: int) -> str:
-    """How ``subject`` lies from ``other``: the axis on which the centres of their boxes differ most; ties are sideways.
+    """Relation of ``subject`` to ``other``, on the axis on which their boxes' centres differ most; ties are sideways.
 
     >>> relation({"objects": [{"box": [0, 0, 4, 4]}, {"box": [10, 2, 4, 4]}]}, 0, 1)
     'left of'
@@ -159,7 +159,7 @@ def parse(caption: str) -> Graph:
 
 
 def agreement(found: Graph, graph: Graph) -> dict[str, float]:
-    """How much of ``graph`` a parsed caption says, in [0, 1]: objects are paired so that most attributes agree.
+    """Share of ``graph`` that a parsed caption says, in [0, 1]: objects are paired so that most attributes agree.
 
     ``attributes`` is the share of the true objects' attributes said rightly (recall), ``shape`` … ``size`` the same for
     one attribute, ``precision`` the share of the said attributes that are right, ``background`` and ``exact`` 0 or 1.

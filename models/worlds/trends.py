@@ -45,7 +45,7 @@ RECOVERY = 0.5
 
 
 def facts(values: Sequence[float]) -> Facts:
-    """What is certainly true of a series of at least six values; what is doubtful is left out.
+    """Facts of a series of at least six values; what is doubtful is left out.
 
     ===================  ========================================================================================
     trend                rises, falls, stays flat, rises then falls, falls then rises
@@ -136,12 +136,12 @@ def _manner(unit: np.ndarray, courses: set[str]) -> str:
 
 
 def _setback(way: np.ndarray) -> float:
-    """How far a series falls back from the highest value so far, at most."""
+    """Largest fall of a series from the highest value so far."""
     return float((np.maximum.accumulate(way) - way).max())
 
 
 def _spanned(unit: np.ndarray, share: float) -> float:
-    """What the closest ``share`` of the values span."""
+    """Range of the closest ``share`` of the values."""
     ordered, count = np.sort(unit), int(np.ceil(share * len(unit)))
     return float((ordered[count - 1 :] - ordered[: len(unit) - count + 1]).min())
 

@@ -101,7 +101,7 @@ class Lexical(CaptionMeasure):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Those that are set, an unavailable one included."""
+        """Metrics that are set, an unavailable one included."""
         known = {metric.name: metric for metric in self.METRICS}
         return tuple(known[name] for one in self.settings.metrics for name in (BLEU if one == "bleu" else (one,)))
 

@@ -106,7 +106,7 @@ def _clean(text: str) -> str:
 
 
 def _drain(stream: IO[bytes], answers: queue.Queue[bytes]) -> None:
-    """Hand on every line, so that the process never waits for its reader; an empty line of bytes is the end."""
+    """Queue every line, so that the process never waits for its reader; an empty line of bytes is the end."""
     with stream:
         for line in stream:
             answers.put(line)

@@ -36,7 +36,7 @@ FEWEST = 4
 
 
 class Projection(Settings):
-    """How many ``neighbours`` of a point shall stay near it, and how near at most; their distance is the cosine's."""
+    """Settings of UMAP: number of ``neighbours``, and least distance of points; distances are the cosine's."""
 
     neighbours: int = Field(15, ge=2)
     min_dist: float = Field(0.1, ge=0, le=1)

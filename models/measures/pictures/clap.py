@@ -13,8 +13,7 @@ from models.adapters.checkpoints import identify
 from models.measures import Metric, PictureMeasure
 from models.measures.embeddings.cosine import cosine
 from models.measures.regions import check_pair
-from models.media.audio import Spectrogram
-from models.media.hearing import heard
+from models.media.audio import Spectrogram, waveform_at
 from models.media.images import composite
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Clap(PictureMeasure):
-    """How alike a spectrogram and its repainted version sound: both pictures are turned back into waveforms.
+    """Similarity of the sounds of a spectrogram and its repainted version: both are turned back into waveforms.
 
     An embedding is of a whole clip, and so is a cosine. That of ``region`` is to the original with only the repainted
     part replaced, that of ``outside`` to the original with only the rest replaced: what a picture that is composited,
@@ -125,7 +124,7 @@ class Clap(PictureMeasure):
         import torch
 
         rate = self._extractor.sampling_rate
-        wave = heard(picture, self.settings.spectrogram, rate)[: self._extractor.nb_max_samples]
+        wave = waveform_at(picture, self.settings.spectrogram, rate)[: self._extractor.nb_max_samples]
         features = self._extractor(wave, sampling_rate=rate, return_tensors="pt")["input_features"]
         # A fused model looks closer at one clip of a batch, taken at random, where none is longer than it hears.
         longer = torch.zeros(1, 1, dtype=torch.bool)
