@@ -55,6 +55,7 @@ class Index:
         self.samples: dict[tuple[str, str], int] = {}
         self.configurations: dict[Point, int] = {}
         self.cells: set[tuple[int, int]] = set()
+        self.summaries: list[Row] = []
 
     def _bulk(self, table: type[Base], rows: Iterable[Row], unique: Sequence[str]) -> None:
         """Insert the rows, or update those whose unique columns are there already."""
@@ -141,13 +142,13 @@ class Index:
         self._bulk(Measurement, rows, ["item_id", "metric", "region", "layer"])
 
     def summarise(self, row: Row, values: Mapping[str, float | None], items: int) -> None:
-        """Corpus-level values of one cell."""
+        """Corpus-level values of one cell; they are written with the study."""
         where = {"corpus_id": self.corpora[row["corpus"]], "configuration_id": self.configuration(row)}
-        rows = [{**where, "metric": metric, "value": value, "items": items} for metric, value in values.items()]
-        self._bulk(Summary, rows, ["corpus_id", "configuration_id", "metric"])
+        self.summaries += ({**where, "metric": name, "value": value, "items": items} for name, value in values.items())
 
     def study(self, name: str, params: Row) -> None:
-        """The study, holding exactly the cells that were placed."""
+        """The study, holding exactly the cells that were placed, and its summaries."""
+        self._bulk(Summary, self.summaries, ["corpus_id", "configuration_id", "metric"])
         self._bulk(Study, [{"name": name, "params": dict(params)}], ["name"])
         study = self.connection.scalar(select(Study.id).where(Study.name == name))
         self.connection.execute(delete(Cell).where(Cell.study_id == study))

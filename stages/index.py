@@ -29,7 +29,7 @@ from registry.store.items import FAILED, Finding, ItemStore
 from registry.store.keys import canonical, digest
 from registry.store.objects import ObjectStore
 from registry.store.schema import PER_ITEM
-from registry.tracking.asking import comparison_link
+from registry.tracking.asking import comparison_links
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
@@ -58,8 +58,11 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
     provenance = read_provenance(stage)
     opened = set()
     for path in sorted(folder.rglob("*.parquet")):
+        keys = {row["key"] for row in DISK.read(path, ("key",))}
+        known = store.recall(keys)
+        if known.keys() == keys and all(one.object is None or one.object in there for one in known.values()):
+            continue
         rows = {row["key"]: row for row in DISK.read(path)}
-        known = store.recall(rows)
         unknown = rows.keys() - known.keys()
         for key, one in known.items():
             if one.object is not None and one.object not in there and rows[key]["image"]:
@@ -147,16 +150,19 @@ def log_cells(study: Study, store: ItemStore) -> None:
     for where, found in sorted(shown.items(), key=lambda pair: str(pair[0])):
         axes = {axis: name or NONE for axis, name in {"corpus": where.corpus, **where.named()}.items()}
         picture = Where(corpus=where.corpus, **{axis: getattr(where, axis) for axis in GRID})
-        metrics = means.get(picture, {}) | means.get(where, {})
-        lines = lines_of(store.objects, found)
-        cells.append(CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {}))
-    tracker.finish(study.params(), {"cells": len(cells)}, cells)
+        cells.append((axes, means.get(picture, {}) | means.get(where, {}), found))
+
+    def logs() -> Iterator[CellLog]:
+        for axes, metrics, found in cells:
+            lines = lines_of(store.objects, found)
+            yield CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {})
+
+    tracker.finish(study.params(), {"cells": len(cells)}, logs(), cells)
 
 
 def save_links(study: Study, engine: Engine) -> None:
     """Keep with the study where MLflow compares its cells: all of them, and those of each corpus."""
-    found = {corpus: comparison_link(study.study, corpus or None) for corpus in ("", *study.entries("corpora"))}
-    links = {corpus: link for corpus, link in found.items() if link}
+    links = comparison_links(study.study)
     with engine.begin() as connection:
         connection.execute(update(schema.Study).where(schema.Study.name == study.study).values(links=links))
 

@@ -13,7 +13,7 @@ import math
 import struct
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -155,6 +155,8 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
     """
     import torch
 
+    from models.media.stft import ShortTime, few_threads
+
     if picture.shape != (spectrogram.bins, spectrogram.width, 3):
         raise ValueError(
             f"A spectrogram of {spectrogram.bins} x {spectrogram.width} pixels was expected, got {picture.shape}. "
@@ -163,17 +165,16 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
     mel = (1 - picture.mean(2)[::-1] / 255) ** (1 / spectrogram.power)
     kept = _unmixed(mel, spectrogram)[:: spectrogram.padding]  # what an unpadded transform sees
     magnitudes = torch.from_numpy(np.pad(kept, ((0, 0), (0, 1)), mode="edge").astype(np.float32))
-    window = torch.from_numpy(_window(spectrogram).astype(np.float32))
-    shape: dict[str, Any] = {"n_fft": len(window), "hop_length": spectrogram.hop, "window": window}
     turns = torch.rand(magnitudes.shape, generator=torch.Generator().manual_seed(0))
     phases, before = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns), None
-    for _ in range(rounds):
-        sound = torch.istft(magnitudes * phases, **shape, length=spectrogram.length)
-        heard = torch.stft(sound, **shape, return_complex=True)
-        ahead = heard if before is None else heard + MOMENTUM * (heard - before)
-        phases, before = ahead / ahead.abs().clamp(min=1e-12), heard
-    wave = torch.istft(magnitudes * phases, **shape, length=spectrogram.length).numpy()
-    return (wave * 0.9 / max(np.abs(wave).max(), 1e-12)).astype(np.float32)
+    transform = ShortTime(_window(spectrogram), spectrogram.hop, spectrogram.length)
+    with few_threads(magnitudes):
+        for _ in range(rounds):
+            heard = transform.forth(transform.back(magnitudes * phases))
+            ahead = heard if before is None else (heard - before).mul_(MOMENTUM).add_(heard)
+            phases, before = ahead / ahead.abs().clamp_(min=1e-12), heard
+        sound = transform.back(magnitudes * phases).numpy()
+    return (sound * 0.9 / max(np.abs(sound).max(), 1e-12)).astype(np.float32)
 
 
 def waveform_at(picture: np.ndarray, spectrogram: Spectrogram, rate: int) -> np.ndarray:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
 from registry.store import places
-from registry.tracking import opened
+from registry.tracking import CELLS, lightly, opened
 
 PAST_RUNS = 1000
+MOST_RUNS = 50_000
+"""So many MLflow gives at once."""
+
 UI = "http://127.0.0.1:5000"
 """Where ``palimpsest ui`` listens."""
 
 
 def logged(run: str) -> dict[str, str]:
     """The parameters that a run was logged with, as dotted names; none where the tracking server does not know it."""
-    from mlflow.exceptions import MlflowException
+    with lightly():
+        from mlflow.exceptions import MlflowException
 
     try:
         return dict(opened().get_run(run).data.params)
@@ -37,7 +42,8 @@ class Past(NamedTuple):
 
 def past() -> list[Past]:
     """The newest executions of all studies' stages that computed anything; none where nothing is tracked yet."""
-    from mlflow.exceptions import MlflowException
+    with lightly():
+        from mlflow.exceptions import MlflowException
 
     client = opened()
     try:
@@ -63,7 +69,8 @@ def past() -> list[Past]:
 
 def experiments() -> int:
     """How many experiments the tracking store holds; raises ``ConnectionError`` where it cannot be read."""
-    from mlflow.exceptions import MlflowException
+    with lightly():
+        from mlflow.exceptions import MlflowException
 
     try:
         return len(opened().search_experiments())
@@ -74,22 +81,31 @@ def experiments() -> int:
 def comparison_link(study: str, corpus: str | None = None) -> str | None:
     """The address of MLflow's page that compares a study's cells, as they were indexed last; of one corpus if named.
 
-    It begins with the tracking server's address or, where runs are kept in a database, with that of ``palimpsest ui``.
-    None where no cell is tracked.
+    None where no such cell is tracked.
+    """
+    return comparison_links(study).get(corpus or "")
+
+
+def comparison_links(study: str) -> dict[str, str]:
+    """The addresses of MLflow's pages that compare the cells of each corpus of a study, and under ``""`` of all.
+
+    They begin with the tracking server's address or, where runs are kept in a database, with that of ``palimpsest ui``.
     """
     client = opened()
     if (experiment := client.get_experiment_by_name(study)) is None:
-        return None
+        return {}
     where = [experiment.experiment_id]
-    cells = "tags.`dvc.stage` = 'index' AND tags.`mlflow.parentRunId` LIKE '%'"
-    newest = client.search_runs(where, cells, max_results=1, order_by=["attributes.start_time DESC"])
+    indexed = "tags.`dvc.stage` = 'index' AND attributes.run_name = 'index' AND attributes.status = 'FINISHED'"
+    newest = client.search_runs(where, indexed, max_results=1, order_by=["attributes.start_time DESC"])
     if not newest:
-        return None
-    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags['mlflow.parentRunId']}'"
-    if corpus is not None:
-        cells += f" AND tags.corpus = '{corpus}'"
-    runs = client.search_runs(where, cells, order_by=["attributes.run_name"])
+        return {}
+    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags.get(CELLS, newest[0].info.run_id)}'"
+    runs = defaultdict(list)
+    for run in client.search_runs(where, cells, max_results=MOST_RUNS, order_by=["attributes.run_name"]):
+        runs[""].append(run.info.run_id)
+        runs[run.data.tags["corpus"]].append(run.info.run_id)
     uri = places.tracking_uri()
     server = places.hidden(uri).rstrip("/") if uri.startswith("http") else UI
-    listed = [quote(json.dumps(ids, separators=(",", ":"))) for ids in ([run.info.run_id for run in runs], where)]
-    return f"{server}/#/compare-runs?runs={listed[0]}&experiments={listed[1]}" if runs else None
+    listed = {corpus: quote(json.dumps(ids, separators=(",", ":"))) for corpus, ids in runs.items()}
+    experiments = quote(json.dumps(where, separators=(",", ":")))
+    return {corpus: f"{server}/#/compare-runs?runs={ids}&experiments={experiments}" for corpus, ids in listed.items()}

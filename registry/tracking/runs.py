@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from registry.store import git, places
 from registry.store.items import Execution
-from registry.tracking import experiment_id, flatten, opened
+from registry.store.keys import canonical, digest
+from registry.tracking import CELLS, experiment_id, flatten, opened
 
 if TYPE_CHECKING:
+    from mlflow.entities import RunInfo
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+CELLS_DIGEST = "palimpsest.cells.digest"
+"""A tag of a run below which cells are: the digest of what they say."""
 
 PARAMS_A_BATCH = 100
 LOOKS_A_POINT = 10
@@ -78,16 +84,44 @@ class Tracker:
             return None
         return run
 
-    def finish(self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Sequence[CellLog]) -> None:
-        """Log the execution and its cells, and close their runs."""
-        self._log(self.id, flatten(params), metrics, {})
+    def finish(
+        self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog], content: Any = None
+    ) -> None:
+        """Log the execution and its cells, and close their runs.
+
+        ``content`` is all that the cells say and show, as JSON can hold it. An execution of this stage that logged the
+        same has its cells' runs stand for those of this one too, which is tagged with its id (``palimpsest.cells``);
+        ``cells`` are not asked for then, so that nothing is drawn. None means that they are logged in any case.
+        """
+        self._log(self.id, flatten(params), metrics)
+        if content is None:
+            self._log_cells(cells)
+        elif earlier := self._earlier(said := self._digest(content)):
+            self.client.set_tag(self.id, CELLS, earlier)
+        else:
+            self._log_cells(cells)
+            self.client.set_tag(self.id, CELLS_DIGEST, said)
+        self._end("FINISHED")
+
+    def _digest(self, content: Any) -> str:
+        """What tells cells apart: what they say, and their tags but for the execution's own."""
+        tags = {name: tag for name, tag in self.tags.items() if name not in ("git.commit", "palimpsest.resumes")}
+        return digest(canonical([tags, content]).encode())
+
+    def _earlier(self, said: str) -> str | None:
+        """The run of the newest finished execution that logged cells that say the same."""
+        same = f"attributes.status = 'FINISHED' AND tags.`{CELLS_DIGEST}` = '{said}'"
+        found = self.client.search_runs([self.experiment], same, max_results=1, order_by=["attributes.start_time DESC"])
+        return found[0].info.run_id if found else None
+
+    def _log_cells(self, cells: Iterable[CellLog]) -> None:
         for cell in cells:
             tags = self.tags | {"mlflow.parentRunId": self.id} | dict(cell.axes)
-            name = " · ".join(cell.axes.values())
-            run = self.client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
-            self._log(run, cell.axes, cell.metrics, cell.files)
-            self.client.set_terminated(run)
-        self._end("FINISHED")
+            run = self.client.create_run(self.experiment, tags=tags, run_name=" · ".join(cell.axes.values())).info
+            self._log(run.run_id, cell.axes, cell.metrics)
+            if cell.files:
+                self._keep(run, cell.files)
+            self.client.set_terminated(run.run_id)
 
     def fail(self) -> None:
         """Close this execution's run as failed."""
@@ -110,9 +144,7 @@ class Tracker:
         self.monitor = SystemMetricsMonitor(self.id, 1, LOOKS_A_POINT, tracking_uri=places.tracking_uri())
         self.monitor.start()
 
-    def _log(
-        self, run: str, params: Mapping[str, str], metrics: Mapping[str, float], files: Mapping[str, bytes]
-    ) -> None:
+    def _log(self, run: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric, Param
 
         now = int(datetime.now(UTC).timestamp() * 1000)
@@ -121,16 +153,18 @@ class Tracker:
         for start in range(0, max(len(numbers), len(texts), 1), PARAMS_A_BATCH):
             some = slice(start, start + PARAMS_A_BATCH)
             self.client.log_batch(run, metrics=numbers[some], params=texts[some])
-        if files:
-            self._log_files(run, files)
 
-    def _log_files(self, run: str, files: Mapping[str, bytes]) -> None:
+    def _keep(self, run: RunInfo, files: Mapping[str, bytes]) -> None:
+        """Keep files as a run's artifacts; on this disk without MLflow, which would ask its database for the folder."""
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory() as folder:
+        folder = Path(run.artifact_uri)
+        with nullcontext(folder) if folder.is_absolute() else TemporaryDirectory() as place:
+            Path(place).mkdir(parents=True, exist_ok=True)
             for name, data in files.items():
-                (Path(folder) / name).write_bytes(data)
-            self.client.log_artifacts(run, folder)
+                (Path(place) / name).write_bytes(data)
+            if not folder.is_absolute():
+                self.client.log_artifacts(run.run_id, place)
 
 
 class Curve:

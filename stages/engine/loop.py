@@ -19,7 +19,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from tqdm import tqdm
 from registry.store import places
 from registry.store.axes import NONE
 from registry.store.dag import IMAGE
+from registry.store.imports import without
 from registry.store.items import FAILED, OK
 from registry.store.keys import canonical, item_key
 from registry.tracking.runs import CellLog, Tracker
@@ -201,17 +202,26 @@ class Execution:
             **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
         }
 
+    def named(self, where: Sequence[str]) -> dict[str, str]:
+        """The corpus and axes of a cell."""
+        return dict(zip(("corpus", *self.node.axes), where, strict=True))
+
+    def cell_logs(self) -> Iterator[CellLog]:
+        """What MLflow is told of each cell; sheets are drawn when they are asked for."""
+        for where, tally in self.cells.items():
+            files = {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
+            yield CellLog(self.named(where), tally.metrics(), files)
+
     def log(self) -> None:
         """Tell MLflow, and leave the provenance and the run link beside the output."""
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
-        axes = ("corpus", *self.node.axes)
-        cells = []
-        for where, tally in self.cells.items():
-            files = {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
-            cells.append(CellLog(dict(zip(axes, where, strict=True)), tally.metrics(), files))
-        self.tracker.finish(self.node.settings, metrics, cells)
+        content = [
+            [self.named(where), tally.metrics(), [row["key"] for _, row in tally.examples]]
+            for where, tally in self.cells.items()
+        ]
+        self.tracker.finish(self.node.settings, metrics, self.cell_logs(), content)
         executions = {run.id: run for run in self.memory.store.executions(set(self.runs.values()))}
         write_provenance(self.node.name, [(key, executions[run]) for key, run in sorted(self.runs.items())])
         places.RUN_LINKS.mkdir(parents=True, exist_ok=True)
@@ -244,6 +254,9 @@ def execute(node: Node) -> dict[str, Any]:
 def command(main: Callable[..., None]) -> None:
     """Run a stage from the command line; what goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
     logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), format="%(message)s")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for the next piece slow down all others
+    with without("pandas"):
+        pa.array([None])  # where pyarrow looks for pandas, once, and a stage has no use for it
     try:
         main(*sys.argv[1:])
     except (ValueError, OSError, RuntimeError) as error:

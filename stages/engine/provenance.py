@@ -34,5 +34,5 @@ def read_provenance(stage: str) -> dict[str, Execution]:
     path = FOLDER / f"{stage}.parquet"
     if not path.exists():
         return {}
-    rows = pq.read_table(path).to_pylist()
+    rows = pq.ParquetFile(path).read().to_pylist()
     return {row["key"]: Execution(**{name: row[name] for name in Execution.__slots__}) for row in rows}

@@ -113,7 +113,7 @@ class Outputs:
 
     def read(self, path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows of a shard, with the columns named; a shard that does not exist holds none."""
-        return pq.read_table(path, columns=columns and list(columns)).to_pylist() if path.exists() else []
+        return pq.ParquetFile(path).read(columns and list(columns)).to_pylist() if path.exists() else []
 
     def count(self, paths: Iterable[Path]) -> int:
         """The number of rows in some shards, from their footers."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from mlflow import MlflowClient
 
 from registry.store import git
-from registry.tracking.runs import Curve, Tracker
+from registry.tracking.asking import comparison_link
+from registry.tracking.runs import CellLog, Curve, Tracker
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def test_a_training_leaves_its_curve_and_how_it_ended(checkout):
         curve.log({"loss": 1.0}, 2)
     with pytest.raises(KeyboardInterrupt), Curve("pocket", "blip", {}):
         raise KeyboardInterrupt
-    client = MlflowClient(f"sqlite:///{checkout}/.palimpsest/mlflow.db")
+    client = client_of(checkout)
     stopped, done = client.search_runs(client.get_experiment_by_name("pocket").experiment_id)
     losses = client.get_metric_history(done.info.run_id, "loss")
     assert [(point.step, point.value) for point in losses] == [(1, 2), (2, 1)]
@@ -78,3 +83,79 @@ def test_a_processor_is_named_and_left_alone(checkout):
     tracker.finish({}, {"items": 3}, [])
     run = tracker.client.get_run(tracker.id)
     assert (run.data.tags["device"], run.data.metrics) == ("cpu", {"items": 3})
+
+
+def index(cider: float, drawn: list[float]) -> str:
+    """An index of one cell with this CIDEr; ``drawn`` is told of the sheets that are drawn."""
+
+    def cells():
+        drawn.append(cider)
+        yield CellLog({"corpus": "scenes", "captioner": "blip"}, {"cider": cider}, {"sheet.png": b"drawn"})
+
+    tracker = Tracker("small", "small", "index")
+    tracker.finish({}, {"cells": 1}, cells(), [["scenes", "blip", cider]])
+    return tracker.id
+
+
+def compared() -> str:
+    """The run that the cells which people compare are below."""
+    [run] = json.loads(parse_qs(urlsplit(comparison_link("small")).fragment.partition("?")[2])["runs"][0])
+    return client_of(Path.cwd()).get_run(run).data.tags["mlflow.parentRunId"]
+
+
+def client_of(checkout: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{checkout}/.palimpsest/mlflow.db")
+
+
+def test_cells_that_say_the_same_are_logged_once_and_stand_for_later_executions(checkout, monkeypatch):
+    drawn: list[float] = []
+    first = index(0.5, drawn)
+    again = index(0.5, drawn)
+    assert (drawn, compared()) == ([0.5], first)
+    client = client_of(checkout)
+    assert client.get_run(again).data.tags["palimpsest.cells"] == first
+    assert client.get_run(again).info.status == "FINISHED"
+    other = index(0.6, drawn)
+    assert (drawn, compared()) == ([0.5, 0.6], other)
+    index(0.5, drawn)
+    assert (drawn, compared()) == ([0.5, 0.6], first), "what people compare is what was indexed last"
+    monkeypatch.setenv("PALIMPSEST_REGISTRY", "sqlite:///another.db")
+    assert index(0.5, drawn) == compared()
+    assert drawn == [0.5, 0.6, 0.5], "the tags of cells name their registry"
+
+
+def test_cells_of_an_execution_that_was_cut_off_are_no_ones(checkout):
+    def cells():
+        yield CellLog({"corpus": "scenes"}, {})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Tracker("small", "small", "index").finish({}, {}, cells(), "same")
+    whole = Tracker("small", "small", "index")
+    whole.finish({}, {}, [CellLog({"corpus": "scenes"}, {})], "same")
+    assert "palimpsest.cells" not in client_of(checkout).get_run(whole.id).data.tags
+
+
+def test_files_of_cells_are_found_by_mlflow(checkout, monkeypatch):
+    plain = index(0.5, [])
+    monkeypatch.setenv("PALIMPSEST_ARTIFACTS", (checkout / "a folder").as_uri())
+    tracker = Tracker("elsewhere", "elsewhere", "index")
+    tracker.finish({}, {}, [CellLog({"corpus": "scenes"}, {}, {"sheet.png": b"drawn"})])
+    client = client_of(checkout)
+    for experiment, parent in (("small", plain), ("elsewhere", tracker.id)):
+        where = [client.get_experiment_by_name(experiment).experiment_id]
+        [cell] = client.search_runs(where, f"tags.`mlflow.parentRunId` = '{parent}'")
+        assert Path(client.download_artifacts(cell.info.run_id, "sheet.png")).read_bytes() == b"drawn"
+
+
+def test_a_client_needs_neither_pandas_nor_scipy(checkout):
+    """MLflow imports them where it finds them; a program of ours finds them itself afterwards."""
+    program = """
+import sys
+from registry.tracking.runs import Tracker
+tracker = Tracker("small", "small", "degrade")
+tracker.finish({}, {"items": 1}, [])
+assert not {"pandas", "scipy"} & sys.modules.keys()
+import pandas, scipy.sparse
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

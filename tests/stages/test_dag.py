@@ -88,3 +88,14 @@ def test_the_table_of_stages_says_what_dvc_yaml_says(name):
         assert any(param.partition(".")[0] == row.section for param in stanza["params"])
     data = {Path(dep).parts[1] for dep in stanza["deps"] if dep.startswith("data/") and not dep.endswith("provenance")}
     assert data == {f"{made}.json" if made == "index" else made for made in row.inputs}
+
+
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.kind])
+def test_a_change_in_pins_lineage_or_reports_runs_no_stage_again_that_computes(name):
+    own = {"registry/store", "registry/tracking"}
+    assert {dep for dep in body(name)["deps"] if dep.startswith(("registry", "reports"))} == own
+    assert not {dep for dep in body(name)["deps"] if dep.startswith("stages/")} - {
+        "stages/engine",
+        "stages/corpora",
+        f"stages/{name}.py",
+    }

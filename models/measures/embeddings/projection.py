@@ -6,7 +6,11 @@ UMAP keeps neighbours together. How far two clusters lie apart, and how large on
 from __future__ import annotations
 
 import math
+import sys
 import warnings
+from contextlib import suppress
+from functools import cache
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -34,6 +38,9 @@ METRICS = tuple(
 FEWEST = 4
 """Fewer points have no neighbourhoods to keep."""
 
+MANY = 4096
+"""Of so many points UMAP compares not every one with every other."""
+
 
 class Projection(Settings):
     """Settings of UMAP: number of ``neighbours``, and least distance of points; distances are the cosine's."""
@@ -44,10 +51,36 @@ class Projection(Settings):
 
 
 def load() -> None:
-    """Import UMAP, which takes seconds."""
+    """Import UMAP, ready for few points."""
+    import_umap(True)
+
+
+@cache
+def import_umap(few: bool, /) -> None:
+    """Import UMAP. Numba compiles it at its first use, which takes seconds, and keeps what it compiled on disk.
+
+    Where points are ``few``, what UMAP has beside it to find the neighbours of many is not compiled: it takes most of
+    the time and is not used.
+    """
+    import numba
+    from numba.extending import is_jitted
+
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("umap", "pynndescent")]:
+        del sys.modules[name]  # imported for few, maybe
+    config: Any = numba.config  # its attributes are made when it is imported
+    off = config.DISABLE_JIT
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # it would like TensorFlow, for what is not used here
-        import umap  # noqa: F401
+        warnings.simplefilter("ignore", ImportWarning)  # UMAP would like TensorFlow, for what is not used here
+        try:
+            config.DISABLE_JIT = few or off
+            import pynndescent  # noqa: F401
+        finally:
+            config.DISABLE_JIT = off
+        from umap import distances, layouts, umap_, utils
+    with suppress(RuntimeError):  # no folder can be written: it is compiled each time
+        for module in (distances, layouts, umap_, utils):
+            for function in filter(is_jitted, vars(module).values()):
+                function.enable_caching()
 
 
 def project(embeddings: np.ndarray, settings: Projection) -> np.ndarray:
@@ -64,7 +97,7 @@ def project(embeddings: np.ndarray, settings: Projection) -> np.ndarray:
         raise ValueError("An embedding that is not finite has no place in the plane; look at the encoder's dtype.")
     if len(embeddings) < FEWEST:
         return principal_components(embeddings)
-    load()
+    import_umap(len(embeddings) < MANY)
     from umap import UMAP
 
     return UMAP(

@@ -1,5 +1,8 @@
 """Embeddings in the plane: neighbours stay neighbours, and the same fit gives the same bytes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
@@ -46,3 +49,36 @@ def test_another_seed_is_another_map():
 def test_what_is_not_finite_is_refused():
     with pytest.raises(ValueError, match="not finite"):
         project(np.array([[1.0, np.nan]]), Projection())
+
+
+FIT = """
+import sys
+import numpy as np
+from numba.core import event
+from models.measures.embeddings.projection import Projection, project
+with event.install_recorder("numba:compile") as compiled:
+    project(np.eye(8), Projection())
+sys.exit(str(len(compiled.buffer)))
+"""
+
+
+def test_what_was_compiled_is_kept_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    first, second = (int(subprocess.run([sys.executable, "-c", FIT], capture_output=True).stderr) for _ in range(2))
+    assert first > 5 * second
+
+
+def test_the_search_for_neighbours_is_compiled_only_for_many_points():
+    program = """
+import numpy as np
+from numba.extending import is_jitted
+from models.measures.embeddings import projection
+projection.load()
+import pynndescent.utils
+assert not is_jitted(pynndescent.utils.make_heap)
+projection.MANY = 5
+projection.project(np.eye(8), projection.Projection())
+import pynndescent.utils
+assert is_jitted(pynndescent.utils.make_heap)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
