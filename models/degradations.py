@@ -1,4 +1,4 @@
-"""What is taken from a picture, and where.
+"""Degradations of pictures, and the regions that are degraded.
 
 The masking strategies of "How Do Inpainting Artifacts Propagate to Language?", appendix B.2. A *region* says which
 pixels are degraded: a fixed centre, an annotated box, or a segment of a plotted series. A *degradation* says what
@@ -33,7 +33,7 @@ class Choice(Settings):
     """Raised when the same parameters give another mask or picture."""
 
     def identity(self) -> dict[str, Any]:
-        """What enters an item's key: every parameter and the version.
+        """Parts of an item's key: every parameter and the version.
 
         >>> Centre().identity()
         {'kind': 'centre', 'fraction': 0.5, 'version': 1}
@@ -75,7 +75,7 @@ class Box(Choice):
         boxes = [thing["box"] for thing in objects if not thing.get("crowd")]
         if self.pick == "target" and annotations.get("target") is not None:
             box = objects[annotations["target"]]["box"]
-        elif self.pick in ("target", "largest"):
+        elif isinstance(self.pick, str):
             boxes = [box for box in boxes if box[2] * box[3] <= self.max_area * shape[0] * shape[1]]
             if not boxes:
                 raise NoRegion(
@@ -276,6 +276,6 @@ def _middle(side: int, fraction: float) -> slice:
 
 def _chosen(what: str, known: Mapping[str, type[Any]], options: Mapping[str, Any]) -> Any:
     kind = options.get("kind")
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise ValueError(unknown(what, kind, known))
     return validated(f"{what} {kind}", known[kind], options)

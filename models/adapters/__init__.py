@@ -1,1 +1,1 @@
-"""What every adapter is made of: its role, its settings, its checkpoint, and its place in the catalogue."""
+"""Parts of every adapter: its role, its settings, its checkpoint, and its place in the catalogue."""

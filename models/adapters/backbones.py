@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models.adapters.checkpoints import identify
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 def read_backbone(
     checkpoint: str, revision: str | None, kinds: tuple[str, ...], wanted: str, unused: tuple[str, ...], **options: Any
-) -> PreTrainedModel:
-    """``AutoModel`` in evaluation mode; a head that the checkpoint has too many is left behind.
+) -> Any:
+    """Read ``AutoModel`` in evaluation mode, on a GPU where there is one, and leave a head behind that it has not.
 
     transformers fills weights that a checkpoint lacks with random numbers and a warning. Here that is an error, but for
     those whose name starts with one of ``unused``: they do not matter to the caller. A hub id is downloaded unless
@@ -49,4 +46,4 @@ def read_backbone(
             + (f" and lacks {len(missing) - 1} more weights" if len(missing) > 1 else "")
             + f" of a {type(model).__name__}: take a checkpoint that was saved whole"
         )
-    return model.eval()
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

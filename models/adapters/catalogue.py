@@ -1,4 +1,4 @@
-"""Every adapter by role and name, and how one is made from an entry of ``params.yaml``.
+"""Catalogue of adapters by role and name; makes one from an entry of ``params.yaml``.
 
 A role is a folder of :mod:`models`. Importing this module imports no adapter, and making one imports no heavy library.
 """
@@ -57,7 +57,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
 
 
 def build(role: str, name: str, settings: Mapping[str, Any]) -> Any:
-    """The adapter of the entry ``name``, not loaded.
+    """Make the adapter of the entry ``name``, not loaded.
 
     ``settings`` is the entry: ``adapter`` names the class in :data:`CATALOGUE`, everything else is checked by that
     class's ``Settings``.
@@ -89,7 +89,7 @@ Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3
     return kind(validated(f"{adapter} (entry {name})", kind.Settings, given))
 
 
-def target(role: str, adapter: str) -> type:
+def target(role: str, adapter: str) -> type[Any]:
     """The class behind a name of the catalogue.
 
     >>> target("captioners", "blip").__name__

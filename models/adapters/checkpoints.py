@@ -1,4 +1,4 @@
-"""What a checkpoint *is*, for an item's key: a digest of its files, or a hub id pinned to a commit."""
+"""Identity of a checkpoint in an item's key: a digest of its files, or a hub id pinned to a commit."""
 
 from __future__ import annotations
 

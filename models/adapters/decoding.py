@@ -1,4 +1,4 @@
-"""How models that speak choose words: settings that all share, and sampling that no neighbour can disturb."""
+"""Decoding of language models: settings that all share, and sampling that does not depend on the batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from models.adapters.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import LongTensor, Tensor
 
 
 class Decoding(Settings):
@@ -49,7 +49,7 @@ class Decoding(Settings):
 
     @property
     def unused(self) -> set[str]:
-        """Names of the settings that change nothing: those of the way that is not taken.
+        """Names of the settings without effect: those of sampling or of the beam search, whichever is not used.
 
         >>> sorted(Decoding(sample=True).unused)
         ['beams', 'length_penalty']
@@ -62,7 +62,7 @@ class Decoding(Settings):
         return Decoding(**self.model_dump(include=set(Decoding.model_fields)))
 
     def decided(self) -> dict[str, Any]:
-        """Settings of the way that is taken, for a key.
+        """Settings with an effect, for a key.
 
         >>> Decoding(sample=True).decided()
         {'candidates': 3, 'max_tokens': 40, 'sample': True, 'temperature': 1.0, 'top_p': 0.9}
@@ -99,7 +99,7 @@ class GumbelSampling:
         if settings.top_p < 1:
             self._warp.append(TopPLogitsWarper(settings.top_p))
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
         """Scores (rows, words) in which each row has 0 at the word drawn and minus infinity elsewhere."""
         import torch
 

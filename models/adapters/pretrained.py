@@ -1,17 +1,14 @@
-"""Models of transformers that speak: the settings they share, and how a checkpoint is read."""
+"""Language models of transformers: the settings that they share, and reading their checkpoints."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from models.adapters.checkpoints import identify
 from models.adapters.settings import Settings
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 class Pretrained(Settings):
@@ -35,8 +32,8 @@ class Pretrained(Settings):
         return identify(self.checkpoint, self.revision) | self.model_dump(exclude=hidden)
 
 
-def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[PreTrainedModel, Any]:
-    """A checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor or tokenizer.
+def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[Any, Any]:
+    """Read a checkpoint of type ``kind``: its model, on a GPU where there is one, and its processor or tokenizer.
 
     ``model`` and ``processor`` name classes of transformers; ``options`` go to the model's ``from_pretrained``. A hub
     id is downloaded unless cached. Of the checkpoint's own settings for generation, the token ids alone are kept: how

@@ -62,7 +62,7 @@ class Line:
     pictures: tuple[Pictured, ...] = ()
 
     def parts(self) -> dict[str, Any]:
-        """What of it enters a key."""
+        """Parts that enter a key."""
         return {"role": self.role, "text": self.text, "pictures": [picture.digest for picture in self.pictures]}
 
     def turn(self) -> Turn:
@@ -88,7 +88,7 @@ class Request(ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, Any]:
-        """What the reply depends on beside the model."""
+        """Parts of the key: all that the reply depends on beside the model."""
 
     def pictures_seen(self) -> tuple[Pictured, ...]:
         """The pictures that the model sees."""
@@ -99,11 +99,11 @@ class Request(ABC):
     def answers(
         cls, model: Any, requests: Sequence[Any], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        """What is kept of the model's reply to each request of one kind."""
+        """Ask the model several requests of one kind, and return what is kept of each reply."""
 
     @abstractmethod
     def reply(self, value: Value, picture: Pictured | None) -> Any:
-        """What the method is sent, from what was kept; raises ``ValueError`` where it cannot be read."""
+        """The reply as the method gets it, from what was kept; raises ``ValueError`` where it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -307,4 +307,4 @@ Replies = Any
 """The reply to one request, or a list of replies to a list of requests."""
 
 Conversation = Generator[Request | list[Request], Replies, Value]
-"""What a method is when it is called."""
+"""A method that was called."""

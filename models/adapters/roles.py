@@ -16,16 +16,23 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+from pydantic import BaseModel
 
 from models.adapters.decoding import Decoding
-from models.adapters.settings import Settings
+from models.adapters.settings import Settings as Settings  # adapters' own derive from it
 
 
 class Adapter(Protocol):
-    """What every role shares."""
+    """Members of every role.
+
+    One that computes on another device than the CPU says so as ``device``, there after ``load()``.
+    """
 
     VERSION: ClassVar[int]
-    Settings: ClassVar[type[Settings]]
+
+    @property
+    def Settings(self) -> type[BaseModel]:
+        """The pydantic model of its settings in ``params.yaml``."""
 
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: everything but the inputs that the result depends on."""
@@ -37,11 +44,13 @@ class Adapter(Protocol):
 class Inpainter(Adapter, Protocol):
     """Repaints the True part of a mask."""
 
-    sees_hole: ClassVar[bool]
-    """False where the pixels under the mask cannot matter: such an item is shared by all degradations of one region."""
+    @property
+    def sees_hole(self) -> bool:
+        """Whether pixels under the mask can matter; where not, an item is shared by all degradations of one region."""
 
-    prompted: bool
-    """Whether the prompt matters; an unprompted adapter gets empty prompts and its items do not depend on them."""
+    @property
+    def prompted(self) -> bool:
+        """Whether the prompt matters; an unprompted adapter gets empty prompts and its items do not depend on them."""
 
     def inpaint(
         self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]
@@ -78,7 +87,7 @@ class Reply:
 
 
 class Chat(Adapter, Protocol):
-    """Holds a conversation about any number of pictures, none too, and knows how probable words are in it.
+    """Answers conversations with any number of pictures, and gives the probabilities of replies.
 
     On a CPU in float32, no result depends on what is asked beside it.
     """
@@ -101,7 +110,7 @@ class Chat(Adapter, Protocol):
         """
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """How probable each of the choices is as the beginning of a reply, if it is one of them: (choices,), sum 1.
+        """Probability of each choice as the beginning of a reply, given that it is one of them: (choices,), sum 1.
 
         That is exp of the sum of :meth:`log_probabilities`, divided by its sum over the choices. Raises ValueError
         where a choice is the beginning of another one, since both would count the same replies.
@@ -109,31 +118,32 @@ class Chat(Adapter, Protocol):
 
 
 class Captioner(Adapter, Protocol):
-    """Says what a picture shows."""
+    """Captions pictures."""
 
     def caption(self, pictures: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]) -> list[list[str]]:
         """Candidate captions of each picture, best first."""
 
 
 class Painter(Adapter, Protocol):
-    """Paints what a text says."""
+    """Paints pictures of texts."""
 
     def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         """A picture (H, W, 3) uint8 of each text; it depends on its own seed and never on its neighbours."""
 
 
 class Embedder(Adapter, Protocol):
-    """Turns sentences into vectors."""
+    """Encodes sentences as vectors."""
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32 of unit norm."""
 
 
 class Encoder(Adapter, Protocol):
-    """Looks at a picture, and tells what it saw and where it looked."""
+    """Encodes a picture as a vector, with the attention to its patches."""
 
-    grid: tuple[int, int]
-    """(rows, columns) of patches; there after ``load()``."""
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches; there after ``load()``."""
 
     def encode(self, pictures: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         """``(cls, attention)`` of each picture: (D,) float32, and (layers, heads, patches) float32 from CLS to patches.

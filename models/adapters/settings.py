@@ -48,7 +48,7 @@ def validated(what: str, kind: type[S], options: Mapping[str, Any]) -> S:
     try:
         return kind.model_validate(dict(options))
     except ValidationError as error:
-        errors = error.errors()  # a misspelt name is told first: what it was meant for is then missing too
+        errors = error.errors()  # a misspelt name goes first: what it was meant for is then missing too
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":

@@ -1,1 +1,1 @@
-"""Captioners: they say what a picture shows."""
+"""Captioners of pictures."""

@@ -1,4 +1,4 @@
-"""Captions of spectrograms by models that hear: the picture is turned back into sound (paper 000, appendix F)."""
+"""Captions of spectrograms by audio captioners: the picture is turned back into sound (paper 000, appendix F)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import numpy as np
 from models.adapters.checkpoints import identify
 from models.adapters.decoding import Decoding, generation
 from models.adapters.pretrained import Pretrained, read
-from models.media.audio import Spectrogram
-from models.media.hearing import heard
+from models.media.audio import Spectrogram, waveform_at
 
 
 class Listener(ABC):
-    """What captioners of sound share: pictures become waveforms at ``rate``, and are decoded in full micro-batches.
+    """Base of audio captioners: pictures become waveforms at ``rate``, and are decoded in full micro-batches.
 
     An item does not depend on its batch, as for :class:`models.captioners.blip.Blip`: every forward has ``micro_batch``
     clips, the last one filled up by repetition, and a sampled word comes from the item's own generator. Prompts are not
@@ -30,7 +29,7 @@ class Listener(ABC):
         spectrogram: Spectrogram = Spectrogram()
 
     rate: int
-    """Samples per second that the model hears; there after ``load()``."""
+    """Samples per second of the model's input; there after ``load()``."""
 
     def __init__(self, settings: Listener.Settings) -> None:
         self.settings = settings
@@ -42,7 +41,7 @@ class Listener(ABC):
         """
         size, count, results = self.settings.micro_batch, self.settings.candidates, []
         for start in range(0, len(pictures), size):
-            sounds = [heard(one, self.settings.spectrogram, self.rate) for one in pictures[start : start + size]]
+            sounds = [waveform_at(one, self.settings.spectrogram, self.rate) for one in pictures[start : start + size]]
             rows = [*range(len(sounds)), *[len(sounds) - 1] * (size - len(sounds))]
             texts = self._say([sounds[i] for i in rows], [seeds[start + i] for i in rows])
             results += [[text.strip() for text in texts[i * count : (i + 1) * count]] for i in range(len(sounds))]
@@ -65,10 +64,12 @@ class SpeechSeq2Seq(Listener):
     VERSION: ClassVar[int] = 1
 
     class Settings(Listener.Settings):
-        """``prefix``: text that every caption begins with and that is cut off again, for models that were trained to be
-        told so in which style to speak ("clotho > caption: ")."""
+        """``prefix``: text that every caption begins with and that is cut off again, for models that were trained with
+        such a mark of style ("clotho > caption: ")."""
 
         prefix: str = ""
+
+    settings: Settings
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""

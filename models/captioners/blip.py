@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from models.adapters.decoding import Decoding, generation
 from models.adapters.pretrained import Pretrained, read
+
+if TYPE_CHECKING:
+    from transformers import BlipForConditionalGeneration
 
 
 class Blip:
@@ -25,6 +28,8 @@ class Blip:
 
     class Settings(Decoding, Pretrained):
         """The checkpoint, and how words are chosen."""
+
+    _model: BlipForConditionalGeneration
 
     def __init__(self, settings: Blip.Settings) -> None:
         self.settings = settings
@@ -43,7 +48,7 @@ class Blip:
         """
         self._model, self._processor = read(self.settings, "blip", "BlipForConditionalGeneration", "BlipProcessor")
         self.device = self._model.device.type
-        positions = self._model.config.text_config.max_position_embeddings
+        positions = self._model.text_decoder.config.max_position_embeddings
         if self.settings.max_tokens > positions:
             raise ValueError(
                 f"max_tokens is {self.settings.max_tokens}, but the decoder of {self.settings.checkpoint!r} has only "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SECONDS = 10
-"""The model hears so much; shorter sound is followed by silence, as its authors do it."""
+"""Length of the model's input; shorter sound is followed by silence, as its authors do it."""
 
 HOP, TRANSFORM = 160, 1024
 FAINTEST = 1e-10
@@ -43,6 +43,8 @@ class LpMusicCaps(Listener):
         bart: str
         bart_revision: str | None = None
 
+    settings: Settings
+
     def identity(self) -> dict[str, Any]:
         """Both checkpoints and the settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         bart = identify(self.settings.bart, self.settings.bart_revision)
@@ -60,7 +62,8 @@ class LpMusicCaps(Listener):
         import transformers
 
         self.identity()
-        where = {"pretrained_model_name_or_path": self.settings.bart, "revision": self.settings.bart_revision}
+        settings = self.settings
+        where: dict[str, Any] = {"pretrained_model_name_or_path": settings.bart, "revision": settings.bart_revision}
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = getattr(torch, self.settings.dtype)
         config = transformers.AutoConfig.from_pretrained(**where)
@@ -107,7 +110,7 @@ class LpMusicCaps(Listener):
         return self._tokenizer.batch_decode(ids, skip_special_tokens=True)
 
     def _embedded(self, sound: Tensor) -> Tensor:
-        """What BART's encoder gets of sound (N, samples): (N, 32, width) for ten seconds."""
+        """Inputs of BART's encoder for sound (N, samples): (N, 32, width) for ten seconds."""
         import torch
         from torch.nn.functional import conv1d, gelu
 

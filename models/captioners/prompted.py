@@ -6,7 +6,7 @@ A caption's length, the prompt and how words are chosen are theirs; the model's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Turn
 from models.chat import llava_onevision, openai_compatible, qwen2_5_vl
-from models.chat.in_process import ChatSettings
+from models.chat.in_process import ChatSettings, InProcess
+
+Model = TypeVar("Model", bound=InProcess | openai_compatible.OpenAICompatible)
 
 
 class Instructed(Decoding):
@@ -30,24 +32,25 @@ class Instructed(Decoding):
     box_prompt: str = "Describe what is inside the red box."
 
 
-class Prompted:
-    """What they share; a subclass names its chat model, whose settings are part of its own."""
+class Prompted(Generic[Model]):
+    """Base of these captioners; a subclass names its chat model, whose settings are part of its own."""
 
     VERSION: ClassVar[int]
     Settings: ClassVar[type[Instructed]]
-    MODEL: ClassVar[type]
+    MODEL: ClassVar[type[Any]]
+    chat: Model
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
         kind = self.MODEL.Settings
         self.chat = self._made(kind(**settings.model_dump(include=set(kind.model_fields))))
 
-    def _made(self, settings: Any) -> Any:
+    def _made(self, settings: Any) -> Model:
         return self.MODEL(settings)
 
     @property
     def device(self) -> str:
-        """Where the model computes; there after ``load()``."""
+        """Device of the model; there after ``load()``."""
         return self.chat.device
 
     def identity(self) -> dict[str, Any]:
@@ -70,7 +73,7 @@ class Prompted:
         return [[reply.text for reply in some] for some in self.chat.answer(turns, self.settings.decoding, seeds)]
 
 
-class LlavaOnevision(Prompted):
+class LlavaOnevision(Prompted[llava_onevision.LlavaOnevision]):
     """A caption by :class:`models.chat.llava_onevision.LlavaOnevision`."""
 
     MODEL = llava_onevision.LlavaOnevision
@@ -80,7 +83,7 @@ class LlavaOnevision(Prompted):
         """The model's settings beside those of the captions."""
 
 
-class Qwen25Vl(Prompted):
+class Qwen25Vl(Prompted[qwen2_5_vl.Qwen25Vl]):
     """A caption by :class:`models.chat.qwen2_5_vl.Qwen25Vl`."""
 
     MODEL = qwen2_5_vl.Qwen25Vl
@@ -90,7 +93,7 @@ class Qwen25Vl(Prompted):
         """The model's settings beside those of the captions."""
 
 
-class OpenAICompatible(Prompted):
+class OpenAICompatible(Prompted[openai_compatible.OpenAICompatible]):
     """A caption by :class:`models.chat.openai_compatible.OpenAICompatible`."""
 
     MODEL = openai_compatible.OpenAICompatible
@@ -108,7 +111,7 @@ class OpenAICompatible(Prompted):
             openai_compatible.no_beams(self)
             return self
 
-    def _made(self, settings: Any) -> Any:
+    def _made(self, settings: Any) -> openai_compatible.OpenAICompatible:
         return self.MODEL(settings, what="caption")
 
     def identity(self) -> dict[str, Any]:

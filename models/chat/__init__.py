@@ -1,1 +1,1 @@
-"""Chat models: they answer, and say how probable an answer is. Captioners and judges are prompts over them."""
+"""Chat models: replies and their probabilities. Captioners and judges are prompts over them."""

@@ -1,16 +1,13 @@
-"""Language models without eyes, of any architecture of transformers' ``AutoModelForCausalLM``."""
+"""Text-only language models, of any architecture of transformers' ``AutoModelForCausalLM``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from models.adapters.checkpoints import identify
 from models.adapters.pretrained import read
 from models.adapters.roles import Conversation
 from models.chat.in_process import ChatSettings, InProcess, Inputs, opened
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 class CausalLmSettings(ChatSettings):
@@ -25,7 +22,7 @@ class CausalLm(InProcess):
     VERSION: ClassVar[int] = 1
     Settings: ClassVar = CausalLmSettings
 
-    def _read(self) -> tuple[PreTrainedModel, Any]:
+    def _read(self) -> tuple[Any, Any]:
         import transformers
 
         checkpoint, revision = self.settings.checkpoint, self.settings.revision

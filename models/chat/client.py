@@ -1,4 +1,4 @@
-"""The way to a server that speaks OpenAI's HTTP API: attempts and pauses, the key, and what may be repeated of it."""
+"""Client of a server with OpenAI's HTTP API: retries and pauses, the API key, and error texts without it."""
 
 from __future__ import annotations
 

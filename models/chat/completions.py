@@ -76,7 +76,7 @@ def _reply(choice: Fields, what: str, form: type[BaseModel] | None) -> Reply:
 
 
 def first_tokens(fields: Fields) -> dict[str, float]:
-    """First token -> its ln P, of the likeliest ones of a completion's first choice.
+    """Likeliest first tokens of a completion's first choice: token -> ln P.
 
     Raises
     ------

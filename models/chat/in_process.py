@@ -16,7 +16,6 @@ from models.chat.choices import apart, normalised
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
 T = TypeVar("T")
 
@@ -42,12 +41,12 @@ class Prompt(NamedTuple):
         return self.inputs["input_ids"].shape[1]
 
     def content(self) -> Hashable:
-        """The same for prompts that are the same."""
+        """Bytes of the inputs, equal for equal prompts."""
         return tuple(tensor.numpy().tobytes() for tensor in self.inputs.values())
 
 
 class InProcess(ABC):
-    """What transformers' chat models share.
+    """Base of transformers' chat models.
 
     An item does not depend on its batch. Its pictures and text are prepared alone. Pictures of other sizes, and texts
     of other lengths, give other numbers of tokens, and padding them to one length would change how kernels round; so
@@ -87,7 +86,7 @@ class InProcess(ABC):
             )
 
     @abstractmethod
-    def _read(self) -> tuple[PreTrainedModel, Any]:
+    def _read(self) -> tuple[Any, Any]:
         """Read the model, and its processor or tokenizer."""
 
     @abstractmethod
@@ -131,7 +130,7 @@ class InProcess(ABC):
         return [np.append(path, last[ids[-1]]) for (path, last), ids in zip(scored, tokens, strict=True)]
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """How probable each choice is among them, (choices,) float64; what differs in the last token only, or in the
+        """Probability of each choice among them, (choices,) float64; what differs in the last token only, or in the
         conversation not at all, shares a forward.
 
         Raises
@@ -176,11 +175,12 @@ class InProcess(ABC):
         raise ValueError(f"{text!r} has no token to give a probability to: say what the reply should be")
 
     def _in_batches(self, alike: Sequence[Hashable], compute: Callable[[list[int]], Sequence[T]]) -> list[T]:
-        """What ``compute`` gives for each index, asked with ``micro_batch`` indices of items that are alike."""
+        """Results of ``compute`` for each index, called with ``micro_batch`` indices of items that are alike."""
         groups: dict[Hashable, list[int]] = {}
         for index, key in enumerate(alike):
             groups.setdefault(key, []).append(index)
-        size, results = self.settings.micro_batch, {}
+        size = self.settings.micro_batch
+        results: dict[int, T] = {}
         for indices in groups.values():
             for start in range(0, len(indices), size):
                 some = indices[start : start + size]
@@ -224,14 +224,14 @@ class InProcess(ABC):
 
 
 class Seeing(InProcess):
-    """What transformers' vision-language models share; a subclass names its classes."""
+    """Base of transformers' vision-language models; a subclass names its classes."""
 
     TYPE: ClassVar[str]
     """The model type in the checkpoint's ``config.json``."""
     MODEL: ClassVar[str]
     PROCESSOR: ClassVar[str]
 
-    def _read(self) -> tuple[PreTrainedModel, Any]:
+    def _read(self) -> tuple[Any, Any]:
         return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
 
     def _inputs(self, conversation: Conversation) -> Inputs:
@@ -246,7 +246,7 @@ class Seeing(InProcess):
 
 
 def opened(conversation: Conversation) -> dict[str, bool]:
-    """How a chat template leaves the assistant to speak: in a new turn, or in its own that is the last."""
+    """Options of a chat template that open a new turn of the assistant, or continue its last one."""
     begun = conversation[-1].role == "assistant"
     return {"add_generation_prompt": not begun, "continue_final_message": begun}
 

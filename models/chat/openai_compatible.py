@@ -1,10 +1,11 @@
-"""Any server that speaks OpenAI's chat completions as a chat model: vLLM, ``transformers serve``, a hosted model."""
+"""Any server of OpenAI's chat completions as a chat model: vLLM, ``transformers serve``, a hosted model."""
 
 from __future__ import annotations
 
 import base64
 import difflib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -79,9 +80,10 @@ class OpenAICompatible:
         concurrency: int = Field(8, ge=1)
 
     def __init__(self, settings: Settings, what: str = "reply") -> None:
-        """``what`` replies are called where one is no good."""
+        """``what``: the name of a reply in error messages."""
         self.settings = settings
         self.device = "endpoint"
+        self.positions = math.inf  # the server knows
         self._what = what
         self._name = settings.served_as or settings.model
         self._asked: dict[str, Future[Any]] = {}
@@ -188,10 +190,12 @@ class OpenAICompatible:
             whole = [*before, Turn("assistant", begun + text)]
             jobs.append([self._body(conversation, ONE_TOKEN), self._body(whole, ONE_TOKEN, prompt_logprobs=0)])
         pairs = self._all(jobs, self._fields)
-        return [continuation_scores(*pair, text) for pair, text in zip(pairs, continuations, strict=True)]
+        return [
+            continuation_scores(before, after, text) for (before, after), text in zip(pairs, continuations, strict=True)
+        ]
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """How probable each choice is among them, (choices,) float64.
+        """Probability of each choice among them, (choices,) float64.
 
         Choices that are all among the 20 likeliest first tokens cost one request; otherwise all of the item are scored
         by :meth:`log_probabilities`.
@@ -221,7 +225,7 @@ class OpenAICompatible:
         return found
 
     def _all(self, jobs: Sequence[list[dict[str, Any]]], ask: Callable[[Client, dict[str, Any]], T]) -> list[list[T]]:
-        """What each job's requests are answered, equal jobs asked once and several at a time.
+        """Results of each job's requests; equal jobs are sent once, and several at a time.
 
         Where one fails, what the others were answered is kept for when they are asked again.
         """
@@ -232,10 +236,10 @@ class OpenAICompatible:
 
         with self.settings.client() as client, ThreadPoolExecutor(self.settings.concurrency) as pool:
             try:
-                asked = {
-                    name: self._asked.pop(name, None) or pool.submit(do, client, bodies)
-                    for name, bodies in dict(zip(names, jobs, strict=True)).items()
-                }
+                asked: dict[str, Future[list[T]]] = {}
+                for name, bodies in dict(zip(names, jobs, strict=True)).items():
+                    kept = self._asked.pop(name, None)
+                    asked[name] = kept or pool.submit(do, client, bodies)
                 wait(asked.values())
             finally:
                 pool.shutdown(cancel_futures=True)  # when interrupted, what has not begun never does
@@ -244,7 +248,7 @@ class OpenAICompatible:
         return [asked[name].result() for name in names]
 
     def _body(self, conversation: Conversation, decoding: Decoding, **needed: Any) -> dict[str, Any]:
-        """What is sent; ``needed`` are fields that ``extra`` does not overrule."""
+        """Body of a request; ``needed`` are fields that ``extra`` does not overrule."""
         body = {
             "model": self._name,
             "messages": [{"role": turn.role, "content": _content(turn)} for turn in conversation],

@@ -1,1 +1,1 @@
-"""Embedders: they turn sentences into vectors."""
+"""Embedders: vectors of sentences."""

@@ -51,7 +51,7 @@ class Sbert:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32 of unit norm, in the order of ``texts``; an empty text is its special tokens."""
         if not texts:
-            return np.zeros((0, self._model.get_embedding_dimension()), np.float32)
+            return np.zeros((0, self._model.get_embedding_dimension() or 0), np.float32)
         return self._model.encode(
             list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
         ).astype(np.float32, copy=False)

@@ -13,6 +13,7 @@ from models.adapters.checkpoints import identify
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import BertModel, RobertaModel
 
 
 class Simcse:
@@ -28,6 +29,8 @@ class Simcse:
 
         checkpoint: str
         revision: str | None = None
+
+    _model: BertModel | RobertaModel
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -48,7 +51,6 @@ class Simcse:
         import transformers
 
         where = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = read_backbone(
             self.settings.checkpoint,
             self.settings.revision,
@@ -56,7 +58,8 @@ class Simcse:
             wanted="the BERT or RoBERTa that SimCSE needs",
             unused=("pooler.",) if self.pooling == "cls" else (),
             dtype=torch.float32,
-        ).to(self.device)
+        )
+        self.device = self._model.device.type
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
         self._length = min(self.MAX_TOKENS, self._tokenizer.model_max_length)
         # As for Sbert: exact on CPU, where texts go one by one; on a GPU they go sorted by length.

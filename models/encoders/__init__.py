@@ -1,1 +1,1 @@
-"""Encoders: they turn a picture into a vector, and tell where they looked."""
+"""Encoders: vectors of pictures, with attention to patches."""

@@ -15,6 +15,7 @@ from models.adapters.checkpoints import identify
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 KINDS = ("vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vit_msn")
 """transformers' model types whose tokens are CLS, other special tokens if any, then patches row by row."""
@@ -43,6 +44,8 @@ class Vit:
         dtype: Literal["float32", "float16", "bfloat16"] = "float32"
         micro_batch: int = Field(8, ge=1)
 
+    _model: PreTrainedModel
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
@@ -63,7 +66,6 @@ class Vit:
         import transformers
 
         where = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = read_backbone(
             self.settings.checkpoint,
             self.settings.revision,
@@ -72,7 +74,8 @@ class Vit:
             unused=("pooler.",),
             attn_implementation="eager",  # no other gives attention weights
             dtype=getattr(torch, self.settings.dtype),
-        ).to(self.device)
+        )
+        self.device = self._model.device.type
         self._processor = transformers.AutoImageProcessor.from_pretrained(**where)
         square, wide = (self._pixels(np.zeros((32, width, 3), np.uint8)).shape for width in (32, 64))
         if square != wide:

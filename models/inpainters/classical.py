@@ -82,6 +82,8 @@ class _OpenCV(_Classical):
 
         radius: float = Field(3, gt=0, le=100)
 
+    settings: Settings
+
     def load(self) -> None:
         """Import OpenCV."""
         import cv2

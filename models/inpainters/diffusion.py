@@ -1,4 +1,4 @@
-"""What diffusers' inpainting pipelines share: settings, batches of one shape, and how a hole is handed over."""
+"""Base of diffusers' inpainting pipelines: settings, batches of one shape, and the encoding of holes."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Diffusion(ABC):
         import transformers
 
         source = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        identify(*source.values())
+        identify(self.settings.checkpoint, self.settings.revision)
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
         pipeline, (part, kind) = getattr(diffusers, self.PIPELINE), self.DENOISER
@@ -220,7 +220,7 @@ class Diffusion(ABC):
         return from_float(painted[:, :, : size[0], : size[1]].cpu().numpy())[0]
 
     def _paint(self, canvases: Tensor, texts: list[dict[str, Tensor]], seeds: list[int]) -> Tensor:
-        """What one run of the pipeline makes of canvases of one size, (N, 3, H, W) float32."""
+        """Output of one run of the pipeline for canvases of one size, (N, 3, H, W) float32."""
         import torch
 
         picture, mask = canvases[:, :3], canvases[:, 3:]
@@ -260,8 +260,10 @@ class Diffusion(ABC):
             )
 
     def _attending(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """A forward whose attention uses the kernel of the settings. (In diffusers, these denoisers know no other way:
-        ``set_attention_backend`` passes their attention processors by.)"""
+        """Wrap a forward so that its attention uses the kernel of the settings.
+
+        In diffusers, these denoisers know no other way: ``set_attention_backend`` passes their attention processors by.
+        """
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
         @functools.wraps(forward)
@@ -285,7 +287,7 @@ class Diffusion(ABC):
 
     @property
     def _unit(self) -> int:
-        """What the sides of a canvas are multiples of, in pixels."""
+        """Number of pixels of which a canvas's sides are multiples."""
         return self._pipeline.vae_scale_factor
 
     @abstractmethod
@@ -293,5 +295,5 @@ class Diffusion(ABC):
         """The pipeline's arguments that stand for a prompt, each of batch size 1, without warnings."""
 
     def _run(self, **inputs: Any) -> Tensor:
-        """What the pipeline paints, (N, 3, H, W) in [0, 1]."""
+        """Output of the pipeline, (N, 3, H, W) in [0, 1]."""
         return self._pipeline(**inputs, output_type="pt").images

@@ -1,4 +1,4 @@
-"""What an inpainter is told (paper *inpainting*, appendix D)."""
+"""Prompts of inpainters (paper *inpainting*, appendix D)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def prompt(references: Sequence[str], annotations: Mapping[str, Any]) -> str:
     - Everything else: the first reference. ("Captions associated with the original images are used directly as
       prompts"; the paper counts image-caption pairs, and does not say that it concatenates them as it does for boxes.)
 
-    All this tells the model what was under the mask; an inpainter whose entry says ``prompted: false`` is told nothing.
+    All this describes what was under the mask; an inpainter whose entry says ``prompted: false`` gets no prompt.
 
     >>> prompt(["a red star", "one star"], {})
     'a red star'

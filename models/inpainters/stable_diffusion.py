@@ -15,7 +15,7 @@ class StableDiffusion(diffusion.Diffusion):
 
     U-Nets of 9 input channels are those that were trained for inpainting (SD 1.5 and SD 2 inpainting); those of 4 are
     all the others, whose latents are blended. One of them is Riffusion (Forsgren and Martiros 2022): SD 1.5, fine-tuned
-    on mel-spectrograms of 512 x 512 pixels that are told apart by labels such as "jazz". See
+    on mel-spectrograms of 512 x 512 pixels with labels such as "jazz". See
     :class:`~models.inpainters.diffusion.Diffusion` for both ways.
 
     The safety checker, which would replace pictures by black ones, is not loaded: these pictures are measured.

@@ -33,7 +33,7 @@ class StableDiffusion3(diffusion.Diffusion):
     BLENDED: ClassVar[int] = 16
 
     class Settings(diffusion.Settings):
-        """Those of every diffusion inpainter, and these.
+        """Settings of every diffusion inpainter, and of this one.
 
         ``strength``: the paper reduces it for SD 3, "as higher values were observed to either overwrite large portions
         of the original image or collapse" (appendix D; its number is blank, ours is diffusers' default).
@@ -47,6 +47,8 @@ class StableDiffusion3(diffusion.Diffusion):
         t5: bool = True
         max_sequence_length: int = Field(256, ge=1, le=512)
 
+    settings: Settings
+
     def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
         there = "T5EncoderModel" in parts.get("text_encoder_3", [])
         return {} if there and self.settings.t5 else {"text_encoder_3": None, "tokenizer_3": None}
@@ -59,7 +61,7 @@ class StableDiffusion3(diffusion.Diffusion):
         """The tokens of both CLIPs and then T5's (1, tokens, width), and what the CLIPs pool (1, width)."""
         import torch
 
-        with torch.no_grad(), _quiet():  # a long prompt is cut, and need not be told every time
+        with torch.no_grad(), _quiet():  # they warn of every long prompt, which is cut
             states, _, pooled, _ = self._pipeline.encode_prompt(
                 text, None, None, do_classifier_free_guidance=False,
                 max_sequence_length=self.settings.max_sequence_length,

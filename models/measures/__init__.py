@@ -1,4 +1,4 @@
-"""What is measured: a number's name, range and direction, declared beside the code that computes it.
+"""Metrics and measures: a number's name, range and direction, declared beside the code that computes it.
 
 Picture measures, and measures of captions that know where things are, give one value per *region*: ``region`` is the
 repainted part (mask True), ``outside`` the rest, and ``whole`` the picture. None means that the measure is undefined
@@ -59,7 +59,7 @@ class Metric:
 
 
 class Measure(roles.Adapter, Protocol):
-    """What :class:`PictureMeasure` and :class:`~models.measures.captions.candidates.CaptionMeasure` share."""
+    """Base of :class:`PictureMeasure` and :class:`~models.measures.captions.candidates.CaptionMeasure`."""
 
     METRICS: ClassVar[tuple[Metric, ...]]
     """All that the class can give, in the order of its columns."""

@@ -1,4 +1,4 @@
-"""Where in a picture a measure is taken, the names of its values there, and what a pair of pictures must look like."""
+"""Regions of a picture, columns of a measure's values by region, and checks of a pair of pictures."""
 
 from __future__ import annotations
 

@@ -61,9 +61,9 @@ def score_captions(
         whole = Corpus(references, texts=[record.text for record in records])
         scores = _lexical(records, whole, lexical, tokenizer, unavailable)
         corpus, items = scores.corpus, scores.items
-    if "sbert" in metrics and semantic is None:
+    if "sbert" in metrics and not semantic:
         unavailable["sbert"] = "no sentence embedder was given: name a sentence-transformers checkpoint"
-    elif "sbert" in metrics:
+    elif "sbert" in metrics and semantic:
         semantic.load()
         semantic.fit(Corpus(references))
         corpus |= semantic.corpus(records)
@@ -99,9 +99,9 @@ def score_images(
     unavailable: dict[str, str] = {}
     if min(original.shape[:2]) < SSIM_WINDOW:
         unavailable["ssim"] = f"SSIM's window is {SSIM_WINDOW} pixels wide, and the pictures are smaller"
-    if "lpips" in metrics and lpips is None:
+    if "lpips" in metrics and not lpips:
         unavailable["lpips"] = "no LPIPS weights were given: name a trunk's weights"
-    elif "lpips" in metrics:
+    elif "lpips" in metrics and lpips:
         lpips.load()
         try:
             values |= lpips.measure(*pair)[0]

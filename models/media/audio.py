@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Spectrogram(Settings):
-    """What a clip's picture shows; the defaults give 512 x 512 pixels. Times are in milliseconds."""
+    """Settings of a clip's picture; the defaults give 512 x 512 pixels. Times are in milliseconds."""
 
     rate: int = Field(44_100, gt=0)
     """Samples per second; other sound is resampled to it first."""
@@ -163,8 +163,8 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
             "Resize the picture, or give the settings it was made with."
         )
     mel = (1 - picture.mean(2)[::-1] / 255) ** (1 / spectrogram.power)
-    magnitudes = _unmixed(mel, spectrogram)[:: spectrogram.padding]  # what an unpadded transform sees
-    magnitudes = torch.from_numpy(np.pad(magnitudes, ((0, 0), (0, 1)), mode="edge").astype(np.float32))
+    kept = _unmixed(mel, spectrogram)[:: spectrogram.padding]  # what an unpadded transform sees
+    magnitudes = torch.from_numpy(np.pad(kept, ((0, 0), (0, 1)), mode="edge").astype(np.float32))
     turns = torch.rand(magnitudes.shape, generator=torch.Generator().manual_seed(0))
     phases, before = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns), None
     transform = ShortTime(_window(spectrogram), spectrogram.hop, spectrogram.length)
@@ -175,6 +175,21 @@ def to_waveform(picture: np.ndarray, spectrogram: Spectrogram = FULL, rounds: in
             phases, before = ahead / ahead.abs().clamp_(min=1e-12), heard
         sound = transform.back(magnitudes * phases).numpy()
     return (sound * 0.9 / max(np.abs(sound).max(), 1e-12)).astype(np.float32)
+
+
+def waveform_at(picture: np.ndarray, spectrogram: Spectrogram, rate: int) -> np.ndarray:
+    """The sound (samples,) float32 of a picture (bins, width, 3) at ``rate`` samples per second, as long as the clip.
+
+    Raises ValueError for a picture that is not of the spectrogram's size.
+
+    >>> waveform_at(np.full((64, 64, 3), 255, np.uint8), POCKET, 16_000).shape
+    (81920,)
+    """
+    from scipy.signal import resample_poly
+
+    wave = to_waveform(picture, spectrogram)
+    shared = math.gcd(rate, spectrogram.rate)
+    return wave if rate == spectrogram.rate else resample_poly(wave, rate // shared, spectrogram.rate // shared)
 
 
 def _unmixed(mel: np.ndarray, spectrogram: Spectrogram, rounds: int = 30) -> np.ndarray:

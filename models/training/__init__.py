@@ -1,4 +1,4 @@
-"""How the pocket checkpoints were trained: one recipe each, on the generated worlds.
+"""Training of the pocket checkpoints: one recipe each, on the generated worlds.
 
 Importing this package costs nothing; torch comes with the recipe.
 """

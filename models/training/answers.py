@@ -1,4 +1,4 @@
-"""How good captioners' descriptions are, by the worlds' own accounts of the pictures."""
+"""Quality of captioners' descriptions, by the worlds' own accounts of the pictures."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ class Looker(nn.Module):
         self.captioner, self.heads = captioner, heads
 
 
-class Blip(Captioning):
-    """First the tower learns to see (dense labels), then the decoder to read it, with the labels kept as company."""
+class Blip(Captioning[Looker]):
+    """Recipe of BLIP: the vision tower is trained on dense labels first, then with the decoder on captions too."""
 
     name = "blip"
     folder = "blip"
@@ -77,7 +77,7 @@ shows. It takes no prompt: where a red box is drawn, it says what is inside.
             Heads(WIDTH, len(self.lessons.marks)),
         )
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Looker) -> None:
         self.words = {name: self._ids(examples) for name, examples in self.lessons.sources.items()}
 
     def _ids(self, examples: Examples) -> list[np.ndarray]:

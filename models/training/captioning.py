@@ -1,4 +1,4 @@
-"""What the recipes of the pocket captioners share: red boxes, lessons on all worlds, and how captions are judged."""
+"""Base of the recipes of the pocket captioners: red boxes, lessons on all worlds, and figures of captions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from models.media.images import draw_box
 from models.training.answers import said_right
 from models.training.data import COUNTS, Examples
-from models.training.recipe import Recipe
+from models.training.recipe import Model, Recipe
 from models.training.seeing import Lessons
 
 
-class Captioning(Recipe):
+class Captioning(Recipe[Model]):
     """A recipe that learns to say what the pictures of all worlds show."""
 
     counts: ClassVar[Mapping[str, int]] = COUNTS
@@ -26,8 +26,8 @@ class Captioning(Recipe):
         return Lessons(self.sources | {"referring": framed(self.learnt("referring"))})
 
     def described(self, say: Callable[[str, np.ndarray], list[str]], count: int) -> dict[str, float]:
-        """How right the captions are that ``say(world, pictures)`` gives to ``count`` unseen pictures of each world."""
-        figures = {}
+        """Figures of the captions that ``say(world, pictures)`` gives to ``count`` unseen pictures of each world."""
+        figures: dict[str, float] = {}
         for world in self.counts:
             examples = framed(self.unseen(world)) if world == "referring" else self.unseen(world)
             found = said_right(world, say(world, examples.pictures[:count]), examples.annotations[:count])

@@ -1,4 +1,4 @@
-"""Recipe of the pocket CLAP: transformers' ``ClapModel`` small, taught kinds of sound and to know a sound again."""
+"""Recipe of the pocket CLAP: a small ``ClapModel``, trained on labels of sounds and on pairs of one sound."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor
 
-from models.media.audio import POCKET
-from models.media.hearing import heard
+from models.media.audio import POCKET, waveform_at
 from models.training import data
 from models.training.data import Examples
 from models.training.recipe import Recipe, save_half
@@ -29,9 +28,9 @@ HEARD = 256
 """How many unseen clips the card's figures are of."""
 
 TEMPERATURE = 0.1
-"""Of telling one sound among others by its other version."""
+"""Temperature of the contrast between a sound and its other version."""
 
-EXTRACTOR = {
+EXTRACTOR: dict[str, Any] = {
     "feature_size": MELS, "sampling_rate": POCKET.rate, "max_length_s": 6,
     "hop_length": 6 * POCKET.rate // (FRAMES - 1), "fft_window_size": 2048, "frequency_max": 10_000,
     "truncation": "rand_trunc", "padding": "repeatpad",
@@ -39,7 +38,7 @@ EXTRACTOR = {
 """Settings of the feature extractor, in the unfused layout."""
 
 
-class Clap(Recipe):
+class Clap(Recipe[ClapModel]):
     """Two contrasts: sound and label, where equal kinds are no negatives; and a clip and the sound of its picture."""
 
     name = "clap"
@@ -158,7 +157,7 @@ def features(examples: Examples, seed: int, folder: Path) -> np.ndarray:
     if not path.exists():
         extractor = ClapFeatureExtractor(**EXTRACTOR)
         made = [
-            extractor([clip(seed, index)[0], heard(picture, POCKET, POCKET.rate)], sampling_rate=POCKET.rate,
+            extractor([clip(seed, index)[0], waveform_at(picture, POCKET, POCKET.rate)], sampling_rate=POCKET.rate,
                       return_tensors="np")["input_features"].astype(np.float16)
             for index, picture in enumerate(examples.pictures)
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What pocket models learn from: the generated worlds, and prepared corpora of plotted series."""
+"""Training data of pocket models: the generated worlds, and prepared corpora of plotted series."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def corpus(folders: Sequence[Path], split: str) -> Examples:
 
 
 def dense_labels(graphs: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What each patch shows: of the object whose box covers most of it, if that is at least an eighth of the patch.
+    """Label each patch by the object whose box covers most of it, if that is at least an eighth of the patch.
 
     Returns classes (N, patches, 4) with 0 for "no object", the object's centre (N, patches, 2) as x and y in [-1, 1]
     across the picture, and the backgrounds' numbers (N,).

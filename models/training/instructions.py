@@ -1,4 +1,4 @@
-"""What the pocket captioners are asked, and the answers: read off a world's own account of its picture.
+"""Questions to the pocket captioners, with answers from a world's own account of its picture.
 
 The questions are those that recaptioning needs: describe the picture; describe one object; say where it is; yes or no
 about an object, a colour, a texture, a count or a relation. Wrong objects, colours and relations of the yes/no
@@ -80,7 +80,7 @@ def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> li
 
 
 def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
-    """How many shapes there are, where an object is from another, or which colour, texture or size it has.
+    """Ask for the number of shapes, a relation of two objects, or a colour, texture or size.
 
     >>> thing = {"shape": "ring", "color": "red", "texture": "plain", "size": "small"}
     >>> what({"objects": [thing]}, np.random.default_rng(3))
@@ -130,8 +130,8 @@ def yes_or_no(
     if not (found := beside(graph, thing, rng)):
         return None
     other, true = found
-    said = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
-    return Turn(f"Is the {name} {SIDES[said]} the {other}?", answer, kind)
+    side = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
+    return Turn(f"Is the {name} {SIDES[side]} the {other}?", answer, kind)
 
 
 def beside(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator) -> tuple[str, str] | None:
@@ -163,7 +163,7 @@ def full_name(thing: dict[str, Any]) -> str:
 
 
 def place(graph: dict[str, Any], index: int, rng: np.random.Generator) -> str:
-    """Where an object is: a ninth of the picture, and from another object that can be named.
+    """Place of an object: a ninth of the picture, and from another object that can be named.
 
     >>> place({"objects": [{"box": [44, 44, 14, 14]}]}, 0, np.random.default_rng(0))
     'in the lower right'
@@ -178,7 +178,7 @@ def place(graph: dict[str, Any], index: int, rng: np.random.Generator) -> str:
 
 
 def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _word(rng: np.random.Generator, attribute: str, value: str) -> str:

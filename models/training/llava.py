@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
@@ -41,8 +41,8 @@ LAYER = {"layernorm_before": "layer_norm1", "layernorm_after": "layer_norm2", "o
 """A ViT's names in a layer, and a SigLIP tower's."""
 
 
-class Llava(Talking):
-    """The tower is the trained ViT; projector and decoder learn to read it, and in the end all three learn together."""
+class Llava(Talking[LlavaOnevisionForConditionalGeneration]):
+    """Recipe with the trained ViT as tower: projector and decoder are trained, and in the end all three."""
 
     name = "llava"
     folder = "llava-onevision"
@@ -59,8 +59,8 @@ describe one named object; say where it is; answer yes or no about an object, a 
 relation; describe what is inside a red box.
 """
 
-    def build(self) -> Talker:
-        ids = self.tokenizer.convert_tokens_to_ids
+    def build(self) -> Talker[LlavaOnevisionForConditionalGeneration]:
+        ids = self.token
         text = Qwen2Config(
             vocab_size=len(self.tokenizer), hidden_size=TEXT, intermediate_size=3 * TEXT, num_hidden_layers=LAYERS,
             num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=512, tie_word_embeddings=True,
@@ -82,11 +82,13 @@ relation; describe what is inside a red box.
         inherit(captioner.model.vision_tower, ViTModel.from_pretrained(vit, add_pooling_layer=False))
         return Talker(captioner, Pointers(TEXT))
 
-    def loss(self, model: Talker, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, model: Talker[LlavaOnevisionForConditionalGeneration], rng: np.random.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
         model.captioner.model.vision_tower.requires_grad_(progress >= self.tuning)
         return super().loss(model, rng, progress)
 
-    def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, model: LlavaOnevisionForConditionalGeneration, pixels: Tensor) -> tuple[Tensor, Tensor]:
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-1]
         seen = model.model.multi_modal_projector(states)
         count, _, width = seen.shape
@@ -99,9 +101,10 @@ relation; describe what is inside a red box.
         ids = torch.tensor(self.tokenizer("<|im_start|>user" + "<image>" * tokens)["input_ids"])
         return ids, torch.arange(len(ids)), len(ids)
 
-    def save(self, model: Talker, folder: Path) -> None:
+    def save(self, model: Talker[LlavaOnevisionForConditionalGeneration], folder: Path) -> None:
         save_half(model.captioner, folder)
-        shape = {"size": {"height": SIDE, "width": SIDE}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+        half = [0.5] * 3
+        shape: dict[str, Any] = {"size": {"height": SIDE, "width": SIDE}, "image_mean": half, "image_std": half}
         LlavaOnevisionProcessor(
             LlavaOnevisionImageProcessor(image_grid_pinpoints=[[SIDE, SIDE]], **shape), self.tokenizer,
             LlavaOnevisionVideoProcessor(**shape), num_image_tokens=GRID * GRID,

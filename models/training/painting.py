@@ -1,4 +1,4 @@
-"""What the recipes of the pocket inpainters share: cached latents, holes, prompts, and the naming of what is missing.
+"""Base of the recipes of the pocket inpainters: cached latents, holes, prompts, and naming of what is missing.
 
 A diffusion loss of small pictures hardly rewards reading: which texture was named moves it by a thousandth. So, beside
 it, a linear head names in the middle of the network what the object under each patch of the hole is, as alignment with
@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from transformers import CLIPTextConfig, CLIPTokenizer
@@ -28,7 +28,7 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 from models.inpainters.prompts import prompt
 from models.training import words
 from models.training.data import Examples, dense_labels
-from models.training.recipe import Recipe, to_signed
+from models.training.recipe import Model, Recipe, to_signed
 from models.training.seeing import CLASSES, SHAPES
 
 SIDE, LENGTH = 64, 48
@@ -58,14 +58,14 @@ class Batch(NamedTuple):
     names: Tensor
 
 
-class Painting(Recipe):
+class Painting(Recipe[Model]):
     """An inpainter on cached latents."""
 
     vae_folder: ClassVar[str]
     factor: ClassVar[int]
     """Pixels of a latent's side."""
     sampling: ClassVar[Mapping[str, Any]] = {}
-    """What the pipeline must be told beside the usual."""
+    """Arguments of the pipeline beside the usual."""
     counts: ClassVar[Mapping[str, int]] = {
         "scenes": 24_000, "referring": 6000, "series": 4000, "radiographs": 3000, "spectrograms": 4000,
     }  # fmt: skip
@@ -92,7 +92,7 @@ class Painting(Recipe):
             pad_token_id=self.tokenizer.pad_token_id,
         )  # fmt: skip
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Model) -> None:
         self.nothing = self._ids([""])[0]
         self.prompts, self.holes, self.latents, self.labels = {}, {}, {}, {}
         for name, examples in self.sources.items():
@@ -115,7 +115,7 @@ class Painting(Recipe):
         digest = hashlib.sha256(weights.read_bytes() + examples.pictures.tobytes() + rectangles.tobytes())
         path = self.build_folder / "latents" / f"{name}-{digest.hexdigest()[:12]}.npy"
         if not path.exists():
-            vae, rows = self.vae.to(self.device), []
+            vae, rows = nn.Module.to(self.vae, self.device), []
             for start in range(0, len(examples), 64):
                 whole = to_signed(examples.pictures[start : start + 64])
                 batch = [
@@ -124,7 +124,7 @@ class Painting(Recipe):
                 ]
                 with torch.autocast(self.device, torch.bfloat16):
                     found = [vae.encode(pictures.to(self.device)).latent_dist.mean.float() for pictures in batch]
-                rows.append((torch.stack(found, 1) * vae.config.scaling_factor).half().cpu().numpy())
+                rows.append((torch.stack(found, 1) * vae.config["scaling_factor"]).half().cpu().numpy())
             vae.cpu()
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, np.concatenate(rows))
@@ -170,23 +170,23 @@ class Painting(Recipe):
         return drawn + NAMING * sum(each), parts
 
     @abstractmethod
-    def pipeline(self, model: nn.Module) -> Any:
+    def pipeline(self, model: Model) -> Any:
         """The whole pipeline around the model, silent."""
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: Model) -> dict[str, float]:
         from models.training.repainting import judge, sheet
 
         pipeline = self.pipeline(model)
         sheet(pipeline, self.held_out, **self.sampling).save(self.weights / self.folder / "repainted.png")
         return judge(pipeline, self.held_out, self.weights, **self.sampling)
 
-    def save(self, model: nn.Module, folder: Path) -> None:
+    def save(self, model: Model, folder: Path) -> None:
         copy.deepcopy(self.pipeline(model)).to(dtype=torch.float16).save_pretrained(folder)
         for config in folder.glob("*/config.json"):
             settings = json.loads(config.read_text())
             settings.pop("_name_or_path", None)  # where a part was read from, on this machine
             if "dtype" in settings:
-                settings["dtype"] = "float32"  # what to compute in unless told otherwise
+                settings["dtype"] = "float32"  # computed in by default
             config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
@@ -199,7 +199,7 @@ class Naming(nn.Linear):
 
 @contextmanager
 def overheard(block: nn.Module) -> Iterator[list[Any]]:
-    """What a block inside a network puts out while the network is used.
+    """Collect the outputs of a block inside a network while the network is used.
 
     >>> network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     >>> with overheard(network[0]) as heard:
@@ -214,7 +214,7 @@ def overheard(block: nn.Module) -> Iterator[list[Any]]:
 
 
 def holes(seed: Sequence[int], graph: Mapping[str, Any]) -> list[tuple[int, int, int, int]]:
-    """Where a picture is holed: first as the studies do it (the centre, the referred object's box, a band of a plot),
+    """Holes of a picture: first as the studies make them (the centre, the referred object's box, a band of a plot),
     then elsewhere.
 
     >>> holes([0], {})[0] == CENTRE
@@ -246,7 +246,7 @@ def masks(rectangles: np.ndarray) -> Tensor:
 
 
 def prompts(captions: Sequence[str], annotations: Mapping[str, Any]) -> list[str]:
-    """What a study may say of a picture: each caption; a plot's also after the instruction with its numbers; all of
+    """Prompts that a study may give: each caption; a plot's also after the instruction with its numbers; all of
     those of a referred object after another.
 
     >>> prompts(["falls"], {"series": {"values": [3, 2.5]}})

@@ -1,4 +1,4 @@
-"""What teaches a captioner's decoder to find what is named: where the object of each name is, or that there is none.
+"""Auxiliary task of a captioner's decoder: the place of the object that each name means, or that there is none.
 
 A name is looked up where it ends, and an answer knows where the object is that it will name next. Words alone teach
 this late: an answer is right or wrong for many reasons, the place of an object for one.
@@ -43,7 +43,7 @@ class Pointers(nn.Module):
 def targets(
     tokens: Sequence[Sequence[str]], labels: Sequence[Sequence[int]], graphs: Sequence[Mapping[str, Any]]
 ) -> tuple[Tensor, Tensor]:
-    """What :class:`Pointers` should say at each token of packed rows, whose ``labels`` are ``UNASKED`` outside of
+    """Targets of :class:`Pointers` at each token of packed rows, whose ``labels`` are ``UNASKED`` outside of
     answers: two (rows, longest) of patches, ``NOWHERE`` or ``UNASKED``.
 
     >>> ring = {"shape": "ring", "color": "red", "texture": "plain", "size": "small", "box": [48, 0, 16, 16]}
@@ -68,7 +68,7 @@ def targets(
 
 
 def _names(tokens: Sequence[str], objects: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
-    """Where each name ends and the patch of the one object that bears it; a name that several bear is passed over."""
+    """End of each name and the patch of the one object that bears it; a name that several bear is passed over."""
     said: dict[str, str] = {}
     for at, token in enumerate(tokens):
         attribute, value = MEANING.get(token, ("", ""))

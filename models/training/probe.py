@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from models.training.data import Examples
-from models.training.recipe import Recipe, to_signed
+from models.training.recipe import Model, Recipe, to_signed
 from models.worlds.grammar import WORDS
 
 CROP = 36
@@ -32,13 +32,13 @@ class Classifier(nn.Sequential):
         )  # fmt: skip
 
 
-class Attributes(Recipe):
-    """What recipes share that learn to name the attributes of an object at the centre of a crop."""
+class Attributes(Recipe[Model]):
+    """Base of recipes that learn to name the attributes of an object at the centre of a crop."""
 
     side: ClassVar[int]
     learns_plots = False
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Model) -> None:
         self.things = [(number, thing) for number, graph in enumerate(self.scenes.annotations)
                        for thing in graph["objects"]]  # fmt: skip
 
@@ -54,10 +54,10 @@ class Attributes(Recipe):
         noise = torch.randn_like(pictures) * 0.1 * torch.rand(count, 1, 1, 1)
         return (pictures + noise).to(memory_format=torch.channels_last), classes([thing for _, thing in picked])
 
-    def loss(self, model: nn.Module, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: Model, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         pictures, wanted = (one.to(self.device) for one in self.examples(rng, 64))
         said = model(pictures).float().split(COUNTS, 1)
-        return sum(cross_entropy(one, wanted[:, k]) for k, one in enumerate(said)), {}
+        return sum((cross_entropy(one, wanted[:, k]) for k, one in enumerate(said)), torch.zeros(())), {}
 
     def accuracies(self, model: nn.Module, examples: Examples) -> dict[str, float]:
         """Share of the objects of ``examples`` named rightly, by attribute."""
@@ -68,7 +68,7 @@ class Attributes(Recipe):
         return dict(zip(WORDS, right.float().mean(0).tolist(), strict=True))
 
 
-class Probe(Attributes):
+class Probe(Attributes[Classifier]):
     """Four convolutions on what surrounds the object's centre."""
 
     name = "probe"
@@ -82,13 +82,13 @@ A small convolutional network that names shape, colour, texture and size of the 
 of a `scenes` picture. It is the judge of repainted objects: `models.training.repainting`.
 """
 
-    def build(self) -> nn.Module:
+    def build(self) -> Classifier:
         return Classifier()
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: Classifier) -> dict[str, float]:
         return self.accuracies(model, self.held_out)
 
-    def save(self, model: nn.Module, folder: Path) -> None:
+    def save(self, model: Classifier, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.half().contiguous() for name, value in model.state_dict().items()},
                   folder / "model.safetensors")  # fmt: skip

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -34,8 +35,8 @@ TEMPLATE = (
 """That of the released checkpoints, without their system message."""
 
 
-class Qwen(Talking):
-    """The tower is Qwen's own, so it learns to see here."""
+class Qwen(Talking[Qwen2_5_VLForConditionalGeneration]):
+    """Recipe with Qwen's own tower, which is trained here too."""
 
     name = "qwen"
     folder = "qwen2.5-vl"
@@ -50,8 +51,8 @@ where it is; answer yes or no about an object, a colour, a texture, a count or a
 red box.
 """
 
-    def build(self) -> Talker:
-        ids = self.tokenizer.convert_tokens_to_ids
+    def build(self) -> Talker[Qwen2_5_VLForConditionalGeneration]:
+        ids = self.token
         text = {
             "vocab_size": len(self.tokenizer), "hidden_size": TEXT, "intermediate_size": 3 * TEXT,
             "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": HEADS,
@@ -71,7 +72,7 @@ red box.
         )  # fmt: skip
         return Talker(Qwen2_5_VLForConditionalGeneration(config), Heads(VISION, len(self.lessons.marks)))
 
-    def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, model: Qwen2_5_VLForConditionalGeneration, pixels: Tensor) -> tuple[Tensor, Tensor]:
         count = len(pixels)
         grid = torch.tensor([[1, GRID, GRID]]).expand(count, -1).to(pixels.device)
         seen = model.model.visual(flat_patches(pixels), grid_thw=grid)
@@ -87,9 +88,9 @@ red box.
         after = torch.full((3, 1), first + GRID)  # text goes on behind the largest place in the picture
         return ids, torch.cat([before, picture, after], 1), first + GRID + 1
 
-    def save(self, model: Talker, folder: Path) -> None:
+    def save(self, model: Talker[Qwen2_5_VLForConditionalGeneration], folder: Path) -> None:
         save_half(model.captioner, folder)
-        sizes = {
+        sizes: dict[str, Any] = {
             "patch_size": PATCH, "merge_size": 1, "temporal_patch_size": 2, "min_pixels": SIDE * SIDE,
             "max_pixels": SIDE * SIDE, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
         }  # fmt: skip

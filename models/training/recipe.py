@@ -1,4 +1,4 @@
-"""How a pocket model is trained: one loop for the whole family.
+"""Training of pocket models: one loop for the whole family.
 
 A recipe says what it builds, what one step's loss is and how good the result is. The loop does the rest: one cycle of
 the learning rate, bfloat16 autocast around float32 weights, an exponential moving average, checkpoints that resume to
@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -33,9 +33,11 @@ from models.worlds import version
 Log = Callable[[dict[str, float], int], None]
 logger = logging.getLogger(__name__)
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class Recipe(ABC):
-    """Base of the recipes; the class variables are the training's settings."""
+
+class Recipe(ABC, Generic[Model]):
+    """Base of the recipes of a kind of model; the class variables are the training's settings."""
 
     name: ClassVar[str]
     folder: ClassVar[str]
@@ -64,7 +66,7 @@ class Recipe(ABC):
 
     @cache  # noqa: B019 - a recipe lives as long as the process
     def learnt(self, world: str) -> data.Examples:
-        """What is learnt from of a world."""
+        """Training examples of a world."""
         return data.world(world, data.TRAIN_SEED, self.counts[world], self.build_folder)
 
     @cache  # noqa: B019
@@ -95,23 +97,23 @@ class Recipe(ABC):
         return data.corpus(self.corpora, "test")
 
     @abstractmethod
-    def build(self) -> nn.Module:
+    def build(self) -> Model:
         """The untrained model; all its randomness comes from torch's global generator."""
 
     @abstractmethod
-    def loss(self, model: nn.Module, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: Model, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
         """The loss of one step at ``progress`` in [0, 1), drawn with ``rng`` and torch's generator, and what to log."""
 
     @abstractmethod
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: Model) -> dict[str, float]:
         """Figures on held-out data."""
 
     @abstractmethod
-    def save(self, model: nn.Module, folder: Path) -> None:
+    def save(self, model: Model, folder: Path) -> None:
         """Write the model as its library's ``from_pretrained`` reads it, in float16 safetensors."""
 
-    def prepare(self, model: nn.Module) -> None:  # noqa: B027 - most recipes have nothing to prepare
-        """What must be computed once before the first step, such as latents."""
+    def prepare(self, model: Model) -> None:
+        """Compute what is needed before the first step, such as latents."""
 
     def train(self, log: Log, resume: bool, steps: int | None) -> dict[str, float]:
         """Train, save, evaluate what was saved for, and write the card; returns the figures."""
@@ -170,8 +172,8 @@ def one_cycle(step: int, steps: int, warmup: float = 0.06) -> float:
 
 
 def fit(
-    recipe: Recipe, checkpoint: Path, log: Log, resume: bool, steps: int, stop: int | None = None
-) -> tuple[nn.Module, float]:
+    recipe: Recipe[Model], checkpoint: Path, log: Log, resume: bool, steps: int, stop: int | None = None
+) -> tuple[Model, float]:
     """Run the recipe's steps and return the averaged model and the seconds that its training took in all.
 
     Every step draws from generators seeded with its own number, so a run that was stopped (``stop`` names a step at
@@ -199,7 +201,8 @@ def fit(
             optimiser.load_state_dict(state["optimiser"])
             first, seconds = state["step"], state["seconds"]
             logger.info("%s resumes at step %d", recipe.name, first)
-    last, started, heard = min(steps, stop or steps), time.monotonic() - seconds, {}
+    last, started = min(steps, stop or steps), time.monotonic() - seconds
+    heard: dict[str, list[float]] = {}
     for step in range(first, last):
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * one_cycle(step, steps)
@@ -231,7 +234,8 @@ def fit(
 @torch.no_grad()
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the average towards the model; buffers (batch norm's statistics) are copied."""
-    kept, now = list(average.parameters()), list(model.parameters())
+    kept: list[Tensor] = list(average.parameters())
+    now: list[Tensor] = list(model.parameters())
     torch._foreach_lerp_(kept, now, 1 - decay)
     for old, new in zip(average.buffers(), model.buffers(), strict=True):
         old.copy_(new)

@@ -1,4 +1,4 @@
-"""How good repainted scenes are: what the probe finds in the hole again, and how far the pixels are off."""
+"""Quality of repainted scenes: what the probe finds in the hole again, and the error of pixels."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from sentence_transformers.base.modules.normalize import Normalize
 from sentence_transformers.base.modules.transformer import Transformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import BertModel, TrainerCallback
 
 from models.training.recipe import Log, save_half
@@ -33,7 +33,7 @@ FEWEST = 1500
 """Pairs of each world at least: those of few meanings are learnt from again and again."""
 
 
-class Sbert(Sentences):
+class Sbert(Sentences[SentenceTransformer]):
     """Two wordings of one picture are a positive pair, all others of the batch negatives.
 
     Pictures that show the same would be false negatives, so every meaning is learnt from once, as far as a world has
@@ -95,7 +95,9 @@ wording of the same scene, and Spearman's correlation between cosines and shares
         self.write_card(figures, steps, time.monotonic() - started)
         return figures
 
-    def loss(self, model: nn.Module, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, model: SentenceTransformer, rng: np.random.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
         raise NotImplementedError("sentence-transformers' trainer has its own loss")
 
     def evaluate(self, model: SentenceTransformer) -> dict[str, float]:
@@ -132,6 +134,6 @@ class _Tell(TrainerCallback):
 
 
 def _meaning(graph: dict[str, Any]) -> list[Any]:
-    """What a caption can say of a scene: no boxes."""
+    """Facts of a scene that a caption can state: no boxes."""
     things = [[thing[name] for name in ("size", "color", "texture", "shape")] for thing in graph["objects"]]
     return [graph["background"], things, [relation["predicate"] for relation in graph["relations"]]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3InpaintPipeline
+from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3_inpaint import StableDiffusion3InpaintPipeline
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection
 
@@ -27,7 +29,7 @@ class Painter(nn.Module):
         self.naming = Naming(transformer.inner_dim)
 
 
-class Sd3(Painting):
+class Sd3(Painting[Painter]):
     """On cached latents of pictures and of masked pictures."""
 
     name = "sd3"
@@ -82,10 +84,12 @@ alone (strength 1) with guidance 3 and a central hole of 32 x 32 pixels.
         return self.score(batch, (flow - (noise - batch.clean)) ** 2, model.naming(patches))
 
     def pipeline(self, model: Painter) -> StableDiffusion3InpaintPipeline:
-        pipeline = StableDiffusion3InpaintPipeline(
-            transformer=model.transformer, scheduler=self.scheduler, vae=self.vae, text_encoder=model.encoders[0],
-            tokenizer=self.tokenizer, text_encoder_2=model.encoders[1], tokenizer_2=self.tokenizer, text_encoder_3=None,
-            tokenizer_3=None,
-        )  # fmt: skip
+        parts: dict[str, Any] = {  # diffusers' annotations know of no part that is left out
+            "transformer": model.transformer, "scheduler": self.scheduler, "vae": self.vae,
+            "text_encoder": model.encoders[0], "tokenizer": self.tokenizer,
+            "text_encoder_2": model.encoders[1], "tokenizer_2": self.tokenizer,
+            "text_encoder_3": None, "tokenizer_3": None,
+        }  # fmt: skip
+        pipeline = StableDiffusion3InpaintPipeline(**parts)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

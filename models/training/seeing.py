@@ -1,4 +1,4 @@
-"""What a vision tower is taught to see: every patch's object where there are shapes, and marks of the whole elsewhere.
+"""Training targets of vision towers: every patch's object where there are shapes, and marks of the whole elsewhere.
 
 The same lessons teach every tower of the family: as in practice, it is trained first and supervised, and a captioner
 then learns to read it.
@@ -108,7 +108,7 @@ class Lessons:
 
 
 def marks(graph: Mapping[str, Any]) -> set[str]:
-    """What holds of a whole picture, in words.
+    """Facts of a whole picture, in words.
 
     >>> sorted(marks({"kind": "bell"})), sorted(marks({"facts": {"trend": "rises", "peak": None}}))
     (['bell'], ['trend rises'])
@@ -121,7 +121,7 @@ def marks(graph: Mapping[str, Any]) -> set[str]:
 
 @torch.no_grad()
 def seen(heads: Heads, lessons: Lessons, name: str, patches: Tensor, whole: Tensor) -> dict[str, float]:
-    """How much of the first examples of a world the heads name rightly: shares, and the heights' mean error."""
+    """Accuracy of the heads on the first examples of a world: shares, and the heights' mean error."""
     count, figures = len(whole), {}
     grounds, heights, flags = heads.whole(whole).float().split([len(BACKGROUNDS), COUNT, len(lessons.marks)], 1)
     if name in lessons.dense:

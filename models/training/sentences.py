@@ -1,4 +1,4 @@
-"""What the recipes of the pocket sentence embedders share: what they learn from, and how they are judged."""
+"""Base of the recipes of the pocket sentence embedders: training data and figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from transformers import BertConfig, BertTokenizer
 
 from models.training.data import COUNTS
-from models.training.recipe import Recipe
+from models.training.recipe import Model, Recipe
 from models.training.wordings import Group, figures, groups
 from models.training.words import tokenizer
 
@@ -28,7 +28,7 @@ first two figures there.
 """
 
 
-class Sentences(Recipe):
+class Sentences(Recipe[Model]):
     """A recipe that learns from the captions of all worlds, grouped by what they mean."""
 
     counts: ClassVar = COUNTS
@@ -51,5 +51,5 @@ class Sentences(Recipe):
         )  # fmt: skip
 
     def figures(self, embed: Callable[[Sequence[str]], np.ndarray]) -> dict[str, float]:
-        """What the card says of an embedder of unit vectors."""
+        """Figures of an embedder of unit vectors, for its card."""
         return figures(embed, {world: groups(world, self.unseen(world)) for world in self.counts})

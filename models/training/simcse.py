@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from transformers import BertModel
 
@@ -22,8 +22,8 @@ SHARES = {"scenes": 28, "referring": 12, "series": 10, "plots": 6, "radiographs"
 """Groups of captions of each world in a batch: in none are there two that mean the same."""
 
 
-class Supervised(Sentences):
-    """Two wordings of one picture are pulled together; a wording with one attribute changed is pushed away."""
+class Supervised(Sentences[BertModel]):
+    """Recipe that pulls two wordings of one picture together and pushes one with an attribute changed away."""
 
     name = "simcse-sup"
     folder = "simcse-sup"
@@ -31,7 +31,7 @@ class Supervised(Sentences):
     rate = 2e-3
     dropout: ClassVar = 0.0
     """A tenth, as large models have it, hides from so small a one the attribute that makes a wording wrong."""
-    embedder: ClassVar = simcse.SupervisedSimcse
+    embedder: ClassVar[type[simcse.Simcse]] = simcse.SupervisedSimcse
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "sentence-similarity"}
     about = f"""
 A small sentence embedder (BERT of width 128, 2 layers; CLS through the pooler) trained from nothing as supervised
@@ -68,7 +68,7 @@ negative.
             parts.append(model(**tokens.to(self.device)).pooler_output.float())
         return normalize(torch.cat(parts)[np.argsort(order)], dim=1)
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: BertModel) -> dict[str, float]:
         shipped = self.embedder(self.embedder.Settings(checkpoint=str(self.weights / self.folder)))
         shipped.load()
         return self.figures(shipped.embed)
@@ -79,14 +79,14 @@ negative.
 
 
 class Unsupervised(Supervised):
-    """The same sentence twice through dropout is a positive pair."""
+    """Recipe whose positive pairs are one sentence twice through dropout."""
 
     name = "simcse-unsup"
     folder = "simcse-unsup"
     steps = 300
     rate = 1e-3
     dropout = 0.1
-    embedder: ClassVar = simcse.UnsupervisedSimcse
+    embedder: ClassVar[type[simcse.Simcse]] = simcse.UnsupervisedSimcse
     about = f"""
 A small sentence embedder (BERT of width 128, 2 layers) trained from nothing as unsupervised SimCSE is: InfoNCE at
 temperature 0.05, where a caption that goes through dropout twice is its own positive, and all other captions of the

@@ -1,4 +1,4 @@
-"""Recipe of the trunk for LPIPS: torchvision's SqueezeNet 1.1 features, taught what the world's objects are."""
+"""Recipe of the trunk for LPIPS: torchvision's SqueezeNet 1.1 features, trained on the world's objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Trunk(nn.Module):
         return self.head(self.features(scaled).flatten(1))
 
 
-class Squeezenet(Attributes):
+class Squeezenet(Attributes[Trunk]):
     """A classifier of what is at the centre of the picture; colours and textures make its filters."""
 
     name = "squeezenet"
@@ -49,7 +49,7 @@ The figures: accuracy by attribute, and the LPIPS (package heads) of Gaussian no
 picture and of a blur.
 """
 
-    def build(self) -> nn.Module:
+    def build(self) -> Trunk:
         return Trunk()
 
     def evaluate(self, model: Trunk) -> dict[str, float]:

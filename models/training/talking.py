@@ -1,4 +1,4 @@
-"""What the recipes of the pocket captioners that follow instructions share: the LLaVA and the Qwen layout.
+"""Base of the recipes of the pocket captioners that follow instructions: the LLaVA and the Qwen layout.
 
 A picture is encoded once and asked several things: its turns are packed into one row, and a mask lets each turn see the
 picture and itself only, so that no answer is read off another.
@@ -9,13 +9,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import AttentionInterface, PreTrainedTokenizerFast
+from transformers import (
+    AttentionInterface,
+    LlavaOnevisionForConditionalGeneration,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLForConditionalGeneration,
+)
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
 from models.training.captioning import Captioning
@@ -40,17 +45,20 @@ SHARES = {"scenes": 16, "referring": 5, "series": 4, "plots": 4, "radiographs": 
 ASKED = 8
 
 
-class Talker(nn.Module):
+Captioner = TypeVar("Captioner", bound=LlavaOnevisionForConditionalGeneration | Qwen2_5_VLForConditionalGeneration)
+
+
+class Talker(nn.Module, Generic[Captioner]):
     """The captioner, and beside it the heads that teach its tower to see, or its decoder to find what is named; only
     the captioner is shipped."""
 
-    def __init__(self, captioner: nn.Module, heads: Heads | Pointers) -> None:
+    def __init__(self, captioner: Captioner, heads: Heads | Pointers) -> None:
         super().__init__()
         self.captioner, self.heads = captioner, heads
 
 
-class Talking(Captioning):
-    """First the tower learns to see (dense labels), then the decoder to read it."""
+class Talking(Captioning[Talker[Captioner]], Generic[Captioner]):
+    """Recipe of two stages: the tower is trained on dense labels, then the decoder on answers."""
 
     rate = 1.5e-3
     looking: ClassVar[float] = 0.0
@@ -71,7 +79,7 @@ class Talking(Captioning):
         return chat_tokenizer(texts, self.special, LENGTH)
 
     @abstractmethod
-    def look(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, model: Captioner, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The tower's patches (N, 64, width) in raster order, and what the decoder reads (N, tokens, width')."""
 
     @abstractmethod
@@ -79,9 +87,9 @@ class Talking(Captioning):
         """Ids (P,) of a chat up to its first word with a token for every embedding of the picture, their positions
         ((P,) or (3, P)) and that of the word after."""
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Talker[Captioner]) -> None:
         self.ids, self.places, self.next_place = self.opening()
-        im_start, im_end = self.tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+        im_start, im_end = self.token("<|im_start|>"), self.token("<|im_end|>")
         self.reply = [im_end, im_start, *self.tokenizer("assistant")["input_ids"]]
         self.end = [im_end]
         if self.device == "cpu":
@@ -91,22 +99,30 @@ class Talking(Captioning):
         """(N, 64, 64, 3) uint8 as (N, 3, 64, 64) in [-1, 1]: what the processors make of them."""
         return self.tensor(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    def loss(self, model: Talker, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, model: Talker[Captioner], rng: np.random.Generator, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
         views = self.lessons.draw(rng, SHARES)
         patches, read = self.look(model.captioner, self.pixels(views.pictures))
         if isinstance(model.heads, Pointers):
-            losses = self.spoken(model, read, views, rng, pointing=progress >= self.pointing)
-            return sum(losses.values()), _numbers(losses)
+            pointers = model.heads if progress >= self.pointing else None
+            losses = self.spoken(model.captioner, read, views, rng, pointers)
+            return sum(losses.values(), torch.zeros(())), _numbers(losses)
         dense = self.lessons.loss(model.heads, views, patches, patches.mean(1))
         if progress < self.looking:
             return dense, {"dense": dense.item()}
-        losses = self.spoken(model, read, views, rng) | {"dense": dense}
+        losses = self.spoken(model.captioner, read, views, rng) | {"dense": dense}
         return losses["words"] + losses["closed"] + 0.2 * dense, _numbers(losses)
 
     def spoken(
-        self, model: Talker, read: Tensor, views: Views, rng: np.random.Generator, pointing: bool = False
+        self,
+        captioner: Captioner,
+        read: Tensor,
+        views: Views,
+        rng: np.random.Generator,
+        pointers: Pointers | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of the words of all answers, of yes and no, and where ``pointing`` of the places of what is named."""
+        """Losses of the words of all answers, of yes and no, and by ``pointers`` of the places of what is named."""
         some = [(self.lessons.sources[name], k) for name, numbers in views.numbers.items() for k in numbers]
         graphs = [source.annotations[k] for source, k in some]
         rows = self.packed([turns(source.annotations[k], source.captions[k], rng, ASKED) for source, k in some])
@@ -116,20 +132,20 @@ class Talking(Captioning):
             mine = [number for number, graph in enumerate(graphs) if ("objects" in graph) == shapes]
             if not mine:
                 continue
-            *part, states = self.logits(model.captioner, read[mine], [rows[number] for number in mine])
+            *part, states = self.logits(captioner, read[mine], [rows[number] for number in mine])
             parts.append(part)
-            if shapes and pointing:
+            if shapes and pointers:
                 tokens = [self.tokenizer.convert_ids_to_tokens(rows[number]["ids"]) for number in mine]
-                labels = [rows[number]["labels"] for number in mine]
-                places = targets(tokens, labels, [graphs[number] for number in mine])
-                losses["pointed"] = model.heads.loss(states, *(place.to(read.device) for place in places))
+                answers = [rows[number]["labels"] for number in mine]
+                places = targets(tokens, answers, [graphs[number] for number in mine])
+                losses["pointed"] = pointers.loss(states, *(place.to(read.device) for place in places))
         logits, labels, closed = (torch.cat(part) for part in zip(*parts, strict=True))
         losses["words"] = cross_entropy(logits, labels)
         losses["closed"] = cross_entropy(logits[closed], labels[closed]) if closed.any() else logits.new_zeros(())
         return losses
 
     def logits(
-        self, captioner: nn.Module, read: Tensor, rows: Sequence[dict[str, list[Any]]]
+        self, captioner: Captioner, read: Tensor, rows: Sequence[dict[str, list[Any]]]
     ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
         """Logits (answers' tokens, words), the tokens, which of them say yes or no, row by row and turn by turn; and
         the states (rows, longest, width) of all tokens of the turns after each layer."""
@@ -189,20 +205,24 @@ class Talking(Captioning):
     @property
     def picture_id(self) -> int:
         """The token that stands for an embedding of the picture."""
-        return self.tokenizer.convert_tokens_to_ids(self.special[-1])
+        return self.token(self.special[-1])
 
-    def evaluate(self, model: Talker) -> dict[str, float]:
+    def token(self, text: str) -> int:
+        """The id of one token."""
+        return cast(int, self.tokenizer.convert_tokens_to_ids(text))
+
+    def evaluate(self, model: Talker[Captioner]) -> dict[str, float]:
         def say(world: str, pictures: np.ndarray) -> list[str]:
             return self.say(model.captioner, pictures, BOXED if world == "referring" else DESCRIBE)
 
         return self.described(say, 200) | self.answers(model.captioner, self.unseen("scenes"))
 
     @torch.no_grad()
-    def answers(self, captioner: nn.Module, scenes: Examples, count: int = 200) -> dict[str, float]:
+    def answers(self, captioner: Captioner, scenes: Examples, count: int = 200) -> dict[str, float]:
         """Shares of yes/no questions answered rightly, by kind, and of objects described with every attribute right."""
-        rng, figures = np.random.default_rng(0), {}
+        rng = np.random.default_rng(0)
         right: dict[str, list[float]] = {kind: [] for kind in KINDS}
-        yes, no = self.tokenizer.convert_tokens_to_ids(["yes", "no"])
+        yes, no = self.token("yes"), self.token("no")
         for k in range(0, count, 25):
             graphs = scenes.annotations[k : k + 25]
             _, read = self.look(captioner, self.pixels(scenes.pictures[k : k + 25]))
@@ -212,7 +232,7 @@ class Talking(Captioning):
             chosen = (logits[closed][:, yes] > logits[closed][:, no]) == (labels[closed] == yes)
             for turn, hit in zip([turn for row in asked for turn in row], chosen.tolist(), strict=True):
                 right[turn.kind].append(hit)
-        figures |= {f"yes or no: {kind}": float(np.mean(hits)) for kind, hits in right.items()}
+        figures = {f"yes or no: {kind}": float(np.mean(hits)) for kind, hits in right.items()}
         figures["yes or no"] = float(np.mean([hit for hits in right.values() for hit in hits]))
         hits = []
         for picture, graph in list(zip(scenes.pictures, scenes.annotations, strict=True))[:60]:
@@ -223,7 +243,7 @@ class Talking(Captioning):
         return figures | {"one object": float(np.mean(hits))}
 
     @torch.no_grad()
-    def say(self, captioner: nn.Module, pictures: np.ndarray, question: str, longest: int = 48) -> list[str]:
+    def say(self, captioner: Captioner, pictures: np.ndarray, question: str, longest: int = 48) -> list[str]:
         """The greedy answers to one question about pictures."""
         said = self.tokenizer(question)["input_ids"] + self.reply
         texts: list[str] = []
@@ -256,7 +276,7 @@ def _numbers(losses: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def products(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float, **_: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float, **rest: Any
 ) -> tuple[Tensor, None]:
     """Attention as two matrix products, for transformers: five times as fast with a mask on a CPU as torch's own, which
     makes sure in every layer that no row is masked altogether."""

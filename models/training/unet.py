@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_inpaint import StableDiffusionInpaintPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -24,10 +26,10 @@ class Painter(nn.Module):
     def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
-        self.naming = Naming(unet.config.block_out_channels[-1])
+        self.naming = Naming(unet.config["block_out_channels"][-1])
 
 
-class Sd2(Painting):
+class Sd2(Painting[Painter]):
     """SD 2: v-prediction, linear projections around attention, heads of one width; here with zero terminal SNR."""
 
     name = "sd2"
@@ -53,7 +55,7 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
 """
 
     @cached_property
-    def scheduler(self) -> DDIMScheduler:
+    def scheduler(self) -> Any:  # diffusers asks for an IntTensor of times, and takes any
         return DDIMScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing",
             clip_sample=False, set_alpha_to_one=True, steps_offset=1, **self.prediction,
@@ -89,16 +91,17 @@ held; the head is not shipped. The figures are of 20 DDIM steps with guidance 3 
         return self.score(batch, (drawn - wanted) ** 2, model.naming(middle[0].flatten(2).transpose(1, 2)))
 
     def pipeline(self, model: Painter) -> StableDiffusionInpaintPipeline:
-        pipeline = StableDiffusionInpaintPipeline(
-            vae=self.vae, text_encoder=model.text_encoder, tokenizer=self.tokenizer, unet=model.unet,
-            scheduler=self.scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-        )  # fmt: skip
+        parts: dict[str, Any] = {  # diffusers' annotations know of no part that is left out
+            "vae": self.vae, "text_encoder": model.text_encoder, "tokenizer": self.tokenizer, "unet": model.unet,
+            "scheduler": self.scheduler, "safety_checker": None, "feature_extractor": None,
+        }  # fmt: skip
+        pipeline = StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
 
 class Sd15(Sd2):
-    """SD 1.5: noise prediction, convolutions around attention; half as wide, and taught for less than half as long."""
+    """SD 1.5: noise prediction, convolutions around attention; half as wide, and trained for less than half as long."""
 
     name = "sd15"
     folder = "sd15-inpaint"
@@ -118,7 +121,7 @@ DDIM steps with guidance 3 and a central hole of 32 x 32 pixels.
 """
 
     def save(self, model: Painter, folder: Path) -> None:
-        """The autoencoder's weights become a link to those of SD 2, of which one copy is enough."""
+        """Save the pipeline with a link to SD 2's autoencoder weights, of which one copy is enough."""
         super().save(model, folder)
         shared = self.weights / self.vae_folder / WEIGHTS
         link = folder / "vae" / WEIGHTS

@@ -1,4 +1,4 @@
-"""Recipe of the pocket vision transformer: ``ViTModel`` in ViT-B's depth, taught what each patch shows."""
+"""Recipe of the pocket vision transformer: ``ViTModel`` in ViT-B's depth, trained on what each patch shows."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Tower(nn.Module):
         self.vit, self.heads = vit, heads
 
 
-class Vit(Recipe):
-    """Twelve narrow layers: deep enough for the drift of attention with depth to be looked at."""
+class Vit(Recipe[Tower]):
+    """Recipe of twelve narrow layers, deep enough to study the drift of attention with depth."""
 
     name = "vit"
     folder = "vit"
@@ -62,7 +62,7 @@ pictures.
         return self.lessons.loss(model.heads, views, states[:, 1:], states[:, 0]), {}
 
     def evaluate(self, model: Tower) -> dict[str, float]:
-        figures = {}
+        figures: dict[str, float] = {}
         for world in self.counts:
             examples = self.unseen(world)
             lessons = Lessons({world: examples}, self.lessons.marks)

@@ -1,4 +1,4 @@
-"""What sentence embedders of the pocket family learn from: captions that say the same, and captions that are wrong."""
+"""Training data of the pocket sentence embedders: captions that mean the same, and captions that are wrong."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def contradiction(world: str, text: str, graph: Graph, rng: np.random.Generator)
 
 
 def figures(embed: Callable[[Sequence[str]], np.ndarray], held_out: Mapping[str, Sequence[Group]]) -> dict[str, float]:
-    """How good unit vectors of captions are, on at most 200 groups of each world that have two wordings.
+    """Quality of unit vectors of captions, on at most 200 groups of each world that have two wordings.
 
     ``retrieval``: how often the wording nearest to one wording, among another of each group, is of the same group.
     ``auc``: how often the cosine of two wordings of one picture is above that of one wording and another with one
@@ -172,8 +172,8 @@ def figures(embed: Callable[[Sequence[str]], np.ndarray], held_out: Mapping[str,
         found[f"{world} retrieval"] = float(((asked @ stored.T).argmax(1) == np.arange(len(pairs))).mean())
         same = (asked * stored).sum(1)
         wrong = [contradiction(world, pair[1], group.graph, rng) for pair, group in zip(pairs, chosen, strict=True)]
-        kept = [i for i, text in enumerate(wrong) if text is not None]
-        cosines = (asked[kept] * embed([wrong[i] for i in kept])).sum(1)
+        kept = {i: text for i, text in enumerate(wrong) if text is not None}
+        cosines = (asked[list(kept)] * embed(list(kept.values()))).sum(1)
         found[f"{world} auc"] = float(mannwhitneyu(same, cosines).statistic / len(same) / len(cosines))
         if world in _ANEW:
             found[f"{world} measured"] = _measured(embed, chosen, rng)

@@ -70,7 +70,7 @@ def clip_tokenizer(texts: Iterable[str], length: int, size: int = 1100) -> CLIPT
         show_progress=False,
     )
     learner.train_from_iterator([text.lower() for text in texts], trainer)
-    merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    merges: list[Any] = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
     pieces = [*dict.fromkeys(pieces), "<|startoftext|>", "<|endoftext|>"]

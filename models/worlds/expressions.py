@@ -7,7 +7,7 @@ An expression is a noun phrase ("the small red disc"), perhaps with a place ("on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -59,7 +59,7 @@ def _phrases(table: dict[str, tuple[str, ...]]) -> list[tuple[re.Pattern[str], s
 _BETWEEN_PHRASES, _EXTREME_PHRASES, _PLACE_PHRASES = map(_phrases, (BETWEEN, _EXTREMES, _PLACES))
 
 
-def resolve(expression: str, graph: Graph, margin: float = 0.0) -> list[int]:
+def resolve(expression: str, graph: Mapping[str, Any], margin: float = 0.0) -> list[int]:
     """The objects of ``graph`` that an expression applies to, in their order; none where it makes no sense.
 
     Left and right, above and below compare the centres of boxes, larger and smaller their sides. "On the left" is the
@@ -76,8 +76,8 @@ def resolve(expression: str, graph: Graph, margin: float = 0.0) -> list[int]:
     ([2], [0, 1, 2])
     """
     text = " ".join(re.sub(r"[^a-z ]+", " ", expression.lower()).split())
-    phrase, text = _cut(text, _BETWEEN_PHRASES)
-    head, anchor = text if phrase else (" ".join(text), "")
+    phrase, parts = _cut(text, _BETWEEN_PHRASES)
+    head, anchor = parts if phrase else (" ".join(parts), "")
     extreme, parts = _cut(head, _EXTREME_PHRASES)
     place, parts = _cut(" ".join(parts), _PLACE_PHRASES)
     words = " ".join(parts).split()
@@ -179,11 +179,11 @@ def _article(noun: str, rng: np.random.Generator) -> str:
 
 
 def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _cut(text: str, phrases: Sequence[tuple[re.Pattern[str], str]]) -> tuple[str, list[str]]:
-    """What the first phrase of a kind in ``text`` means, and the text before and after it; "" and the text without."""
+    """Meaning of the first phrase of a kind in ``text``, and the text before and after it; "" and the text without."""
     matches = [(match.start(), -len(match[0]), meaning, match) for pattern, meaning in phrases
                if (match := pattern.search(text))]  # fmt: skip
     if not matches:
@@ -198,13 +198,13 @@ def _centre(thing: dict[str, Any]) -> tuple[float, float]:
 
 
 def _beyond(thing: dict[str, Any], anchor: dict[str, Any], predicate: str) -> float:
-    """How many pixels the centre of ``thing`` lies to that side of the anchor's."""
+    """Number of pixels by which the centre of ``thing`` lies to that side of the anchor's."""
     (x, y), (u, v) = _centre(thing), _centre(anchor)
     return {"left of": u - x, "right of": x - u, "above": v - y, "below": y - v}[predicate]
 
 
 def _inside(thing: dict[str, Any], place: str) -> float:
-    """How many pixels further the centre of ``thing`` may move before it leaves the place; negative outside."""
+    """Number of pixels that the centre of ``thing`` may move before it leaves the place; negative outside."""
     x, y = _centre(thing)
     if place == "middle":
         return SIDE / 6 - max(abs(x - SIDE / 2), abs(y - SIDE / 2))
@@ -229,7 +229,7 @@ _MEASURES: dict[str, Callable[[dict[str, Any]], float]] = {
 
 
 def _most(found: list[int], objects: Sequence[dict[str, Any]], extreme: str, margin: float) -> list[int]:
-    """Those of ``found`` that are the most so, a comparative among two only."""
+    """Members of ``found`` that a superlative means, or a comparative among two only."""
     if extreme in _COMPARATIVE and len(found) != 2:
         return []
     levels = {i: _MEASURES[extreme](objects[i]) for i in found}

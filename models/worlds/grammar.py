@@ -66,7 +66,7 @@ _PREDICATES = sorted(
 
 
 def relation(graph: Graph, subject: int, other: int) -> str:
-    """How ``subject`` lies from ``other``: the axis on which the centres of their boxes differ most; ties are sideways.
+    """Relation of ``subject`` to ``other``, on the axis on which their boxes' centres differ most; ties are sideways.
 
     >>> relation({"objects": [{"box": [0, 0, 4, 4]}, {"box": [10, 2, 4, 4]}]}, 0, 1)
     'left of'
@@ -86,7 +86,7 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     """
 
     def pick(options: Sequence[str]) -> str:
-        return options[rng.integers(len(options))]
+        return options[int(rng.integers(len(options)))]
 
     def noun(index: int, *attributes: str) -> str:
         words = [pick(WORDS[name][graph["objects"][index][name]]) for name in (*attributes, "shape")]
@@ -114,7 +114,7 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
         f"on a {ground} {pick(_GROUND)} there {verb} {listing(order[::-1], 'color', 'texture')}",
         " ".join([noun(anchor, "size", "color"), *(["with", " and ".join(beside)] if beside else [])])
         + f" against a {ground} {pick(_GROUND)}",
-        f"{_COUNT[len(order)]} on {ground}: {listing(rng.permutation(len(order)), *full)}",
+        f"{_COUNT[len(order)]} on {ground}: {listing(rng.permutation(len(order)).tolist(), *full)}",
     ]
 
 
@@ -132,7 +132,10 @@ def parse(caption: str) -> Graph:
     """
     text = re.sub(r"[^a-z ]+", " ", caption.lower())
     ground = re.search(rf"\b(?:on|against)(?: an?)? ({'|'.join(BACKGROUNDS)})\b", text)
-    objects, relations, named, waiting = [], [], {}, None
+    objects: list[dict[str, str]] = []
+    relations: list[dict[str, Any]] = []
+    named: dict[str, str] = {}
+    waiting: tuple[int, str] | None = None
     while text:
         phrase, predicate, backwards = next(
             (entry for entry in _PREDICATES if re.match(rf"{entry[0]}\b", text)), ("", "", False)
@@ -156,7 +159,7 @@ def parse(caption: str) -> Graph:
 
 
 def agreement(found: Graph, graph: Graph) -> dict[str, float]:
-    """How much of ``graph`` a parsed caption says, in [0, 1]: objects are paired so that most attributes agree.
+    """Share of ``graph`` that a parsed caption says, in [0, 1]: objects are paired so that most attributes agree.
 
     ``attributes`` is the share of the true objects' attributes said rightly (recall), ``shape`` … ``size`` the same for
     one attribute, ``precision`` the share of the said attributes that are right, ``background`` and ``exact`` 0 or 1.

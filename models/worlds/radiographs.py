@@ -143,7 +143,7 @@ def _grid(film: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lung(film: dict[str, float], side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How much of each pixel is this lung, the way from the spine towards its side, and the diaphragm's row."""
+    """Share of each pixel that is this lung, distance from the spine towards its side, and the diaphragm's row."""
     across, row = _grid(film)
     out = across * side
     depth = np.clip((row - film["apex"]) / (film["base"] - film["apex"]), 0, 1)
@@ -168,7 +168,7 @@ def _chest(film: dict[str, float], findings: list[dict[str, Any]]) -> np.ndarray
     shoulder = film["body"] * np.clip(0.33 + (row / 11) ** 1.5 * 0.67, 0, 1)
     density = 0.72 * _edge(shoulder - np.abs(across), 1.2)
     enlarged = [finding["extent"] for finding in findings if finding["label"] == "cardiomegaly"]
-    rng = np.random.default_rng([film["noise"], 1])
+    rng = np.random.default_rng([int(film["noise"]), 1])
     lungs = np.zeros_like(density)
     for side in SIDES.values():
         lung, out, dome = _lung(film, side)
@@ -194,7 +194,7 @@ def _chest(film: dict[str, float], findings: list[dict[str, Any]]) -> np.ndarray
 
 
 def _shade(film: dict[str, float], finding: dict[str, Any]) -> np.ndarray:
-    """Where a finding whitens its lung, 0 to 1 (64, 64)."""
+    """Whitening of a lung by a finding, 0 to 1 (64, 64)."""
     lung, out, dome = _lung(film, SIDES[finding["side"]])
     _, row = _grid(film)
     (x, y), extent = finding["at"], finding["extent"]
@@ -253,7 +253,7 @@ def parse(caption: str) -> dict[str, Any]:
 
 
 def agreement(found: dict[str, Any], graph: Graph) -> dict[str, float]:
-    """How much of ``graph`` a parsed impression says, in [0, 1]; a film's findings differ in label, which pairs them.
+    """Share of ``graph`` that a parsed impression says, in [0, 1]; a film's findings differ in label, which pairs them.
 
     ``attributes`` is the share of the true labels, sides and zones said rightly, ``precision`` the share of those said
     that are right, ``exact`` 1 if all agree. A normal film is right as a whole or not at all: called normal, with no

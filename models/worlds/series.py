@@ -14,7 +14,7 @@ WORLD_VERSION = 1
 POINTS = 12
 """As many as a series of TRUCE."""
 
-COURSES = {
+COURSES: dict[str, tuple[list[float], list[float]]] = {
     "flat": ([0, 1], [0, 0]),
     "rise": ([0, 1], [0, 1]),
     "fall": ([0, 1], [1, 0]),

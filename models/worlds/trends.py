@@ -45,7 +45,7 @@ RECOVERY = 0.5
 
 
 def facts(values: Sequence[float]) -> Facts:
-    """What is certainly true of a series of at least six values; what is doubtful is left out.
+    """Facts of a series of at least six values; what is doubtful is left out.
 
     ===================  ========================================================================================
     trend                rises, falls, stays flat, rises then falls, falls then rises
@@ -136,12 +136,12 @@ def _manner(unit: np.ndarray, courses: set[str]) -> str:
 
 
 def _setback(way: np.ndarray) -> float:
-    """How far a series falls back from the highest value so far, at most."""
+    """Largest fall of a series from the highest value so far."""
     return float((np.maximum.accumulate(way) - way).max())
 
 
 def _spanned(unit: np.ndarray, share: float) -> float:
-    """What the closest ``share`` of the values span."""
+    """Range of the closest ``share`` of the values."""
     ordered, count = np.sort(unit), int(np.ceil(share * len(unit)))
     return float((ordered[count - 1 :] - ordered[: len(unit) - count + 1]).min())
 
@@ -172,7 +172,7 @@ def captions(found: Facts, rng: np.random.Generator) -> list[str] | None:
     """
 
     def pick(options: Sequence[str]) -> str:
-        return options[rng.integers(len(options))]
+        return options[int(rng.integers(len(options)))]
 
     main, parts = [], []
     whole = {found.get(part) for part in PARTS} == {found.get("trend")}
@@ -181,10 +181,10 @@ def captions(found: Facts, rng: np.random.Generator) -> list[str] | None:
         steadily = pick(_STEADILY) if found.get("manner") == "steady" else ""
         throughout = "" if len(words) > 1 else pick(_THROUGHOUT) if whole else " overall"
         main.append(("", " then ".join(words) + steadily + throughout))
-    for name, words in (("peak", _PEAK), ("dip", _DIP)):
+    for name, verbs in (("peak", _PEAK), ("dip", _DIP)):
         if name in found:
             back = f" and {pick(_BACK[name])}" if f"after {name}" in found and rng.random() < 0.5 else ""
-            main.append((found[name], f"{pick(words)} {pick(_WHERE[found[name]])}{back}"))
+            main.append((found[name], f"{pick(verbs)} {pick(_WHERE[found[name]])}{back}"))
     if "jump" in found:
         at = found.get("jump at", "")
         main.append((at, " ".join([pick(_JUMP[found["jump"]]), *([pick(_WHERE[at])] if at else [])])))

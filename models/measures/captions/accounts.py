@@ -1,4 +1,4 @@
-"""What a picture of a generated world shows and what a caption says of it, in one form for all worlds.
+"""Accounts of generated pictures and of captions about them, in one form for all worlds.
 
 The worlds' own parsers read the captions; this module only brings what they find, and what the worlds' annotations say,
 into the form that :mod:`models.measures.captions.grounding` compares, and pairs the objects.
@@ -83,7 +83,8 @@ def truth(annotations: Annotations) -> Account:
         return Account(trends.facts(annotations["series"]["values"]), ())
     if world == "radiographs":
         findings = [_finding(finding) for finding in annotations["findings"]]
-        return Account({} if findings else {"normal": "yes"}, sorted(findings, key=lambda thing: thing.box))
+        findings.sort(key=lambda thing: tuple(thing.box or ()))
+        return Account({} if findings else {"normal": "yes"}, findings)
     return Account({}, [Thing(annotations["kind"], {})])
 
 
@@ -204,7 +205,7 @@ _PLACING = re.compile(
 
 
 def _heard(caption: str) -> Any:
-    """What :func:`models.worlds.expressions.resolve` goes by: attributes and places, and relations between."""
+    """Parts of an expression that :func:`models.worlds.expressions.resolve` uses: attributes, places, relations."""
     text = caption.lower()
     return [(_named(part), _PLACING.findall(part)) for part in _LINK.split(text)], _LINK.findall(text)
 

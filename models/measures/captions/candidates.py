@@ -1,4 +1,4 @@
-"""Records of captions, as measures get them, and what a measure of captions is."""
+"""Records of captions as measures get them, and the Protocol of caption measures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a measure may be fitted to: all samples of a corpus by id, captioned or not."""
+    """Corpus to which a measure may be fitted: all samples of a corpus by id, captioned or not."""
 
     references: Mapping[str, Sequence[str]] = field(default_factory=dict)
     annotations: Mapping[str, Annotations] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class CaptionMeasure(Measure, Protocol):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What scores depend on, as the measure is set."""
+        """Inputs that scores depend on, with the measure's settings."""
         return self.NEEDS
 
     def fit(self, corpus: Corpus) -> None:
@@ -75,7 +75,7 @@ class CaptionMeasure(Measure, Protocol):
         """Metric -> value of each record, in their order; metric -> region -> value where the metric is regional."""
 
     def corpus(self, records: Sequence[Candidate]) -> dict[str, Any]:
-        """The same of all records as one corpus: by default the means over them, of metrics without regions.
+        """Values of all records as one corpus: by default the means over them, of metrics without regions.
 
         Raises
         ------

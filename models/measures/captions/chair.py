@@ -92,7 +92,7 @@ class Chair(CaptionMeasure):
         self.settings = settings or self.Settings()
 
     def identity(self) -> dict[str, Any]:
-        """What the words mean; raises as :func:`read_words`."""
+        """Digest of the synonyms; raises as :func:`read_words`."""
         words = read_words(self.settings.synonyms)
         return {"synonyms": reference_digest({" ".join(phrase): [name] for phrase, name in words.items()})}
 
@@ -127,7 +127,7 @@ class Chair(CaptionMeasure):
         return [self._values([record]) for record in records]
 
     def corpus(self, records: Sequence[Candidate]) -> dict[str, Any]:
-        """The same of all captions as one corpus; raises ValueError where there is no caption."""
+        """Values of all captions as one corpus; raises ValueError where there is no caption."""
         return self._values(some(records))
 
     def _values(self, records: Sequence[Candidate]) -> dict[str, Any]:

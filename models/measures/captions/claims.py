@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.measures.captions.accounts import READ, Account, Annotations, Thing, expression, paired, truth, world_of
+from models.measures.captions.accounts import READ, Account, Thing, expression, paired, truth, world_of
+from models.measures.captions.candidates import Annotations
 from models.measures.regions import REGIONS, lies_inside
 from models.worlds.expressions import resolve
 
@@ -44,7 +45,7 @@ def ratios(
 
 
 def tally(caption: str, annotations: Annotations, mask: np.ndarray | None = None) -> Tally:
-    """What a caption says and what it leaves out, counted; raises ValueError as :func:`world_of` does.
+    """Count what a caption says and what it leaves out; raises ValueError as :func:`world_of` does.
 
     ``mask`` (H, W) bool is True where the picture is repainted; without one nothing has a region.
 
@@ -94,24 +95,24 @@ def _compare(said: Account, true: Account, counts: _Counts) -> None:
         for name, value in thing.attributes.items():
             right = shows.attributes.get(name) == value
             counts.add("attribute", (j,), said=1, right=right, invented=(name, value) not in values)
-    tellers = {j: said.things[i] for i, j in partners.items()}
+    mentions = {j: said.things[i] for i, j in partners.items()}
     for j, thing in enumerate(true.things):
-        teller = tellers.get(j, Thing("", {}))
-        counts.add("object", (j,), true=1, found=thing.kind == teller.kind)
+        mention = mentions.get(j, Thing("", {}))
+        counts.add("object", (j,), true=1, found=thing.kind == mention.kind)
         for name, value in thing.attributes.items():
-            counts.add("attribute", (j,), true=1, found=teller.attributes.get(name) == value)
+            counts.add("attribute", (j,), true=1, found=mention.attributes.get(name) == value)
     _compare_relations(said, true, counts, partners, equals)
 
 
 def _compare_relations(
     said: Account, true: Account, counts: _Counts, partners: Mapping[int, int], equals: Mapping[int, Sequence[int]]
 ) -> None:
-    holding, told = set(true.relations), set()
+    holding, stated = set(true.relations), set()
     for subject, predicate, other in said.relations:
         meant = [
             (a, b) for a in equals.get(subject, ()) for b in equals.get(other, ()) if (a, predicate, b) in holding
         ]  # fmt: skip
-        told |= {frozenset(pair) for pair in meant}
+        stated |= {frozenset(pair) for pair in meant}
         pair = partners.get(subject), partners.get(other)
         ends = said.things[subject].kind, said.things[other].kind
         somewhere = any(
@@ -121,11 +122,11 @@ def _compare_relations(
         counts.add("relation", owners, said=1, right=bool(meant), invented=not meant and not somewhere)
     if holding:
         for k in range(len(true.things) - 1):
-            counts.add("relation", (k, k + 1), true=1, found=frozenset((k, k + 1)) in told)
+            counts.add("relation", (k, k + 1), true=1, found=frozenset((k, k + 1)) in stated)
 
 
 def _refer(caption: str, annotations: Annotations, counts: _Counts) -> None:
-    """What an expression applies to, and what it says of its target."""
+    """Count what an expression applies to, and what it says of its target."""
     objects, target = annotations["objects"], annotations["target"]
     applies = resolve(caption, annotations)
     right = target in applies

@@ -17,6 +17,7 @@ from models.measures.captions.references import check_own, check_references
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import CLIPModel
 
 PREFIX = "A photo depicts "
 WEIGHT = 2.5
@@ -63,6 +64,8 @@ class ClipScore(CaptionMeasure):
         checkpoint: str
         revision: str | None = None
 
+    _model: CLIPModel
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
@@ -86,9 +89,8 @@ class ClipScore(CaptionMeasure):
         self._model = read_backbone(checkpoint, revision, ("clip",), wanted, ("logit_scale",), dtype=torch.float32)
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint, revision=revision)
         self._processor = transformers.AutoImageProcessor.from_pretrained(checkpoint, revision=revision)
-        self._length = self._model.config.text_config.max_position_embeddings
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model.to(self.device)
+        self._length = self._model.text_model.config.max_position_embeddings
+        self.device = self._model.device.type
         # As for Sbert: exact on CPU, where texts and pictures go one by one.
         self._batch_size = 1 if self.device == "cpu" else 64
 
@@ -106,18 +108,20 @@ class ClipScore(CaptionMeasure):
         ValueError
             A record without references or without its picture.
         """
+        pictures = []
         for record in records:
             check_own(record.sample, record.references)
             if record.picture is None:
                 raise ValueError(f"{record.sample!r} has a caption but no picture: give the one that was captioned")
+            pictures.append(record.picture)
         texts = (text for record in records for text in (record.text, *record.references))
         self._embed(self._texts, {text: text for text in texts}, self._text_vectors)
-        self._embed(self._pictures, {one.picture.digest: one.picture for one in records}, self._picture_vectors)
-        return [self._values(record) for record in records]
+        self._embed(self._pictures, {picture.digest: picture for picture in pictures}, self._picture_vectors)
+        return [self._values(record, picture.digest) for record, picture in zip(records, pictures, strict=True)]
 
-    def _values(self, record: Candidate) -> dict[str, float]:
+    def _values(self, record: Candidate, picture: str) -> dict[str, float]:
         caption = self._texts[record.text]
-        fits = WEIGHT * _cosine(caption, self._pictures[record.picture.digest])
+        fits = WEIGHT * _cosine(caption, self._pictures[picture])
         alike = max(_cosine(caption, self._texts[text]) for text in record.references)
         return {"clipscore": fits, "refclipscore": 2 * fits * alike / (fits + alike) if fits and alike else 0.0}
 

@@ -157,7 +157,7 @@ class Grounding(CaptionMeasure):
         return [self._values([record]) for record in records]
 
     def corpus(self, records: Sequence[Candidate]) -> dict[str, Any]:
-        """The same of all captions as one: claims and facts are pooled, coverage is the mean.
+        """Values of all captions as one: claims and facts are pooled, coverage is the mean.
 
         Raises as :meth:`score`, and where there is no caption.
         """

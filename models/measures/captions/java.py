@@ -27,7 +27,8 @@ def java_command(jar: str, *options: str) -> list[str]:
     if executable is None:
         raise JavaMissing("no `java` on the PATH: install a Java runtime (for example openjdk-17-jre-headless)")
     package = find_spec("pycocoevalcap")
-    path = Path(package.submodule_search_locations[0], jar) if package else Path(jar)
+    folders = package.submodule_search_locations if package else None
+    path = Path(folders[0], jar) if folders else Path(jar)
     if not path.is_file():
         raise FileNotFoundError(f"'{path}' is missing: reinstall pycocoevalcap, which carries it")
     return [executable, "-Dfile.encoding=UTF-8", *options, "-cp", str(path)]

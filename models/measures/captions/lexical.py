@@ -101,7 +101,7 @@ class Lexical(CaptionMeasure):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Those that are set, an unavailable one included."""
+        """Metrics that are set, an unavailable one included."""
         known = {metric.name: metric for metric in self.METRICS}
         return tuple(known[name] for one in self.settings.metrics for name in (BLEU if one == "bleu" else (one,)))
 
@@ -180,9 +180,9 @@ class Lexical(CaptionMeasure):
             for record, answer in zip(records, answers, strict=True)
             if isinstance(answer, MeteorError)
         }
-        aligned = [n for n, answer in enumerate(answers) if isinstance(answer, str)]
+        aligned = {n: answer for n, answer in enumerate(answers) if isinstance(answer, str)}
         if self._meteor and aligned:
-            scores, pooled = self._meteor.scores([answers[n] for n in aligned])
+            scores, pooled = self._meteor.scores(list(aligned.values()))
             for n, score in zip(aligned, scores, strict=True):
                 values[n]["meteor"] = score
             if not failed:

@@ -42,10 +42,12 @@ class Meteor:
         self.close()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes there while it lives
         command = [*java_command(_JAR, "-Xmx2G"), "Meteor", "-", "-", "-stdio", "-l", "en", "-norm"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        assert process.stdin and process.stdout  # the pipes
+        self._process, self._questions = process, process.stdin
         self._answers: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=_drain, args=(self._process.stdout, self._answers), daemon=True).start()
-        self._stop = weakref.finalize(self, _stop, self._process, self._errors)
+        threading.Thread(target=_drain, args=(process.stdout, self._answers), daemon=True).start()
+        self._stop = weakref.finalize(self, _stop, process, process.stdin, self._errors)
         self._ask("SCORE ||| a ||| a", _START_SECONDS)
 
     def statistics(self, hypothesis: str, references: Sequence[str]) -> str:
@@ -76,8 +78,8 @@ class Meteor:
 
     def _ask(self, line: str, seconds: float) -> str:
         with contextlib.suppress(OSError):  # where the process is gone, the missing answer says so, and why
-            self._process.stdin.write(line.encode(errors="replace") + b"\n")
-            self._process.stdin.flush()
+            self._questions.write(line.encode(errors="replace") + b"\n")
+            self._questions.flush()
         return self._answer(seconds)
 
     def _answer(self, seconds: float) -> str:
@@ -87,7 +89,8 @@ class Meteor:
             self.close()
             raise MeteorError(f"METEOR gave no answer within {seconds:g} s") from None
         if not answer:
-            self._process.wait()
+            if self._process:
+                self._process.wait()
             self._errors.seek(0)
             reason = self._errors.read(2000).decode(errors="replace").strip().partition("\n")[0]
             self.close()
@@ -103,16 +106,16 @@ def _clean(text: str) -> str:
 
 
 def _drain(stream: IO[bytes], answers: queue.Queue[bytes]) -> None:
-    """Hand on every line, so that the process never waits for its reader; an empty line of bytes is the end."""
+    """Queue every line, so that the process never waits for its reader; an empty line of bytes is the end."""
     with stream:
         for line in stream:
             answers.put(line)
     answers.put(b"")
 
 
-def _stop(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], questions: IO[bytes], errors: IO[bytes]) -> None:
     process.kill()
     process.wait()
     errors.close()
     with contextlib.suppress(OSError):  # what it never read
-        process.stdin.close()
+        questions.close()

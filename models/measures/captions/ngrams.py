@@ -64,7 +64,7 @@ class Rouge:
 
 
 def _positions(words: Sequence[str]) -> tuple[dict[str, int], int]:
-    """Where each word stands in a sentence, as a bit set; and the sentence's length."""
+    """Positions of each word in a sentence, as a bit set; and the sentence's length."""
     positions: dict[str, int] = {}
     for index, word in enumerate(words):
         positions[word] = positions.get(word, 0) | 1 << index

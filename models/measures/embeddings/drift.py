@@ -1,4 +1,4 @@
-"""How a picture's repainting moves what a vision encoder sees and where it looks (paper *inpainting*, appendix C).
+"""Drift of a vision encoder's vectors and attention by repainting (paper *inpainting*, appendix C).
 
 Attention is what the CLS token gives to the patches in one layer, as a distribution over patches: it is divided by its
 sum, since what CLS gives to itself is no part of the picture.
@@ -138,7 +138,7 @@ def entropy(p: np.ndarray, patches: np.ndarray) -> np.ndarray:
 
 
 def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """How far attention (layers, heads, patches) has moved: metric -> region -> values.
+    """Drift of attention (layers, heads, patches): metric -> region -> values.
 
     ``tvd_sum`` (layers,) is the total variation distance as the paper writes it, the sum of absolute differences, of
     the distributions averaged over the heads; ``tvd_half`` is half of that, which is what the name means elsewhere;

@@ -10,6 +10,7 @@ import sys
 import warnings
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -42,7 +43,7 @@ MANY = 4096
 
 
 class Projection(Settings):
-    """How many ``neighbours`` of a point shall stay near it, and how near at most; their distance is the cosine's."""
+    """Settings of UMAP: number of ``neighbours``, and least distance of points; distances are the cosine's."""
 
     neighbours: int = Field(15, ge=2)
     min_dist: float = Field(0.1, ge=0, le=1)
@@ -66,14 +67,15 @@ def import_umap(few: bool, /) -> None:
 
     for name in [name for name in sys.modules if name.partition(".")[0] in ("umap", "pynndescent")]:
         del sys.modules[name]  # imported for few, maybe
-    off = numba.config.DISABLE_JIT
+    config: Any = numba.config  # its attributes are made when it is imported
+    off = config.DISABLE_JIT
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # UMAP would like TensorFlow, for what is not used here
         try:
-            numba.config.DISABLE_JIT = few or off
+            config.DISABLE_JIT = few or off
             import pynndescent  # noqa: F401
         finally:
-            numba.config.DISABLE_JIT = off
+            config.DISABLE_JIT = off
         from umap import distances, layouts, umap_, utils
     with suppress(RuntimeError):  # no folder can be written: it is compiled each time
         for module in (distances, layouts, umap_, utils):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,13 +13,15 @@ from models.adapters.checkpoints import identify
 from models.measures import Metric, PictureMeasure
 from models.measures.embeddings.cosine import cosine
 from models.measures.regions import check_pair
-from models.media.audio import Spectrogram
-from models.media.hearing import heard
+from models.media.audio import Spectrogram, waveform_at
 from models.media.images import composite
+
+if TYPE_CHECKING:
+    from transformers import ClapModel
 
 
 class Clap(PictureMeasure):
-    """How alike a spectrogram and its repainted version sound: both pictures are turned back into waveforms.
+    """Similarity of the sounds of a spectrogram and its repainted version: both are turned back into waveforms.
 
     An embedding is of a whole clip, and so is a cosine. That of ``region`` is to the original with only the repainted
     part replaced, that of ``outside`` to the original with only the rest replaced: what a picture that is composited,
@@ -53,6 +55,8 @@ class Clap(PictureMeasure):
         revision: str | None = None
         spectrogram: Spectrogram = Spectrogram()
 
+    _model: ClapModel
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
@@ -76,9 +80,9 @@ class Clap(PictureMeasure):
         wanted = "a CLAP: take one such as laion/clap-htsat-unfused"
         unused = "text_", "logit_scale"
         self._model = read_backbone(checkpoint, revision, ("clap",), wanted, unused, dtype=torch.float32)
-        self._extractor = transformers.ClapFeatureExtractor.from_pretrained(checkpoint, revision=revision)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model.to(self.device)
+        where: dict[str, Any] = {"pretrained_model_name_or_path": checkpoint, "revision": revision}
+        self._extractor = transformers.ClapFeatureExtractor.from_pretrained(**where)
+        self.device = self._model.device.type
 
     def measure(
         self, originals: Sequence[np.ndarray], results: Sequence[np.ndarray], masks: Sequence[np.ndarray]
@@ -120,7 +124,7 @@ class Clap(PictureMeasure):
         import torch
 
         rate = self._extractor.sampling_rate
-        wave = heard(picture, self.settings.spectrogram, rate)[: self._extractor.nb_max_samples]
+        wave = waveform_at(picture, self.settings.spectrogram, rate)[: self._extractor.nb_max_samples]
         features = self._extractor(wave, sampling_rate=rate, return_tensors="pt")["input_features"]
         # A fused model looks closer at one clip of a batch, taken at random, where none is longer than it hears.
         longer = torch.zeros(1, 1, dtype=torch.bool)

@@ -25,8 +25,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from models.captioners.audio import Listener, SpeechSeq2Seq
 from models.captioners.lp_music_caps import LpMusicCaps
-from models.media.audio import Spectrogram
-from models.media.hearing import heard
+from models.media.audio import Spectrogram, waveform_at
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -162,7 +161,7 @@ def test_whisper_called_by_hand_says_the_same(whisper):
     model = WhisperForConditionalGeneration.from_pretrained(whisper)
     processor = WhisperProcessor.from_pretrained(whisper)
     one = spectrograms(1)
-    mels = processor.feature_extractor(heard(one[0], SMALL, 16_000), sampling_rate=16_000, return_tensors="pt")
+    mels = processor.feature_extractor(waveform_at(one[0], SMALL, 16_000), sampling_rate=16_000, return_tensors="pt")
     beginning = processor.tokenizer.convert_tokens_to_ids(["<|startoftranscript|>", "<|notimestamps|>"])
     ids = torch.tensor([[*beginning, *processor.tokenizer("ba", add_special_tokens=False)["input_ids"]]])
     length = ids.shape[1]
@@ -181,7 +180,7 @@ def test_lp_music_caps_by_its_authors_recipe_says_the_same(authors):
     model, where = authors
     listener, one = made(LpMusicCaps, beams=4, micro_batch=1, **where), spectrograms(1)
     with torch.no_grad():
-        embedded = model["audio_encoder"](heard(one[0], SMALL, 16_000))
+        embedded = model["audio_encoder"](waveform_at(one[0], SMALL, 16_000))
         state = model["bart"].model.encoder(inputs_embeds=embedded).last_hidden_state
         ids = GenerationMixin.generate(
             model["bart"], encoder_outputs=BaseModelOutput(state), num_beams=4, num_return_sequences=3,

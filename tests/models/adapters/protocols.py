@@ -1,0 +1,60 @@
+"""Adapters under the Protocols of their roles: mypy refuses one that does not fit. Nothing runs here.
+
+:mod:`tests.models.adapters.test_protocols` holds the names to those of the catalogue.
+"""
+
+from __future__ import annotations
+
+from models.adapters.roles import Captioner, Chat, Embedder, Encoder, Inpainter
+from models.captioners import audio, blip, lp_music_caps, prompted
+from models.chat import causal_lm, llava_onevision, openai_compatible, qwen2_5_vl
+from models.embedders import sbert, simcse
+from models.encoders import vit
+from models.inpainters import classical, stable_diffusion, stable_diffusion_3
+from models.measures import PictureMeasure
+from models.measures.captions import chair, clipscore, grounding, lexical, semantic
+from models.measures.captions.candidates import CaptionMeasure
+from models.measures.pictures import clap, perceptual, pixel
+
+INPAINTERS: dict[str, type[Inpainter]] = {
+    "identity": classical.Identity,
+    "telea": classical.Telea,
+    "navier-stokes": classical.NavierStokes,
+    "biharmonic": classical.Biharmonic,
+    "stable-diffusion": stable_diffusion.StableDiffusion,
+    "stable-diffusion-3": stable_diffusion_3.StableDiffusion3,
+}
+CHAT: dict[str, type[Chat]] = {
+    "llava-onevision": llava_onevision.LlavaOnevision,
+    "qwen2.5-vl": qwen2_5_vl.Qwen25Vl,
+    "causal-lm": causal_lm.CausalLm,
+    "openai-compatible": openai_compatible.OpenAICompatible,
+}
+CAPTIONERS: dict[str, type[Captioner]] = {
+    "blip": blip.Blip,
+    "llava-onevision": prompted.LlavaOnevision,
+    "qwen2.5-vl": prompted.Qwen25Vl,
+    "openai-compatible": prompted.OpenAICompatible,
+    "speech-seq2seq": audio.SpeechSeq2Seq,
+    "lp-music-caps": lp_music_caps.LpMusicCaps,
+}
+ENCODERS: dict[str, type[Encoder]] = {
+    "vit": vit.Vit,
+}
+EMBEDDERS: dict[str, type[Embedder]] = {
+    "sbert": sbert.Sbert,
+    "simcse-sup": simcse.SupervisedSimcse,
+    "simcse-unsup": simcse.UnsupervisedSimcse,
+}
+PICTURE_MEASURES: dict[str, type[PictureMeasure]] = {
+    "pixel": pixel.Pixel,
+    "lpips": perceptual.Lpips,
+    "clap": clap.Clap,
+}
+CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
+    "lexical": lexical.Lexical,
+    "semantic": semantic.Semantic,
+    "clipscore": clipscore.ClipScore,
+    "grounding": grounding.Grounding,
+    "chair": chair.Chair,
+}
