@@ -97,8 +97,7 @@ def published(
             raise ValueError("--check compares tables with each other; leave out --table, --metric and --corpus.")
         found = numbers(connect(registry_url()), **wanted)
     if check:
-        found = recompute(found)
-    if as_json:
-        print_json([one._asdict() if check else one.as_json() for one in found])
+        checks = recompute(found)
+        print_json([one._asdict() for one in checks]) if as_json else typer.echo(summary(checks))
     else:
-        typer.echo(summary(found) if check else listing(found))
+        print_json([one.as_json() for one in found]) if as_json else typer.echo(listing(found))

@@ -95,7 +95,7 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
     kept = Table("kept", MetaData(), Column("id", Integer, primary_key=True), prefixes=["TEMPORARY"])
     kept.create(connection)
 
-    def also(items: Select[tuple[int]]) -> None:
+    def also(items: Select[int]) -> None:
         fresh = items.subquery()
         missing = select(fresh.c[0]).where(fresh.c[0].not_in(select(kept.c.id))).distinct()
         connection.execute(insert(kept).from_select(["id"], missing))

@@ -63,7 +63,7 @@ class Index:
     def corpus(self, name: str, settings: Row, problems: Row, rows: Sequence[Row]) -> None:
         """A corpus with its samples and their references; samples that left the corpus are removed."""
         self._bulk(Corpus, [{"name": name, "settings": dict(settings), "problems": dict(problems)}], ["name"])
-        corpus = self.connection.scalar(select(Corpus.id).where(Corpus.name == name))
+        corpus = self.connection.execute(select(Corpus.id).where(Corpus.name == name)).scalar_one()
         self.corpora[name] = corpus
         columns = ("split", "width", "height", "annotations")
         samples = [{"corpus_id": corpus, "name": row["sample"], **{c: row[c] for c in columns}} for row in rows]
@@ -101,9 +101,8 @@ class Index:
             settings = {axis: self.settings[axis][name] for axis, name in point.names().items() if name is not None}
             key = configuration_digest(point, settings)
             self._bulk(Configuration, [{"digest": key, **point.names(), "settings": settings}], ["digest"])
-            self.configurations[point] = self.connection.scalar(
-                select(Configuration.id).where(Configuration.digest == key)
-            )
+            found = self.connection.execute(select(Configuration.id).where(Configuration.digest == key))
+            self.configurations[point] = found.scalar_one()
         return self.configurations[point]
 
     def place(self, kind: str, rows: Sequence[Row]) -> None:

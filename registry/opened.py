@@ -89,11 +89,11 @@ class Registry:
         columns = table(view, *map(column, VIEWS[view])).c
         wanted = [columns[name] == value for name, value in {"study": study, **asked}.items() if value is not None]
         with self.engine.connect() as connection:
-            frame = pd.read_sql(select(columns).where(*wanted), connection)
+            frame = pd.read_sql(select(*columns).where(*wanted), connection)
             if frame.empty and study not in (known := self.studies()):
                 raise ValueError(f"The registry holds no study {study!r}; {nearest(study, known)}")
             for name, value in asked.items() if frame.empty else ():
-                known = connection.scalars(select(columns[name]).where(columns.study == study).distinct()).all()
-                if value is not None and value not in known:
-                    raise ValueError(f"Study {study!r} has no {name} {value!r}; {nearest(value, filter(None, known))}")
+                there = connection.scalars(select(columns[name]).where(columns.study == study).distinct()).all()
+                if value is not None and value not in there:
+                    raise ValueError(f"Study {study!r} has no {name} {value!r}; {nearest(value, filter(None, there))}")
         return frame

@@ -20,7 +20,7 @@ from stages.engine.loop import command, execute
 from stages.engine.node import Node, Outcome, Task
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.shards import DISK, Outputs, image
-from stages.engine.sheets import contact_sheet
+from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
 
 PREPARED = STAGES["prepare"].folder()
@@ -107,7 +107,7 @@ def degraded(original: Original) -> Outcome:
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     """Draw the contact sheet of a corpus under one degradation."""
-    lines = []
+    lines: list[Line] = []
     for task, row in examples:
         pictures = [fetch(task.inputs.picture), task.inputs.mask, fetch(Picture(row["image_digest"]))]
         lines.append((task.sample, pictures, []))

@@ -35,13 +35,12 @@ from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
 from stages.engine.provenance import read_provenance
 from stages.engine.shards import DISK, WHOLE
-from stages.engine.sheets import contact_sheet
+from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
 
 log = logging.getLogger(__name__)
 
 OUT = DATA / "index.json"
-Line = tuple[str, list[bytes], list[str]]
 
 
 def outputs_digest(study: Study) -> str:
@@ -163,7 +162,7 @@ def save_links(study: Study, engine: Engine) -> None:
 
 def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     """Original, degraded and repainted pictures with the captions before and after."""
-    lines = []
+    lines: list[Line] = []
     for example in found:
         try:
             pictures = [objects.get(d) for d in (example.original, example.degraded, example.repainted) if d]

@@ -114,8 +114,8 @@ def explain(engine: Engine, a: str, b: str) -> Explanation:
             raise ValueError(f"{run!r} is a run and {other!r} is none here; give two items, or two runs.")
         items = [item_of(connection, key) for key in (a, b)]
         places = nearest_places(connection, *items)
-        nodes = [trace_item(connection, item, place).item for item, place in zip(items, places, strict=True)]
-    return Explanation("item", tuple(differences(*nodes, set())))
+        first, second = (trace_item(connection, item, place).item for item, place in zip(items, places, strict=True))
+    return Explanation("item", tuple(differences(first, second, set())))
 
 
 def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | None]:
@@ -132,10 +132,10 @@ def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | N
 
 def differences(a: Node, b: Node, seen: set[tuple[str, str]], of: str | None = None) -> Iterator[Difference]:
     """In what two items differ, and behind what ancestors brought, in what these differ, each pair of them once."""
-    behind = []
+    behind: list[tuple[Node, Node]] = []
     for name, one, other in compared({"kind": a.kind, **a.parts}, {"kind": b.kind, **b.parts}):
-        bringers = bringer(a, one), bringer(b, other)
-        brought = bringers if all(bringers) else None
+        mine, theirs = bringer(a, one), bringer(b, other)
+        brought = (mine, theirs) if mine and theirs else None
         yield Difference(name, one, other, of, brought)
         if brought and brought[0].kind == brought[1].kind:
             behind.append(brought)
@@ -155,9 +155,9 @@ def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, 
     """
     for name in sorted({*a, *b}):
         one, other = a.get(name), b.get(name)
-        both = isinstance(one, Mapping) and isinstance(other, Mapping)
-        if both and all(one.get(thing) == other.get(thing) for thing in THINGS):
-            yield from differing_parts({name: one}, {name: other})
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            alike = all(one.get(thing) == other.get(thing) for thing in THINGS)
+            yield from differing_parts({name: one}, {name: other}) if alike else [(name, one, other)]
         elif one != other:
             yield name, one, other
 
@@ -215,10 +215,10 @@ def shared(connection: Connection, a: str, b: str) -> Shared:
         for item in first[parent]:
             near[item] += [parts[other] for other in second[parent]]
     causes = Counter(changed(parts[item], others) for item, others in sorted(near.items()))
-    counts = tuple(
+    a_items, b_items = (
         connection.scalar(select(func.count()).select_from(Item).where(Item.run_id == run)) or 0 for run in (a, b)
     )
-    return Shared(counts, (len(mine), len(theirs)), dict(causes.most_common()))
+    return Shared((a_items, b_items), (len(mine), len(theirs)), dict(causes.most_common()))
 
 
 def changed(parts: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> str:
@@ -228,7 +228,8 @@ def changed(parts: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> st
     'model.radius'
     """
     differing = ([name for name, *_ in differing_parts(other, parts)] for other in before)
-    return ", ".join(min(differing, key=lambda names: (len(names), names)))
+    fewest = min(differing, key=lambda names: (len(names), names))
+    return ", ".join(fewest)
 
 
 def items_among(

@@ -135,22 +135,22 @@ def cell_group(connection: Connection, cell: StudyCell, metric: str | None, regi
     """
     place = example_place(connection, cell)
     here = Placement.configuration_id == cell.configuration_id
-    traced, means = None, ()
+    traced: Trace | None = None
+    means: tuple[Mean, ...] = ()
     if metric:
         along = select(Configuration.id).where(Configuration.digest.in_(place.along()))
         here = Placement.configuration_id.in_(along)
         traced = measured_example(connection, place, here, metric, region)
         means = tuple(cell_means(connection, cell, here, metric, region))
         here &= Placement.kind.in_({mean.kind for mean in means if mean.kind})
-    elif found := connection.execute(
+    elif standing := connection.execute(
         select(Placement.item_id, Placement.kind).where(here, Placement.sample_id == place.sample_id)
     ).all():
-        first = min(found, key=lambda row: (-MAKING.index(row.kind) if row.kind in MAKING else 1, row.kind))
+        first = min(standing, key=lambda row: (-MAKING.index(row.kind) if row.kind in MAKING else 1, row.kind))
         traced = trace_item(connection, first.item_id, place)
     placed = select(Placement.item_id).join(Sample, Sample.id == Placement.sample_id)
     mine = placed.where(here, Sample.corpus_id == cell.corpus_id)
-    found = group(connection, f"{cell.study}: {cell.name}", [Item.id.in_(mine)], traced)
-    return replace(found, means=means)
+    return replace(group(connection, f"{cell.study}: {cell.name}", [Item.id.in_(mine)], traced), means=means)
 
 
 def example_place(connection: Connection, cell: StudyCell) -> Place:

@@ -144,7 +144,11 @@ def trace_item(connection: Connection, item: int, place: Place | None = None, nu
             row = rows[id]
             where = standing.get(id) or (place if id == item else first_place(connection, id))
             made[id] = Node(
-                *row[1:6],
+                key=row.key,
+                kind=row.kind,
+                status=row.status,
+                reason=row.reason,
+                object=row.object,
                 caption=(row.value or {}).get("caption", (row.value or {}).get("text")),
                 references=references(connection, where) if row.kind == "original" and where else (),
                 parts=row.parts,
@@ -202,7 +206,11 @@ def standing_at(connection: Connection, place: Place) -> dict[int, Place]:
         .join(Configuration, Configuration.id == Placement.configuration_id)
         .where(Configuration.digest.in_(place.along()), Placement.sample_id == place.sample_id)
     )
-    return {row["item_id"]: replace(place, **Point.of(row).names()) for row in rows.mappings()}
+    settled: dict[int, Place] = {}
+    for row in rows.mappings():
+        names: dict[str, Any] = Point.of(row).names()
+        settled[row["item_id"]] = replace(place, **names)
+    return settled
 
 
 def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dict[int, list[tuple[int, int]]]:

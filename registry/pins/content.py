@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 from registry.store import places
 from registry.store.dag import DATA, STAGES
@@ -42,7 +43,7 @@ class Content:
     md5: str | None
     """DVC's digest of the output; null where git holds the files, or where DVC keeps them as several outputs."""
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> BufferedIOBase:
         """Read one file.
 
         Raises ``ValueError`` where neither git nor DVC's cache nor its remote gives it.

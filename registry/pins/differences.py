@@ -108,11 +108,11 @@ def difference(before: str, after: str) -> Differences:
         ours, theirs = (dict(items(content, same)) for content in (old, new))
     for where in sorted(ours.keys() | theirs.keys()):
         one, other = ours.get(where), theirs.get(where)
-        if one is None:
-            found.added.add(Change(shown(where), None, other.text, []))
-        elif other is None:
+        if one and other is None:
             found.removed.add(Change(shown(where), one.text, None, []))
-        elif one != other:
+        elif other and one is None:
+            found.added.add(Change(shown(where), None, other.text, []))
+        elif one and other and one != other:
             parts = [json.loads(item.row["parts"] or "{}") for item in (one, other)]
             found.changed.add(Change(shown(where), one.text, other.text, differing_parts(*parts)))
     return found

@@ -90,7 +90,7 @@ def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool, bool]
             digest = tree_digest(content.digests())
             pinned = found = find(engine, name, version)
             if pinned is None:
-                facts = {"kind": content.kind(), "path": inside, "digest": digest, "md5": content.md5}
+                facts: dict[str, Any] = {"kind": content.kind(), "path": inside, "digest": digest, "md5": content.md5}
                 facts |= behind(repo, files, inside)
                 named = commit_name(name, inside, facts["kind"])
                 check_free(engine, repo.scm.get_rev(), name, version)
@@ -180,7 +180,7 @@ def settled(engine: Engine, repo: Any, name: str, version: str, tag: str) -> Pin
     if tag in adopt(engine, repo.scm):
         git.run("tag", "--delete", tag)
         raise ValueError(f"Somebody else has made {tag} meanwhile, for other content; run `git fetch --tags` first.")
-    return find(engine, name, version)
+    return here(engine, repo, name, version)
 
 
 def here(engine: Engine, repo: Any, name: str, version: str) -> Pinned:

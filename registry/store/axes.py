@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
 
 NONE = "none"
 """How an axis is called where it does not apply: the originals have no degradation."""
@@ -38,7 +41,7 @@ class Point:
     training: str | None = None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Mapping[str, Any] | RowMapping) -> Self:
         """The record that a row names, field by field; an axis that the row lacks does not apply."""
         return cls(**{field.name: row.get(field.name) for field in fields(cls)})
 

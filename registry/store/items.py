@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, String, and_, any_, literal, select, update
 from sqlalchemy.exc import OperationalError
@@ -30,6 +30,8 @@ WAITS = 0.1, 2, 20
 """Seconds before each further try of what a lost connection cut off; a server restarts in less."""
 
 log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,9 @@ class Execution:
         return asdict(self) | {"started_at": self.started_at.isoformat()}
 
 
-def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    """Distinct keys, as many at a time as one query takes."""
-    distinct = list(dict.fromkeys(keys))
+def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Distinct values, such as keys, as many at a time as one query takes."""
+    distinct = list(dict.fromkeys(values))
     return (distinct[i : i + KEYS_A_QUERY] for i in range(0, len(distinct), KEYS_A_QUERY))
 
 
@@ -178,7 +180,8 @@ class ItemStore:
         """Bytes in an object of a kind of item, from a sample of the newest; None where there is none."""
         newest = select(Item.object).where(Item.kind == kind, Item.object.is_not(None)).order_by(Item.id.desc())
         with self.engine.connect() as connection:
-            found = [self.objects.size(address) for address in connection.scalars(newest.limit(SIZES_A_MEAN))]
+            addresses = connection.scalars(newest.limit(SIZES_A_MEAN))
+            found = [self.objects.size(address) for address in addresses if address]
         sizes = [size for size in found if size is not None]
         return sum(sizes) / len(sizes) if sizes else None
 

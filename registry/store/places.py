@@ -112,6 +112,6 @@ def database(url: str) -> URL:
             f"The registry is a PostgreSQL database, and psycopg cannot be imported ({error}); "
             "install the extra: pip install -e '.[postgres]'."
         ) from None
-    if password := found.query.get("password"):  # there SQLAlchemy would show it
-        found = found.set(password=password).difference_update_query(["password"])
+    if passwords := found.normalized_query.get("password"):  # there SQLAlchemy would show it
+        found = found.set(password=passwords[-1]).difference_update_query(["password"])
     return found.set(drivername="postgresql+psycopg")

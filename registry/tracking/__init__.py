@@ -45,7 +45,7 @@ def opened() -> MlflowClient:
                 "MLFLOW_TRACKING_URI to another."
             ) from None
     elif uri.startswith("sqlite:///"):
-        with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database)) as connection:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database or "")) as connection:
             write_ahead(connection)  # where that cannot be, MLflow says why
     return MlflowClient(tracking_uri=uri)
 

@@ -107,8 +107,8 @@ def correlate(
 
 def across(result: Correlation, parts: Sequence[Correlation]) -> Correlation:
     """A result of all groups together, with those of each and their meta-analysis."""
-    usable = [part for part in parts if part.pearson is not None]
-    meta = random_effects([part.pearson for part in usable], [part.n for part in usable])
+    usable = [(part.pearson, part.n) for part in parts if part.pearson is not None]
+    meta = random_effects([r for r, _ in usable], [n for _, n in usable])
     return replace(result, groups=tuple(parts), meta=meta)
 
 
@@ -124,11 +124,10 @@ def analyse(
         return list(results.values())
     tests = permutation_tests([pair.strata for pair in tested], len(units), seed)
     qs = stats.false_discovery_control(tests.p)
-    related = (
-        {family: np.array([named[unit] == family for unit in units]) for family in dict.fromkeys(map(named.get, units))}
-        if named
-        else None
-    )
+    related: dict[str, np.ndarray] | None = None
+    if named:
+        of = [named[unit] for unit in units]
+        related = {family: np.array([one == family for one in of]) for family in dict.fromkeys(of)}
     rivals = compared(found[0], xs, ys, seed) if len(found) == 1 else {}
     for number, pair in enumerate(tested):
         result = results[pair.x, pair.y]
@@ -144,7 +143,7 @@ def analyse(
             detectable_r=float(np.tanh(POWER / np.sqrt(result.n - 3))) if result.n > 3 else None,
             leave_family_out=leave_one_out(pair.strata, related) if related else None,
             comparisons=tuple(rivals.get((pair.x, pair.y), ())),
-            **(inside(found[0], pair, result.pearson) if len(found) == 1 else {}),
+            **(inside(found[0], pair, result.pearson) if len(found) == 1 and result.pearson is not None else {}),
         )
     return list(results.values())
 
@@ -214,7 +213,8 @@ def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
     """Count units and items, and compute the three coefficients."""
     cells = sum(group.cells[pair.x].size for group in found)
     held = sum(int((np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y])).sum()) for g in found)
-    items = sum(group.items for group in found) if found[0].items is not None else None
+    counts = [group.items for group in found if group.items is not None]
+    items = sum(counts) if counts else None
     n = len({int(unit) for stratum in pair.strata for unit in stratum.units})
     name = found[0].name if len(found) == 1 else ""
     result = Correlation(pair.x, pair.y, name, n, items, cells, cells - held)

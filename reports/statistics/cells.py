@@ -77,10 +77,10 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     """A column as floats, NaN where empty or not finite; raises ``ValueError`` naming the first that is no number."""
     given = frame[known(frame, column)]
     values = pd.to_numeric(given, errors="coerce")
-    wrong = given[values.isna() & given.notna()]
+    wrong = np.flatnonzero(values.isna() & given.notna())
     if len(wrong):
         raise ValueError(
-            f"Column {column!r} holds {str(wrong.iloc[0])!r} in row {frame.index.get_loc(wrong.index[0]) + 1}, "
+            f"Column {column!r} holds {str(given.iloc[wrong[0]])!r} in row {wrong[0] + 1}, "
             "where a number was expected; correct it, or leave the place empty where nothing was measured."
         )
     return values.astype(float).where(np.isfinite(values))

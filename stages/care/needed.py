@@ -122,10 +122,10 @@ def locks() -> Iterator[tuple[str, str]]:
 
 
 def outputs(lock: str) -> Iterator[tuple[str, str]]:
-    """The provenance files that a lock file names, with their MD5.
+    """The provenance files that a lock file names, with their MD5; empty where it says none.
 
     >>> list(outputs("stages: {degrade: {cmd: a, outs: [{path: data/provenance/degrade.parquet, md5: 0a1b}]}}"))
     [('data/provenance/degrade.parquet', '0a1b')]
     """
     for stage in read_lock(lock).values():
-        yield from ((path, md5) for path, md5 in stage.outputs.items() if Path(path).parent == FOLDER)
+        yield from ((path, md5 or "") for path, md5 in stage.outputs.items() if Path(path).parent == FOLDER)

@@ -133,7 +133,8 @@ def estimated(store: ItemStore, runs: Sequence[Past], stage: Asked, known: int, 
     alike = [run for run in runs if run.stage.partition("@")[0] == node.name.partition("@")[0]]
     alike = [run for run in alike if all(run.params.get(name) == settings.get(name) for name in MODEL)]
     alike = [run for run in alike if run.params == settings] or alike
-    seconds, computed = Counter[str](), Counter[str]()
+    seconds: dict[str, float] = defaultdict(float)
+    computed = Counter[str]()
     for run in alike:
         seconds[run.device] += run.seconds
         computed[run.device] += run.computed
@@ -147,7 +148,7 @@ def estimated(store: ItemStore, runs: Sequence[Past], stage: Asked, known: int, 
 def listing(stages: Sequence[Forecast]) -> str:
     """Forecasts as a table for people, with their sum."""
     whole = [sum(getattr(stage, name) for stage in stages) for name in ("items", "known", "missing", "not_known_yet")]
-    rows = [("stage", "items", "known", "missing", "not known yet", "time", "pictures")]
+    rows: list[tuple[str, ...]] = [("stage", "items", "known", "missing", "not known yet", "time", "pictures")]
     rows += [
         (
             stage.stage,

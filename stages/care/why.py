@@ -162,8 +162,7 @@ def costs(stage: str, run: str, since: str | None) -> tuple[Counter[str], str]:
     folder = Path("data", *stage.split("@"))
     rows = {row["key"]: row for row in rows_of(path.open("rb") for path in sorted(folder.rglob("*.parquet")))}
     new = {key: rows[key] for key in sorted(made & rows.keys())}
-    before = earlier_rows(folder, since) if since else None
-    if before:
+    if since and (before := earlier_rows(folder, since)):
         samples = {place[:2] for place in before}
         causes = Counter(cause(row, before.get(place_of(row)), place_of(row)[:2] in samples) for row in new.values())
         return causes, f"Compared with what stood at the same place in the output of commit {since[:12]}."

@@ -106,12 +106,16 @@ class Corpus(Protocol):
 
     SOURCE: ClassVar[Source]
 
-    VERSION: ClassVar[int]
-    """Raised when the same file, series or seed gives another picture; part of every source."""
-
     Settings: ClassVar[type[Settings]]
 
+    settings: Any
+    """Those that it was made with, of its class ``Settings``."""
+
     def __init__(self, settings: Any) -> None: ...
+
+    @property
+    def VERSION(self) -> int:
+        """Raised when the same file, series or seed gives another picture; part of every source."""
 
     def samples(self) -> Iterator[Sample | Problem]:
         """Samples in an order that depends on the settings and files alone, problems where they were met.

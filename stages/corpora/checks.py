@@ -56,10 +56,10 @@ class Entry:
     """(width, height) as the annotations declare it."""
 
 
-Found = TypeVar("Found", Entry, Sample)
+Found = TypeVar("Found", bound=Entry | Sample | Problem)
 
 
-def in_order(found: Iterable[Found | Problem], seed: int | None) -> Iterable[Found | Problem]:
+def in_order(found: Iterable[Found], seed: int | None) -> Iterable[Found]:
     """As they came where ``seed`` is None; else shuffled by the digest of seed and sample id, problems first."""
     if seed is None:
         return found

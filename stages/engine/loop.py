@@ -161,7 +161,7 @@ class Execution:
         for key in self.requests:
             named.setdefault(shard_of(key, buckets).replace("part", "asked"), []).append(key)
         for name, keys in named.items():
-            rows = []
+            rows: list[dict[str, Any]] = []
             for found, run, address in self.memory.store.kept(keys):
                 self.runs[found.key] = run
                 row = {"corpus": "", "sample": "", "key": found.key, "parents": list(found.parents), "status": OK}

@@ -35,7 +35,7 @@ class Records:
             text,
             self.references[sample] if "references" in self.needs else (),
             self.annotations[sample] if "annotations" in self.needs else {},
-            mask and fetch(mask),
+            fetch(mask) if mask else None,
             self.picture(sample, axes) if "picture" in self.needs else None,
         )
 

@@ -197,7 +197,7 @@ class Waves:
         entry = self._known[key]
         if entry.reason is None:
             try:
-                return request.reply(entry.value, entry.digest and Picture(entry.digest, item=key))
+                return request.reply(entry.value, Picture(entry.digest, item=key) if entry.digest else None)
             except ValueError as error:
                 self.counts["unreadable"] += 1
                 self.reasons[f"{request.role}: {error}"] += 1
