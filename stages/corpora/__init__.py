@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -102,20 +102,21 @@ class Source:
 
 
 class Corpus(Protocol):
-    """What every corpus class is."""
+    """What every corpus has; its class is made with its settings."""
 
-    SOURCE: ClassVar[Source]
-
-    Settings: ClassVar[type[Settings]]
-
-    settings: Any
-    """Those that it was made with, of its class ``Settings``."""
-
-    def __init__(self, settings: Any) -> None: ...
+    @property
+    def SOURCE(self) -> Source: ...
 
     @property
     def VERSION(self) -> int:
         """Raised when the same file, series or seed gives another picture; part of every source."""
+
+    @property
+    def Settings(self) -> type[Settings]:
+        """What ``params.yaml`` may say about it."""
+
+    settings: Any
+    """Those that it was made with, of its class ``Settings``."""
 
     def samples(self) -> Iterator[Sample | Problem]:
         """Samples in an order that depends on the settings and files alone, problems where they were met.
@@ -145,7 +146,7 @@ def corpus_of(entry: Mapping[str, Any]) -> Corpus:
     return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
 
 
-def corpus_class(name: str) -> type[Corpus]:
+def corpus_class(name: str) -> type[Any]:
     """The class of the catalogue's ``name``; raises ValueError for an unknown one."""
     if name not in CATALOGUE:
         raise ValueError(unknown("corpus", name, CATALOGUE))
