@@ -19,14 +19,14 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Look at all that a study stands on, and say what to do where something is wrong; exit 1 on a problem."""
-    from stages.care.doctor import examine, told
+    from stages.care.doctor import examine, formatted
 
     with one_sentence():
         found = []
         for check in examine(full):
             found.append(check)
             if not as_json:
-                typer.echo(told(check))
+                typer.echo(formatted(check))
     if as_json:
         print_json([check._asdict() for check in found])
     if any(check.state == "problem" for check in found):

@@ -30,7 +30,7 @@ from registry.store.shelved import cached
 
 
 class Waste(NamedTuple):
-    """What is not needed of one kind of item; ``loose`` objects belong to no item."""
+    """Counts of items and objects of one kind that nothing needs; loose objects belong to no item."""
 
     kind: str
     items: int

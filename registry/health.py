@@ -21,7 +21,7 @@ from registry.tracking.asking import experiments
 State = Literal["ok", "warning", "problem"]
 
 SAMPLE = 200
-"""How many objects are read, unless all are."""
+"""Number of objects that are read, unless all are."""
 
 SCARCE, NEARLY_NONE = 5 * 2**30, 2**30
 MIGRATIONS = Path(__file__).parent / "store/migrations/versions"
@@ -29,7 +29,7 @@ VERSIONS = sorted(path.stem.partition("_")[0] for path in MIGRATIONS.glob("0*.py
 
 
 class Check(NamedTuple):
-    """One thing that was looked at. ``advice`` is what to do next; empty where nothing is to be done."""
+    """Result of one check. ``advice`` is what to do next; empty where nothing is to be done."""
 
     subject: str
     state: State
@@ -50,7 +50,7 @@ def gigabytes(size: float) -> str:
 
 
 def stores(full: bool) -> Iterator[Check]:
-    """All that is looked at here; ``full`` reads every object and every page of an SQLite database."""
+    """Check the registry, the object store, MLflow's store and the disk; ``full`` reads every object and page."""
     url = places.registry_url()
     engine = None
     if is_missing_file(url):

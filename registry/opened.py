@@ -65,7 +65,7 @@ class Registry:
         return self._rows("v_images", study, kind=kind)
 
     def trace(self, id: str) -> Trace | Group | Output:
-        """Where something came from, all the way back; :mod:`registry.lineage.ids` says what can be named.
+        """Trace something back to its origin; :mod:`registry.lineage.ids` says what can be named.
 
         Raises ``ValueError`` with the nearest known names where the ID names nothing, or more than one thing.
         """
@@ -74,7 +74,7 @@ class Registry:
         return trace(self.engine, id)
 
     def published(self, table: str | None = None, metric: str | None = None, corpus: str | None = None) -> pd.DataFrame:
-        """What papers report, one row a number; raises ``ValueError`` where no number is selected."""
+        """Numbers that papers report, one row each; raises ``ValueError`` where no number is selected."""
         import pandas as pd
 
         from registry.published import numbers

@@ -28,7 +28,7 @@ READ = ("sample", "key", "status", "image_digest", "width", "height", "annotatio
 
 
 class Original(NamedTuple):
-    """A picture, and how and where it is degraded."""
+    """Inputs of a degradation: the picture, the mask, and how it is degraded."""
 
     picture: Picture
     mask: bytes | NoRegion
@@ -37,7 +37,7 @@ class Original(NamedTuple):
 
 
 def degradations_of(study: Study, corpus: str) -> dict[str, tuple[Degradation, Region]]:
-    """How and where the pictures of a corpus are degraded, by the degradation's name.
+    """Degradations of a corpus and the regions they act on, by the degradation's name.
 
     Where: as the corpus' entry says, else in the centre. A degradation that names a ``fraction`` takes so much of the
     picture in place of what the corpus says.

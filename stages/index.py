@@ -1,4 +1,4 @@
-"""``index``: brings the registry to what the stage outputs say, and tells MLflow about each finished cell.
+"""``index``: bring the registry to what the stage outputs hold, and log each finished cell to MLflow.
 
 The same function is ``palimpsest registry sync``: a lost or empty registry is rebuilt from outputs and provenance,
 item for item.
@@ -81,7 +81,7 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
 
 
 def check_whole(study: Study) -> None:
-    """Raises ``FileNotFoundError`` where an output or a part of it is missing, which the study would lose for all."""
+    """Check that every output is complete; raises ``FileNotFoundError``, for what is missing would be lost to all."""
     for stage, entry in study.stages():
         folder, name = stage.folder(entry), stage.addressed(entry)
         made = read_provenance(name)

@@ -41,7 +41,7 @@ class Difference(NamedTuple):
         return {"name": self.name, "a": self.a, "b": self.b, "of": self.of, "from": ends}
 
     def text(self) -> str:
-        """In one line, digests shortened."""
+        """Format in one line, digests shortened."""
         said = f"{f'{self.of} ' if self.of else ''}{self.name}: {canonical(self.a)} -> {canonical(self.b)}"
         ends = [
             f"{node.kind} {node.key[:SHORT]}" + (f" and {node.alike} more like it" if node.alike else "")
@@ -52,19 +52,19 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What two executions have in common. An item belongs to the one that computed it, so none is in both."""
+    """Counts of what two executions share. An item belongs to the one that computed it, so none is in both."""
 
     items: tuple[int, int]
-    """How many items each computed."""
+    """Number of items that each computed."""
     common: tuple[int, int]
-    """How many of these came from parents that the other computed from too."""
+    """Number of these whose parents the other computed from too."""
     parts: Mapping[str, int]
     """In which parts of their keys the latter differ from the nearest of the other's, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """In what two items differ, or two executions, which also share something; nothing if they are one and the same."""
+    """Differences of two items or two executions; none where both are the same."""
 
     what: str
     differences: tuple[Difference, ...]
@@ -96,7 +96,7 @@ class Explanation:
 
 
 def explain(engine: Engine, a: str, b: str) -> Explanation:
-    """In what two items differ, or two runs: these by what they were and by what they computed.
+    """Compare two items, or two runs: these by what they were and by what they computed.
 
     Items differ by the parts of their keys. Where such a part is an ancestor's, as a picture or a caption is, it is
     followed by what the ancestors differ in, back to the parts that no ancestor brought.
@@ -119,7 +119,7 @@ def explain(engine: Engine, a: str, b: str) -> Explanation:
 
 
 def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | None]:
-    """Where two items stand closest to each other, as captions that two models share may stand in one's place."""
+    """The places at which two items stand closest: an item that two models share stands at several."""
     places = [[Place.of(row) for row in connection.execute(places_of(item)).mappings()] for item in (a, b)]
     samples = [{place.sample_id for place in some} for some in places]
     if not all(samples):
@@ -131,7 +131,7 @@ def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | N
 
 
 def differences(a: Node, b: Node, seen: set[tuple[str, str]], of: str | None = None) -> Iterator[Difference]:
-    """In what two items differ, and behind what ancestors brought, in what these differ, each pair of them once."""
+    """Compare two items by their parts; where a part is an ancestor's, also the two ancestors, each pair once."""
     behind: list[tuple[Node, Node]] = []
     for name, one, other in compared({"kind": a.kind, **a.parts}, {"kind": b.kind, **b.parts}):
         mine, theirs = bringer(a, one), bringer(b, other)
@@ -198,7 +198,7 @@ def explain_runs(connection: Connection, a: Execution, b: Execution) -> Explanat
 
 
 def shared(connection: Connection, a: str, b: str) -> Shared:
-    """What two runs computed from the same parents, and in what that differs."""
+    """Count what two runs computed from the same parents, and in which parts that differs."""
     children: list[dict[int, set[int]]] = []
     for run in (a, b):
         edges = select(Parent.parent_id, Item.id).join(Item, Item.id == Parent.item_id).where(Item.run_id == run)
@@ -241,7 +241,7 @@ def items_among(
 
 
 def changed_since(engine: Engine, run: str, keys: Iterable[str]) -> dict[str, str | None]:
-    """For each key of a run's items, the parts in which it differs from the nearest item that its stage made earlier.
+    """Parts in which each of a run's items differs from the nearest that its stage made earlier, by key.
 
     Items are near that come from the same original picture; of these, the one with the fewest different parts is taken.
     None where there is none, and for originals, which come from nothing.
@@ -265,7 +265,7 @@ def changed_since(engine: Engine, run: str, keys: Iterable[str]) -> dict[str, st
 
 
 def originals(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
-    """The item at the end of the way back of each, itself where it has no parents; of several parents the first."""
+    """The oldest ancestor of each item, itself where it has no parents; of several parents the first is followed."""
     roots = {id: id for id in ids}
     youngest = set(roots)
     while youngest:

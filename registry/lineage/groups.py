@@ -1,4 +1,4 @@
-"""What is known of many items at once: those of a report cell, of a stage, or of files that a stage wrote."""
+"""Groups of items: those of a report cell, of a stage, or of files that a stage wrote."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Many items: how many of which kind, which runs computed them, with which models, and one of them traced."""
+    """A group of items: their number by kind, the runs and models that computed them, and one of them traced."""
 
     name: str
     items: Mapping[str, int]
@@ -101,7 +101,7 @@ def study_cells(connection: Connection) -> list[StudyCell]:
 
 
 def group(connection: Connection, name: str, wheres: Iterable[ColumnElement[bool]], example: Trace | None) -> Group:
-    """Everything that is known of the items that any of some disjoint conditions selects."""
+    """Gather the group of items that any of some disjoint conditions selects."""
     kinds, runs, failed, models, ones = Counter[str](), Counter[str](), 0, set[str](), set[int]()
     identity = func.coalesce(Item.parts["model"].as_string(), Item.parts["measure"].as_string())
     for where in wheres:
@@ -213,7 +213,7 @@ def measured_example(
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What was perhaps meant, as the end of a sentence.
+    """Suggest the nearest known names, as the end of a sentence.
 
     >>> nearest("telae", ["blur", "telea"])
     "did you mean 'telea'?"
@@ -251,7 +251,7 @@ def keys_group(connection: Connection, path: Path, keys: Sequence[str]) -> Group
 
 
 def stage_group(connection: Connection, stage: str) -> Group | None:
-    """All items that a stage has ever computed; None where no run of it is known."""
+    """Group of all items that a stage has computed; None where no run of it is known."""
     runs = list(connection.scalars(select(Run.id).where(Run.stage == stage)))
     if not runs:
         return None

@@ -37,7 +37,7 @@ from registry.store.schema import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place(Point):
-    """Where an item stands: a sample of a corpus under a configuration."""
+    """Place of an item in the grid: a sample of a corpus under a configuration."""
 
     corpus: str
     sample: str
@@ -83,10 +83,10 @@ class Node:
     place: Place | None
     """None where no study has placed the item."""
     places: int
-    """At how many places it stands."""
+    """Number of places at which it stands."""
     parents: tuple[Node, ...] = ()
     alike: int = 0
-    """How many other items of its kind led to the same child."""
+    """Number of other items of its kind that led to the same child."""
 
     @property
     def seed(self) -> int:
@@ -182,7 +182,7 @@ def first_place(connection: Connection, item: int) -> Place | None:
 
 
 def places_of(item: int) -> Select[Any]:
-    """Asks where an item stands: the places of studies first, then by name."""
+    """Select the places of an item: those of studies first, then by name."""
     in_study = (
         select(Cell.study_id)
         .where(Cell.corpus_id == Sample.corpus_id, Cell.configuration_id == Placement.configuration_id)
@@ -214,7 +214,7 @@ def standing_at(connection: Connection, place: Place) -> dict[int, Place]:
 
 
 def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """For each item on the way back, the parent of each kind that is followed, and how many others there are.
+    """Parents that the walk follows from each item, one of a kind, each with the number of others.
 
     What a method asked of models is followed all: its item was made of every reply.
     """
@@ -241,7 +241,7 @@ def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dic
 
 
 def ancestry(parents: Iterable[Node]) -> set[str]:
-    """What an item inherits as it is: the bytes of its ancestors, what they say, and the parts of their keys."""
+    """Texts that an item can inherit unchanged: its ancestors' picture digests, captions and parts of keys."""
     known: set[str] = set()
     for parent in parents:
         known.update(text for text in (parent.object, parent.caption, *parent.own.values()) if isinstance(text, str))
@@ -269,7 +269,7 @@ def references(connection: Connection, place: Place) -> tuple[str, ...]:
 
 
 def numbers_of(connection: Connection, item: int, metric: str | None = None, region: str | None = None) -> list[Number]:
-    """What was measured by an item, by metric, region and layer; one metric or region where asked for."""
+    """Measurements by an item, ordered by metric, region and layer; of one metric or region where asked for."""
     asked = and_(
         Measurement.item_id == item,
         *([Measurement.metric == metric] if metric else []),

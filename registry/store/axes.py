@@ -1,4 +1,4 @@
-"""The axes of the grid, in their order: what tells the cells of a study apart.
+"""The axes of the grid, in their order: what distinguishes the cells of a study.
 
 The fields of :class:`Point` are the one list of axes. Schema, indexing, MLflow's parameters, reports and exports follow
 from it, by name: a new axis is a line here, and a migration that adds its column and makes the views again.
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
 NONE = "none"
-"""How an axis is called where it does not apply: the originals have no degradation."""
+"""Name on an axis that does not apply: the originals have no degradation."""
 
 ALWAYS = 3
-"""So many axes are named everywhere. Those that came later are named where they apply, and nowhere else: what they do
-not concern keeps its name and its digest."""
+"""Number of axes that are always named. Later ones are named only where they apply, so that what they do not concern
+keeps its name and its digest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

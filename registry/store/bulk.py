@@ -81,7 +81,7 @@ def settled(statement: Any, names: Sequence[str], unique: Sequence[str], where: 
 
 
 def differ(old: Any, new: Any, names: Iterable[str]) -> ColumnElement[bool]:
-    """That a row and another differ in one of the columns; JSON is compared as its text."""
+    """Condition that two rows differ in one of the columns; JSON is compared as its text."""
 
     def value(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return cast(column, Text) if isinstance(column.type, JSON) else column

@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds under a key."""
+    """A known item: what the store holds under a key."""
 
     key: str
     run: str
@@ -46,7 +46,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a computation found, to be remembered: a value, image bytes, or the reason why there is neither."""
+    """Result of a computation, to be remembered: a value, image bytes, or the reason why there is neither."""
 
     key: str
     kind: str
@@ -79,7 +79,7 @@ def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
 
 
 def among(connection: Connection, keys: Sequence[str]) -> ColumnElement[bool]:
-    """That an item's key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
+    """Condition that an item's key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
     if connection.dialect.name == "postgresql":
         return Item.key == any_(literal(keys, ARRAY(String)))
     return Item.key.in_(keys)
@@ -95,12 +95,12 @@ def ids_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
 
 
 def begins(column: Any, beginning: str) -> ColumnElement[bool]:
-    """That a column of hex digests begins so; unlike LIKE, it is looked up in the column's index."""
+    """Condition that a column of hex digests begins so; unlike LIKE, it is looked up in the column's index."""
     return and_(column >= beginning, column < f"{beginning}g")
 
 
 def patient(method: Callable[..., None]) -> Callable[..., None]:
-    """Does again what a lost connection or a deadlock undid; for what may be done twice."""
+    """Retry a method that a lost connection or a deadlock cut off; for methods that may run twice."""
 
     @wraps(method)
     def call(store: ItemStore, *args: Any) -> None:
@@ -141,7 +141,7 @@ class ItemStore:
             upsert(connection, Run.__table__, [asdict(execution)], ["id"])
 
     def executions(self, runs: Iterable[str]) -> list[Execution]:
-        """What is known of some executions."""
+        """The executions with some ids, as far as they are known."""
         columns = [getattr(Run, name) for name in Execution.__slots__]
         with self.engine.connect() as connection:
             return [Execution(*row) for row in connection.execute(select(*columns).where(Run.id.in_(set(runs))))]
@@ -157,7 +157,7 @@ class ItemStore:
         return known
 
     def kept(self, keys: Iterable[str]) -> Iterator[tuple[Finding, str, str | None]]:
-        """All that is kept of the known ones among the keys: the finding without its bytes, its run, their address."""
+        """Each known item among the keys: the finding without its bytes, its run, and the address of the bytes."""
         with self.engine.connect() as connection:
             for some in chunks(keys):
                 parent = aliased(Item)

@@ -67,7 +67,7 @@ def tracking_uri() -> str:
 
 
 def artifacts_url() -> str | None:
-    """Where MLflow keeps the files of a new experiment; None where that is the tracking server's business."""
+    """URL under which MLflow keeps the files of a new experiment; None where a tracking server decides."""
     if tracking_uri().startswith(("http:", "https:")):
         return None
     return os.environ.get("PALIMPSEST_ARTIFACTS") or str(home() / "artifacts")
@@ -83,9 +83,9 @@ def hidden(text: str) -> str:
 
 
 def database(url: str) -> URL:
-    """The URL of a registry as SQLAlchemy takes it: PostgreSQL is spoken to by psycopg 3, and a password is masked.
+    """The URL of a registry as SQLAlchemy takes it: psycopg 3 for PostgreSQL, and the password masked.
 
-    Raises ``ValueError``, which never tells the URL, where it cannot be a registry's or psycopg is missing.
+    Raises ``ValueError``, which never shows the URL, where it cannot be a registry's or psycopg is missing.
 
     >>> database("postgresql://me@host/team?password=secret")
     postgresql+psycopg://me:***@host/team

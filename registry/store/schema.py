@@ -57,7 +57,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Named constraints, so that migrations can drop them on every database."""
+    """Base of all tables; its constraints have names, so that migrations can drop them on every database."""
 
     metadata = MetaData(
         naming_convention={
@@ -131,7 +131,7 @@ class Configuration(Base):
 
 
 class Metric(Base):
-    """What a measure declares of one of its numbers."""
+    """Declaration of a metric by its measure."""
 
     __tablename__ = "metric"
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -189,7 +189,7 @@ class Parent(Base):
 
 
 class Placement(Base):
-    """Where an item stands: it is the ``kind`` of this sample under this configuration."""
+    """Place of an item in the grid: it is the ``kind`` of this sample under this configuration."""
 
     __tablename__ = "placement"
     __table_args__ = (
@@ -290,7 +290,7 @@ class Pin(Base):
 
 
 class PinEvent(Base):
-    """What happened to a pin afterwards: it was assigned a stage, or deprecated. Appended, never edited."""
+    """An event after pinning: a stage was assigned, or the version deprecated. Appended, never edited."""
 
     __tablename__ = "pin_event"
     id: Mapped[Id]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.statistics.cells import Group, Roles, families, groups
+from reports.statistics.cells import Roles, TableGroup, families, groups
 from reports.statistics.comparison import Comparison, compare
 from reports.statistics.crossed import Mixed, crossed_model
 from reports.statistics.levels import Levels, levels
@@ -113,7 +113,7 @@ def across(result: Correlation, parts: Sequence[Correlation]) -> Correlation:
 
 
 def analyse(
-    found: Sequence[Group], xs: Sequence[str], ys: Sequence[str], named: Mapping[str, str] | None, seed: int
+    found: Sequence[TableGroup], xs: Sequence[str], ys: Sequence[str], named: Mapping[str, str] | None, seed: int
 ) -> list[Correlation]:
     """The results of every pair over some groups, taken together."""
     units = units_of(found)
@@ -165,13 +165,13 @@ def estimate(
     return list(estimates(found, [pair_of(found, units, x, y) for x in xs for y in ys], units, seed).values())
 
 
-def units_of(found: Sequence[Group]) -> list[str]:
+def units_of(found: Sequence[TableGroup]) -> list[str]:
     """The units of all groups, each once."""
     return sorted({unit for group in found for unit in group.units})
 
 
 def estimates(
-    found: Sequence[Group], pairs: Sequence[Pair], units: Sequence[str], seed: int
+    found: Sequence[TableGroup], pairs: Sequence[Pair], units: Sequence[str], seed: int
 ) -> dict[tuple[str, str], Correlation]:
     """Coefficients of every pair, the interval of Pearson's, and what it owes to single units."""
     columns = list(dict.fromkeys(column for pair in pairs for column in (pair.x, pair.y)))
@@ -195,7 +195,7 @@ def estimates(
     return results
 
 
-def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pair:
+def pair_of(found: Sequence[TableGroup], units: Sequence[str], x: str, y: str) -> Pair:
     """The unit means of a pair, for every group where three units have both and neither is constant."""
     place = {unit: number for number, unit in enumerate(units)}
     strata, held = [], []
@@ -209,7 +209,7 @@ def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pai
     return Pair(x, y, strata, held)
 
 
-def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
+def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
     """Count units and items, and compute the three coefficients."""
     cells = sum(group.cells[pair.x].size for group in found)
     held = sum(int((np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y])).sum()) for g in found)
@@ -239,7 +239,7 @@ def tied(values: np.ndarray) -> np.ndarray:
     return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
 
 
-def why_none(found: Sequence[Group], pair: Pair) -> str:
+def why_none(found: Sequence[TableGroup], pair: Pair) -> str:
     """Reason for which a pair has no correlation in any group."""
     for column in (pair.x, pair.y):
         values = np.concatenate([group.means(column) for group in found])
@@ -250,7 +250,9 @@ def why_none(found: Sequence[Group], pair: Pair) -> str:
     return f"fewer than {FEWEST} units vary in both"
 
 
-def compared(group: Group, xs: Sequence[str], ys: Sequence[str], seed: int) -> dict[tuple[str, str], list[Comparison]]:
+def compared(
+    group: TableGroup, xs: Sequence[str], ys: Sequence[str], seed: int
+) -> dict[tuple[str, str], list[Comparison]]:
     """For every pair of columns how its x compares with each other x; each two are compared once."""
     found: dict[tuple[str, str], list[Comparison]] = {}
     for y in ys:
@@ -261,7 +263,7 @@ def compared(group: Group, xs: Sequence[str], ys: Sequence[str], seed: int) -> d
     return found
 
 
-def inside(group: Group, pair: Pair, r: float) -> dict[str, Any]:
+def inside(group: TableGroup, pair: Pair, r: float) -> dict[str, Any]:
     """Levels and mixed model, which need the cells of one group."""
     if group.items is None:
         return {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from reports.statistics.cells import Group
+from reports.statistics.cells import TableGroup
 from reports.statistics.points import FEWEST, is_constant
 from reports.statistics.resampling import DRAWS
 from reports.statistics.significance import TIE
@@ -54,7 +54,7 @@ def williams(r12: float, r13: float, r23: float, n: int) -> tuple[float, float]:
     return float(t), float(2 * stats.t.sf(abs(t), n - 3))
 
 
-def compare(group: Group, x: str, other: str, y: str, seed: int = 0) -> Comparison | None:
+def compare(group: TableGroup, x: str, other: str, y: str, seed: int = 0) -> Comparison | None:
     """Compare how strongly ``x`` and ``other`` go with ``y``, each turned so that its own r is positive.
 
     None where fewer than three units have all three, or one is constant. PERM-BOTH is the field's tool's test, and its

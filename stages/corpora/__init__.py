@@ -41,7 +41,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one sample, and what was done about it.
+    """A fault of one sample, and what was done about it.
 
     ==================  ==============================================================================================
     kind                what becomes of the sample
@@ -90,7 +90,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus comes from, for ``palimpsest corpora`` to say."""
+    """Origin of a corpus, as ``palimpsest corpora`` shows it."""
 
     about: str
     where: str
@@ -102,7 +102,7 @@ class Source:
 
 
 class Corpus(Protocol):
-    """What every corpus has; its class is made with its settings."""
+    """Samples of one source; its class is made with its settings."""
 
     @property
     def SOURCE(self) -> Source: ...
@@ -113,7 +113,7 @@ class Corpus(Protocol):
 
     @property
     def Settings(self) -> type[Settings]:
-        """What ``params.yaml`` may say about it."""
+        """Settings that ``params.yaml`` can give it."""
 
     settings: Any
     """Those that it was made with, of its class ``Settings``."""

@@ -95,7 +95,7 @@ class Memory:
             self._worker = worker
 
     def _attempt(self, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
-        """One entry an item, in order. A batch that raises is tried again one by one; who raises alone has failed."""
+        """Compute an entry for each item, in order; a batch that raises item by item, and what raises alone has failed."""
         tasks, seeds = [task for _, task in batch], [item_seed(key) for key, _ in batch]
         try:
             outcomes = worker.compute(tasks, seeds)
