@@ -42,7 +42,7 @@ def copy(source: Engine, target: Engine) -> dict[str, int]:
 
 
 def filled_tables(engine: Engine) -> Iterator[str]:
-    """The tables that hold rows, whosoever they are."""
+    """Names of the tables that hold rows, also of other programs' tables."""
     with engine.connect() as connection:
         for name in inspect(connection).get_table_names():
             if name != "alembic_version" and connection.execute(select(1).select_from(table(name)).limit(1)).first():

@@ -137,7 +137,7 @@ def measurements(
 
 
 def log_cells(study: Study, store: ItemStore) -> None:
-    """One MLflow run a finished cell, with all its metrics and a contact sheet: what people compare."""
+    """Log one MLflow run a finished cell, with all its metrics and a contact sheet."""
     tracker = Tracker(study.study, study.study, "index")
     with store.engine.connect() as connection:
         means = cell_means(connection, study.study)
