@@ -15,7 +15,7 @@ import typer
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Bad input ends in one sentence on stderr and exit code 2, not in a traceback."""
+    """Turn an error about bad input into one sentence on stderr and exit code 2, in place of a traceback."""
     try:
         yield
     except (ValueError, OSError) as error:

@@ -19,14 +19,14 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Look at all that a study stands on, and say what to do where something is wrong; exit 1 on a problem."""
-    from stages.care.doctor import examine, told
+    from stages.care.doctor import examine, formatted
 
     with one_sentence():
         found = []
         for check in examine(full):
             found.append(check)
             if not as_json:
-                typer.echo(told(check))
+                typer.echo(formatted(check))
     if as_json:
         print_json([check._asdict() for check in found])
     if any(check.state == "problem" for check in found):
@@ -97,8 +97,7 @@ def published(
             raise ValueError("--check compares tables with each other; leave out --table, --metric and --corpus.")
         found = numbers(connect(registry_url()), **wanted)
     if check:
-        found = recompute(found)
-    if as_json:
-        print_json([one._asdict() if check else one.as_json() for one in found])
+        checks = recompute(found)
+        print_json([one._asdict() for one in checks]) if as_json else typer.echo(summary(checks))
     else:
-        typer.echo(summary(found) if check else listing(found))
+        print_json([one.as_json() for one in found]) if as_json else typer.echo(listing(found))

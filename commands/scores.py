@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from commands import one_sentence, print_json
+
+if TYPE_CHECKING:
+    from models.measures.captions.ptb import Tokenizer
 
 app = typer.Typer(no_args_is_help=True, help="Score captions or pictures of your own, as JSON.")
 
@@ -32,7 +35,7 @@ def captions(
     with one_sentence():
         semantic = Semantic(Semantic.Settings(checkpoint=embedder or str(WEIGHTS / "sbert"), revision=revision))
         given = read_json(hypotheses), read_json(references)
-        print_json(score_captions(*given, names or CAPTION_METRICS, tokenizer, semantic))
+        print_json(score_captions(*given, names or CAPTION_METRICS, cast("Tokenizer", tokenizer), semantic))
 
 
 @app.command()

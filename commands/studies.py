@@ -137,7 +137,7 @@ def corpora(
 
 
 def listing(corpus: dict[str, Any]) -> str:
-    """What is known of one corpus, as aligned lines."""
+    """Format what is known of one corpus, as aligned lines."""
     lines = [("from", corpus["where"]), ("licence", corpus["licence"])]
     if corpus["needs"]:
         lines.append(("needs", ", ".join(corpus["needs"])))

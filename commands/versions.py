@@ -26,14 +26,14 @@ def trace(
 ) -> None:
     """Print where something came from, all the way back: models, prompts, runs, commits."""
     from registry import open_registry
-    from registry.lineage.text import told
+    from registry.lineage.text import formatted
 
     with one_sentence(), open_registry() as opened:
         found = opened.trace(id)
     if as_json:
         print_json(found.as_json())
     else:
-        typer.echo(told(found))
+        typer.echo(formatted(found))
 
 
 @app.command()

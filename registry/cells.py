@@ -1,4 +1,4 @@
-"""The cells of a study as people compare them: summary metrics, and a few items to look at."""
+"""Summary metrics and example items of each cell of a study, for comparison in MLflow."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Where(Point):
 
 
 def metric_name(metric: str, region: str) -> str:
-    """How a metric in a region is called where one name must do.
+    """Join the names of a metric and a region.
 
     >>> metric_name("mse", "region"), metric_name("cider", "")
     ('mse_region', 'cider')
@@ -46,7 +46,7 @@ def metric_name(metric: str, region: str) -> str:
 def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, float]]:
     """Mean of every metric over the items of each cell, and corpus-level values as ``corpus_<metric>``.
 
-    Places in a projection are no metric.
+    Coordinates in a projection are left out: their mean says nothing.
     """
     where = (Corpus.name.label("corpus"), *axes_of(Configuration))
     cells = (
@@ -85,7 +85,7 @@ def cell_means(connection: Connection, study: str) -> dict[Where, dict[str, floa
 
 
 class Example(NamedTuple):
-    """One sample on its way through a cell: object digests of its pictures, and what was said of the first and last."""
+    """One sample in a cell: object digests of its pictures, and the captions of the original and of the last."""
 
     sample: str
     reference: str

@@ -42,7 +42,7 @@ def copy(source: Engine, target: Engine) -> dict[str, int]:
 
 
 def filled_tables(engine: Engine) -> Iterator[str]:
-    """The tables that hold rows, whosoever they are."""
+    """Names of the tables that hold rows, also of other programs' tables."""
     with engine.connect() as connection:
         for name in inspect(connection).get_table_names():
             if name != "alembic_version" and connection.execute(select(1).select_from(table(name)).limit(1)).first():
@@ -64,7 +64,8 @@ def copy_table(old: Connection, new: Connection, held: Table) -> int:
     """Copy one table and return how many rows both have; its sequence goes on behind them."""
     with old.execute(select(held).execution_options(yield_per=ROWS_A_CALL)) as rows:
         upsert(new, held, map(dict, rows.mappings()), [column.name for column in held.primary_key])
-    counts = [connection.scalar(select(func.count()).select_from(held)) for connection in (old, new)]
+    counted = select(func.count()).select_from(held)
+    counts = [connection.execute(counted).scalar_one() for connection in (old, new)]
     if counts[0] != counts[1]:
         raise RuntimeError(f"Of {counts[0]} rows of the table {held.name} {counts[1]} arrived; nothing was copied.")
     if new.dialect.name == "postgresql" and held.autoincrement_column is not None and counts[1]:

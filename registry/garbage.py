@@ -30,7 +30,7 @@ from registry.store.shelved import cached
 
 
 class Waste(NamedTuple):
-    """What is not needed of one kind of item; ``loose`` objects belong to no item."""
+    """Counts of items and objects of one kind that nothing needs; loose objects belong to no item."""
 
     kind: str
     items: int
@@ -95,7 +95,7 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
     kept = Table("kept", MetaData(), Column("id", Integer, primary_key=True), prefixes=["TEMPORARY"])
     kept.create(connection)
 
-    def also(items: Select[tuple[int]]) -> None:
+    def also(items: Select[int]) -> None:
         fresh = items.subquery()
         missing = select(fresh.c[0]).where(fresh.c[0].not_in(select(kept.c.id))).distinct()
         connection.execute(insert(kept).from_select(["id"], missing))

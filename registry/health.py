@@ -21,7 +21,7 @@ from registry.tracking.asking import experiments
 State = Literal["ok", "warning", "problem"]
 
 SAMPLE = 200
-"""How many objects are read, unless all are."""
+"""Number of objects that are read, unless all are."""
 
 SCARCE, NEARLY_NONE = 5 * 2**30, 2**30
 MIGRATIONS = Path(__file__).parent / "store/migrations/versions"
@@ -29,7 +29,7 @@ VERSIONS = sorted(path.stem.partition("_")[0] for path in MIGRATIONS.glob("0*.py
 
 
 class Check(NamedTuple):
-    """One thing that was looked at. ``advice`` is what to do next; empty where nothing is to be done."""
+    """Result of one check. ``advice`` is what to do next; empty where nothing is to be done."""
 
     subject: str
     state: State
@@ -38,7 +38,7 @@ class Check(NamedTuple):
 
 
 def gigabytes(size: float) -> str:
-    """A number of bytes for people.
+    """Format a number of bytes.
 
     >>> gigabytes(3_400_000), gigabytes(12_000_000_000)
     ('3.4 MB', '12.0 GB')
@@ -50,7 +50,7 @@ def gigabytes(size: float) -> str:
 
 
 def stores(full: bool) -> Iterator[Check]:
-    """All that is looked at here; ``full`` reads every object and every page of an SQLite database."""
+    """Check the registry, the object store, MLflow's store and the disk; ``full`` reads every object and page."""
     url = places.registry_url()
     engine = None
     if is_missing_file(url):
@@ -76,7 +76,7 @@ def is_missing_file(url: str) -> bool:
 
 
 def registry(engine: Engine, full: bool) -> Iterator[Check]:
-    """The registry: its schema, whether it can be written to, and whether it is whole."""
+    """Check the registry: its schema, whether it can be written to, and whether it is whole."""
     where = places.hidden(engine.url.render_as_string(hide_password=True))
     version = version_of(engine)
     if version is None:
@@ -102,7 +102,7 @@ def registry(engine: Engine, full: bool) -> Iterator[Check]:
 
 
 def wholeness(connection: Connection, full: bool) -> Check:
-    """SQLite's own checks of its pages, of its indexes where ``full``, and of foreign keys."""
+    """Run SQLite's own checks of its pages, of its indexes where ``full``, and of foreign keys."""
     said = connection.execute(text("PRAGMA integrity_check" if full else "PRAGMA quick_check")).scalars().all()
     loose = connection.execute(text("PRAGMA foreign_key_check")).all()
     if said == ["ok"] and not loose:
@@ -112,7 +112,7 @@ def wholeness(connection: Connection, full: bool) -> Check:
 
 
 def objects(engine: Engine | None, store: ObjectStore, full: bool) -> Iterator[Check]:
-    """The object store: whether it can be written to, and whether it and the registry agree."""
+    """Check the object store: whether it can be written to, and whether it and the registry agree."""
     where = places.hidden(places.objects_url())
     probe = f"{store.base}/.{uuid.uuid4().hex}"
     try:
@@ -143,7 +143,7 @@ def objects(engine: Engine | None, store: ObjectStore, full: bool) -> Iterator[C
 
 
 def soundness(store: ObjectStore, addresses: list[str], full: bool) -> Check:
-    """Whether objects are what their addresses say: of all where ``full``, else of some."""
+    """Check that objects are what their addresses say: all where ``full``, else some."""
     read = addresses if full else random.sample(addresses, min(SAMPLE, len(addresses)))
     damaged = []
     for address in read:
@@ -162,7 +162,7 @@ def soundness(store: ObjectStore, addresses: list[str], full: bool) -> Check:
 
 
 def mlflow_store() -> Check:
-    """The tracking store, whether file, database or server."""
+    """Check the tracking store, whether file, database or server."""
     uri = places.tracking_uri()
     where = places.hidden(uri)
     if is_missing_file(uri):
@@ -177,7 +177,7 @@ def mlflow_store() -> Check:
 
 
 def disk() -> Check:
-    """Room on the disk of the checkout."""
+    """Check the room on the disk of the checkout."""
     free = shutil.disk_usage(places.root()).free
     what = f"{gigabytes(free)} are free"
     if free >= SCARCE:

@@ -34,7 +34,7 @@ from registry.store.schema import (
 
 
 def configuration_digest(point: Point, settings: Mapping[str, Any]) -> str:
-    """What tells configurations apart: the names on the axes, and the settings behind those that apply."""
+    """Digest of a configuration: the names on its axes, and the settings behind those that apply."""
     named = point.named()
     applying = {axis: settings[axis] for axis, name in named.items() if name is not None}
     return digest(canonical([named, applying]).encode())
@@ -62,9 +62,9 @@ class Index:
         upsert(self.connection, table.__table__, rows, unique)
 
     def corpus(self, name: str, settings: Row, problems: Row, rows: Sequence[Row]) -> None:
-        """A corpus with its samples and their references; samples that left the corpus are removed."""
+        """Store a corpus with its samples and their references; samples that left the corpus are removed."""
         self._bulk(Corpus, [{"name": name, "settings": dict(settings), "problems": dict(problems)}], ["name"])
-        corpus = self.connection.scalar(select(Corpus.id).where(Corpus.name == name))
+        corpus = self.connection.execute(select(Corpus.id).where(Corpus.name == name)).scalar_one()
         self.corpora[name] = corpus
         columns = ("split", "width", "height", "annotations")
         samples = [{"corpus_id": corpus, "name": row["sample"], **{c: row[c] for c in columns}} for row in rows]
@@ -86,13 +86,13 @@ class Index:
         self._bulk(Reference, references, ["sample_id", "position"])
 
     def model(self, role: str, name: str, identity: Row) -> None:
-        """A model as the study names it."""
+        """Store a model under the name that the study gives it."""
         text = canonical(identity)
         row = {"role": role, "name": name, "digest": digest(text.encode()), "settings": dict(identity)}
         self._bulk(Model, [row], ["role", "name", "digest"])
 
     def metrics(self, rows: Iterable[Row]) -> None:
-        """What measures declare of their numbers."""
+        """Store what measures declare of their metrics."""
         self._bulk(Metric, rows, ["name"])
 
     def configuration(self, row: Row) -> int:
@@ -102,13 +102,12 @@ class Index:
             settings = {axis: self.settings[axis][name] for axis, name in point.names().items() if name is not None}
             key = configuration_digest(point, settings)
             self._bulk(Configuration, [{"digest": key, **point.names(), "settings": settings}], ["digest"])
-            self.configurations[point] = self.connection.scalar(
-                select(Configuration.id).where(Configuration.digest == key)
-            )
+            found = self.connection.execute(select(Configuration.id).where(Configuration.digest == key))
+            self.configurations[point] = found.scalar_one()
         return self.configurations[point]
 
     def place(self, kind: str, rows: Sequence[Row]) -> None:
-        """Items where they stand. Rows need ``corpus``, ``sample``, ``key`` and their axes.
+        """Place items in the grid. Rows need ``corpus``, ``sample``, ``key`` and their axes.
 
         Those with ``parents`` become their children: an item that serves several places was computed from one.
         """
@@ -132,7 +131,7 @@ class Index:
         self._bulk(Parent, lines, ["item_id", "parent_id"])
 
     def measure(self, values: Iterable[tuple[str, str, str, int, float | None]]) -> None:
-        """Measurements: (item key, metric, region, layer, value)."""
+        """Store measurements: (item key, metric, region, layer, value)."""
         values = list(values)
         items = ids_of(self.connection, (key for key, *_ in values))
         rows = [
@@ -142,12 +141,12 @@ class Index:
         self._bulk(Measurement, rows, ["item_id", "metric", "region", "layer"])
 
     def summarise(self, row: Row, values: Mapping[str, float | None], items: int) -> None:
-        """Corpus-level values of one cell; they are written with the study."""
+        """Take down corpus-level values of one cell; they are stored with the study."""
         where = {"corpus_id": self.corpora[row["corpus"]], "configuration_id": self.configuration(row)}
         self.summaries += ({**where, "metric": name, "value": value, "items": items} for name, value in values.items())
 
     def study(self, name: str, params: Row) -> None:
-        """The study, holding exactly the cells that were placed, and its summaries."""
+        """Store the study, with exactly the cells that were placed, and its summaries."""
         self._bulk(Summary, self.summaries, ["corpus_id", "configuration_id", "metric"])
         self._bulk(Study, [{"name": name, "params": dict(params)}], ["name"])
         study = self.connection.scalar(select(Study.id).where(Study.name == name))

@@ -65,7 +65,7 @@ class Registry:
         return self._rows("v_images", study, kind=kind)
 
     def trace(self, id: str) -> Trace | Group | Output:
-        """Where something came from, all the way back; :mod:`registry.lineage.ids` says what can be named.
+        """Trace something back to its origin; :mod:`registry.lineage.ids` says what can be named.
 
         Raises ``ValueError`` with the nearest known names where the ID names nothing, or more than one thing.
         """
@@ -74,7 +74,7 @@ class Registry:
         return trace(self.engine, id)
 
     def published(self, table: str | None = None, metric: str | None = None, corpus: str | None = None) -> pd.DataFrame:
-        """What papers report, one row a number; raises ``ValueError`` where no number is selected."""
+        """Numbers that papers report, one row each; raises ``ValueError`` where no number is selected."""
         import pandas as pd
 
         from registry.published import numbers
@@ -89,11 +89,11 @@ class Registry:
         columns = table(view, *map(column, VIEWS[view])).c
         wanted = [columns[name] == value for name, value in {"study": study, **asked}.items() if value is not None]
         with self.engine.connect() as connection:
-            frame = pd.read_sql(select(columns).where(*wanted), connection)
+            frame = pd.read_sql(select(*columns).where(*wanted), connection)
             if frame.empty and study not in (known := self.studies()):
                 raise ValueError(f"The registry holds no study {study!r}; {nearest(study, known)}")
             for name, value in asked.items() if frame.empty else ():
-                known = connection.scalars(select(columns[name]).where(columns.study == study).distinct()).all()
-                if value is not None and value not in known:
-                    raise ValueError(f"Study {study!r} has no {name} {value!r}; {nearest(value, filter(None, known))}")
+                there = connection.scalars(select(columns[name]).where(columns.study == study).distinct()).all()
+                if value is not None and value not in there:
+                    raise ValueError(f"Study {study!r} has no {name} {value!r}; {nearest(value, filter(None, there))}")
         return frame

@@ -19,13 +19,11 @@ from reports.site.pages import Page, render
 class Chapter(Protocol):
     """A module of ``chapters/``: it asks a study what its template needs."""
 
-    @staticmethod
-    def pages(study: Study) -> list[Page]:
+    def pages(self, study: Study) -> list[Page]:
         """Its pages; none where the study has nothing for it."""
         ...
 
-    @staticmethod
-    def tables(study: Study) -> dict[str, pd.DataFrame]:
+    def tables(self, study: Study) -> dict[str, pd.DataFrame]:
         """What stands beside them as CSV, by name."""
         ...
 

@@ -20,7 +20,7 @@ from stages.engine.loop import command, execute
 from stages.engine.node import Node, Outcome, Task
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.shards import DISK, Outputs, image
-from stages.engine.sheets import contact_sheet
+from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
 
 PREPARED = STAGES["prepare"].folder()
@@ -28,7 +28,7 @@ READ = ("sample", "key", "status", "image_digest", "width", "height", "annotatio
 
 
 class Original(NamedTuple):
-    """A picture, and how and where it is degraded."""
+    """Inputs of a degradation: the picture, the mask, and how it is degraded."""
 
     picture: Picture
     mask: bytes | NoRegion
@@ -37,7 +37,7 @@ class Original(NamedTuple):
 
 
 def degradations_of(study: Study, corpus: str) -> dict[str, tuple[Degradation, Region]]:
-    """How and where the pictures of a corpus are degraded, by the degradation's name.
+    """Degradations of a corpus and the regions they act on, by the degradation's name.
 
     Where: as the corpus' entry says, else in the centre. A degradation that names a ``fraction`` takes so much of the
     picture in place of what the corpus says.
@@ -107,7 +107,7 @@ def degraded(original: Original) -> Outcome:
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     """Draw the contact sheet of a corpus under one degradation."""
-    lines = []
+    lines: list[Line] = []
     for task, row in examples:
         pictures = [fetch(task.inputs.picture), task.inputs.mask, fetch(Picture(row["image_digest"]))]
         lines.append((task.sample, pictures, []))

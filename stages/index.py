@@ -1,4 +1,4 @@
-"""``index``: brings the registry to what the stage outputs say, and tells MLflow about each finished cell.
+"""``index``: bring the registry to what the stage outputs hold, and log each finished cell to MLflow.
 
 The same function is ``palimpsest registry sync``: a lost or empty registry is rebuilt from outputs and provenance,
 item for item.
@@ -35,13 +35,12 @@ from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
 from stages.engine.provenance import read_provenance
 from stages.engine.shards import DISK, WHOLE
-from stages.engine.sheets import contact_sheet
+from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
 
 log = logging.getLogger(__name__)
 
 OUT = DATA / "index.json"
-Line = tuple[str, list[bytes], list[str]]
 
 
 def outputs_digest(study: Study) -> str:
@@ -85,7 +84,7 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
 
 
 def check_whole(study: Study) -> None:
-    """Raises ``FileNotFoundError`` where an output or a part of it is missing, which the study would lose for all."""
+    """Check that every output is complete; raises ``FileNotFoundError``, for what is missing would be lost to all."""
     for stage, entry in study.stages():
         folder, name = stage.folder(entry), stage.addressed(entry)
         made = read_provenance(name)
@@ -141,7 +140,7 @@ def measurements(
 
 
 def log_cells(study: Study, store: ItemStore) -> None:
-    """One MLflow run a finished cell, with all its metrics and a contact sheet: what people compare."""
+    """Log one MLflow run a finished cell, with all its metrics and a contact sheet."""
     tracker = Tracker(study.study, study.study, "index")
     with store.engine.connect() as connection:
         means = cell_means(connection, study.study)
@@ -169,7 +168,7 @@ def save_links(study: Study, engine: Engine) -> None:
 
 def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     """Original, degraded and repainted pictures with the captions before and after."""
-    lines = []
+    lines: list[Line] = []
     for example in found:
         try:
             pictures = [objects.get(d) for d in (example.original, example.degraded, example.repainted) if d]

@@ -68,7 +68,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
 
 
 def read(study: Study, name: str) -> tuple[list[Sample], list[Problem]]:
-    """What a corpus holds, and what is wrong with its files.
+    """Read the samples of a corpus, and the problems of its files.
 
     Raises ``ValueError`` where it holds no sample, and what :meth:`Corpus.samples` does.
     """

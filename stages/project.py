@@ -38,8 +38,8 @@ class Points:
         self.digest = digest(self.embeddings.tobytes())
 
 
-class Point(NamedTuple):
-    """One of the points of a corpus, by its place among them; ``digest`` is that of all embeddings."""
+class Embedded(NamedTuple):
+    """An embedding by its place among those of its corpus; ``digest`` is that of all."""
 
     folder: Path
     digest: str
@@ -49,7 +49,7 @@ class Point(NamedTuple):
 
 @lru_cache(1)
 def fitted(folder: Path, embeddings: str, settings: Projection) -> np.ndarray:
-    """The coordinates (points, 2) of the embeddings in a folder, which ``embeddings`` tells from those of another day.
+    """The coordinates (points, 2) of the embeddings in a folder, checked against their digest ``embeddings``.
 
     Raises ``ValueError`` where the folder holds others by now.
     """
@@ -70,7 +70,7 @@ def plan(folder: Path, settings: Projection, outputs: Outputs) -> Iterator[tuple
                 key = row["key"]
                 if key in points.places:
                     columns = {axis: row[axis] for axis in STAGE.axes}
-                    inputs = Point(corpus, points.digest, points.places[key], settings)
+                    inputs = Embedded(corpus, points.digest, points.places[key], settings)
                     tasks.append(Task(row["corpus"], row["sample"], columns, {**parts, "item": key}, (key,), inputs))
             yield str(path.relative_to(folder)), tasks
 
@@ -86,9 +86,9 @@ class Projector:
         return [place(task.inputs) for task in tasks]
 
 
-def place(point: Point) -> Outcome:
+def place(one: Embedded) -> Outcome:
     """The coordinates of one picture, to six digits."""
-    found = fitted(point.folder, point.digest, point.settings)[point.place]
+    found = fitted(one.folder, one.digest, one.settings)[one.place]
     return Outcome({name: float(f"{value:.6g}") for name, value in zip(COORDINATES, found, strict=True)})
 
 

@@ -41,7 +41,7 @@ class Difference(NamedTuple):
         return {"name": self.name, "a": self.a, "b": self.b, "of": self.of, "from": ends}
 
     def text(self) -> str:
-        """In one line, digests shortened."""
+        """Format in one line, digests shortened."""
         said = f"{f'{self.of} ' if self.of else ''}{self.name}: {canonical(self.a)} -> {canonical(self.b)}"
         ends = [
             f"{node.kind} {node.key[:SHORT]}" + (f" and {node.alike} more like it" if node.alike else "")
@@ -52,19 +52,19 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What two executions have in common. An item belongs to the one that computed it, so none is in both."""
+    """Counts of what two executions share. An item belongs to the one that computed it, so none is in both."""
 
     items: tuple[int, int]
-    """How many items each computed."""
+    """Number of items that each computed."""
     common: tuple[int, int]
-    """How many of these came from parents that the other computed from too."""
+    """Number of these whose parents the other computed from too."""
     parts: Mapping[str, int]
     """In which parts of their keys the latter differ from the nearest of the other's, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """In what two items differ, or two executions, which also share something; nothing if they are one and the same."""
+    """Differences of two items or two executions; none where both are the same."""
 
     what: str
     differences: tuple[Difference, ...]
@@ -96,7 +96,7 @@ class Explanation:
 
 
 def explain(engine: Engine, a: str, b: str) -> Explanation:
-    """In what two items differ, or two runs: these by what they were and by what they computed.
+    """Compare two items, or two runs: these by what they were and by what they computed.
 
     Items differ by the parts of their keys. Where such a part is an ancestor's, as a picture or a caption is, it is
     followed by what the ancestors differ in, back to the parts that no ancestor brought.
@@ -114,12 +114,12 @@ def explain(engine: Engine, a: str, b: str) -> Explanation:
             raise ValueError(f"{run!r} is a run and {other!r} is none here; give two items, or two runs.")
         items = [item_of(connection, key) for key in (a, b)]
         places = nearest_places(connection, *items)
-        nodes = [trace_item(connection, item, place).item for item, place in zip(items, places, strict=True)]
-    return Explanation("item", tuple(differences(*nodes, set())))
+        first, second = (trace_item(connection, item, place).item for item, place in zip(items, places, strict=True))
+    return Explanation("item", tuple(differences(first, second, set())))
 
 
 def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | None]:
-    """Where two items stand closest to each other, as captions that two models share may stand in one's place."""
+    """The places at which two items stand closest: an item that two models share stands at several."""
     places = [[Place.of(row) for row in connection.execute(places_of(item)).mappings()] for item in (a, b)]
     samples = [{place.sample_id for place in some} for some in places]
     if not all(samples):
@@ -131,11 +131,11 @@ def nearest_places(connection: Connection, a: int, b: int) -> Sequence[Place | N
 
 
 def differences(a: Node, b: Node, seen: set[tuple[str, str]], of: str | None = None) -> Iterator[Difference]:
-    """In what two items differ, and behind what ancestors brought, in what these differ, each pair of them once."""
-    behind = []
+    """Compare two items by their parts; where a part is an ancestor's, also the two ancestors, each pair once."""
+    behind: list[tuple[Node, Node]] = []
     for name, one, other in compared({"kind": a.kind, **a.parts}, {"kind": b.kind, **b.parts}):
-        bringers = bringer(a, one), bringer(b, other)
-        brought = bringers if all(bringers) else None
+        mine, theirs = bringer(a, one), bringer(b, other)
+        brought = (mine, theirs) if mine and theirs else None
         yield Difference(name, one, other, of, brought)
         if brought and brought[0].kind == brought[1].kind:
             behind.append(brought)
@@ -155,9 +155,9 @@ def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, 
     """
     for name in sorted({*a, *b}):
         one, other = a.get(name), b.get(name)
-        both = isinstance(one, Mapping) and isinstance(other, Mapping)
-        if both and all(one.get(thing) == other.get(thing) for thing in THINGS):
-            yield from differing_parts({name: one}, {name: other})
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            alike = all(one.get(thing) == other.get(thing) for thing in THINGS)
+            yield from differing_parts({name: one}, {name: other}) if alike else [(name, one, other)]
         elif one != other:
             yield name, one, other
 
@@ -198,7 +198,7 @@ def explain_runs(connection: Connection, a: Execution, b: Execution) -> Explanat
 
 
 def shared(connection: Connection, a: str, b: str) -> Shared:
-    """What two runs computed from the same parents, and in what that differs."""
+    """Count what two runs computed from the same parents, and in which parts that differs."""
     children: list[dict[int, set[int]]] = []
     for run in (a, b):
         edges = select(Parent.parent_id, Item.id).join(Item, Item.id == Parent.item_id).where(Item.run_id == run)
@@ -215,10 +215,10 @@ def shared(connection: Connection, a: str, b: str) -> Shared:
         for item in first[parent]:
             near[item] += [parts[other] for other in second[parent]]
     causes = Counter(changed(parts[item], others) for item, others in sorted(near.items()))
-    counts = tuple(
+    a_items, b_items = (
         connection.scalar(select(func.count()).select_from(Item).where(Item.run_id == run)) or 0 for run in (a, b)
     )
-    return Shared(counts, (len(mine), len(theirs)), dict(causes.most_common()))
+    return Shared((a_items, b_items), (len(mine), len(theirs)), dict(causes.most_common()))
 
 
 def changed(parts: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> str:
@@ -228,7 +228,8 @@ def changed(parts: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> st
     'model.radius'
     """
     differing = ([name for name, *_ in differing_parts(other, parts)] for other in before)
-    return ", ".join(min(differing, key=lambda names: (len(names), names)))
+    fewest = min(differing, key=lambda names: (len(names), names))
+    return ", ".join(fewest)
 
 
 def items_among(
@@ -240,7 +241,7 @@ def items_among(
 
 
 def changed_since(engine: Engine, run: str, keys: Iterable[str]) -> dict[str, str | None]:
-    """For each key of a run's items, the parts in which it differs from the nearest item that its stage made earlier.
+    """Parts in which each of a run's items differs from the nearest that its stage made earlier, by key.
 
     Items are near that come from the same original picture; of these, the one with the fewest different parts is taken.
     None where there is none, and for originals, which come from nothing.
@@ -264,7 +265,7 @@ def changed_since(engine: Engine, run: str, keys: Iterable[str]) -> dict[str, st
 
 
 def originals(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
-    """The item at the end of the way back of each, itself where it has no parents; of several parents the first."""
+    """The oldest ancestor of each item, itself where it has no parents; of several parents the first is followed."""
     roots = {id: id for id in ids}
     youngest = set(roots)
     while youngest:

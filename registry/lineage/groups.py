@@ -1,4 +1,4 @@
-"""What is known of many items at once: those of a report cell, of a stage, or of files that a stage wrote."""
+"""Groups of items: those of a report cell, of a stage, or of files that a stage wrote."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Many items: how many of which kind, which runs computed them, with which models, and one of them traced."""
+    """A group of items: their number by kind, the runs and models that computed them, and one of them traced."""
 
     name: str
     items: Mapping[str, int]
@@ -101,7 +101,7 @@ def study_cells(connection: Connection) -> list[StudyCell]:
 
 
 def group(connection: Connection, name: str, wheres: Iterable[ColumnElement[bool]], example: Trace | None) -> Group:
-    """Everything that is known of the items that any of some disjoint conditions selects."""
+    """Gather the group of items that any of some disjoint conditions selects."""
     kinds, runs, failed, models, ones = Counter[str](), Counter[str](), 0, set[str](), set[int]()
     identity = func.coalesce(Item.parts["model"].as_string(), Item.parts["measure"].as_string())
     for where in wheres:
@@ -135,22 +135,22 @@ def cell_group(connection: Connection, cell: StudyCell, metric: str | None, regi
     """
     place = example_place(connection, cell)
     here = Placement.configuration_id == cell.configuration_id
-    traced, means = None, ()
+    traced: Trace | None = None
+    means: tuple[Mean, ...] = ()
     if metric:
         along = select(Configuration.id).where(Configuration.digest.in_(place.along()))
         here = Placement.configuration_id.in_(along)
         traced = measured_example(connection, place, here, metric, region)
         means = tuple(cell_means(connection, cell, here, metric, region))
         here &= Placement.kind.in_({mean.kind for mean in means if mean.kind})
-    elif found := connection.execute(
+    elif standing := connection.execute(
         select(Placement.item_id, Placement.kind).where(here, Placement.sample_id == place.sample_id)
     ).all():
-        first = min(found, key=lambda row: (-MAKING.index(row.kind) if row.kind in MAKING else 1, row.kind))
+        first = min(standing, key=lambda row: (-MAKING.index(row.kind) if row.kind in MAKING else 1, row.kind))
         traced = trace_item(connection, first.item_id, place)
     placed = select(Placement.item_id).join(Sample, Sample.id == Placement.sample_id)
     mine = placed.where(here, Sample.corpus_id == cell.corpus_id)
-    found = group(connection, f"{cell.study}: {cell.name}", [Item.id.in_(mine)], traced)
-    return replace(found, means=means)
+    return replace(group(connection, f"{cell.study}: {cell.name}", [Item.id.in_(mine)], traced), means=means)
 
 
 def example_place(connection: Connection, cell: StudyCell) -> Place:
@@ -213,7 +213,7 @@ def measured_example(
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What was perhaps meant, as the end of a sentence.
+    """Suggest the nearest known names, as the end of a sentence.
 
     >>> nearest("telae", ["blur", "telea"])
     "did you mean 'telea'?"
@@ -251,7 +251,7 @@ def keys_group(connection: Connection, path: Path, keys: Sequence[str]) -> Group
 
 
 def stage_group(connection: Connection, stage: str) -> Group | None:
-    """All items that a stage has ever computed; None where no run of it is known."""
+    """Group of all items that a stage has computed; None where no run of it is known."""
     runs = list(connection.scalars(select(Run.id).where(Run.stage == stage)))
     if not runs:
         return None

@@ -67,8 +67,8 @@ def trace(engine: Engine, id: str) -> Trace | Group | Output:
         if found := named_cell(cells, id):
             cell, metric = found
             return cell_group(connection, cell, *split_metric(metric))
-        if found := stage_group(connection, id):
-            return found
+        if computed := stage_group(connection, id):
+            return computed
         if id in locked:
             return output_of(id, locked, id)
         stages = connection.scalars(select(Run.stage).distinct())

@@ -14,12 +14,12 @@ import yaml
 from registry.store import git, places
 
 COMMITS = 50
-"""How many commits of ``dvc.lock`` are looked at, from the newest back."""
+"""Number of commits of ``dvc.lock`` that are looked at, from the newest back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """With what a stage ran, and what it wrote; the MD5 of each dependency and output stands behind its path."""
+    """Entry of a stage in ``dvc.lock``: command, parameters, and dependencies and outputs with their MD5 by path."""
 
     stage: str
     command: str
@@ -109,7 +109,7 @@ def read_link(stage: str) -> dict[str, Any] | None:
 
 
 def output_of(name: str, stages: Mapping[str, Locked], stage: str) -> Output:
-    """What is known of a thing that a stage wrote."""
+    """Lineage of an output that a stage wrote."""
     locked = stages[stage]
     makers = {
         path: tuple(sorted(n for n, s in stages.items() if any(touches(path, out) for out in s.outputs)))

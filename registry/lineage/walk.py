@@ -37,7 +37,7 @@ from registry.store.schema import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place(Point):
-    """Where an item stands: a sample of a corpus under a configuration."""
+    """Place of an item in the grid: a sample of a corpus under a configuration."""
 
     corpus: str
     sample: str
@@ -83,10 +83,10 @@ class Node:
     place: Place | None
     """None where no study has placed the item."""
     places: int
-    """At how many places it stands."""
+    """Number of places at which it stands."""
     parents: tuple[Node, ...] = ()
     alike: int = 0
-    """How many other items of its kind led to the same child."""
+    """Number of other items of its kind that led to the same child."""
 
     @property
     def seed(self) -> int:
@@ -144,7 +144,11 @@ def trace_item(connection: Connection, item: int, place: Place | None = None, nu
             row = rows[id]
             where = standing.get(id) or (place if id == item else first_place(connection, id))
             made[id] = Node(
-                *row[1:6],
+                key=row.key,
+                kind=row.kind,
+                status=row.status,
+                reason=row.reason,
+                object=row.object,
                 caption=(row.value or {}).get("caption", (row.value or {}).get("text")),
                 references=references(connection, where) if row.kind == "original" and where else (),
                 parts=row.parts,
@@ -178,7 +182,7 @@ def first_place(connection: Connection, item: int) -> Place | None:
 
 
 def places_of(item: int) -> Select[Any]:
-    """Asks where an item stands: the places of studies first, then by name."""
+    """Select the places of an item: those of studies first, then by name."""
     in_study = (
         select(Cell.study_id)
         .where(Cell.corpus_id == Sample.corpus_id, Cell.configuration_id == Placement.configuration_id)
@@ -202,11 +206,15 @@ def standing_at(connection: Connection, place: Place) -> dict[int, Place]:
         .join(Configuration, Configuration.id == Placement.configuration_id)
         .where(Configuration.digest.in_(place.along()), Placement.sample_id == place.sample_id)
     )
-    return {row["item_id"]: replace(place, **Point.of(row).names()) for row in rows.mappings()}
+    settled: dict[int, Place] = {}
+    for row in rows.mappings():
+        names: dict[str, Any] = Point.of(row).names()
+        settled[row["item_id"]] = replace(place, **names)
+    return settled
 
 
 def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """For each item on the way back, the parent of each kind that is followed, and how many others there are.
+    """Parents that the walk follows from each item, one of a kind, each with the number of others.
 
     What a method asked of models is followed all: its item was made of every reply.
     """
@@ -233,7 +241,7 @@ def ancestors(connection: Connection, item: int, standing: Iterable[int]) -> dic
 
 
 def ancestry(parents: Iterable[Node]) -> set[str]:
-    """What an item inherits as it is: the bytes of its ancestors, what they say, and the parts of their keys."""
+    """Texts that an item can inherit unchanged: its ancestors' picture digests, captions and parts of keys."""
     known: set[str] = set()
     for parent in parents:
         known.update(text for text in (parent.object, parent.caption, *parent.own.values()) if isinstance(text, str))
@@ -261,7 +269,7 @@ def references(connection: Connection, place: Place) -> tuple[str, ...]:
 
 
 def numbers_of(connection: Connection, item: int, metric: str | None = None, region: str | None = None) -> list[Number]:
-    """What was measured by an item, by metric, region and layer; one metric or region where asked for."""
+    """Measurements by an item, ordered by metric, region and layer; of one metric or region where asked for."""
     asked = and_(
         Measurement.item_id == item,
         *([Measurement.metric == metric] if metric else []),

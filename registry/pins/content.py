@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 from registry.store import places
 from registry.store.dag import DATA, STAGES
@@ -42,7 +43,7 @@ class Content:
     md5: str | None
     """DVC's digest of the output; null where git holds the files, or where DVC keeps them as several outputs."""
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> BufferedIOBase:
         """Read one file.
 
         Raises ``ValueError`` where neither git nor DVC's cache nor its remote gives it.
@@ -73,7 +74,7 @@ class Content:
         return tree_digest(found)
 
     def kind(self) -> str:
-        """What the artifact is: a model where it holds weights, else by the stage that makes it.
+        """Kind of the artifact: a model where it holds weights, else by the stage that makes it.
 
         Raises ``ValueError`` where a model holds pickles beside its safetensors: they run code when they are loaded.
         """
@@ -105,7 +106,7 @@ def repository(url: str) -> Iterator[Any]:
     """A DVC repository by its path or git URL; a copy that DVC made of a distant one is removed at the end.
 
     DVC takes the settings of the commit that it looks at. The remote is today's here: a team may have moved it since.
-    Raises ``ValueError``, which tells no credentials, where there is none.
+    Raises ``ValueError``, which shows no credentials, where there is none.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -126,7 +127,7 @@ def repository(url: str) -> Iterator[Any]:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line. Of a clone DVC says "SCM error", and the error behind that says why."""
+    """Reason of a failure, in one line. Of a clone DVC says "SCM error", and the error behind that says why."""
     from dvc.scm import CloneError
 
     if isinstance(error, CloneError):
@@ -145,7 +146,7 @@ def committed(repo: Any, revision: str) -> Iterator[Any]:
 
 
 def content_at(filesystem: Any, path: str) -> Content:
-    """What a path holds there.
+    """Content of a path in a file system of one commit.
 
     Raises ``ValueError`` where there is no such path, or where it lists a file outside of it.
     """

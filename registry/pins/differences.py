@@ -24,7 +24,7 @@ from registry.store.keys import differing_parts
 
 EXAMPLES = 5
 ROWS = 256
-TOLD = ("key", "parts", "value", "status", "reason")
+KEPT = ("key", "parts", "value", "status", "reason")
 
 
 class Item(NamedTuple):
@@ -51,7 +51,7 @@ class Change(NamedTuple):
 
 @dataclass
 class Kind:
-    """How many items, or files without items, were added, removed or changed, with a few of them."""
+    """Number of items, or of files without items, that were added, removed or changed, with a few examples."""
 
     count: int = 0
     examples: list[Change] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Kind:
 
 @dataclass
 class Differences:
-    """What changed from one version to another."""
+    """Changes from one version to another."""
 
     before: str
     after: str
@@ -108,11 +108,11 @@ def difference(before: str, after: str) -> Differences:
         ours, theirs = (dict(items(content, same)) for content in (old, new))
     for where in sorted(ours.keys() | theirs.keys()):
         one, other = ours.get(where), theirs.get(where)
-        if one is None:
-            found.added.add(Change(shown(where), None, other.text, []))
-        elif other is None:
+        if one and other is None:
             found.removed.add(Change(shown(where), one.text, None, []))
-        elif one != other:
+        elif other and one is None:
+            found.added.add(Change(shown(where), None, other.text, []))
+        elif one and other and one != other:
             parts = [json.loads(item.row["parts"] or "{}") for item in (one, other)]
             found.changed.add(Change(shown(where), one.text, other.text, differing_parts(*parts)))
     return found
@@ -140,20 +140,20 @@ def items(content: Content, but: set[str]) -> Iterator[tuple[tuple[str, ...], It
         with content.open(name) as opened:
             file = pq.ParquetFile(opened) if name.endswith(".parquet") else None
             if file is None or not {"sample", "key"} <= set(file.schema_arrow.names):
-                yield (name,), Item(dict.fromkeys(TOLD) | {"key": fingerprint(content, name)}, None)
+                yield (name,), Item(dict.fromkeys(KEPT) | {"key": fingerprint(content, name)}, None)
                 continue
-            columns = [c for c in ("corpus", "sample", *AXES, *TOLD, "image") if c in file.schema_arrow.names]
+            columns = [c for c in ("corpus", "sample", *AXES, *KEPT, "image") if c in file.schema_arrow.names]
             for batch in file.iter_batches(ROWS, columns=columns):
                 for row in batch.to_pylist():
                     where = [row.get(axis) or "" for axis in ("corpus", "sample", *AXES)]
                     image = row["image"]["bytes"] if row.get("image") else None
-                    told = {column: row.get(column) for column in TOLD}
+                    kept = {column: row.get(column) for column in KEPT}
                     digest = image and hashlib.sha256(image).hexdigest()
-                    yield (str(PurePosixPath(name).parent), *where), Item(told, digest)
+                    yield (str(PurePosixPath(name).parent), *where), Item(kept, digest)
 
 
 def shown(where: Sequence[str]) -> str:
-    """Where an item stands, as words.
+    """Format the place of an item.
 
     >>> shown((".", "scenes", "00001", "centre-mask", "telea", "blip")), shown(("config.json",))
     ('scenes/00001 centre-mask telea blip', 'config.json')

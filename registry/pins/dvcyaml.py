@@ -22,7 +22,7 @@ def artifacts(file: Path) -> dict[str, Any]:
 
 
 def name_artifact(file: Path, name: str, path: str, kind: str) -> bool:
-    """Let ``dvc.yaml`` say where an artifact is; returns whether the file changed."""
+    """Write the path of an artifact into ``dvc.yaml``; returns whether the file changed."""
     text = file.read_bytes().decode()
     section = SECTION.search(text)
     found = yaml().load(section[0] if section else "artifacts:")

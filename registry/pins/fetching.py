@@ -58,7 +58,7 @@ def write(content: Content, pinned: Pinned, target: Path) -> None:
 
 
 def pinned_in(repo: Any, label: str, url: str | None) -> Pinned:
-    """The pin as a repository's tags tell it. Raises ``ValueError`` with what there is instead."""
+    """The pin that a repository's tags hold. Raises ``ValueError`` with what there is instead."""
     pins, events = in_git(repo.scm)
     name, _, version = label.partition("@")
     names = sorted({pinned.name for pinned in pins.values()})
@@ -76,7 +76,9 @@ def pinned_in(repo: Any, label: str, url: str | None) -> Pinned:
 
 
 def check_registry(repo: Any, pinned: Pinned, url: str | None) -> None:
-    """Raises ``ValueError`` where our registry knows the same pin, of the same project, with another content.
+    """Check a pin against the registry; raises ``ValueError`` where the content differs.
+
+    Only a pin of the same project is compared.
 
     Whoever can move a tag could otherwise let a version become something else.
     """

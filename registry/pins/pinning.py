@@ -40,7 +40,7 @@ def checkout() -> Iterator[tuple[Engine, Any]]:
 
 
 def pins(name: str | None = None) -> tuple[list[Pinned], list[str]]:
-    """What is pinned, and the tags on which git and the registry disagree."""
+    """List the pins, and the tags on which git and the registry disagree."""
     with checkout() as (engine, repo):
         wrong = adopt(engine, repo.scm)
         tags = set(repo.scm.list_tags())
@@ -90,7 +90,7 @@ def pin(name: str, version: str, path: Path | None) -> tuple[Pinned, bool, bool]
             digest = tree_digest(content.digests())
             pinned = found = find(engine, name, version)
             if pinned is None:
-                facts = {"kind": content.kind(), "path": inside, "digest": digest, "md5": content.md5}
+                facts: dict[str, Any] = {"kind": content.kind(), "path": inside, "digest": digest, "md5": content.md5}
                 facts |= behind(repo, files, inside)
                 named = commit_name(name, inside, facts["kind"])
                 check_free(engine, repo.scm.get_rev(), name, version)
@@ -119,7 +119,7 @@ def commit_name(name: str, path: str, kind: str) -> bool:
 
 
 def check_free(engine: Engine, commit: str, name: str, version: str) -> None:
-    """Raises ``ValueError`` where the commit is another version of the name: GTO takes one of a name per commit."""
+    """Check that the commit is no other version of the name, of which GTO takes one a commit; raises ``ValueError``."""
     if other := next((pinned for pinned in known(engine, name) if pinned.git_commit == commit), None):
         raise ValueError(
             f"Commit {commit[:12]} is {other.label} already, and a commit can be one version of a name; commit what is "
@@ -167,7 +167,7 @@ def deprecate(name: str, version: str) -> Pinned:
 
 
 def adopt_name(engine: Engine, repo: Any, name: str) -> None:
-    """Tell the registry of the pins in git. Raises ``ValueError`` where the two disagree on a tag of this name."""
+    """Copy the pins in git to the registry. Raises ``ValueError`` where the two disagree on a tag of this name."""
     if wrong := [tag for tag in adopt(engine, repo.scm) if re.split("[@#]", tag)[0] == name]:
         raise ValueError(
             f"git and the registry disagree on {', '.join(wrong)}: moved or made again, and not to be trusted; "
@@ -180,7 +180,7 @@ def settled(engine: Engine, repo: Any, name: str, version: str, tag: str) -> Pin
     if tag in adopt(engine, repo.scm):
         git.run("tag", "--delete", tag)
         raise ValueError(f"Somebody else has made {tag} meanwhile, for other content; run `git fetch --tags` first.")
-    return find(engine, name, version)
+    return here(engine, repo, name, version)
 
 
 def here(engine: Engine, repo: Any, name: str, version: str) -> Pinned:
@@ -196,7 +196,7 @@ def here(engine: Engine, repo: Any, name: str, version: str) -> Pinned:
 
 
 def check_tagged(repo: Any, pinned: Pinned) -> None:
-    """Raises ``ValueError`` where git here has no tag of a pin: another checkout made it, or it was lost."""
+    """Check that git here has the tag of a pin; raises ``ValueError`` where it is another's, or lost."""
     if repo.scm.get_tag(pinned.label) is None:
         raise ValueError(
             f"{pinned.label} was pinned by {pinned.author} on {pinned.pinned_at:%Y-%m-%d}, and git has no tag of it "
@@ -205,7 +205,7 @@ def check_tagged(repo: Any, pinned: Pinned) -> None:
 
 
 def check_label(name: str, version: str) -> None:
-    """Raises ``ValueError`` where DVC, GTO or MLflow would not take the name or the version.
+    """Check that DVC, GTO and MLflow take the name and the version; raises ``ValueError`` where one does not.
 
     >>> check_label("captions", "1.0")
     Traceback (most recent call last):
@@ -239,7 +239,7 @@ def path_of(name: str, path: Path | None) -> str:
 
 
 def check_committed(repo: Any, path: str) -> None:
-    """Raises ``ValueError`` where what lies here is not what the current commit says."""
+    """Check that what lies here is what the current commit holds; raises ``ValueError`` where it is not."""
     if changed := git.run("status", "--porcelain", "--", path, "dvc.yaml", "dvc.lock", f"{path}.dvc"):
         raise ValueError(f"{changed.splitlines()[0][3:]} is not committed; `git commit` it, then pin.")
     check_unchanged(repo, path)
@@ -247,7 +247,7 @@ def check_committed(repo: Any, path: str) -> None:
 
 @contextmanager
 def gto_sentence() -> Iterator[None]:
-    """What GTO refuses becomes a ``ValueError``."""
+    """Turn an error of GTO's into a ``ValueError``."""
     from gto.exceptions import GTOException
 
     try:

@@ -27,7 +27,7 @@ def outputs(repo: Any, path: str) -> list[Any]:
 
 
 def check_unchanged(repo: Any, path: str) -> None:
-    """Raises ``ValueError`` where an output is not what ``dvc.lock`` says: a pin is what others would get."""
+    """Check that outputs are what ``dvc.lock`` says, which is what others would get; raises ``ValueError``."""
     for out in outputs(repo, path):
         if out.use_cache and out.exists and out.workspace_status():
             raise ValueError(

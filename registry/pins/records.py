@@ -72,20 +72,25 @@ def message(label: str, facts: Mapping[str, Any]) -> str:
 
 
 def from_tag(tag: Any) -> Pinned | None:
-    """What a tag of GTO's pins; None where it was not made by ``palimpsest pin``."""
+    """Read the pin in a tag of GTO's; None where it was not made by ``palimpsest pin``."""
     try:
         facts = json.loads(tag.message.strip().rpartition("\n")[2])
-        told = {name: facts[name] for name in FACTS}
+        given = {name: facts[name] for name in FACTS}
     except (ValueError, KeyError, TypeError):
         return None
     name, _, version = tag.name.partition("@")
     return Pinned(
-        name, version, **told, git_commit=tag.target, author=tag.tagger_name, pinned_at=tag.tag_datetime.astimezone(UTC)
+        name,
+        version,
+        **given,
+        git_commit=tag.target,
+        author=tag.tagger_name,
+        pinned_at=tag.tag_datetime.astimezone(UTC),
     )
 
 
 def in_git(scm: Any) -> tuple[dict[str, Pinned], list[Event]]:
-    """The pins that the tags of a repository tell of, by name@version, and what happened to them since."""
+    """The pins in the tags of a repository, by name@version, and the events that followed."""
     from gto.constants import Action
     from gto.tag import find, parse_tag
 
@@ -103,7 +108,7 @@ def in_git(scm: Any) -> tuple[dict[str, Pinned], list[Event]]:
 
 
 def adopt(engine: Engine, scm: Any) -> list[str]:
-    """Tell the registry of the pins in git that it lacks; returns the names of the tags on which the two disagree."""
+    """Copy to the registry the pins in git that it lacks; returns the tags on which the two disagree."""
     pins, events = in_git(scm)
     with engine.begin() as connection:
         rows = [{name: getattr(pinned, name) for name in COLUMNS} for pinned in pins.values()]
@@ -112,17 +117,17 @@ def adopt(engine: Engine, scm: Any) -> list[str]:
         known = {f"{pin.name}@{pin.version}": pin for pin in found}
         rows = [{"pin_id": known[event.label].id, **{name: getattr(event, name) for name in EVENT}} for event in events]
         upsert(connection, PinEvent.__table__, rows, ("tag",), where=false())
-        told = dict(connection.execute(select(PinEvent.tag, PinEvent.pin_id)).all())
+        owners = dict(connection.execute(select(PinEvent.tag, PinEvent.pin_id)).all())
     others = [
         label for label, pin in pins.items() if (known[label].path, known[label].digest) != (pin.path, pin.digest)
     ]
-    return others + [event.tag for event in events if told[event.tag] != known[event.label].id]
+    return others + [event.tag for event in events if owners[event.tag] != known[event.label].id]
 
 
 def pinned_versions(connection: Connection, name: str | None = None) -> list[Pinned]:
-    """What is pinned, by name and then in the order of pinning. A stage is where it was assigned last.
+    """Pinned versions by name, then in the order of pinning. A stage belongs to the version it was assigned to last.
 
-    Tags tell the second; within one, GTO's counter in ``NAME#STAGE#N`` tells which was last.
+    Tags hold times to the second; within one, GTO's counter in ``NAME#STAGE#N`` decides.
     """
     from gto.tag import parse_name
 

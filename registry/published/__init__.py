@@ -55,7 +55,7 @@ class Number(Point):
 
     @property
     def rounding(self) -> float:
-        """How far the value may lie from what was rounded to it."""
+        """Largest distance of the value from what was rounded to it."""
         return 0.5 * 10**-self.decimals
 
 
@@ -117,7 +117,7 @@ def numbers(engine: Engine, **wanted: str | None) -> list[Number]:
 
 
 def narrowed(among: list[Number], column: str, name: str) -> list[Number]:
-    """Those numbers whose ``column`` is ``name``.
+    """Select the numbers whose ``column`` is ``name``.
 
     >>> narrowed(shipped(), "table", "10")
     Traceback (most recent call last):

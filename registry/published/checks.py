@@ -66,7 +66,7 @@ class Check(NamedTuple):
 
 
 def recompute(numbers: Sequence[Number]) -> list[Check]:
-    """Everything that can be recomputed of the inpainting paper.
+    """Recompute what the numbers of the inpainting paper allow.
 
     >>> from registry.published import shipped
     >>> contradictions = [each for each in recompute(shipped()) if not each.agrees]
@@ -150,11 +150,11 @@ def certain_sign(x: Column, y: Column, without: Configuration | None = None) -> 
 
 
 class Flips(NamedTuple):
-    """How often leaving out one configuration turns the sign of a correlation of ``x`` with a captioner's metrics."""
+    """Sign flips of a column's correlations with a captioner's metrics when one configuration is left out."""
 
     turned: list[str]
     open: int
-    """How many more there may be: rounding hides the sign."""
+    """Number of those whose sign rounding hides."""
     total: int
 
     def __str__(self) -> str:

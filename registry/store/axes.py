@@ -1,4 +1,4 @@
-"""The axes of the grid, in their order: what tells the cells of a study apart.
+"""The axes of the grid, in their order: what distinguishes the cells of a study.
 
 The fields of :class:`Point` are the one list of axes. Schema, indexing, MLflow's parameters, reports and exports follow
 from it, by name: a new axis is a line here, and a migration that adds its column and makes the views again.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
 
 NONE = "none"
-"""How an axis is called where it does not apply: the originals have no degradation."""
+"""Name on an axis that does not apply: the originals have no degradation."""
 
 ALWAYS = 3
-"""So many axes are named everywhere. Those that came later are named where they apply, and nowhere else: what they do
-not concern keeps its name and its digest."""
+"""Number of axes that are always named. Later ones are named only where they apply, so that what they do not concern
+keeps its name and its digest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +41,7 @@ class Point:
     training: str | None = None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Mapping[str, Any] | RowMapping) -> Self:
         """The record that a row names, field by field; an axis that the row lacks does not apply."""
         return cls(**{field.name: row.get(field.name) for field in fields(cls)})
 

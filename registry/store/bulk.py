@@ -81,7 +81,7 @@ def settled(statement: Any, names: Sequence[str], unique: Sequence[str], where: 
 
 
 def differ(old: Any, new: Any, names: Iterable[str]) -> ColumnElement[bool]:
-    """That a row and another differ in one of the columns; JSON is compared as its text."""
+    """Condition that two rows differ in one of the columns; JSON is compared as its text."""
 
     def value(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return cast(column, Text) if isinstance(column.type, JSON) else column
@@ -102,7 +102,8 @@ def copy_in(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
     dialect = connection.dialect
     columns = [(c.name, c.type.dialect_impl(dialect).bind_processor(dialect)) for c in table.columns]
     name = dialect.identifier_preparer.format_table(table)
-    with connection.connection.cursor() as cursor, cursor.copy(f"COPY {name} FROM STDIN") as copy:
+    driver: Any = connection.connection  # psycopg's
+    with driver.cursor() as cursor, cursor.copy(f"COPY {name} FROM STDIN") as copy:
         for row in rows:
             copy.write_row([bind(row[name]) if bind else row[name] for name, bind in columns])
 
@@ -114,7 +115,7 @@ def news(incoming: Table, table: Table, unique: Sequence[str], where: ColumnElem
     same = and_(*(table.c[name] == incoming.c[name] for name in unique))
     if others:
         same = and_(same, not_(where if where is not None else differ(table, incoming, others)))
-    last = literal_column(f"{incoming.name}.ctid").desc()
+    last: ColumnElement[Any] = literal_column(f"{incoming.name}.ctid").desc()
     return (
         select(incoming)
         .where(not_(exists().select_from(table).where(same)))

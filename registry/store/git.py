@@ -19,7 +19,7 @@ def run(*command: str) -> str:
 
 
 def answer(*command: str) -> str:
-    """What git prints; nothing outside a repository, without git, or where it has no answer."""
+    """Output of a git command; empty outside a repository, without git, or where git fails."""
     try:
         return run(*command)
     except (ValueError, FileNotFoundError):

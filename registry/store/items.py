@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, String, and_, any_, literal, select, update
 from sqlalchemy.exc import OperationalError
@@ -31,10 +31,12 @@ WAITS = 0.1, 2, 20
 
 log = logging.getLogger(__name__)
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds under a key."""
+    """A known item: what the store holds under a key."""
 
     key: str
     run: str
@@ -44,7 +46,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a computation found, to be remembered: a value, image bytes, or the reason why there is neither."""
+    """Result of a computation, to be remembered: a value, image bytes, or the reason why there is neither."""
 
     key: str
     kind: str
@@ -70,14 +72,14 @@ class Execution:
         return asdict(self) | {"started_at": self.started_at.isoformat()}
 
 
-def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    """Distinct keys, as many at a time as one query takes."""
-    distinct = list(dict.fromkeys(keys))
+def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Distinct values, such as keys, as many at a time as one query takes."""
+    distinct = list(dict.fromkeys(values))
     return (distinct[i : i + KEYS_A_QUERY] for i in range(0, len(distinct), KEYS_A_QUERY))
 
 
 def among(connection: Connection, keys: Sequence[str]) -> ColumnElement[bool]:
-    """That an item's key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
+    """Condition that an item's key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
     if connection.dialect.name == "postgresql":
         return Item.key == any_(literal(keys, ARRAY(String)))
     return Item.key.in_(keys)
@@ -93,12 +95,12 @@ def ids_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
 
 
 def begins(column: Any, beginning: str) -> ColumnElement[bool]:
-    """That a column of hex digests begins so; unlike LIKE, it is looked up in the column's index."""
+    """Condition that a column of hex digests begins so; unlike LIKE, it is looked up in the column's index."""
     return and_(column >= beginning, column < f"{beginning}g")
 
 
 def patient(method: Callable[..., None]) -> Callable[..., None]:
-    """Does again what a lost connection or a deadlock undid; for what may be done twice."""
+    """Retry a method that a lost connection or a deadlock cut off; for methods that may run twice."""
 
     @wraps(method)
     def call(store: ItemStore, *args: Any) -> None:
@@ -139,7 +141,7 @@ class ItemStore:
             upsert(connection, Run.__table__, [asdict(execution)], ["id"])
 
     def executions(self, runs: Iterable[str]) -> list[Execution]:
-        """What is known of some executions."""
+        """The executions with some ids, as far as they are known."""
         columns = [getattr(Run, name) for name in Execution.__slots__]
         with self.engine.connect() as connection:
             return [Execution(*row) for row in connection.execute(select(*columns).where(Run.id.in_(set(runs))))]
@@ -155,7 +157,7 @@ class ItemStore:
         return known
 
     def kept(self, keys: Iterable[str]) -> Iterator[tuple[Finding, str, str | None]]:
-        """All that is kept of the known ones among the keys: the finding without its bytes, its run, their address."""
+        """Each known item among the keys: the finding without its bytes, its run, and the address of the bytes."""
         with self.engine.connect() as connection:
             for some in chunks(keys):
                 parent = aliased(Item)
@@ -178,7 +180,8 @@ class ItemStore:
         """Bytes in an object of a kind of item, from a sample of the newest; None where there is none."""
         newest = select(Item.object).where(Item.kind == kind, Item.object.is_not(None)).order_by(Item.id.desc())
         with self.engine.connect() as connection:
-            found = [self.objects.size(address) for address in connection.scalars(newest.limit(SIZES_A_MEAN))]
+            addresses = connection.scalars(newest.limit(SIZES_A_MEAN))
+            found = [self.objects.size(address) for address in addresses if address]
         sizes = [size for size in found if size is not None]
         return sum(sizes) / len(sizes) if sizes else None
 

@@ -31,7 +31,7 @@ class ObjectStore:
 
     @cached_property
     def shelved(self) -> Shelved:
-        """What shards of DVC's cache hold in place of a store on this disk."""
+        """Objects that shards of DVC's cache hold in place of a store on this disk."""
         return Shelved(Path(self.base))
 
     def path(self, address: str) -> str:

@@ -67,7 +67,7 @@ def tracking_uri() -> str:
 
 
 def artifacts_url() -> str | None:
-    """Where MLflow keeps the files of a new experiment; None where that is the tracking server's business."""
+    """URL under which MLflow keeps the files of a new experiment; None where a tracking server decides."""
     if tracking_uri().startswith(("http:", "https:")):
         return None
     return os.environ.get("PALIMPSEST_ARTIFACTS") or str(home() / "artifacts")
@@ -83,9 +83,9 @@ def hidden(text: str) -> str:
 
 
 def database(url: str) -> URL:
-    """The URL of a registry as SQLAlchemy takes it: PostgreSQL is spoken to by psycopg 3, and a password is masked.
+    """The URL of a registry as SQLAlchemy takes it: psycopg 3 for PostgreSQL, and the password masked.
 
-    Raises ``ValueError``, which never tells the URL, where it cannot be a registry's or psycopg is missing.
+    Raises ``ValueError``, which never shows the URL, where it cannot be a registry's or psycopg is missing.
 
     >>> database("postgresql://me@host/team?password=secret")
     postgresql+psycopg://me:***@host/team
@@ -112,6 +112,6 @@ def database(url: str) -> URL:
             f"The registry is a PostgreSQL database, and psycopg cannot be imported ({error}); "
             "install the extra: pip install -e '.[postgres]'."
         ) from None
-    if password := found.query.get("password"):  # there SQLAlchemy would show it
-        found = found.set(password=password).difference_update_query(["password"])
+    if passwords := found.normalized_query.get("password"):  # there SQLAlchemy would show it
+        found = found.set(password=passwords[-1]).difference_update_query(["password"])
     return found.set(drivername="postgresql+psycopg")

@@ -12,7 +12,7 @@ published · pin                  what papers report; what a team agreed to keep
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     String,
+    Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
@@ -32,9 +33,9 @@ from registry.store.axes import AXES
 PER_ITEM = -1
 """The layer of a measurement that belongs to no layer."""
 
-intpk = Annotated[int, mapped_column(primary_key=True)]
-digest = Annotated[str, mapped_column(String(64))]
-name = Annotated[str, mapped_column(String(255))]
+Id = Annotated[int, mapped_column(primary_key=True)]
+Digest = Annotated[str, mapped_column(String(64))]
+Name = Annotated[str, mapped_column(String(255))]
 
 
 def to(column: str) -> Any:
@@ -56,7 +57,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Named constraints, so that migrations can drop them on every database."""
+    """Base of all tables; its constraints have names, so that migrations can drop them on every database."""
 
     metadata = MetaData(
         naming_convention={
@@ -68,14 +69,16 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, datetime: Moment}
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
 
 
 class Corpus(Base):
     """A named collection of samples, with the settings that made it."""
 
     __tablename__ = "corpus"
-    id: Mapped[intpk]
-    name: Mapped[name] = mapped_column(unique=True)
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
     settings: Mapped[dict[str, Any]]
     problems: Mapped[dict[str, Any]]
     """How often each kind of problem was met in its files."""
@@ -86,9 +89,9 @@ class Sample(Base):
 
     __tablename__ = "sample"
     __table_args__ = (UniqueConstraint("corpus_id", "name"),)
-    id: Mapped[intpk]
+    id: Mapped[Id]
     corpus_id: Mapped[int] = to("corpus.id")
-    name: Mapped[name]
+    name: Mapped[Name]
     split: Mapped[str] = mapped_column(String(32))
     width: Mapped[int]
     height: Mapped[int]
@@ -100,7 +103,7 @@ class Reference(Base):
 
     __tablename__ = "reference"
     __table_args__ = (UniqueConstraint("sample_id", "position"),)
-    id: Mapped[intpk]
+    id: Mapped[Id]
     sample_id: Mapped[int] = to("sample.id")
     position: Mapped[int]
     text: Mapped[str] = mapped_column(Text)
@@ -111,10 +114,10 @@ class Model(Base):
 
     __tablename__ = "model"
     __table_args__ = (UniqueConstraint("role", "name", "digest"),)
-    id: Mapped[intpk]
+    id: Mapped[Id]
     role: Mapped[str] = mapped_column(String(32))
-    name: Mapped[name]
-    digest: Mapped[digest]
+    name: Mapped[Name]
+    digest: Mapped[Digest]
     settings: Mapped[dict[str, Any]]
 
 
@@ -122,13 +125,13 @@ class Configuration(Base):
     """One point of the grid. An axis is null where it does not apply: the originals have no degradation."""
 
     __tablename__ = "configuration"
-    id: Mapped[intpk]
-    digest: Mapped[digest] = mapped_column(unique=True)
+    id: Mapped[Id]
+    digest: Mapped[Digest] = mapped_column(unique=True)
     settings: Mapped[dict[str, Any]]
 
 
 class Metric(Base):
-    """What a measure declares of one of its numbers."""
+    """Declaration of a metric by its measure."""
 
     __tablename__ = "metric"
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -155,9 +158,9 @@ class Run(Base):
 
     __tablename__ = "run"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    stage: Mapped[name]
+    stage: Mapped[Name]
     git_commit: Mapped[str] = mapped_column(String(64))
-    device: Mapped[name]
+    device: Mapped[Name]
     engine: Mapped[str] = mapped_column(String(32))
     started_at: Mapped[datetime]
 
@@ -166,8 +169,8 @@ class Item(Base):
     """One image, caption or score: the value of one computation, under the key of all that it depends on."""
 
     __tablename__ = "item"
-    id: Mapped[intpk]
-    key: Mapped[digest] = mapped_column(unique=True)
+    id: Mapped[Id]
+    key: Mapped[Digest] = mapped_column(unique=True)
     kind: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)
@@ -186,14 +189,14 @@ class Parent(Base):
 
 
 class Placement(Base):
-    """Where an item stands: it is the ``kind`` of this sample under this configuration."""
+    """Place of an item in the grid: it is the ``kind`` of this sample under this configuration."""
 
     __tablename__ = "placement"
     __table_args__ = (
         UniqueConstraint("configuration_id", "sample_id", "kind"),
         Index("ix_placement_item_id", "item_id"),
     )
-    id: Mapped[intpk]
+    id: Mapped[Id]
     kind: Mapped[str] = mapped_column(String(32))
     sample_id: Mapped[int] = to("sample.id")
     configuration_id: Mapped[int] = mapped_column(ForeignKey("configuration.id", ondelete="CASCADE"))
@@ -226,8 +229,8 @@ class Study(Base):
     """A params.yaml, as it was when its results were last indexed."""
 
     __tablename__ = "study"
-    id: Mapped[intpk]
-    name: Mapped[name] = mapped_column(unique=True)
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
     params: Mapped[dict[str, Any]]
     links: Mapped[dict[str, Any] | None]
     """Where MLflow compares the cells of each corpus, and under "" all of them."""
@@ -247,12 +250,12 @@ class Published(Base):
 
     __tablename__ = "published"
     __table_args__ = (UniqueConstraint("paper", "table", "row", "metric"),)
-    id: Mapped[intpk]
-    paper: Mapped[name]
+    id: Mapped[Id]
+    paper: Mapped[Name]
     table: Mapped[str] = mapped_column(String(32))
-    row: Mapped[name]
+    row: Mapped[Name]
     """The paper's own label."""
-    corpus: Mapped[name]
+    corpus: Mapped[Name]
     region: Mapped[str] = mapped_column(String(16), default="")
     metric: Mapped[str] = mapped_column(String(32))
     value: Mapped[float]
@@ -268,13 +271,13 @@ class Pin(Base):
 
     __tablename__ = "pin"
     __table_args__ = (UniqueConstraint("name", "version"),)
-    id: Mapped[intpk]
-    name: Mapped[name]
+    id: Mapped[Id]
+    name: Mapped[Name]
     version: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(32))
     """What was pinned: a corpus, images, captions, a model, a report."""
     path: Mapped[str] = mapped_column(Text)
-    digest: Mapped[digest]
+    digest: Mapped[Digest]
     """The sha256 over the names and contents of its files."""
     md5: Mapped[str | None] = mapped_column(String(64))
     """DVC's name for the same content: where its caches and remotes hold it."""
@@ -282,21 +285,21 @@ class Pin(Base):
     study: Mapped[str | None] = mapped_column(String(255))
     runs: Mapped[list[Any]]
     """The executions behind it."""
-    author: Mapped[name]
+    author: Mapped[Name]
     pinned_at: Mapped[datetime]
 
 
 class PinEvent(Base):
-    """What happened to a pin afterwards: it was assigned a stage, or deprecated. Appended, never edited."""
+    """An event after pinning: a stage was assigned, or the version deprecated. Appended, never edited."""
 
     __tablename__ = "pin_event"
-    id: Mapped[intpk]
+    id: Mapped[Id]
     pin_id: Mapped[int] = to("pin.id")
-    tag: Mapped[name] = mapped_column(unique=True)
+    tag: Mapped[Name] = mapped_column(unique=True)
     """The git tag that says so."""
     stage: Mapped[str | None] = mapped_column(String(255))
     """The stage; null where the version was deprecated."""
-    author: Mapped[name]
+    author: Mapped[Name]
     happened_at: Mapped[datetime]
 
 

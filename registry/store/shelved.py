@@ -22,7 +22,7 @@ INDEX = "shelved.json"
 
 
 class Shelved:
-    """Where the bytes of some addresses are: in which shard, at which row. It lies beside the objects."""
+    """Index of the addresses whose bytes are in shards: shard and row of each. It lies beside the objects."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / INDEX
@@ -50,7 +50,7 @@ class Shelved:
             raise ValueError(f"Object {address} cannot be read from {shard}: {error}") from None
 
     def add(self, shards: Mapping[Path, list[str]]) -> None:
-        """Take down what shards hold, row for row; written whole or not at all."""
+        """Add the addresses that shards hold, row for row; the index is written whole or not at all."""
         self.shards |= {os.path.relpath(path, self.file.parent): held for path, held in shards.items()}
         half = self.file.with_suffix(".half")
         half.write_text(json.dumps(self.shards))

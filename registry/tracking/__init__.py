@@ -82,7 +82,7 @@ def await_server(uri: str) -> None:
 
 def prepare_sqlite(uri: str) -> None:
     """Switch an SQLite file to WAL, which stays with it: cells are then logged more than twice as fast."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database)) as connection:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database or "")) as connection:
         write_ahead(connection)  # where that cannot be, MLflow says why
 
 

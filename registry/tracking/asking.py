@@ -31,7 +31,7 @@ def logged(run: str) -> dict[str, str]:
 
 
 class Past(NamedTuple):
-    """How a stage's execution went: its parameters, the device's name, the items computed and the seconds it took."""
+    """A past execution of a stage: its parameters, the device's name, the items computed and the seconds it took."""
 
     stage: str
     params: Mapping[str, str]
@@ -68,7 +68,7 @@ def past() -> list[Past]:
 
 
 def experiments() -> int:
-    """How many experiments the tracking store holds; raises ``ConnectionError`` where it cannot be read."""
+    """Number of experiments in the tracking store; raises ``ConnectionError`` where it cannot be read."""
     with lightly():
         from mlflow.exceptions import MlflowException
 

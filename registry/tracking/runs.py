@@ -30,7 +30,7 @@ LOOKS_A_POINT = 10
 
 @dataclass(frozen=True)
 class CellLog:
-    """What MLflow is told about one cell: its axes, its summary metrics, and files to look at."""
+    """Contents of one cell's MLflow run: its axes, its summary metrics, and files to look at."""
 
     axes: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -60,7 +60,7 @@ class Tracker:
     def execution(self, device: str) -> Execution:
         """This execution, as the registry keeps it, now that it begins to compute on ``device``.
 
-        MLflow is told the device's name; on a GPU it also hears from now on how busy the machine is (``system/...``).
+        MLflow gets the device's name and, on a GPU, from now on the load of the machine (``system/...``).
         """
         name = device
         if device.startswith("cuda"):

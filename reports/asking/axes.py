@@ -76,7 +76,7 @@ def columns(rows: pd.DataFrame, always: Sequence[str] = FIRST) -> pd.DataFrame:
 
 def pictures(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that stand for pictures, not for what was said of them."""
-    return rows[rows[list(TEXT)].eq("").all(axis=1)]
+    return rows[(rows[list(TEXT)] == "").all(axis=1)]
 
 
 def ordered(params: Mapping[str, Any], rows: pd.DataFrame) -> dict[str, list[str]]:

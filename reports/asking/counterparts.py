@@ -75,12 +75,12 @@ def counterpart(one: Number, text: Text, study: Study) -> Beside | None:
     grids = [study.grids[one.region]] if one.region else [study.summary, study.grids[""]]
     for grid in grids:
         where = (one.corpus, one.degradation or "", one.inpainter or "", *text)
-        if one.metric not in grid.value or where not in grid.value.index or pd.isna(grid.value.at[where, one.metric]):
+        if (ours := grid.at(where, one.metric)) is None:
             continue
-        ours, original, change = float(grid.value.at[where, one.metric]), (one.corpus, *ORIGINAL, *text), None
-        if one.inpainter and not one.region and original in grid.value.index:
-            change = relative_change(ours, float(grid.value.at[original, one.metric]))
-        return Beside(one, text, in_our_unit(one), ours, change, int(grid.n.at[where, one.metric]))
+        change = None
+        if one.inpainter and not one.region:
+            change = relative_change(ours, grid.at((one.corpus, *ORIGINAL, *text), one.metric))
+        return Beside(one, text, in_our_unit(one), ours, change, grid.items(where, one.metric))
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from sqlalchemy import Connection, or_
 
-from registry.store.schema import PER_ITEM, Configuration, Measurement, Placement, Sample
+from registry.store.schema import PER_ITEM, Measurement, Placement, Sample
 from reports.asking.axes import PICTURE, TEXT
 from reports.asking.metrics import INSIDE
 from reports.asking.queries import by_axis, frame, of_picture, standing, where
@@ -39,7 +39,7 @@ def swept(
         standing(study, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
         .join(Measurement, Measurement.item_id == Placement.item_id)
         .where(Measurement.layer == PER_ITEM, Measurement.region.in_((INSIDE, "")), some, *later)
-        .where(Measurement.metric.in_(metrics), Configuration.inpainter.is_not(None))
+        .where(Measurement.metric.in_(metrics), by_axis["inpainter"].is_not(None))
     )
     rows = frame(connection, statement).dropna(subset="value")
     return rows[rows["kind"] == rows["metric"].map(rows.groupby("metric")["kind"].min())]

@@ -134,12 +134,13 @@ def ablations(study: Study, values: pd.DataFrame, metrics: Sequence[Metric]) -> 
             known = some[some[metric.name].notna()]
             if len(known):
                 scopes.append(scope(known, corpus, metric, order))
-    tables = [factor.effects for one in scopes for factor in one.factors]
-    tables += [joint.found for one in scopes for joint in one.joint]
-    adjusted = iter(together(*tables))
-    scopes = [one._replace(factors=[f._replace(effects=next(adjusted)) for f in one.factors]) for one in scopes]
-    scopes = [one._replace(joint=[j._replace(found=next(adjusted)) for j in one.joint]) for one in scopes]
-    return Ablations(scopes, sum(map(len, tables)), order)
+    effects = [factor.effects for one in scopes for factor in one.factors]
+    interactions = [joint.found for one in scopes for joint in one.joint]
+    both = together(effects, interactions)
+    acted, joined = iter(both[0]), iter(both[1])
+    scopes = [one._replace(factors=[f._replace(effects=next(acted)) for f in one.factors]) for one in scopes]
+    scopes = [one._replace(joint=[j._replace(found=next(joined)) for j in one.joint]) for one in scopes]
+    return Ablations(scopes, sum(map(len, effects)) + sum(map(len, interactions)), order)
 
 
 def scope(rows: pd.DataFrame, corpus: str, metric: Metric, order: dict[str, list[str]]) -> Scope:

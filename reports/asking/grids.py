@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -16,6 +16,18 @@ class Grid(NamedTuple):
 
     value: pd.DataFrame
     n: pd.DataFrame
+
+    def at(self, where: tuple[str, ...], metric: str) -> float | None:
+        """The value of a metric at a corpus and axes; None where there is none."""
+        if metric not in self.value or where not in self.value.index:
+            return None
+        value: Any = self.value.at[where, metric]
+        return None if pd.isna(value) else float(value)
+
+    def items(self, where: tuple[str, ...], metric: str) -> int:
+        """Over how many items a value was taken."""
+        n: Any = self.n.at[where, metric]
+        return int(n)
 
 
 def grid(rows: pd.DataFrame, value: str, n: str) -> Grid:

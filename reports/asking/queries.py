@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Executable, Select, and_, func, select
 
 from registry.store.axes import AXES
 from registry.store.dag import UNAVERAGED
@@ -60,7 +60,7 @@ def find_study(connection: Connection, name: str) -> StudyRow:
     row = connection.execute(select(*columns).where(Study.name == name)).first()
     if row:
         links = {corpus: link for corpus, link in (row.links or {}).items() if link.startswith(("http:", "https:"))}
-        return StudyRow(*row[:3], links)
+        return StudyRow(row.id, row.name, row.params, links)
     known = list(connection.scalars(select(Study.name).order_by(Study.name)))
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {nearest[0]!r}?" if nearest else f"It knows: {', '.join(known) or 'none yet'}."
@@ -80,12 +80,12 @@ def standing(study: int, *columns: Any) -> Select[Any]:
     )
 
 
-def frame(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
+def frame(connection: Connection, statement: Executable) -> pd.DataFrame:
     """The rows of a statement; an axis that is null becomes ""."""
     result = connection.execute(statement)
     plain = [tuple(row) for row in result]  # pandas looks for a field's name in every Row, and that is half of the time
     rows = pd.DataFrame(plain, columns=list(result.keys()))
-    for axis in rows.columns.intersection(AXES):
+    for axis in rows.columns.intersection(list(AXES)):
         rows[axis] = rows[axis].astype(object).where(rows[axis].notna(), "")
     return rows
 
@@ -111,8 +111,8 @@ def problems(connection: Connection, study: int) -> dict[str, dict[str, int]]:
 
 def items(connection: Connection, study: int) -> pd.DataFrame:
     """Kind, execution (its id), how many places its items fill, how many these are, and how many of them failed."""
-    held = standing(study, Placement.kind, Placement.item_id, func.count().label("placed"))
-    held = held.group_by(Placement.kind, Placement.item_id).subquery()
+    standing_there = standing(study, Placement.kind, Placement.item_id, func.count().label("placed"))
+    held = standing_there.group_by(Placement.kind, Placement.item_id).subquery()
     failed = func.count().filter(Item.status == FAILED).label("failed")
     statement = (
         select(held.c.kind, Item.run_id.label("run"), func.sum(held.c.placed).label("placed"))
@@ -187,7 +187,7 @@ def values(connection: Connection, study: int, metrics: Sequence[str], region: s
     corpus = frame(connection, select(Corpus.id, Corpus.name))
     sample = frame(connection, select(Sample.id, Sample.name).where(Sample.corpus_id.in_(corpus["id"].tolist())))
     configuration = frame(connection, select(Configuration.id, *by_axis.values()))
-    found = {"corpus": named(rows["corpus_id"], corpus["id"], corpus["name"])}
+    found: dict[str, pd.Categorical | pd.Series] = {"corpus": named(rows["corpus_id"], corpus["id"], corpus["name"])}
     found |= {axis: named(rows["configuration_id"], configuration["id"], configuration[axis]) for axis in AXES}
     found |= {name: rows[name].astype("category") for name in ("kind", "metric")}
     found |= {"sample": named(rows["sample_id"], sample["id"], sample["name"]), "value": rows["value"].astype(float)}
@@ -198,7 +198,7 @@ def named(ids: pd.Series, known: pd.Series, names: pd.Series) -> pd.Categorical:
     """Names in the place of ids, as categories in alphabetical order."""
     categories = sorted(set(names))
     codes = dict(zip(known, pd.Categorical(names, categories).codes, strict=True))
-    return pd.Categorical.from_codes(ids.map(codes), categories)
+    return pd.Categorical.from_codes(ids.map(codes).to_numpy(), pd.Index(categories))
 
 
 def metrics(connection: Connection, study: int) -> list[str]:

@@ -81,7 +81,8 @@ def study_table(
     several = sum(any(text) for text in texts) > 1
     index = ["corpus", *PICTURE, "sample"]
     wide = rows.pivot(index=index, columns=["metric", *TEXT], values="value")
-    wide.columns = [f"{metric}@{label(text)}" if several and any(text) else str(metric) for metric, *text in wide]
+    held: list[tuple[str, ...]] = [tuple(column) for column in wide.columns.to_list()]
+    wide.columns = pd.Index([f"{one[0]}@{label(one[1:])}" if several and any(one[1:]) else one[0] for one in held])
     wide = wide[sorted(wide.columns)]
     frame = wide.reset_index().astype(dict.fromkeys(index, object))
     same = {corpus: coincident(study.repainted, corpus, order) for corpus in order["corpus"]}
@@ -139,6 +140,6 @@ def correlated(study: Study) -> Correlated:
     found = {}
     for corpus, rows in frame.groupby("corpus"):
         if rows[STUDY.unit].nunique() >= FEWEST:
-            measured = ([column for column in some if rows[column].notna().any()] for some in (xs, ys))
-            found[str(corpus)] = estimate(rows, *measured, Roles(STUDY.unit, STUDY.item))
+            x, y = ([column for column in some if rows[column].notna().any()] for some in (xs, ys))
+            found[str(corpus)] = estimate(rows, x, y, Roles(STUDY.unit, STUDY.item))
     return Correlated(values, frame, ys, found)

@@ -93,7 +93,7 @@ class Study:
         known = declared(self.connection)
         left = self.everything[~self.everything["metric"].isin([metric.name for metric in known])]
         return known + [
-            undeclared(str(name), set(rows["region"]), bool(rows[list(TEXT)].ne("").any(axis=None)))
+            undeclared(str(name), set(rows["region"]), bool((rows[list(TEXT)] != "").any(axis=None)))
             for name, rows in left.groupby("metric")
         ]
 

@@ -146,16 +146,13 @@ def glance(study: Study, corpus: str, text: Text) -> Glance | None:
     grid = study.grids[""]
     usable = {metric.name: metric for metric in measured(grid, corpus, study.quality)}
     metric = next((usable[name] for name in SCATTERED[1] if name in usable), None)
-    if metric is None or (corpus, *ORIGINAL, *text) not in grid.value.index:
+    if metric is None:
         return None
-    reference = grid.value.at[(corpus, *ORIGINAL, *text), metric.name]
+    reference = grid.at((corpus, *ORIGINAL, *text), metric.name)
     moves = []
     for names in repaintings(study.order):
-        where = (corpus, *names, *text)
-        if names[1] in study.controls or where not in grid.value.index:
-            continue
-        value = grid.value.at[where, metric.name]
-        change = relative_change(value, reference)
+        value = None if names[1] in study.controls else grid.at((corpus, *names, *text), metric.name)
+        change = None if value is None else relative_change(value, reference)
         if change is not None:
             moves.append(Move(f"{names[1]} ({names[0]})", percent(change), change))
     if len(moves) < 2:
@@ -171,9 +168,9 @@ def looking(study: Study, corpus: str) -> list[Looking]:
     for kind, seen in some.groupby("kind"):
         by_layer = {view: layers_of(seen, view.metric, view.region, study.order) for view in LAYERED}
         charts = {view.title: chart(values, view.axis) for view, values in by_layer.items() if values}
-        both = [layers_of(seen, EVEN, region, study.order) for region in (INSIDE, OUTSIDE)]
-        if all(both):
-            charts = {"inside and outside the mask": contrast(*both, SHARED)} | charts
+        inside, outside = (layers_of(seen, EVEN, region, study.order) for region in (INSIDE, OUTSIDE))
+        if inside and outside:
+            charts = {"inside and outside the mask": contrast(inside, outside, SHARED)} | charts
         encoders.append(Looking(str(kind).partition(".")[2], charts))
     return encoders
 
@@ -245,7 +242,7 @@ def main_numbers(study: Study) -> dict[str, Any]:
                 "pearson": {
                     f"{pair.x}~{pair.y}": round(pair.pearson, 6)
                     for pair in one.pairs
-                    if pair.x in ("lpips", "mse") and pair.y in names
+                    if pair.x in ("lpips", "mse") and pair.y in names and pair.pearson is not None
                 },
             }
     return numbers

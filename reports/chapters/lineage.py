@@ -75,7 +75,8 @@ def lineage(study: Study) -> dict[str, list[Pictures]]:
     made = {(row.kind, *where_of(row)): model_of(row) for row in study.identities.itertuples()}
     numbers = {model.key: number for number, model in enumerate(study.models)}
     counts: dict[tuple[Place, str], dict[int, int]] = {}
-    for row in study.placed.itertuples():
+    placed: Iterable[Any] = study.placed.itertuples()
+    for row in placed:
         counts.setdefault(((row.corpus, *where_of(row)), row.kind), {})[executions[row.run]] = row.items
     there: dict[Place, list[Line]] = {}
     for (place, kind), by in counts.items():

@@ -54,9 +54,7 @@ def points_of(study: Study, corpus: str, text: Text, names: Sequence[Names]) -> 
     """Fidelity inside the mask and caption quality of configurations, one row each."""
     fidelity, quality = study.grids[INSIDE].value, study.grids[""].value
     some = [n for n in names if (corpus, *n, *UNSAID) in fidelity.index and (corpus, *n, *text) in quality.index]
-    rows = [
-        {**fidelity.loc[(corpus, *n, *UNSAID)].to_dict(), **quality.loc[(corpus, *n, *text)].to_dict()} for n in some
-    ]
+    rows = [{**fidelity.xs((corpus, *n, *UNSAID)).to_dict(), **quality.xs((corpus, *n, *text)).to_dict()} for n in some]
     index = pd.MultiIndex.from_tuples(some, names=PICTURE) if some else None
     return pd.DataFrame(rows, index=index)
 
@@ -96,22 +94,20 @@ def draw(
         for name, some in zip(pair, (study.fidelity, study.quality), strict=True)
     )
     order, several, shown = study.order, Counter(same.values()), study.once(gallery) is not None
+    drawn = points[[x.name, y.name]].dropna()
     marks = [
         Point(
             label(names, same, order),
-            row[x.name],
-            row[y.name],
+            across,
+            down,
             order["inpainter"].index(names[1]) % COLOURS,
             SEVERAL if several[names] > 1 else order["degradation"].index(names[0]) % SHAPES,
             names[1] in study.controls,
             filters(corpus, names, text, several[names] > 1) if shown and names[1] not in study.controls else {},
         )
-        for names, row in points[[x.name, y.name]].dropna().iterrows()
+        for names, across, down in zip(drawn.index.tolist(), drawn[x.name], drawn[y.name], strict=True)
     ]
-    quality = study.grids[""].value
-    where = (corpus, *ORIGINAL, *text)
-    reference = float(quality.at[where, y.name]) if where in quality.index else None
-    return scatter(marks, x, y, reference if pd.notna(reference) else None)
+    return scatter(marks, x, y, study.grids[""].at((corpus, *ORIGINAL, *text), y.name))
 
 
 def filters(corpus: str, names: Names, text: Text, merged: bool) -> dict[str, str]:

@@ -149,7 +149,8 @@ def compare(numbers: Sequence[Number], study: Study, links: Mapping[str, Sequenc
     compared = {row.number.corpus for row in rows if row.ours is not None}
     entries = study.params.get("corpora") or {}
     kinds = {name: KINDS.get((entries.get(name) or {}).get("adapter", "")) for name in study.order["corpus"]}
-    like = {kind: [name for name in kinds if kinds[name] == kind] for kind in kinds.values() if kind not in compared}
+    others = [kind for kind in kinds.values() if kind and kind not in compared]
+    like = {kind: [name for name in kinds if kinds[name] == kind] for kind in others}
     context = [one for _, held in by_table for one in spans(held, like, metrics)]
     used = {name for one in context for name in one.cells}
     fidelity = {metric.name for metric in study.fidelity}
@@ -195,13 +196,15 @@ def view(rows: Sequence[Beside], known: Mapping[str, Metric]) -> View:
     metrics = [known[name] for name in dict.fromkeys(row.number.metric for row in rows)]
     by_label: dict[str, dict[str, Compared]] = {}
     for row in rows:
+        if row.ours is None:
+            continue
         metric = known[row.number.metric]
         by_label.setdefault(row.number.row, {})[metric.name] = Compared(
             number(row.ours, metric.decimals),
             percent(row.ours_change),
             number(row.published, metric.decimals),
             percent(row.number.change),
-            signed(row.difference, metric.decimals),
+            signed(row.ours - row.published, metric.decimals),
         )
     lines = [(label, [cells.get(metric.name) for metric in metrics]) for label, cells in by_label.items()]
     short = [agreement(metric, [row for row in rows if row.number.metric == metric.name]) for metric in metrics]
@@ -267,7 +270,7 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
     found = []
     for name, sign in said.items():
         pairs = [pair for pair in link.pairs if pair.x == name]
-        ours = {pair.y: pair.pearson for pair in pairs}
+        ours = {pair.y: pair.pearson for pair in pairs if pair.pearson is not None}
         if ours:
             turned, chances = flips(pairs)
             alike = sum(r * sign > 0 for r in ours.values())
@@ -282,5 +285,5 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
 
 def flips(pairs: Iterable[Correlation]) -> tuple[int, int]:
     """Count sign flips when one configuration is left out, as table 1 does, and the configurations left out."""
-    left = [pair for pair in pairs if pair.leave_one_out]
-    return sum(pair.leave_one_out.sign_flips for pair in left), sum(pair.n for pair in left)
+    left = [(pair.leave_one_out.sign_flips, pair.n) for pair in pairs if pair.leave_one_out]
+    return sum(turned for turned, _ in left), sum(n for _, n in left)

@@ -111,21 +111,21 @@ def drawn(tracks: Iterable[Track], y: str) -> Chart:
         return "L".join(points[::-1] if backwards else points)
 
     def curve(track: Track) -> Curve:
-        mean, banded = track.mean, track.low is not None
+        mean, low, high = track.mean, track.low, track.high
         said = f"{mean.iloc[0]:.3g} in layer 1, {mean.iloc[-1]:.3g} in layer {len(mean)}"
         return Curve(
             track.name,
             track.colour,
             f"M{path(mean)}",
-            f"M{path(track.high)}L{path(track.low, backwards=True)}Z" if banded else "",
+            f"M{path(high)}L{path(low, backwards=True)}Z" if low is not None and high is not None else "",
             names.get(track.name, 0.0),
             f"{track.title or track.name}: {said}",
             track.style,
         )
 
     names = {track.name: down(track.mean.iloc[-1]) + 4 for track in tracks if track.name}
-    above = -APART
-    for name in sorted(names, key=names.get):
+    above = -float(APART)
+    for name in sorted(names, key=lambda name: names[name]):
         names[name] = above = max(names[name], above + APART)
     return Chart(
         y,

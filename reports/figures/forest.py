@@ -139,8 +139,8 @@ def line(one: Effect, metric: Metric, plane: Plane, control: bool) -> Line:
         f"{one.level} against {one.other}: {metric.title} {effect} [{low}, {high}], d {d}, n = {one.n:,}, "
         f"p = {small(one.p)}, Holm {small(one.p_holm)}; same sign in {agree}"
     )
-    places = (plane.across(value) for value in (one.effect, one.low, one.high))
-    return Line(one.level, control, effect, f"{low} to {high}", one.p_holm < LEVEL, *places, title)
+    at, left, right = (plane.across(value) for value in (one.effect, one.low, one.high))
+    return Line(one.level, control, effect, f"{low} to {high}", one.p_holm < LEVEL, at, left, right, title)
 
 
 def heat_map(joint: Joint, metric: Metric, order: Mapping[str, Sequence[str]]) -> HeatMap:

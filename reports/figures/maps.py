@@ -6,7 +6,7 @@ Neighbours in such a map were neighbours for the encoder; how far two clusters l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -67,7 +67,7 @@ def entries(names: Sequence[str]) -> dict[str, int]:
 def maps(found: pd.DataFrame, corpus: str, order: Order, controls: Sequence[str]) -> list[Map]:
     """The map of each encoder; controls are left out."""
     some = found[(found["corpus"] == corpus) & ~found["inpainter"].isin(controls)]
-    return [one_map(kind.partition(".")[2], rows, order) for kind, rows in some.groupby("kind")]
+    return [one_map(str(kind).partition(".")[2], rows, order) for kind, rows in some.groupby("kind")]
 
 
 def one_map(encoder: str, rows: pd.DataFrame, order: Order) -> Map:
@@ -96,6 +96,6 @@ def one_map(encoder: str, rows: pd.DataFrame, order: Order) -> Map:
     return Map(encoder, originals, panels, list(colours.items()), drawn, len(pictures), SIDE)
 
 
-def dot(row: object, title: str) -> Dot:
+def dot(row: Any, title: str) -> Dot:
     """A row's place with what it is."""
     return Dot(row.x, row.y, title)

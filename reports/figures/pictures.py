@@ -28,10 +28,10 @@ def thumbnail(data: bytes) -> Picture:
         size = image.size
         if max(size) <= LARGEST:
             return Picture(f"data:image/png;base64,{base64.b64encode(data).decode()}", *size)
-        image = image.convert("RGB")
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+        small = image.convert("RGB")
+        small.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        image.save(buffer, format="JPEG", quality=85)
+        small.save(buffer, format="JPEG", quality=85)
     return Picture(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", *size)
 
 

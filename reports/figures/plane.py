@@ -123,7 +123,7 @@ def heat_map(pairs: Sequence[Correlation], kind: str, xs: Sequence[Metric], ys: 
 def square(pair: Correlation, kind: str, x: Metric, y: Metric) -> Square:
     """One correlation as the heat map shows it."""
     r = getattr(pair, kind)
-    ends = None if pair.low is None else (pair.low, pair.high)
+    ends = None if pair.low is None or pair.high is None else (pair.low, pair.high)
     low, high = (spearman_interval(r, pair.n) if kind == "spearman" else ends) or (-1.0, 1.0)
     text = f"{r:+.2f}".replace("-", "−")
     interval = f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")

@@ -69,7 +69,7 @@ def similarities(study: Study) -> list[Similarity]:
     """The figure of each encoder; controls are left out."""
     rows = pictures(queries.values(study.connection, study.id, [METRIC], "whole").dropna(subset="value"))
     rows = rows[~rows["inpainter"].isin(study.controls)]
-    return [similarity(kind.partition(".")[2], some, study.order) for kind, some in rows.groupby("kind")]
+    return [similarity(str(kind).partition(".")[2], some, study.order) for kind, some in rows.groupby("kind")]
 
 
 def similarity(encoder: str, rows: pd.DataFrame, order: Order) -> Similarity:
@@ -81,6 +81,7 @@ def similarity(encoder: str, rows: pd.DataFrame, order: Order) -> Similarity:
     half = stats.t.ppf(0.975, np.maximum(n - 1, 1)) * points["std"].fillna(0).to_numpy() / np.sqrt(n)
     ends = {"low": (points["mean"] - half).clip(lower=-1), "high": (points["mean"] + half).clip(upper=1)}
     points = points.assign(**ends).round(12)
+    found = points.to_dict("index")
     low, high = spread(float(points["low"].min()), float(points["high"].max()))
     colours = {name: colour for name, colour in entries(order["inpainter"]).items() if name in set(rows["entry"])}
     corpora = [name for name in order["corpus"] if name in set(rows["corpus"])]
@@ -99,9 +100,9 @@ def similarity(encoder: str, rows: pd.DataFrame, order: Order) -> Similarity:
         dots = []
         for band in bands:
             for line, (entry, colour) in enumerate(colours.items()):
-                if (band.name, degradation, entry) not in points.index:
+                one = found.get((band.name, degradation, entry))
+                if one is None:
                     continue
-                one = points.loc[(band.name, degradation, entry)]
                 title = (
                     f"{entry} ({degradation}), {band.name}: {one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}], "
                     f"n = {int(one['count'])}"

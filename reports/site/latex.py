@@ -55,9 +55,8 @@ def table_latex(table: Table) -> str:
     """A table of configurations; captioners stand to the left where there are any."""
     rows = [(group.said, row) for group in table.groups for row in group.rows]
     names = [(c, "original pictures" if row.reference else row.inpainter, row.degradation) for c, row in rows]
-    index = pd.MultiIndex.from_tuples(names, names=["captioner", "inpainter", "degradation"])
-    if not any(group.said for group in table.groups):
-        index = index.droplevel("captioner")
+    full = pd.MultiIndex.from_tuples(names, names=["captioner", "inpainter", "degradation"])
+    index = full if any(group.said for group in table.groups) else full.droplevel("captioner")
     columns = [f"{metric.title} {metric.arrow}" for metric in table.metrics]
     texts = pd.DataFrame([[cell.text for cell in row.values] for _, row in rows], index, columns)
     best = pd.DataFrame([[cell.best for cell in row.values] for _, row in rows], index, columns)

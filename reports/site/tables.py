@@ -32,7 +32,7 @@ class Value(NamedTuple):
         return f"{self.change} {'' if self.n is None else f'n {self.n:,}'}".strip()
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One configuration; ``note`` says what is special about it."""
 
     degradation: str
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
     """Rows that are compared with each other: pictures (``said`` is ""), or what one captioner said of them."""
 
     said: str
-    rows: list[Row]
+    rows: list[TableRow]
 
 
 class Table(NamedTuple):
@@ -103,7 +103,7 @@ def rows_of(
             )
             for value, had, metric, top, base in zip(line, count, metrics, best, reference, strict=True)
         ]
-        rows.append(Row(*n, int(count.max()), cells, notes.get(n, "")))
+        rows.append(TableRow(*n, int(count.max()), cells, notes.get(n, "")))
     return Rows(label(text), rows)
 
 

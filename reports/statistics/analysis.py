@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.statistics.cells import Group, Roles, families, groups
+from reports.statistics.cells import Roles, TableGroup, families, groups
 from reports.statistics.comparison import Comparison, compare
 from reports.statistics.crossed import Mixed, crossed_model
 from reports.statistics.levels import Levels, levels
@@ -107,13 +107,13 @@ def correlate(
 
 def across(result: Correlation, parts: Sequence[Correlation]) -> Correlation:
     """A result of all groups together, with those of each and their meta-analysis."""
-    usable = [part for part in parts if part.pearson is not None]
-    meta = random_effects([part.pearson for part in usable], [part.n for part in usable])
+    usable = [(part.pearson, part.n) for part in parts if part.pearson is not None]
+    meta = random_effects([r for r, _ in usable], [n for _, n in usable])
     return replace(result, groups=tuple(parts), meta=meta)
 
 
 def analyse(
-    found: Sequence[Group], xs: Sequence[str], ys: Sequence[str], named: Mapping[str, str] | None, seed: int
+    found: Sequence[TableGroup], xs: Sequence[str], ys: Sequence[str], named: Mapping[str, str] | None, seed: int
 ) -> list[Correlation]:
     """The results of every pair over some groups, taken together."""
     units = units_of(found)
@@ -124,11 +124,10 @@ def analyse(
         return list(results.values())
     tests = permutation_tests([pair.strata for pair in tested], len(units), seed)
     qs = stats.false_discovery_control(tests.p)
-    related = (
-        {family: np.array([named[unit] == family for unit in units]) for family in dict.fromkeys(map(named.get, units))}
-        if named
-        else None
-    )
+    related: dict[str, np.ndarray] | None = None
+    if named:
+        of = [named[unit] for unit in units]
+        related = {family: np.array([one == family for one in of]) for family in dict.fromkeys(of)}
     rivals = compared(found[0], xs, ys, seed) if len(found) == 1 else {}
     for number, pair in enumerate(tested):
         result = results[pair.x, pair.y]
@@ -144,7 +143,7 @@ def analyse(
             detectable_r=float(np.tanh(POWER / np.sqrt(result.n - 3))) if result.n > 3 else None,
             leave_family_out=leave_one_out(pair.strata, related) if related else None,
             comparisons=tuple(rivals.get((pair.x, pair.y), ())),
-            **(inside(found[0], pair, result.pearson) if len(found) == 1 else {}),
+            **(inside(found[0], pair, result.pearson) if len(found) == 1 and result.pearson is not None else {}),
         )
     return list(results.values())
 
@@ -166,13 +165,13 @@ def estimate(
     return list(estimates(found, [pair_of(found, units, x, y) for x in xs for y in ys], units, seed).values())
 
 
-def units_of(found: Sequence[Group]) -> list[str]:
+def units_of(found: Sequence[TableGroup]) -> list[str]:
     """The units of all groups, each once."""
     return sorted({unit for group in found for unit in group.units})
 
 
 def estimates(
-    found: Sequence[Group], pairs: Sequence[Pair], units: Sequence[str], seed: int
+    found: Sequence[TableGroup], pairs: Sequence[Pair], units: Sequence[str], seed: int
 ) -> dict[tuple[str, str], Correlation]:
     """Coefficients of every pair, the interval of Pearson's, and what it owes to single units."""
     columns = list(dict.fromkeys(column for pair in pairs for column in (pair.x, pair.y)))
@@ -196,7 +195,7 @@ def estimates(
     return results
 
 
-def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pair:
+def pair_of(found: Sequence[TableGroup], units: Sequence[str], x: str, y: str) -> Pair:
     """The unit means of a pair, for every group where three units have both and neither is constant."""
     place = {unit: number for number, unit in enumerate(units)}
     strata, held = [], []
@@ -210,11 +209,12 @@ def pair_of(found: Sequence[Group], units: Sequence[str], x: str, y: str) -> Pai
     return Pair(x, y, strata, held)
 
 
-def coefficients(found: Sequence[Group], pair: Pair) -> Correlation:
+def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
     """Count units and items, and compute the three coefficients."""
     cells = sum(group.cells[pair.x].size for group in found)
     held = sum(int((np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y])).sum()) for g in found)
-    items = sum(group.items for group in found) if found[0].items is not None else None
+    counts = [group.items for group in found if group.items is not None]
+    items = sum(counts) if counts else None
     n = len({int(unit) for stratum in pair.strata for unit in stratum.units})
     name = found[0].name if len(found) == 1 else ""
     result = Correlation(pair.x, pair.y, name, n, items, cells, cells - held)
@@ -239,7 +239,7 @@ def tied(values: np.ndarray) -> np.ndarray:
     return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
 
 
-def why_none(found: Sequence[Group], pair: Pair) -> str:
+def why_none(found: Sequence[TableGroup], pair: Pair) -> str:
     """Reason for which a pair has no correlation in any group."""
     for column in (pair.x, pair.y):
         values = np.concatenate([group.means(column) for group in found])
@@ -250,7 +250,9 @@ def why_none(found: Sequence[Group], pair: Pair) -> str:
     return f"fewer than {FEWEST} units vary in both"
 
 
-def compared(group: Group, xs: Sequence[str], ys: Sequence[str], seed: int) -> dict[tuple[str, str], list[Comparison]]:
+def compared(
+    group: TableGroup, xs: Sequence[str], ys: Sequence[str], seed: int
+) -> dict[tuple[str, str], list[Comparison]]:
     """For every pair of columns how its x compares with each other x; each two are compared once."""
     found: dict[tuple[str, str], list[Comparison]] = {}
     for y in ys:
@@ -261,7 +263,7 @@ def compared(group: Group, xs: Sequence[str], ys: Sequence[str], seed: int) -> d
     return found
 
 
-def inside(group: Group, pair: Pair, r: float) -> dict[str, Any]:
+def inside(group: TableGroup, pair: Pair, r: float) -> dict[str, Any]:
     """Levels and mixed model, which need the cells of one group."""
     if group.items is None:
         return {}

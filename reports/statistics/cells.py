@@ -27,8 +27,8 @@ class Roles:
 
 
 @dataclass(frozen=True)
-class Group:
-    """One corpus: ``cells[column]`` is units × items (one item where the table names none), NaN where missing."""
+class TableGroup:
+    """Rows of one group, such as a corpus: ``cells[column]`` is units × items (one where none are named), or NaN."""
 
     name: str
     units: tuple[str, ...]
@@ -77,10 +77,10 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     """A column as floats, NaN where empty or not finite; raises ``ValueError`` naming the first that is no number."""
     given = frame[known(frame, column)]
     values = pd.to_numeric(given, errors="coerce")
-    wrong = given[values.isna() & given.notna()]
+    wrong = np.flatnonzero(values.isna() & given.notna())
     if len(wrong):
         raise ValueError(
-            f"Column {column!r} holds {str(wrong.iloc[0])!r} in row {frame.index.get_loc(wrong.index[0]) + 1}, "
+            f"Column {column!r} holds {str(given.iloc[wrong[0]])!r} in row {wrong[0] + 1}, "
             "where a number was expected; correct it, or leave the place empty where nothing was measured."
         )
     return values.astype(float).where(np.isfinite(values))
@@ -95,7 +95,7 @@ def labels(frame: pd.DataFrame, column: str) -> pd.Series:
     return given.astype(str)
 
 
-def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[Group]:
+def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[TableGroup]:
     """The table's groups in the order of their names; rows of one unit and item are averaged.
 
     Raises ``ValueError`` for unknown or non-numeric columns, and where fewer than three units are named.
@@ -126,7 +126,9 @@ def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[Gr
         items = wide.shape[1] // len(columns)
         blocks = np.split(wide.to_numpy(), len(columns), axis=1)
         made.append(
-            Group(str(name), tuple(wide.index), items if roles.item else None, dict(zip(columns, blocks, strict=True)))
+            TableGroup(
+                str(name), tuple(wide.index), items if roles.item else None, dict(zip(columns, blocks, strict=True))
+            )
         )
     return made
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from reports.statistics.cells import Group
+from reports.statistics.cells import TableGroup
 from reports.statistics.points import FEWEST, is_constant
 from reports.statistics.resampling import DRAWS
 from reports.statistics.significance import TIE
@@ -54,7 +54,7 @@ def williams(r12: float, r13: float, r23: float, n: int) -> tuple[float, float]:
     return float(t), float(2 * stats.t.sf(abs(t), n - 3))
 
 
-def compare(group: Group, x: str, other: str, y: str, seed: int = 0) -> Comparison | None:
+def compare(group: TableGroup, x: str, other: str, y: str, seed: int = 0) -> Comparison | None:
     """Compare how strongly ``x`` and ``other`` go with ``y``, each turned so that its own r is positive.
 
     None where fewer than three units have all three, or one is constant. PERM-BOTH is the field's tool's test, and its
@@ -74,8 +74,10 @@ def compare(group: Group, x: str, other: str, y: str, seed: int = 0) -> Comparis
     p = swapped(first, second, target, swaps(n, rng), n > EXACT)
     r12, r13 = np.abs(corr[:2, 2])
     p_williams = williams(r12, r13, signs[0] * signs[1] * corr[0, 1], n)[1]
-    cells = [group.cells[column][units] for column in (x, other)] if group.items else None
-    p_cells = swapped_cells(*(s * c for s, c in zip(signs, cells, strict=True)), target, rng) if cells else None
+    p_cells = None
+    if group.items:
+        one, two = (sign * group.cells[column][units] for sign, column in zip(signs, (x, other), strict=True))
+        p_cells = swapped_cells(one, two, target, rng)
     return Comparison(other, n, float(r12 - r13), p, p_cells, None if np.isnan(p_williams) else p_williams)
 
 

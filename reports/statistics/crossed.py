@@ -68,8 +68,18 @@ def crossed_model(x: np.ndarray, y: np.ndarray) -> Mixed | None:
     variances = np.array([(unit - cell) / items, (item - cell) / units, cell])
     shares = variances / variances.sum()
     p = 2 * stats.t.sf(abs(between) / se[0], units - 2), 2 * stats.norm.sf(abs(b) / se[1])
-    numbers = (between, se[0], p[0], b, se[1], p[1], *shares[:2])
-    return Mixed(*map(float, numbers), items=items, converged=bool(found.success))
+    return Mixed(
+        between=float(between),
+        between_se=float(se[0]),
+        between_p=float(p[0]),
+        within=float(b),
+        within_se=float(se[1]),
+        within_p=float(p[1]),
+        unit_share=float(shares[0]),
+        item_share=float(shares[1]),
+        items=items,
+        converged=bool(found.success),
+    )
 
 
 def strata(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

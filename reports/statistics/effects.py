@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -54,9 +53,6 @@ class Interaction:
     high: float
     p: float
     p_holm: float
-
-
-Tested = TypeVar("Tested", Effect, Interaction)
 
 
 def paired_effects(
@@ -110,7 +106,7 @@ def interactions(frame: pd.DataFrame, factors: Sequence[str], value: str, item: 
     wide = table(frame, [item, *factors], value).unstack(list(factors))
     levels = [sorted(set(wide.columns.get_level_values(factor))) for factor in factors]
     order = list(product(*levels))
-    wide = wide.reindex(columns=pd.MultiIndex.from_tuples(order, names=factors)).dropna()
+    wide = wide.reindex(columns=pd.MultiIndex.from_tuples(order, names=list(factors))).dropna()
     if len(wide) < FEWEST:
         raise ValueError(
             f"{len(wide)} of {item!r} have a value in all {len(order)} combinations of {', '.join(factors)}; "
@@ -152,10 +148,15 @@ def d(values: np.ndarray) -> float | None:
     return float(values.mean() / spread) if spread > ROUNDING * np.abs(values).max() else None
 
 
-def together(*tables: Sequence[Tested]) -> list[list[Tested]]:
+def together(
+    effects: Sequence[Sequence[Effect]], interactions: Sequence[Sequence[Interaction]]
+) -> tuple[list[list[Effect]], list[list[Interaction]]]:
     """The same tables, with Holm's p over all tests of all of them: for what is shown side by side."""
-    holm = iter(adjusted([one.p for some in tables for one in some]))
-    return [[replace(one, p_holm=next(holm)) for one in some] for some in tables]
+    holm = iter(adjusted([one.p for tables in (effects, interactions) for some in tables for one in some]))
+    return (
+        [[replace(one, p_holm=next(holm)) for one in some] for some in effects],
+        [[replace(one, p_holm=next(holm)) for one in some] for some in interactions],
+    )
 
 
 def adjusted(p: Sequence[float]) -> list[float]:

@@ -105,15 +105,16 @@ def findings(
     ``kinds`` the kind of each degradation; ``words`` how many different words each corpus' references have.
     """
     links, others = [], []
-    for corpus, rows in frame.groupby("corpus", sort=False):
-        by_pair = {(one.x, one.y): one for one in correlated.get(str(corpus), [])}
+    for name, rows in frame.groupby("corpus", sort=False):
+        corpus = str(name)
+        by_pair = {(one.x, one.y): one for one in correlated.get(corpus, [])}
         found = [by_pair[x, y] for x in XS for y in ys if (x, y) in by_pair]
-        links += [fidelity_goes_with_captions(one, str(corpus)) for one in found if one.x != "ssim"]
-        others += [ssim_is_unstable(one, str(corpus)) for one in found if one.x == "ssim"]
-        others += [smoother_preserves_captions(rows, y, kinds, str(corpus)) for y in ys]
-    for (corpus, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
+        links += [fidelity_goes_with_captions(one, corpus) for one in found if one.x != "ssim"]
+        others += [ssim_is_unstable(one, corpus) for one in found if one.x == "ssim"]
+        others += [smoother_preserves_captions(rows, y, kinds, corpus) for y in ys]
+    for (seen, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
         encoder = str(kind).partition(".")[2]
-        others += [drift_grows_with_depth(rows, str(corpus), encoder), drift_sits_inside(rows, str(corpus), encoder)]
+        others += [drift_grows_with_depth(rows, str(seen), encoder), drift_sits_inside(rows, str(seen), encoder)]
     return [*links, *others, poor_captions_break_the_link(links, words)]
 
 
@@ -202,6 +203,7 @@ def poor_captions_break_the_link(links: Sequence[Finding], words: Mapping[str, f
     found = Estimate(None, None, None, n)
     if n > 3:
         rho = stats.spearmanr([words[corpus] for corpus in strength], [np.mean(v) for v in strength.values()]).statistic
-        found = Estimate(float(rho), *spearman_interval(float(rho), n), n)
+        low, high = spearman_interval(float(rho), n) or (None, None)
+        found = Estimate(float(rho), low, high, n)
     of = "rank correlation of different words and −r, over corpora"
     return Finding("Poor captions break the link", "", "", verdict(found, 1), found, of)

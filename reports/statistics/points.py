@@ -18,7 +18,7 @@ FEWEST = 3
 """Two points always lie on a line: a correlation of fewer than three says nothing."""
 
 
-def relative_change(value: float, reference: float) -> float | None:
+def relative_change(value: float, reference: float | None) -> float | None:
     """Change from the reference in percent of it; None where that is undefined.
 
     >>> relative_change(0.3, 0.4)

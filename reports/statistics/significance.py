@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from reports.statistics.cells import Group
+from reports.statistics.cells import TableGroup
 from reports.statistics.resampling import AT_ONCE, DRAWS, Stratum, bootstrap_weights, induced, permutations, pooled_r
 
 TIE = 1e-10
@@ -77,7 +77,7 @@ def standard(values: np.ndarray) -> np.ndarray:
     return centred / np.linalg.norm(centred)
 
 
-def resampled_means(group: Group, columns: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+def resampled_means(group: TableGroup, columns: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Unit means over resampled items, draws × units for each column; as they are where there are no items."""
     if group.items is None:
         return {column: group.means(column) for column in columns}

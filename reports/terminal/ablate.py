@@ -61,7 +61,7 @@ def ablate_source(
         blind = left_out(frame) if "degradation" in factors else []
     effects = [paired_effects(rows[factor], factor, value, item, axes) for factor in factors]
     several = len(factors) > 1
-    *effects, joint = together(*effects, interactions(combined, factors, value, item) if several else [])
+    effects, (joint,) = together(effects, [interactions(combined, factors, value, item) if several else []])
     return Ablation(value, item, dict(zip(factors, effects, strict=True)), joint, blind)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from reports.asking.sources import STUDY, asked_and_usual, is_table, opened_study, study_table, study_values
 from reports.statistics.analysis import Correlation, correlate
@@ -31,5 +32,6 @@ def correlate_source(
             rows = study_values(study, *asked_and_usual(study, xs, ys))
             frame, xs, ys = study_table(study, rows, xs, ys)
         several = frame["corpus"].nunique() > 1
-        meant = replace(STUDY, **({"by": "corpus" if several else None} | given))
+        columns: dict[str, Any] = {"by": "corpus" if several else None} | given
+        meant = replace(STUDY, **columns)
     return correlate(frame, xs, ys, meant), meant

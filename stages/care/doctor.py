@@ -25,7 +25,7 @@ SECONDS = 5
 
 
 def examine(full: bool = False) -> Iterator[Check]:
-    """Everything that the doctor looks at; nothing is changed."""
+    """Run every check; nothing is changed."""
     yield environment()
     yield java()
     yield gpu()
@@ -35,14 +35,14 @@ def examine(full: bool = False) -> Iterator[Check]:
     yield from checkpoints()
 
 
-def told(check: Check) -> str:
-    """A check for people, with what to do on a line of its own."""
+def formatted(check: Check) -> str:
+    """Format a check, with its advice on a line of its own."""
     line = f"{check.state:<8} {check.subject:<12} {check.what}"
     return f"{line}\n{'':<21} -> {check.advice}" if check.advice else line
 
 
 def environment() -> Check:
-    """What is installed against what the lock names."""
+    """Compare installed versions with those of the lock."""
     python = f"Python {platform.python_version()}"
     if not LOCK.is_file():
         return Check("environment", "warning", f"{python}; no {LOCK} here", "Run this at the root of a checkout.")
@@ -62,7 +62,7 @@ def environment() -> Check:
 
 
 def locked(text: str) -> Iterator[Requirement]:
-    """What a lock asks for on this platform; all but the test tools' names are the study's.
+    """Requirements of a lock that apply to this platform.
 
     >>> [one.name for one in locked("dvc==3.67.1 \\\\\\n    --hash=sha256:00\\nother==1 ; sys_platform == 'amiga'\\n")]
     ['dvc']
@@ -77,7 +77,7 @@ def locked(text: str) -> Iterator[Requirement]:
 
 
 def java() -> Check:
-    """Java, which METEOR and the PTB tokenizer run on."""
+    """Check Java, which METEOR and the PTB tokenizer run on."""
     try:
         command = java_command("meteor/meteor-1.5.jar")
     except FileNotFoundError as error:
@@ -91,7 +91,7 @@ def java() -> Check:
 
 
 def gpu() -> Check:
-    """The devices that torch sees, and those that it does not."""
+    """Check the GPUs: those that torch sees, and whether it misses one."""
     import torch
 
     if torch.cuda.is_available():
@@ -104,7 +104,7 @@ def gpu() -> Check:
 
 
 def commit() -> Check:
-    """The commit that runs will be named by."""
+    """Check the commit that runs will be named by."""
     if not shutil.which("git"):
         return Check("git", "problem", "git is not installed", "Install git: DVC and every run's commit need it.")
     if not (here := git.answer("rev-parse", "--short", "HEAD").strip()):
@@ -118,7 +118,7 @@ def commit() -> Check:
 
 
 def remote() -> Check:
-    """The DVC remote that outputs are pushed to and pulled from."""
+    """Check the DVC remote that outputs are pushed to and pulled from."""
     from dvc.config import NoRemoteError
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
@@ -142,7 +142,7 @@ def remote() -> Check:
 
 
 def checkpoints() -> Iterator[Check]:
-    """Every checkpoint that params.yaml names: here, in the hub's cache, or still to be downloaded."""
+    """Check every checkpoint that params.yaml names: here, in the hub's cache, or still to be downloaded."""
     try:
         study = read_study()
     except (ValueError, FileNotFoundError) as error:
@@ -159,7 +159,7 @@ def checkpoints() -> Iterator[Check]:
 
 
 def hub(name: str, revision: str) -> Check:
-    """A checkpoint that is no file here: in the hub's cache, on the hub, or nowhere."""
+    """Look for a checkpoint that is no file here: in the hub's cache, then on the hub."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 

@@ -23,7 +23,7 @@ from stages.engine.provenance import FOLDER
 
 
 def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]:
-    """What of the stores nothing needs; it is removed if asked to, and then no stage may be running here.
+    """Count what of the stores nothing needs, and remove it if asked to; then no stage may be running here.
 
     With ``shards`` also the objects that DVC's cache holds in shards, which are read there from then on.
 
@@ -43,7 +43,7 @@ def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]
 
 
 def listing(found: Sequence[Waste], removed: bool) -> str:
-    """What goes, by kind, for people."""
+    """Format what is not needed, by kind."""
     found = [waste for waste in found if waste.items or waste.objects]
     if not found:
         return "Nothing that is old enough is without use."
@@ -122,10 +122,10 @@ def locks() -> Iterator[tuple[str, str]]:
 
 
 def outputs(lock: str) -> Iterator[tuple[str, str]]:
-    """The provenance files that a lock file names, with their MD5.
+    """The provenance files that a lock file names, with their MD5; empty where it says none.
 
     >>> list(outputs("stages: {degrade: {cmd: a, outs: [{path: data/provenance/degrade.parquet, md5: 0a1b}]}}"))
     [('data/provenance/degrade.parquet', '0a1b')]
     """
     for stage in read_lock(lock).values():
-        yield from ((path, md5) for path, md5 in stage.outputs.items() if Path(path).parent == FOLDER)
+        yield from ((path, md5 or "") for path, md5 in stage.outputs.items() if Path(path).parent == FOLDER)

@@ -38,7 +38,7 @@ HEAVY = {"image", "mask", "parts", "value"}
 
 
 class Forecast(NamedTuple):
-    """What one stage would do. Equal items are computed once, so that ``known`` and ``missing`` may be fewer than all.
+    """Forecast of one stage. Equal items are computed once, so that ``known`` and ``missing`` may be fewer than all.
 
     ``not_known_yet`` items depend on missing ones: at most so many are to be computed, or known. ``hours`` are those of
     all that is missing or not known yet, by device, as past runs went; ``bytes`` what its pictures take in the object
@@ -62,7 +62,7 @@ class Asked(NamedTuple):
 
 
 def forecast(study: Study) -> list[Forecast]:
-    """What every stage of a study would compute, in their order. Nothing is computed, loaded or written to ``data/``.
+    """Forecast every stage of a study, in their order. Nothing is computed, loaded or written to ``data/``.
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first thing that is wrong with the study.
     """
@@ -85,7 +85,7 @@ def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
 
 
 def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> int:
-    """How many items a stage holds if none fails: its samples, and its corpora as wholes, at each of its points."""
+    """Number of items of a stage if none fails: its samples, and its corpora as wholes, at each of its points."""
     points = dict.fromkeys(stage.axes, 1)
     for section, owner in SECTIONS.items():
         if owner.axis in points:
@@ -103,7 +103,7 @@ def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> 
 
 
 def walk(store: ItemStore, asked: Asked, outputs: Planned) -> tuple[int, int, int]:
-    """How many of a stage's items are known, missing, and not known yet; the known ones are left for later plans."""
+    """Count a stage's items that are known, missing, and not known yet; the known ones are left for later plans."""
     node = asked.node
     tasks_known, keys_missing, found = Counter[bool](), defaultdict[bool, set[str]](set), Counter[bool]()
     for path, tasks in node.plan:
@@ -133,7 +133,8 @@ def estimated(store: ItemStore, runs: Sequence[Past], stage: Asked, known: int, 
     alike = [run for run in runs if run.stage.partition("@")[0] == node.name.partition("@")[0]]
     alike = [run for run in alike if all(run.params.get(name) == settings.get(name) for name in MODEL)]
     alike = [run for run in alike if run.params == settings] or alike
-    seconds, computed = Counter[str](), Counter[str]()
+    seconds: dict[str, float] = defaultdict(float)
+    computed = Counter[str]()
     for run in alike:
         seconds[run.device] += run.seconds
         computed[run.device] += run.computed
@@ -145,9 +146,9 @@ def estimated(store: ItemStore, runs: Sequence[Past], stage: Asked, known: int, 
 
 
 def listing(stages: Sequence[Forecast]) -> str:
-    """Forecasts as a table for people, with their sum."""
+    """Format forecasts as a table, with their sum."""
     whole = [sum(getattr(stage, name) for stage in stages) for name in ("items", "known", "missing", "not_known_yet")]
-    rows = [("stage", "items", "known", "missing", "not known yet", "time", "pictures")]
+    rows: list[tuple[str, ...]] = [("stage", "items", "known", "missing", "not known yet", "time", "pictures")]
     rows += [
         (
             stage.stage,
@@ -179,7 +180,7 @@ def listing(stages: Sequence[Forecast]) -> str:
 
 
 def timing(hours: Mapping[str, float] | None) -> str:
-    """Hours by device for people.
+    """Format hours by device.
 
     >>> timing({"cpu": 0.05, "NVIDIA H200": 2.5}), timing(None)
     ('3 min cpu, 2.5 h NVIDIA H200', 'unknown')

@@ -20,6 +20,7 @@ from registry.lineage.changes import changed, changed_since
 from registry.lineage.locks import Locked, history, lock, read_link
 from registry.store import places
 from registry.store.axes import AXES
+from registry.store.bulk import Row
 from registry.store.database import connect, migrate_when_behind
 from registry.store.items import OK
 from registry.store.keys import differing_parts
@@ -37,12 +38,11 @@ HOW = {"modified": "changed", "deleted": "removed", "new": "added"}
 """DVC's words in those that are used here."""
 
 Place = tuple[str, ...]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What is known of a stage's last execution."""
+    """Explanation of a stage's last execution."""
 
     stage: str
     since: str | None
@@ -92,7 +92,7 @@ class Why:
 
 
 def why(stage: str) -> Why:
-    """What made a stage run again, what it computed for that, and whether it would run now.
+    """Explain what made a stage run again, what it computed for that, and whether it would run now.
 
     Raises ``ValueError`` with the nearest known name where ``dvc.yaml`` has no such stage, or where DVC cannot say.
     """
@@ -109,7 +109,7 @@ def why(stage: str) -> Why:
 
 
 def status(stage: str) -> Iterator[str]:
-    """What DVC says has changed since the stage ran."""
+    """Changes since the stage ran, as DVC sees them."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -143,7 +143,7 @@ def last_change(now: Locked) -> tuple[str | None, tuple[str, ...]]:
 
 
 def changes(then: Locked, now: Locked) -> Iterator[str]:
-    """What differs between the causes in two locks of a stage.
+    """Differences of command, dependencies and parameters between two locks of a stage.
 
     >>> list(changes(Locked("a", "", {"x": "1"}, {"radius": 3}, {}), Locked("a", "", {}, {"radius": 7}, {})))
     ['dependency x: removed', 'parameter radius: 3 -> 7']
@@ -157,13 +157,12 @@ def changes(then: Locked, now: Locked) -> Iterator[str]:
 
 
 def costs(stage: str, run: str, since: str | None) -> tuple[Counter[str], str]:
-    """What the items of a run differ in from those before them, with how many; and how that was found out."""
+    """Count the parts in which a run's items differ from those before them; and say how they were compared."""
     made = {key for key, execution in read_provenance(stage).items() if execution.id == run}
     folder = Path("data", *stage.split("@"))
     rows = {row["key"]: row for row in rows_of(path.open("rb") for path in sorted(folder.rglob("*.parquet")))}
     new = {key: rows[key] for key in sorted(made & rows.keys())}
-    before = earlier_rows(folder, since) if since else None
-    if before:
+    if since and (before := earlier_rows(folder, since)):
         samples = {place[:2] for place in before}
         causes = Counter(cause(row, before.get(place_of(row)), place_of(row)[:2] in samples) for row in new.values())
         return causes, f"Compared with what stood at the same place in the output of commit {since[:12]}."
@@ -180,7 +179,7 @@ def costs(stage: str, run: str, since: str | None) -> tuple[Counter[str], str]:
 
 
 def cause(row: Row, before: Row | None, known: bool) -> str:
-    """Why an item was computed, from what stood at its place before and whether its sample was known."""
+    """Reason for which an item was computed, from the row before at its place and whether its sample was known."""
     if before is None:
         return NEW_CONFIGURATION if known else NEW_SAMPLE
     if row["key"] == before["key"]:
@@ -189,12 +188,12 @@ def cause(row: Row, before: Row | None, known: bool) -> str:
 
 
 def place_of(row: Row) -> Place:
-    """Where a row stands: its corpus, its sample and its axes."""
+    """Place of a row: its corpus, its sample and its axes."""
     return tuple(row.get(name) or "" for name in ("corpus", "sample", *AXES))
 
 
 def rows_of(files: Iterable[IO[bytes]]) -> Iterator[Row]:
-    """What the rows of some shards say of their items; each file is closed behind its last row."""
+    """Read the rows of some shards, but for values and pictures; each file is closed behind its last row."""
     import pyarrow.parquet as pq
 
     wanted = ("corpus", "sample", *AXES, "key", "parts", "status")

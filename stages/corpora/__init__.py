@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -41,7 +41,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one sample, and what was done about it.
+    """A fault of one sample, and what was done about it.
 
     ==================  ==============================================================================================
     kind                what becomes of the sample
@@ -90,7 +90,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus comes from, for ``palimpsest corpora`` to say."""
+    """Origin of a corpus, as ``palimpsest corpora`` shows it."""
 
     about: str
     where: str
@@ -102,16 +102,21 @@ class Source:
 
 
 class Corpus(Protocol):
-    """What every corpus class is."""
+    """Samples of one source; its class is made with its settings."""
 
-    SOURCE: ClassVar[Source]
+    @property
+    def SOURCE(self) -> Source: ...
 
-    VERSION: ClassVar[int]
-    """Raised when the same file, series or seed gives another picture; part of every source."""
+    @property
+    def VERSION(self) -> int:
+        """Raised when the same file, series or seed gives another picture; part of every source."""
 
-    Settings: ClassVar[type[Settings]]
+    @property
+    def Settings(self) -> type[Settings]:
+        """Settings that ``params.yaml`` can give it."""
 
-    def __init__(self, settings: Any) -> None: ...
+    settings: Any
+    """Those that it was made with, of its class ``Settings``."""
 
     def samples(self) -> Iterator[Sample | Problem]:
         """Samples in an order that depends on the settings and files alone, problems where they were met.
@@ -141,7 +146,7 @@ def corpus_of(entry: Mapping[str, Any]) -> Corpus:
     return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
 
 
-def corpus_class(name: str) -> type[Corpus]:
+def corpus_class(name: str) -> type[Any]:
     """The class of the catalogue's ``name``; raises ValueError for an unknown one."""
     if name not in CATALOGUE:
         raise ValueError(unknown("corpus", name, CATALOGUE))

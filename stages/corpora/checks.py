@@ -22,7 +22,7 @@ ROUNDING = 1.0
 
 
 class Subset(Settings):
-    """How many samples a study takes."""
+    """Settings of a subset: how many samples a study takes, in which order."""
 
     limit: int | None = Field(None, ge=1)
     """At most this many good samples; all where absent."""
@@ -32,7 +32,7 @@ class Subset(Settings):
 
 
 class FileSettings(Subset):
-    """What corpora of picture files share."""
+    """Settings that corpora of picture files share."""
 
     splits: tuple[str, ...] | None = None
     """Which splits to take; all where absent."""
@@ -43,7 +43,7 @@ class FileSettings(Subset):
 
 @dataclass(frozen=True)
 class Entry:
-    """What a corpus says of one sample, before anything is checked."""
+    """Entry of a corpus' files for one sample, before anything is checked."""
 
     sample: str
     split: str
@@ -56,11 +56,11 @@ class Entry:
     """(width, height) as the annotations declare it."""
 
 
-Found = TypeVar("Found", Entry, Sample)
+Found = TypeVar("Found", bound=Entry | Sample | Problem)
 
 
-def in_order(found: Iterable[Found | Problem], seed: int | None) -> Iterable[Found | Problem]:
-    """As they came where ``seed`` is None; else shuffled by the digest of seed and sample id, problems first."""
+def in_order(found: Iterable[Found], seed: int | None) -> Iterable[Found]:
+    """Shuffle by the digest of seed and sample id, problems first; without a seed the order stays."""
     if seed is None:
         return found
     listed = list(found)

@@ -99,7 +99,7 @@ class Coco:
     def _instances(self) -> tuple[dict[str, list[dict[str, Any]]], list[Problem]]:
         """The objects of each image id, with what is wrong with the others."""
         objects: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        problems = []
+        problems: list[Problem] = []
         if self.settings.instances is None:
             return objects, problems
         path = self.settings.path / self.settings.instances

@@ -84,7 +84,8 @@ class Flickr30kEntities:
         captions = [
             plain(line) for number, line in enumerate(lines, 1) if (entry.sample, str(number)) not in self._unrelated
         ]
-        objects, size = [], None
+        objects: list[dict[str, Any]] = []
+        size: tuple[int, int] | None = None
         path = self.settings.path / "Annotations" / f"{entry.sample}.xml"
         try:
             size, objects = annotated(path.read_bytes(), phrases(lines))
@@ -133,7 +134,7 @@ def annotated(xml: bytes, said: Phrases) -> tuple[tuple[int, int], list[dict[str
             continue
         means = [phrase for name in thing.iter("name") for phrase in said.get(name.text or "", ())]
         words = [storable(phrase) for phrase in dict.fromkeys(means)]
-        corners = [box.findtext(corner) for corner in CORNERS]
+        corners: list[Any] = [box.findtext(corner) for corner in CORNERS]
         try:
             left, top, right, bottom = map(int, corners)
             corners = [left - 1, top - 1, right - left + 1, bottom - top + 1]

@@ -40,7 +40,7 @@ class Gtzan:
     VERSION = 1
 
     class Settings(Subset):
-        """How many clips, and how they are drawn."""
+        """Number of clips, and how they are drawn."""
 
         path: Path
         """The folder with a folder for each genre."""

@@ -81,7 +81,7 @@ class Indiana:
 
 
 def _fields(row: dict[str, Any] | str, *names: str) -> list[str]:
-    """These columns of a row; raises KeyError and ValueError with what is wrong with it."""
+    """Read some columns of a row; raises KeyError and ValueError with what is wrong with it."""
     if isinstance(row, str):
         raise ValueError(row)
     return [row[name].strip() for name in names]

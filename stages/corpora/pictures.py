@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 VERSION = 1
 """Raised when the same file gives other pixels."""
@@ -39,7 +39,7 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Image.Image]:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Unreadable(f"{name} is too large to be decoded safely ({error}). Scale it down first.") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise Unreadable(f"{name} is no picture in a known format ({', '.join(FORMATS)}). Convert it first.") from error
     except _BROKEN as error:
         raise Unreadable(f"{name} cannot be decoded ({error or type(error).__name__}). Replace it.") from error

@@ -84,7 +84,7 @@ class RefCocoG:
 
 
 def _examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
-    """What :func:`examined` yields, but for a sample that is left without the object it is about."""
+    """Examine an entry; a sample that is left without the object it is about becomes a problem."""
     for each in examined(entry, max_side):
         if isinstance(each, Problem):
             yield each

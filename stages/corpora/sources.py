@@ -15,7 +15,7 @@ from stages.engine.study import PARAMS, STUDIES
 
 
 def survey(names: Sequence[str], path: Path | None = None) -> list[dict[str, Any]]:
-    """What there is to say of the corpora with these names; without names, of all in the catalogue.
+    """Describe the corpora with these names; without names, all in the catalogue.
 
     Each is ``{"corpus", "about", "where", "licence", "needs", "uses"}``: ``needs`` are the files of a corpus with
     default settings, and a use is a place where it is looked for, ``{"study", "entry", "path", "missing", "error"}``.
@@ -42,7 +42,7 @@ def survey(names: Sequence[str], path: Path | None = None) -> list[dict[str, Any
 
 
 def missing(corpus: Corpus) -> list[str]:
-    """What a corpus with these settings would look for in its path and not find, the path itself where that is missing.
+    """List what a corpus would look for in its path and not find; the path itself where that is missing.
 
     >>> missing(corpus_of({"adapter": "dci", "path": "nowhere"}))
     ['the folder nowhere']

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-Row = tuple[int, dict[str, Any] | str]
+Numbered = tuple[int, dict[str, Any] | str]
 """A line's number with its fields, or with the reason why it has none."""
 
 DELIMITERS = ",;\t"
@@ -43,7 +43,7 @@ def read_json(path: Path, what: str, hook: Callable[[list[tuple[str, Any]]], Any
         raise ValueError(f"{path} is not valid JSON ({error}). Mend it or download it again.") from error
 
 
-def json_lines(path: Path, what: str) -> Iterator[Row]:
+def json_lines(path: Path, what: str) -> Iterator[Numbered]:
     """Each line of a JSONL file as an object; blank lines are passed over.
 
     A line that is no JSON object comes as the reason why.
@@ -59,7 +59,7 @@ def json_lines(path: Path, what: str) -> Iterator[Row]:
         yield number, fields if isinstance(fields, dict) else "is not a JSON object; write one object a line"
 
 
-def csv_rows(path: Path, what: str) -> list[Row]:
+def csv_rows(path: Path, what: str) -> list[Numbered]:
     """Each row of a CSV file as a dict of its header's names, lower case; the delimiter is comma, semicolon or tab.
 
     The delimiter is the one that the header holds most of. A row with more or fewer columns than the header comes as

@@ -86,7 +86,7 @@ class Truce:
 
 
 def _first_of_each(repeated: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of a JSON file; names that come again are told rather than lost."""
+    """Keep the first value of each name in a JSON object, and add names that come again to ``repeated``."""
     first: dict[str, Any] = {}
     for name, value in pairs:
         if name in first:

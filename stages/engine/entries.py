@@ -25,8 +25,7 @@ DEFAULT_BATCH = 16
 
 
 def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
-    """What enters the key of every item of an adapter, beside the item's inputs; ``kind`` is its name in the
-    catalogue."""
+    """Part of the key of every item of an adapter, beside the item's inputs; ``kind`` is its name in the catalogue."""
     return {"adapter": kind, "version": adapter.VERSION, **adapter.identity()}
 
 
@@ -56,7 +55,7 @@ class Adapted:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What enters the key of every item of this adapter, beside the item's inputs."""
+        """Part of the key of every item of this adapter, beside the item's inputs."""
         return identity_of(self.kind, self.adapter)
 
     def concerns(self, corpus: str) -> bool:
@@ -73,7 +72,7 @@ class Adapted:
 
 
 class Variants:
-    """All that an entry stands for, of which one is loaded at a time: each has shards of its own."""
+    """Variants of an entry, of which one is loaded at a time; each has shards of its own."""
 
     def __init__(
         self,
@@ -99,7 +98,7 @@ class Variants:
                 yield str(folder / shard), tasks
 
     def ready(self, variant: str) -> Adapted:
-        """A variant, loaded; the one before is let go."""
+        """Load a variant, and release the one before."""
         if self._ready is None or self._ready.name != variant:
             self._ready = None
             gc.collect()  # a pipeline whose forward was replaced refers to itself

@@ -7,7 +7,7 @@ A stage is a :class:`~stages.engine.node.Node`: it says what its items are and h
 - *compute* runs over the missing ones in batches; the model is loaded only if something is missing;
 - *remember* stores each finished batch at once, so that a kill loses at most one batch;
 - *write* makes the stage's output complete and deterministic, from recalled and computed items alike;
-- *log* tells MLflow, and leaves the run link and the provenance beside the output.
+- *log* writes the runs of MLflow, the run link, and the provenance beside the output.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 EXAMPLES_A_CELL = 4
 REASONS = 10
-"""So many reasons of failures are told in a run link, the most frequent first."""
+"""Number of reasons of failures in a run link, the most frequent first."""
 REQUESTS = "requests"
 """The folder of what a method asked for, in its stage's output."""
 REQUEST_FIELDS = (("kind", pa.string()), ("image", IMAGE))
@@ -51,7 +51,7 @@ REQUEST_FIELDS = (("kind", pa.string()), ("image", IMAGE))
 
 @dataclass
 class Tally:
-    """What is gathered of one cell (corpus × configuration) while its rows pass by."""
+    """Sums and examples of one cell (corpus × configuration), gathered row by row."""
 
     whole: dict[str, float] = field(default_factory=dict)
     """Values of the cell as a whole, such as corpus BLEU."""
@@ -162,7 +162,7 @@ class Execution:
         for key in self.requests:
             named.setdefault(shard_of(key, buckets).replace("part", "asked"), []).append(key)
         for name, keys in named.items():
-            rows = []
+            rows: list[dict[str, Any]] = []
             for found, run, address in self.memory.store.kept(keys):
                 self.runs[found.key] = run
                 row = {"corpus": "", "sample": "", "key": found.key, "parents": list(found.parents), "status": OK}
@@ -188,7 +188,7 @@ class Execution:
         return row
 
     def link(self) -> dict[str, Any]:
-        """The run link: what this execution did, and the MLflow run that tells more."""
+        """The run link: counts of this execution, and the id of its MLflow run."""
         return {
             "stage": self.node.name,
             **self.counts,
@@ -213,7 +213,7 @@ class Execution:
             yield CellLog(self.named(where), tally.metrics(), files)
 
     def log(self) -> None:
-        """Tell MLflow, and leave the provenance and the run link beside the output."""
+        """Log to MLflow, and write the provenance and the run link beside the output."""
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)

@@ -65,7 +65,7 @@ class Memory:
         return None
 
     def compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
-        """The items of one batch, computed and remembered."""
+        """Compute the items of one batch and remember them."""
         self._ready(worker)
         entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch), strict=True))
         self.remember(kind, batch, entries)
@@ -95,7 +95,7 @@ class Memory:
             self._worker = worker
 
     def _attempt(self, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
-        """One entry an item, in order. A batch that raises is tried again one by one; who raises alone has failed."""
+        """Compute an entry for each item, in order; a batch that raises, item by item; what raises alone has failed."""
         tasks, seeds = [task for _, task in batch], [item_seed(key) for key, _ in batch]
         try:
             outcomes = worker.compute(tasks, seeds)

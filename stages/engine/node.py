@@ -42,7 +42,7 @@ def with_requests(task: Task, value: Mapping[str, Any]) -> Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What computing an item gave: values for its row, image bytes, or both."""
+    """Result of computing an item: values for its row, image bytes, or both."""
 
     value: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
@@ -55,7 +55,7 @@ class Worker(Protocol):
         """Make ready to compute and say on which device."""
 
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> Sequence[Outcome]:
-        """An outcome for each task. Where it raises, the loop asks again task by task: those that raise alone fail."""
+        """Compute an outcome for each task, in order. Where it raises, the loop tries again task by task."""
 
 
 class Together(ABC):
@@ -65,7 +65,7 @@ class Together(ABC):
     def answer(
         self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
     ) -> tuple[dict[str, Entry], dict[str, Any]]:
-        """The items of some tasks, remembered; and what was asked for them, as the run link tells it."""
+        """Compute and remember the items of some tasks; and count the requests for them, for the run link."""
 
 
 Plan = Iterable[tuple[str, Sequence[Task]]]

@@ -18,7 +18,7 @@ from registry.store.objects import ObjectStore
 from stages.engine.shards import ROWS_A_GROUP, digest_of
 
 FETCHED = 64
-"""So many pictures are kept for the next task, which often looks at the same original."""
+"""Number of pictures kept for the next task, which often looks at the same original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def store(url: str) -> ObjectStore:
 
 @lru_cache(4)
 def rows(path: Path, column: str, written: int) -> dict[str, int]:
-    """The row of each picture in a shard, by its digest; ``written`` tells the versions of a file apart."""
+    """The row of each picture in a shard, by its digest; ``written`` distinguishes versions of a file."""
     digests = pq.read_table(path, columns=[digest_of(column)])[digest_of(column)].to_pylist()
     return {one: row for row, one in enumerate(digests) if one}
 

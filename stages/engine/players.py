@@ -30,7 +30,7 @@ class Player:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What enters the key of every request to this model."""
+        """Part of the key of every request to this model."""
         return identity_of(self.entry["adapter"], catalogue.build(self.role, self.name, self.entry))
 
     def parts(self, request: Request) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Axes = Mapping[str, str | None]
 
 
 class Records:
-    """What is known of the samples of one corpus; what nobody needs is not read."""
+    """Records of the samples of one corpus; what a measure does not need is not read."""
 
     def __init__(self, corpus: str, needs: Collection[Need], outputs: Outputs = DISK) -> None:
         self.corpus = corpus
@@ -35,16 +35,16 @@ class Records:
             text,
             self.references[sample] if "references" in self.needs else (),
             self.annotations[sample] if "annotations" in self.needs else {},
-            mask and fetch(mask),
+            fetch(mask) if mask else None,
             self.picture(sample, axes) if "picture" in self.needs else None,
         )
 
     def fitted_to(self, texts: Iterable[str]) -> Corpus:
-        """What a measure is fitted to before it scores some texts."""
+        """The corpus that a measure is fitted to before it scores some texts."""
         return Corpus(self.references, self.annotations if "annotations" in self.needs else {}, texts)
 
     def parts(self, sample: str, text: str, axes: Axes) -> dict[str, Any]:
-        """What the score of a caption depends on beside the measure.
+        """Parts of the key of a caption's score, beside the measure.
 
         Where words are weighed by the whole corpus (CIDEr), these are all its references, and the sample.
         """
@@ -56,7 +56,7 @@ class Records:
         return parts | self._grounds([sample], axes)
 
     def whole_parts(self, captions: Mapping[str, str], axes: Axes) -> dict[str, Any]:
-        """What the scores of a cell as a whole depend on; its captions are given by sample."""
+        """Parts of the key of a cell's scores as a whole; its captions are given by sample."""
         parts = {"captions": _digest(captions), "references": self._all_references}
         if "picture" in self.needs:
             parts["pictures"] = _digest([self.picture(sample, axes).digest for sample in sorted(captions)])
@@ -64,13 +64,13 @@ class Records:
 
     @cached_property
     def references(self) -> dict[str, list[str]]:
-        """By sample."""
+        """References by sample."""
         rows = self.outputs.rows(PREPARED / self.corpus, ("sample", "status", "references"))
         return {row["sample"]: row["references"] for row in rows if row["status"] == "ok"}
 
     @cached_property
     def annotations(self) -> dict[str, dict[str, Any]]:
-        """By sample."""
+        """Annotations by sample."""
         rows = self.outputs.rows(PREPARED / self.corpus, ("sample", "status", "annotations"))
         return {row["sample"]: json.loads(row["annotations"]) for row in rows if row["status"] == "ok"}
 
@@ -117,7 +117,7 @@ class Records:
         return _digest(self.references[sample]) if "references" in self.needs else None
 
     def _grounds(self, samples: Iterable[str], axes: Axes) -> dict[str, str]:
-        """What annotations and masks of some samples add to a key."""
+        """Parts of a key that are the annotations and masks of some samples."""
         samples, parts = sorted(samples), {}
         if "annotations" in self.needs:
             parts["annotations"] = _digest([self.annotations[sample] for sample in samples])

@@ -39,7 +39,7 @@ COMMON: Fields = (
 
 
 def shard_count(samples: int) -> int:
-    """How many shards hold so many samples: the power of two that leaves at most 256 in one, on average.
+    """Number of shards for a number of samples: the power of two that leaves at most 256 in one, on average.
 
     >>> [shard_count(n) for n in (0, 256, 257, 4000)]
     [1, 1, 2, 16]
@@ -105,7 +105,7 @@ def image(data: bytes | None, name: str) -> dict[str, Any] | None:
 
 
 class Outputs:
-    """What stages have written: rows, shard by shard. A plan reads them and no pixels."""
+    """Outputs of stages: rows, shard by shard. A plan reads them and no pixels."""
 
     def shards(self, folder: Path) -> list[Path]:
         """The shards below a folder, in the order of their names."""
@@ -120,7 +120,7 @@ class Outputs:
         return sum(pq.read_metadata(path).num_rows for path in paths if path.exists())
 
     def rows(self, folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """All rows below a folder, shard by shard."""
+        """Read all rows below a folder, shard by shard."""
         for path in self.shards(folder):
             yield from self.read(path, columns)
 
@@ -130,7 +130,7 @@ DISK = Outputs()
 
 
 class Planned(Outputs):
-    """What stages would write, as far as it is known: the rows of items that the registry knows."""
+    """Outputs that stages would write, as far as the registry knows their items."""
 
     def __init__(self) -> None:
         self.known: dict[Path, list[dict[str, Any]]] = {}

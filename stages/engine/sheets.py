@@ -11,9 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 THUMB, GAP, TEXT_WIDTH, LINE = 128, 8, 420, 15
 INK, GROUND, QUIET = "#1c1a17", "#ffffff", "#77716a"
 
+Line = tuple[str, Sequence[bytes], Sequence[str]]
+"""One line of a sheet: its name, its pictures (PNG bytes), and its texts."""
 
-def contact_sheet(titles: Sequence[str], lines: Sequence[tuple[str, Sequence[bytes], Sequence[str]]]) -> bytes:
-    """PNG bytes of a table of pictures: a line has its name, its pictures (PNG bytes), and its texts.
+
+def contact_sheet(titles: Sequence[str], lines: Sequence[Line]) -> bytes:
+    """PNG bytes of a table of pictures, one line a sample.
 
     >>> sheet = contact_sheet(["original", "caption"], [("one", [], ["a red star"])])
     >>> Image.open(io.BytesIO(sheet)).format

@@ -46,7 +46,7 @@ class _Study(Settings):
         return getattr(self, section)
 
     def variants(self, section: str) -> dict[str, dict[str, Any]]:
-        """What the entries of a section stand for, by name: on an axis their variants, elsewhere themselves."""
+        """Variants of the entries of a section, by name: on an axis those they sweep over, elsewhere the entries."""
         names = self.entries(section)
         if SECTIONS[section].axis is None:
             return {name: self.entry(section, name) for name in names}
@@ -54,7 +54,7 @@ class _Study(Settings):
         return {name: settings for some in found for name, settings in some.items()}
 
     def axes(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """What stands on each axis, by name."""
+        """Settings by axis and name."""
         return {stage.axis: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
 
     def stages(self) -> Iterator[tuple[Stage, str]]:
@@ -64,7 +64,7 @@ class _Study(Settings):
             yield from ((stage, entry) for entry in entries)
 
     def params(self) -> dict[str, Any]:
-        """All of the study, with what the entries on axes stand for."""
+        """Parameters of the study, with the entries on axes replaced by their variants."""
         written = {name: value for name, value in self.model_dump().items() if value}
         return written | {section: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
 
@@ -92,8 +92,9 @@ else:
 def swept(
     name: str, entry: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 ) -> dict[str, dict[str, Any]]:
-    """What an entry stands for: itself, or its variants, whose names are paths below its own; ``models`` are those that
-    it may refer to.
+    """Variants of an entry, whose names are paths below its own; itself where it has no sweep.
+
+    ``models`` are those that it may refer to by name.
 
     Raises ``ValueError`` where ``sweep`` is not a mapping of settings to lists of values.
 

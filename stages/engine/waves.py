@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 REASONS = 10
-"""So many reasons of missing replies are told in a run link, the most frequent first."""
+"""Number of reasons of missing replies in a run link, the most frequent first."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Answerer:
 
 @dataclass
 class Case:
-    """A method on its way with one item."""
+    """State of a method for one item."""
 
     key: str
     task: Task
@@ -113,7 +113,7 @@ class Waves:
         return entries
 
     def _advance(self, case: Case, reply: Any) -> Entry | None:
-        """Let a method go on until it asks again; its item where it is done."""
+        """Run a method until its next request; returns its item where it is done."""
         run = self.memory.tracker.id
         try:
             asked = case.conversation.send(reply)
@@ -148,7 +148,7 @@ class Waves:
         return replies
 
     def _player(self, request: Request) -> Player:
-        """Who answers a request; raises ``ValueError`` where the study names nobody who could."""
+        """The model that answers a request; raises ``ValueError`` where the study names none that could."""
         players = self.method.players
         if request.role not in players:
             raise ValueError(unknown(f"model for a role of {self.memory.name}", request.role, players))
@@ -197,11 +197,11 @@ class Waves:
         return Task("", "", {}, player.parts(request), parents, (asked, player.decoding))
 
     def _received(self, case: Case, key: str, request: Request) -> Any:
-        """What a method is sent; a failure where the request failed or its reply cannot be read."""
+        """Reply to a request; a failure where the request failed or its reply cannot be read."""
         entry = self._known[key]
         if entry.reason is None:
             try:
-                return request.reply(entry.value, entry.digest and Picture(entry.digest, item=key))
+                return request.reply(entry.value, Picture(entry.digest, item=key) if entry.digest else None)
             except ValueError as error:
                 self.counts["unreadable"] += 1
                 self.reasons[f"{request.role}: {error}"] += 1

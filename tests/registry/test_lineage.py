@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from palimpsest import app
 from registry.lineage.changes import changed_since, explain, nearest_places
 from registry.lineage.ids import trace
-from registry.lineage.text import told
+from registry.lineage.text import formatted
 from registry.store.items import Execution, Finding, ids_of
 from registry.store.keys import digest, item_key, item_seed
 
@@ -101,14 +101,14 @@ def test_an_item_that_stands_nowhere_is_traced_all_the_same(lineage_again):
     found = trace(lineage_again.engine, odd.key).item
     assert (found.place, found.places, found.status, found.reason) == (None, 0, "failed", "OSError: broken")
     assert [(p.kind, p.alike) for p in found.parents] == [("repainted", 1)]
-    assert "at no place of a study" in told(trace(lineage_again.engine, odd.key))
+    assert "at no place of a study" in formatted(trace(lineage_again.engine, odd.key))
 
 
 def test_equal_ancestors_are_printed_once(lineage_again):
     parents = lineage_again.keys["degraded", "s0", "blur"], lineage_again.keys["caption", "s0", "blur", "as-is", "blip"]
     both = Finding(item_key("both", {}), "both", {}, parents, value={})
     lineage_again.store.remember(digest(b"degrade")[:32], [both])
-    lines = told(trace(lineage_again.engine, both.key)).splitlines()
+    lines = formatted(trace(lineage_again.engine, both.key)).splitlines()
     degraded = [line.strip(" │├└─") for line in lines if parents[0][:12] in line]
     assert len(degraded) == 2
     assert degraded[1] == f"degraded {parents[0][:12]} (above)"
@@ -118,7 +118,7 @@ def test_equal_ancestors_are_printed_once(lineage_again):
 def test_what_models_say_has_no_power_over_the_terminal(lineage_again):
     evil = Finding(item_key("caption", {"x": 1}), "caption", {"x": 1}, value={"caption": "a\x1b[2J\nb"})
     lineage_again.store.remember(digest(b"degrade")[:32], [evil])
-    assert 'says "a\\u001b[2J\\nb"' in told(trace(lineage_again.engine, evil.key))
+    assert 'says "a\\u001b[2J\\nb"' in formatted(trace(lineage_again.engine, evil.key))
 
 
 def test_few_queries_whatever_is_asked(lineage):

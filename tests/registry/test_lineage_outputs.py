@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from palimpsest import app
 from registry.lineage.ids import trace
-from registry.lineage.text import told
+from registry.lineage.text import formatted
 
 LOCK = """\
 schema: '2.0'
@@ -85,8 +85,10 @@ def test_what_holds_no_items_is_traced_to_its_stage(lineage, here, monkeypatch, 
 def test_a_run_link_is_traced_to_its_run(lineage, here):
     found = trace(lineage.engine, str(here / "data/runs/degrade.json"))
     assert (found.locked.stage, found.run, found.locked.parameters) == ("degrade", LINK, {"study": "small"})
-    assert "  run 4023b3 · cpu · 2026-01-02T03:04:05+00:00 · 4 items, 1 recalled, 3 computed, 0 failed" in told(found)
-    absent = told(trace(lineage.engine, "data/runs/inpaint@telea.json"))
+    assert "  run 4023b3 · cpu · 2026-01-02T03:04:05+00:00 · 4 items, 1 recalled, 3 computed, 0 failed" in formatted(
+        found
+    )
+    absent = formatted(trace(lineage.engine, "data/runs/inpaint@telea.json"))
     assert "  run: data/runs/inpaint@telea.json is not here" in absent, "not pulled yet"
 
 
@@ -101,7 +103,7 @@ def test_the_commit_is_the_first_that_has_the_entry(lineage, here):
     assert trace(lineage.engine, path).commit == large
     (here / "dvc.lock").write_text(LOCK.replace("small", "huge"))
     assert trace(lineage.engine, path).commit is None
-    assert "  commit: none has this yet" in told(trace(lineage.engine, path))
+    assert "  commit: none has this yet" in formatted(trace(lineage.engine, path))
 
 
 def test_nothing_outside_the_outputs_is_searched(lineage, here, monkeypatch):

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from reports.statistics.cells import Group
+from reports.statistics.cells import TableGroup
 from reports.statistics.comparison import compare, williams
 from reports.statistics.crossed import crossed_model
 from reports.statistics.levels import levels, within
@@ -110,9 +110,9 @@ def test_the_crossed_model_leaves_out_items_with_missing_cells() -> None:
     assert crossed_model(np.ones_like(x), y) is None
 
 
-def group(**columns: np.ndarray) -> Group:
+def group(**columns: np.ndarray) -> TableGroup:
     some = next(iter(columns.values()))
-    return Group("", tuple(map(str, range(len(some)))), some.shape[1] if some.shape[1] > 1 else None, columns)
+    return TableGroup("", tuple(map(str, range(len(some)))), some.shape[1] if some.shape[1] > 1 else None, columns)
 
 
 def test_the_better_metric_is_found_and_the_comparison_is_antisymmetric() -> None:

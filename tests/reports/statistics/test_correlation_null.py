@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.cells import Group
+from reports.statistics.cells import TableGroup
 from reports.statistics.resampling import DRAWS, Stratum, bootstrap_weights
 from reports.statistics.significance import interval, permutation_tests, resampled_means
 
@@ -56,7 +56,7 @@ def test_intervals_hold_zero_as_often_as_they_say() -> None:
     missed = 0
     for _ in range(200):
         x, y = metrics(rng, 9, 2)
-        group = Group("", tuple("abcdefghi"), ITEMS, {"x": x, "y": y})
+        group = TableGroup("", tuple("abcdefghi"), ITEMS, {"x": x, "y": y})
         means = resampled_means(group, ["x", "y"], rng)
         strata = [Stratum(np.arange(9), group.means("x"), group.means("y"))]
         low, high = interval(strata, [Stratum(np.arange(9), means["x"], means["y"])], bootstrap_weights(rng, 9, DRAWS))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from reports.statistics.cells import Group
+from reports.statistics.cells import TableGroup
 from reports.statistics.resampling import (
     EXACT,
     Stratum,
@@ -171,7 +171,7 @@ def test_intervals_turn_with_sign_and_hold_fishers() -> None:
 def test_resampled_items_are_the_same_for_all_columns_and_leave_out_missing_cells() -> None:
     cells = drawn(12).reshape(2, 3, 4)
     cells[0, 1, 2] = np.nan
-    group = Group("", ("a", "b", "c"), 4, {"x": cells[0], "twice": 2 * cells[0], "y": cells[1]})
+    group = TableGroup("", ("a", "b", "c"), 4, {"x": cells[0], "twice": 2 * cells[0], "y": cells[1]})
     found = resampled_means(group, ["x", "twice", "y"], np.random.default_rng(0))
     assert found["twice"] == pytest.approx(2 * found["x"], nan_ok=True)
     assert found["y"].mean(axis=0) == pytest.approx(cells[1].mean(axis=1), abs=0.05)

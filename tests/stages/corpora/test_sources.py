@@ -7,6 +7,11 @@ import yaml
 
 from stages.corpora import CATALOGUE, corpus_class, open_corpus
 from stages.corpora.sources import expanded, missing, survey
+from tests.stages.corpora.protocol import CORPORA
+
+
+def test_every_corpus_is_held_to_the_protocol():
+    assert {name: f"{kind.__module__}:{kind.__qualname__}" for name, kind in CORPORA.items()} == CATALOGUE
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
