@@ -159,7 +159,7 @@ class Tracker:
         from tempfile import TemporaryDirectory
 
         folder = Path(run.artifact_uri)
-        with nullcontext(folder) if folder.is_absolute() else TemporaryDirectory() as place:
+        with nullcontext(str(folder)) if folder.is_absolute() else TemporaryDirectory() as place:
             Path(place).mkdir(parents=True, exist_ok=True)
             for name, data in files.items():
                 (Path(place) / name).write_bytes(data)
