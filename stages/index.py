@@ -156,7 +156,8 @@ def log_cells(study: Study, store: ItemStore) -> None:
             lines = lines_of(store.objects, found)
             yield CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {})
 
-    tracker.finish(study.params(), {"cells": len(cells)}, logs(), cells)
+    params = study.model_dump()  # as written, for MLflow takes no names of variants
+    tracker.finish(params, {"cells": len(cells)}, logs(), cells)
 
 
 def save_links(study: Study, engine: Engine) -> None:

@@ -36,7 +36,7 @@ if __name__ == "__main__":
     PARAMS["voices"] = VOICES
     toy = filled(places.home())
     build(toy.engine, toy.objects, "toy", Path("report"))
-    log_cells(SimpleNamespace(study="toy", params=lambda: PARAMS), toy.store)  # type: ignore[arg-type]
+    log_cells(SimpleNamespace(study="toy", model_dump=lambda: PARAMS), toy.store)  # type: ignore[arg-type]
     with open_registry() as registry:
         captions = registry.captions("toy", captioner="blip")
     counts = captions.fillna("").groupby("voice").size().to_dict()
