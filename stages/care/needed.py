@@ -30,14 +30,14 @@ def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]
     Raises ``ValueError`` where a stage is running, where it is not known what a branch needs, and with ``shards`` where
     the object store is not this checkout's own: whoever else reads it may not have this cache.
     """
-    if shards and not Path(places.objects_url()).resolve().is_relative_to(places.root()):
+    store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+    if shards and not (store.objects.local and Path(store.objects.base).resolve().is_relative_to(places.root())):
         raise ValueError(
             "The object store is outside this checkout, where others read it and not this checkout's DVC cache; run "
             "`palimpsest gc` without --shards."
         )
     if remove and (busy := running()):
         raise ValueError(f"{', '.join(busy)} is running here; wait until it is done, and run again.")
-    store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     swept = sweep(store, needed_keys(), grace, remove)
     return [*swept, shelve(store.objects, cache(), remove)] if shards else swept
 

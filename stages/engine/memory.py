@@ -68,11 +68,13 @@ class Memory:
         """Compute the items of one batch and remember them."""
         self._ready(worker)
         entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch), strict=True))
-        self.remember(kind, batch, entries)
-        return entries
+        return self.remember(kind, batch, entries)
 
-    def remember(self, kind: str, batch: Sequence[tuple[str, Task]], entries: Mapping[str, Entry]) -> None:
-        """Store the items of one batch, values and failures."""
+    def remember(self, kind: str, batch: Sequence[tuple[str, Task]], entries: Mapping[str, Entry]) -> dict[str, Entry]:
+        """Store the items of one batch, values and failures, and return what the store holds then.
+
+        Who computed an item at the same time and was quicker has settled its value: outputs hold that one.
+        """
         findings = []
         for key, task in batch:
             entry = entries[key]
@@ -80,6 +82,8 @@ class Memory:
                 Finding(key, kind, dict(task.parts), task.parents, dict(entry.value), entry.data, entry.reason)
             )
         self.store.remember(self.tracker.id, findings)
+        others = {key for key, known in self.store.recall(entries).items() if known.run != self.tracker.id}
+        return {**entries, **self.recall(others)}
 
     def begin(self, device: str) -> None:
         """Record that this execution computes; the first device is the one that is named."""

@@ -105,8 +105,7 @@ class Waves:
         replies: dict[str, Any] = {case.key: None for case in cases}
         while cases:
             done = {case.key: entry for case in cases if (entry := self._advance(case, replies[case.key]))}
-            self._remember(kind, [case for case in cases if case.key in done], done)
-            entries |= done
+            entries |= self._remember(kind, [case for case in cases if case.key in done], done)
             self.progress.update(len(done))
             cases = [case for case in cases if case.key not in done]
             replies = self._wave(cases)
@@ -211,8 +210,10 @@ class Waves:
         case.failures.append({"request": key, "role": request.role, "reason": reason})
         return Failure(reason)
 
-    def _remember(self, kind: str, cases: Sequence[Case], done: Mapping[str, Entry]) -> None:
-        if cases:
-            self.memory.begin("cpu")
-            batch = [(case.key, with_requests(case.task, done[case.key].value)) for case in cases]
-            self.memory.remember(kind, batch, done)
+    def _remember(self, kind: str, cases: Sequence[Case], done: Mapping[str, Entry]) -> dict[str, Entry]:
+        """Remember the items of methods that are done, and return what the store holds then."""
+        if not cases:
+            return {}
+        self.memory.begin("cpu")
+        batch = [(case.key, with_requests(case.task, done[case.key].value)) for case in cases]
+        return self.memory.remember(kind, batch, done)

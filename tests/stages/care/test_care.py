@@ -174,8 +174,9 @@ def test_nothing_is_removed_while_a_stage_runs(here):
     assert needed.running() == ["`dvc repro`"]
 
 
-def test_a_shared_store_keeps_what_only_this_cache_holds(here, monkeypatch):
-    monkeypatch.setenv("PALIMPSEST_OBJECTS", str(here.path.parent / "shared"))
+@pytest.mark.parametrize("url", ["{}/shared", "file://{}/shared", "file:///{}/shared", "memory://shared"])
+def test_a_shared_store_keeps_what_only_this_cache_holds(here, monkeypatch, url):
+    monkeypatch.setenv("PALIMPSEST_OBJECTS", url.format(here.path.parent))
     assert "outside this checkout" in told("gc", "--shards", exit_code=2)
 
 
