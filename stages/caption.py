@@ -20,11 +20,12 @@ from models.media.images import FRAME_VERSION, draw_box, encode_png
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted, Variants
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.shards import DISK, Outputs, storable
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 STAGE = STAGES["caption"]
 PREPARED, DEGRADED, REPAINTED = (STAGES[name].folder() for name in STAGE.inputs)

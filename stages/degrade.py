@@ -17,11 +17,12 @@ from models.media.images import decode_mask, encode_png
 from registry.store.dag import STAGES
 from registry.store.keys import digest, item_seed
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.shards import DISK, Outputs, image
 from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 PREPARED = STAGES["prepare"].folder()
 READ = ("sample", "key", "status", "image_digest", "width", "height", "annotations")

@@ -10,10 +10,11 @@ from models.measures.regions import columns, flat
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.pairs import REPAINTED, pairs
 from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 
 class Comparer:

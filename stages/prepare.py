@@ -18,11 +18,12 @@ from registry.store.dag import STAGES
 from registry.store.keys import canonical
 from stages.corpora import Problem, Sample, corpus_of
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.pictures import Picture, fetch
 from stages.engine.shards import DISK, Outputs, shard_count, shard_of
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,10 @@ from models.measures.embeddings.projection import VERSION, Projection, load, pro
 from registry.store.dag import STAGES
 from registry.store.keys import digest
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 STAGE = STAGES["project"]
 COORDINATES = tuple(name for name, _ in STAGE.fields)

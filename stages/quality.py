@@ -13,10 +13,11 @@ from registry.store.axes import Point
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.records import PREPARED, Records
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,12 @@ from models.measures.regions import REGIONS, column
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
 from stages.engine.loop import command, execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
 from stages.engine.pairs import PREPARED, REPAINTED, Pair, pairs
 from stages.engine.pictures import Picture, picture_of
 from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
 
 STAGE = STAGES["represent"]
 

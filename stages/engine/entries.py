@@ -16,7 +16,8 @@ from stages.engine.shards import Outputs
 from stages.engine.study import swept
 
 if TYPE_CHECKING:
-    from stages.engine.node import Plan, Task
+    from stages.engine.node import Plan
+from stages.engine.tasks import Task
 
 ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.role}
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""

@@ -35,9 +35,10 @@ from registry.store.items import FAILED, OK
 from registry.store.keys import canonical, item_key
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Node, Plan, Task, Together, with_requests
+from stages.engine.node import Node, Plan, Together
 from stages.engine.provenance import write_provenance
 from stages.engine.shards import digest_of, image, shard_count, shard_of, write_shard
+from stages.engine.tasks import Task, with_requests
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from registry.store.items import Finding, ItemStore
 from registry.store.keys import digest, item_seed
 from registry.store.objects import ObjectStore
 from registry.tracking.runs import Tracker
-from stages.engine.node import Task, Worker
+from stages.engine.tasks import Task, Worker
 
 log = logging.getLogger(__name__)
 

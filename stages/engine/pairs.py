@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from registry.store.dag import GRID, STAGES
 from stages.engine.entries import Adapted
-from stages.engine.node import Task
 from stages.engine.pictures import Picture, picture_of
 from stages.engine.shards import Outputs
+from stages.engine.tasks import Task
 
 PREPARED, DEGRADED, REPAINTED = (STAGES[name].folder() for name in ("prepare", "degrade", "inpaint"))
 READ = ("corpus", "sample", "key", "status", *GRID, "image_digest")

@@ -22,9 +22,10 @@ from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
 from stages.engine.entries import loaded
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Outcome, Task, Together, Worker, with_requests
+from stages.engine.node import Together
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
+from stages.engine.tasks import Outcome, Task, Worker, with_requests
 
 log = logging.getLogger(__name__)
 

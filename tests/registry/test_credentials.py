@@ -13,7 +13,8 @@ from registry.store.dag import STAGES
 from registry.store.database import connect
 from registry.store.places import registry_url
 from stages.engine.loop import execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
+from stages.engine.tasks import Outcome, Task
 
 SECRET = "s3cr3t-p4ssw0rd"
 

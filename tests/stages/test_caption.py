@@ -14,8 +14,8 @@ from models.captioners.prompted import Instructed
 from models.media.images import RED, encode_png
 from registry.store.dag import STAGES
 from stages import caption as stage
-from stages.engine.node import Task
 from stages.engine.shards import DISK, image, write_shard
+from stages.engine.tasks import Task
 
 BOX = [2.0, 3.0, 4.0, 2.0]
 PICTURES = {"plain": np.full((10, 12, 3), 40, np.uint8), "boxed": np.full((10, 12, 3), 90, np.uint8)}

@@ -24,10 +24,10 @@ from registry.store.keys import item_key
 from stages import caption, degrade, inpaint, prepare, quality, represent
 from stages.corpora import Sample
 from stages.engine.entries import Adapted
-from stages.engine.node import Task
 from stages.engine.pairs import pairs
 from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study
+from stages.engine.tasks import Task
 from tests.conftest import SMALL
 
 RING, STAR = (

@@ -12,9 +12,9 @@ from models.media.images import encode_png
 from models.worlds import example
 from registry.store import places
 from registry.store.objects import ObjectStore
-from stages.engine.node import Task
 from stages.engine.pairs import Pair
 from stages.engine.pictures import Picture
+from stages.engine.tasks import Task
 from stages.represent import compare
 
 

@@ -16,7 +16,8 @@ from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import item_key
 from registry.store.objects import ObjectStore
 from stages.engine.loop import execute
-from stages.engine.node import Node, Outcome, Task
+from stages.engine.node import Node
+from stages.engine.tasks import Outcome, Task
 
 OTHER = Execution("f" * 32, "caption@blip", "0" * 40, "cuda", "local", datetime(2026, 1, 2, tzinfo=UTC))
 

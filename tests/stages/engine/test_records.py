@@ -14,10 +14,10 @@ from models.media.images import encode_png
 from registry.store.dag import IMAGE, TEXTS
 from registry.store.keys import canonical, digest, item_key
 from stages.engine.entries import Adapted
-from stages.engine.node import Task
 from stages.engine.pictures import fetch
 from stages.engine.records import Records
 from stages.engine.shards import DISK, image, write_shard
+from stages.engine.tasks import Task
 from stages.quality import STAGE, Scorer, plan
 
 RING, STAR = (

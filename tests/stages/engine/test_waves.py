@@ -32,7 +32,7 @@ from registry.store.keys import canonical, item_seed
 from registry.store.objects import ObjectStore
 from stages.engine.loop import execute
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Task, Worker
+from stages.engine.tasks import Task, Worker
 from stages.index import remember_all
 from tests.conftest import ROOT
 from tests.stages.engine import toys

@@ -19,9 +19,10 @@ from registry.store import places
 from registry.store.dag import STAGES, Stage
 from registry.store.keys import digest
 from registry.store.objects import ObjectStore
-from stages.engine.node import Node, Task
+from stages.engine.node import Node
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
+from stages.engine.tasks import Task
 from stages.engine.waves import Method
 
 RECAPTION = Stage(
