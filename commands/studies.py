@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -49,18 +48,21 @@ def repro(
     strict: Annotated[bool, typer.Option(help="Exit with 1 if any item failed or any input was faulty.")] = False,
 ) -> None:
     """Check params.yaml, then run `dvc repro`, and say where the results are."""
+    from registry.lineage.locks import read_link
     from stages.care.check import check
     from stages.engine.study import read_study
 
     with one_sentence():
-        check(read_study())
+        study = read_study()
+        check(study)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
-    faults = [link for link in run_links() if link["failed"] or link["problems"]]
+    links = (read_link(stage.addressed(entry)) for stage, entry in study.stages())
+    faults = [link for link in links if link and (link["failed"] or link["problems"])]
     for link in faults:
         typer.echo(
             f"{link['stage']}: {link['failed']} failed items, {sum(link['problems'].values())} faults in its input"
@@ -69,10 +71,6 @@ def repro(
     typer.echo("The runs:     palimpsest ui   (then open the address that it prints)")
     if strict and faults:
         raise typer.Exit(1)
-
-
-def run_links() -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(Path("data/runs").glob("*.json"))]
 
 
 @app.command()

@@ -69,9 +69,11 @@ def caption_prompt(settings: Settings, boxed: bool) -> str:
     return settings.box_prompt if boxed else settings.prompt
 
 
-def plan(model: Adapted, inpainters: Iterable[str], outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
+def plan(
+    model: Adapted, corpora: Iterable[str], inpainters: Iterable[str], outputs: Outputs
+) -> Iterator[tuple[str, list[Task]]]:
     """The tasks of one captioner, shard by shard: each original, then each of its repainted pictures."""
-    for path in outputs.shards(PREPARED):
+    for path in (path for corpus in corpora for path in outputs.shards(PREPARED / corpus)):
         shard = path.relative_to(PREPARED)
         originals = {row["sample"]: row for row in outputs.read(path, ORIGINALS) if row["status"] == "ok"}
         boxes = {sample: target_box(row["annotations"]) for sample, row in originals.items()}
@@ -138,15 +140,16 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the captioner that a study calls NAME."""
     entry = study.entry("captioners", name)
     models = Variants(name, entry, "captioners", study.models)
-    inpainters = list(study.variants("inpainters"))
-    repainted = [path for variant in inpainters for path in outputs.shards(REPAINTED / variant)]
+    corpora, inpainters = list(study.entries("corpora")), list(study.variants("inpainters"))
+    folders = [PREPARED, *(REPAINTED / inpainter for inpainter in inpainters)]
+    shards = (path for folder in folders for corpus in corpora for path in outputs.shards(folder / corpus))
     return Node(
         stage=STAGE,
         entry=name,
         settings=entry,
         study=study.study,
-        total=len(models.names) * outputs.count([*outputs.shards(PREPARED), *repainted]),
-        plan=models.plan(lambda model: plan(model, inpainters, outputs)),
+        total=len(models.names) * outputs.count(shards),
+        plan=models.plan(lambda model: plan(model, corpora, inpainters, outputs)),
         worker=Describer(models),
         batch_size=models.batch_size,
         sheet=sheet,

@@ -62,7 +62,7 @@ def plan(monkeypatch, tmp_path):
 
     def make(settings: Decoding) -> tuple[SimpleNamespace, list[Task]]:
         model = SimpleNamespace(adapter=Recorder(settings), identity={"adapter": "recorder"}, name="recorder")
-        ((_, tasks),) = stage.plan(model, ["telea"], DISK)
+        ((_, tasks),) = stage.plan(model, ["some"], ["telea"], DISK)
         return model, tasks
 
     return make
@@ -127,3 +127,9 @@ def test_the_sheet_shows_what_was_seen(plan):
     rows = [(task, {"caption": "a caption"}) for task in tasks if task.sample == "boxed"]
     sheet = np.array(Image.open(io.BytesIO(stage.sheet(rows))))
     assert (sheet == RED).all(-1).any()
+
+
+def test_a_corpus_of_another_study_is_left_alone(plan):
+    """Its outputs may lie there still."""
+    model, tasks = plan(Decoding())
+    assert tasks and not list(stage.plan(model, ["other"], ["telea"], DISK))

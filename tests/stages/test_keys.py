@@ -178,7 +178,7 @@ def made(kind: str) -> Iterator[Task]:
     elif kind == "repainted":
         plans = [inpaint.plan(model, DISK) for model in models[:2]]
     else:
-        plans = [caption.plan(model, ["telea"], DISK) for model in models[2:]]
+        plans = [caption.plan(model, ["scenes"], ["telea"], DISK) for model in models[2:]]
     return (task for plan in plans for _, tasks in plan for task in tasks)
 
 
