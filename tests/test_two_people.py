@@ -27,6 +27,7 @@ STORE = "palimpsest-store"
 
 SMALLEST = {
     "study": "shared",
+    "models": {},
     "corpora": {"scenes": {"adapter": "scenes", "path": "models/worlds", "seed": 7, "count": 3}},
     "degradations": {"centre-mask": {"kind": "zero"}},
     "inpainters": {"telea": {"adapter": "telea"}},
