@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reports.asking import queries
-from reports.asking.axes import LISTED, PICTURE, WHERE, columns
+from reports.asking.axes import LISTED, PICTURE, WHERE, columns, distinct
 from reports.asking.factors import factors
 from reports.asking.provenance import commits, seeds
 from reports.asking.sources import columns as columns_of
@@ -114,7 +114,7 @@ def of_study(study: Study) -> list[Finding]:
         return []
     ys = columns_of(found.frame, [study.judge.name], [])
     kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
-    moved = study.layers[~study.layers["inpainter"].isin(study.controls)]
+    moved = distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same)
     words = queries.words(study.connection, study.id)
     return findings(found.frame, found.by_corpus, ys, moved, kinds, words)
 
