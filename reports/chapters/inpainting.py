@@ -20,7 +20,9 @@ from reports.figures.similarity import similarities
 from reports.site.latex import latex
 from reports.site.numbers import number
 from reports.site.pages import Page
-from reports.statistics.findings import Finding, claims, findings
+from reports.statistics.claims.judging import Finding
+from reports.statistics.claims.kinds import KINDS
+from reports.statistics.findings import asked, findings
 
 FAILURES_SHOWN = 10
 
@@ -71,7 +73,7 @@ def pages(study: Study) -> list[Page]:
         "notes": notes(study),
         "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
         "failures_more": max(0, len(failures) - FAILURES_SHOWN),
-        "claims": claims(found),
+        "claims": asked(found),
         "judge": study.judge,
         "similarities": similarities(study),
         "corpora": study.once(corpora.pages),
@@ -113,10 +115,11 @@ def of_study(study: Study) -> list[Finding]:
     if study.judge is None or found.frame.empty:
         return []
     ys = columns_of(found.frame, [study.judge.name], [])
-    kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
+    degradations = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
+    kinds = {name: KINDS.get(entry.get("adapter"), "") for name, entry in study.params["corpora"].items()}
     moved = distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same)
     words = queries.words(study.connection, study.id)
-    return findings(found.frame, found.by_corpus, ys, moved, kinds, words)
+    return findings(found.frame, found.by_corpus, ys, moved, degradations, words, kinds)
 
 
 def parts(study: Study) -> dict[str, list[Part]]:

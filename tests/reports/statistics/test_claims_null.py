@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from reports.asking.axes import PICTURE, coincident, distinct
-from reports.statistics.findings import OPEN, drift_grows_with_depth, drift_sits_inside
+from reports.statistics.claims.attention import drift_grows_with_depth, drift_sits_inside
+from reports.statistics.claims.judging import OPEN
 
 DEGRADATIONS, BLIND, LAYERS, STUDIES = ("centre", "blur", "lowdim"), [f"blind-{n}" for n in range(7)], 12, 200
 CONFIGURATIONS = [(d, i) for i in (*BLIND, "seeing") for d in DEGRADATIONS]

@@ -7,9 +7,12 @@ from scipy import stats
 
 from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
-from reports.statistics.findings import OPEN, REFUTED, SUPPORTED, Estimate, findings, mean, verdict
+from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, UNCLAIMED, Estimate, mean, verdict
+from reports.statistics.claims.kinds import AUDIO, KINDS, MEDICAL, NATURAL, REFERRING, SERIES, XRAY
+from reports.statistics.findings import CLAIMS, asked, findings
+from stages.corpora import CATALOGUE
 
-KINDS = {"centre": "zero", "soft": "blur"}
+DEGRADATIONS = {"centre": "zero", "soft": "blur"}
 INPAINTERS = [f"model-{number}" for number in range(6)]
 LPIPS, MSE = "Lower LPIPS goes with better captions", "Lower MSE goes with better captions"
 
@@ -19,7 +22,7 @@ def study(link, gain, rng=None):
     rng = rng or np.random.default_rng(1)
     rows = []
     for place, inpainter in enumerate(INPAINTERS):
-        for degradation in KINDS:
+        for degradation in DEGRADATIONS:
             noise = rng.normal()
             for sample in range(20):
                 level = 0.1 * place + 0.01 * rng.normal()
@@ -35,7 +38,7 @@ def attention(deeper, inside):
         {"corpus": "one", "kind": "represent.vit", "degradation": d, "inpainter": i, "metric": metric,
          "region": region, "layer": layer,
          "mean": share * (0.1 + deeper * layer + 0.001 * n)}
-        for n, i in enumerate(INPAINTERS) for d in KINDS for layer in range(4)
+        for n, i in enumerate(INPAINTERS) for d in DEGRADATIONS for layer in range(4)
         for metric, region, share in (
             ("tvd_sum", "whole", 1), ("tvd_even", "region", inside), ("tvd_even", "outside", 1 - inside)
         )
@@ -43,11 +46,12 @@ def attention(deeper, inside):
     return pd.DataFrame(rows)
 
 
-def told(frame, layers, words=None):
+def told(frame, layers, words=None, kind=NATURAL):
     columns = ["mse", "ssim", "lpips"], ["sbert@blip"], Roles("configuration", "sample")
     several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
     correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
-    found = findings(frame, correlated, ["sbert@blip"], layers, KINDS, words or {"one": 9.0})
+    kinds = dict.fromkeys(frame["corpus"], kind)
+    found = findings(frame, correlated, ["sbert@blip"], layers, DEGRADATIONS, words or {"one": 9.0}, kinds)
     return {one.claim: one for one in found}
 
 
@@ -103,6 +107,24 @@ def test_the_link_over_corpora_needs_corpora():
     words = {f"c{number}": float(number) for number in range(len(slopes))}
     found = told(pd.concat(several), attention(0.05, 0.7), words=words)[claim]
     assert found.estimate.n == 7 and found.estimate.value > 0.7 and found.verdict == SUPPORTED
+
+
+def test_a_claim_is_judged_only_where_the_paper_makes_it():
+    frame, layers = study(-0.5, 0.2), attention(0.05, 0.7)
+    success = told(frame, layers, kind=SERIES)
+    assert success[LPIPS].verdict == SUPPORTED and success["SSIM is unstable"].verdict == UNCLAIMED
+    for kind in (XRAY, AUDIO, ""):
+        failure = told(frame, layers, kind=kind)
+        assert failure[LPIPS].verdict == failure["SSIM is unstable"].verdict == UNCLAIMED
+        assert failure[LPIPS].estimate == success[LPIPS].estimate, "the number stands there nonetheless"
+        assert failure["Attention drift grows with depth"].verdict == (SUPPORTED if kind else UNCLAIMED)
+    assert {one.text: set(one.kinds) for one in CLAIMS}["SSIM is unstable"] == {NATURAL, REFERRING}
+    assert {claim.text for claim in asked(list(success.values()))} <= {claim.text for claim in CLAIMS}
+
+
+def test_every_corpus_with_an_adapter_has_a_kind():
+    assert set(KINDS) == set(CATALOGUE) - {"folder"}
+    assert KINDS["rocov2"] == MEDICAL and KINDS["indiana"] == KINDS["radiographs"] == XRAY
 
 
 def test_intervals_are_scipys():
