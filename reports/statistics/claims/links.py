@@ -37,12 +37,45 @@ def fidelity_goes_with_captions(found: Correlation, corpus: str) -> Finding:
 
 
 def ssim_is_unstable(found: Correlation, corpus: str) -> Finding:
-    """Table 1: SSIM's correlation is near zero, and its sign turns when a configuration is left out."""
+    """Table 1: SSIM's correlation is near zero, and its sign turns when a configuration is left out.
+
+    How often it turns is printed and decides nothing: of nine configurations with ρ = .6 it does in 13 % of data sets.
+    """
     metric, captioner = found.y.partition("@")[::2]
-    r = estimate_of(found)
-    steady = REFUTED if verdict(r, 1) != OPEN else OPEN
+    r, least = estimate_of(found), weak_r(found.n)
     of = f"Pearson’s r with {metric} over configurations; its sign turns {found.sign_flips or 0} times"
-    return UNSTABLE.finding(corpus, captioner, r, of, SUPPORTED if found.sign_flips else steady)
+    of += f"; weak below {least:.2f}" if least is not None else ""
+    return UNSTABLE.finding(corpus, captioner, r, of, instability(r))
+
+
+def instability(r: Estimate) -> str:
+    """Whether a correlation is unstable: supported where it is weaker than :func:`weak_r`, not supported where its 95 %
+    interval has one sign.
+
+    So a strong correlation (true |ρ| ≥ ``STRONG``) is called unstable in at most 5 % of data sets, and none at all
+    (ρ = 0) steady in at most 5 %. The first is the most powerful such test; with nine units it finds ρ = 0 in 21 %.
+
+    >>> [instability(Estimate(r, r - 0.5, r + 0.5, 9)) for r in (0.05, 0.3, 0.6)]
+    ['supported', 'undecidable', 'not supported']
+    """
+    least = weak_r(r.n)
+    if r.value is not None and least is not None and abs(r.value) <= least:
+        return SUPPORTED
+    return REFUTED if verdict(r, 1) != OPEN else OPEN
+
+
+def weak_r(n: int, strong: float = STRONG, error: float = 0.05) -> float | None:
+    """The |r| that ``n`` independent units stay below in ``error`` of data sets where |ρ| = ``strong``.
+
+    Fisher's z, with variance 1 / (n − 3). None for n < 4.
+
+    >>> [round(weak_r(n), 2) for n in (4, 9, 30)]
+    [0.08, 0.11, 0.36]
+    """
+    if n < 4:
+        return None
+    spread = 1 / np.sqrt(n - 3)
+    return float(np.tanh(spread * np.sqrt(stats.ncx2.ppf(error, 1, (np.arctanh(strong) / spread) ** 2))))
 
 
 def poor_captions_break_the_link(links: Sequence[Finding], words: Mapping[str, float]) -> Finding:

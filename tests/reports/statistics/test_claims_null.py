@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 from reports.asking.axes import PICTURE, coincident, distinct
+from reports.statistics.analysis import estimate
+from reports.statistics.cells import Roles
 from reports.statistics.claims.attention import drift_grows_with_depth, drift_sits_inside
-from reports.statistics.claims.judging import OPEN
+from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, Estimate
+from reports.statistics.claims.links import instability, ssim_is_unstable
 
 DEGRADATIONS, BLIND, LAYERS, STUDIES = ("centre", "blur", "lowdim"), [f"blind-{n}" for n in range(7)], 12, 200
 CONFIGURATIONS = [(d, i) for i in (*BLIND, "seeing") for d in DEGRADATIONS]
@@ -39,3 +42,37 @@ def test_seven_blind_inpainters_and_one_that_sees_keep_the_level(claim):
     assert decided < 0.05 + 3 * np.sqrt(0.05 * 0.95 / STUDIES)
     thrice = np.mean([claim(rows, "one", "vit").verdict != OPEN for rows in studies])
     assert thrice > 0.15, "what it would be, were the same pictures counted three times"
+
+
+def drawn(rng, rho, studies, n):
+    """r of ``n`` units with a true correlation, study by study."""
+    x, noise = rng.normal(size=(2, studies, n))
+    y = rho * x + np.sqrt(1 - rho**2) * noise
+    x, y = (v - v.mean(axis=1, keepdims=True) for v in (x, y))
+    return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+
+
+@pytest.mark.parametrize("n", [9, 30])
+def test_the_operating_curve_of_an_unstable_ssim(n):
+    """Share of data sets where SSIM is called unstable, by its true correlation: 5 % or fewer where that is strong."""
+    rng, studies = np.random.default_rng(n), 4_000
+    rates = {
+        rho: np.mean([instability(Estimate(r, -1, 1, n)) == SUPPORTED for r in drawn(rng, rho, studies, n)])
+        for rho in (0.0, 0.2, 0.4, 0.6, 0.8, -0.6)
+    }
+    expected = {9: (0.21, 0.19, 0.12, 0.05), 30: (0.95, 0.81, 0.39, 0.05)}[n]
+    for rho, rate in zip((0.0, 0.2, 0.4, 0.6), expected, strict=True):
+        assert rates[rho] == pytest.approx(rate, abs=0.02), rates
+    error = 3 * np.sqrt(0.05 * 0.95 / studies)
+    assert max(rates[0.6], rates[-0.6]) < 0.05 + error and rates[0.8] < 0.02
+
+
+def test_no_correlation_is_seldom_called_steady():
+    rng, studies = np.random.default_rng(3), 150
+    called = []
+    for _ in range(studies):
+        x, y = rng.normal(size=(2, 9))
+        frame = pd.DataFrame({"unit": list("abcdefghi"), "ssim": x, "sbert": y})
+        [found] = estimate(frame, ["ssim"], ["sbert"], Roles("unit"))
+        called.append(ssim_is_unstable(found, "one").verdict == REFUTED)
+    assert np.mean(called) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / studies)
