@@ -6,6 +6,7 @@ Means and counts are taken by the database; only what a page shows comes back. A
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -241,6 +242,18 @@ def identities(connection: Connection, study: int) -> pd.DataFrame:
     named = [one.c[column.key] for column in columns]
     statement = select(*named, Item.parts).join(Item, Item.id == one.c.item).order_by(*named)
     return frame(connection, statement)
+
+
+def masks(connection: Connection, study: int) -> dict[tuple[str, str], str]:
+    """The region that a degradation acts on in a corpus, as it stands in the items' keys: one text, one mask."""
+    columns = (Corpus.name, Configuration.degradation)
+    some = standing(study, *columns, func.min(Placement.item_id).label("item")).where(Placement.kind == "degraded")
+    one = some.group_by(*columns).subquery()
+    statement = select(one.c.name, one.c.degradation, Item.parts).join(Item, Item.id == one.c.item)
+    return {
+        (corpus, degradation): json.dumps(parts.get("region"), sort_keys=True)
+        for corpus, degradation, parts in connection.execute(statement)
+    }
 
 
 def placed(connection: Connection, study: int) -> pd.DataFrame:

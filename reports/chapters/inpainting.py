@@ -115,11 +115,19 @@ def of_study(study: Study) -> list[Finding]:
     if study.judge is None or found.frame.empty:
         return []
     ys = columns_of(found.frame, [study.judge.name], [])
-    degradations = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
+    frame = degraded(study, found.frame)
     kinds = {name: KINDS.get(entry.get("adapter"), "") for name, entry in study.params["corpora"].items()}
     moved = distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same)
     words = queries.words(study.connection, study.id)
-    return findings(found.frame, found.by_corpus, ys, moved, degradations, words, kinds)
+    return findings(frame, found.by_corpus, ys, moved, words, kinds)
+
+
+def degraded(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the kind and the mask of their degradation; equal masks have equal texts."""
+    kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
+    masks = queries.masks(study.connection, study.id)
+    where = zip(rows["corpus"], rows["degradation"], strict=True)
+    return rows.assign(kind=rows["degradation"].map(kinds), mask=[masks.get(one, "") for one in where])
 
 
 def parts(study: Study) -> dict[str, list[Part]]:

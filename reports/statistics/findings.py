@@ -43,17 +43,16 @@ def findings(
     correlated: Mapping[str, Sequence[Correlation]],
     ys: Sequence[str],
     layers: pd.DataFrame,
-    degradations: Mapping[str, str],
     words: Mapping[str, float],
     kinds: Mapping[str, str],
 ) -> list[Finding]:
     """Every claim of the paper, on one study.
 
-    ``frame`` has a row for each corpus, configuration and sample (``configuration``, ``degradation``, ``inpainter``;
-    ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as ``sbert@blip``); ``correlated`` how these go
-    together over the configurations of each corpus; ``layers`` the drift of attention by encoder (``kind``);
-    ``degradations`` the kind of each degradation; ``words`` how many different words each corpus' references have;
-    ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
+    ``frame`` has a row for each corpus, distinct configuration and sample (``configuration``, ``degradation`` with its
+    ``kind`` and ``mask``, ``inpainter``; ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as
+    ``sbert@blip``); ``correlated`` how these go together over the configurations of each corpus; ``layers`` the drift
+    of attention of distinct configurations by encoder (``kind``); ``words`` how many different words each corpus'
+    references have; ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
     """
     links, others = [], []
     for name, rows in frame.groupby("corpus", sort=False):
@@ -62,7 +61,7 @@ def findings(
         found = [by_pair[x, y] for x in XS for y in ys if (x, y) in by_pair]
         links += [fidelity_goes_with_captions(one, corpus) for one in found if one.x != "ssim"]
         others += [ssim_is_unstable(one, corpus) for one in found if one.x == "ssim"]
-        others += [smoother_preserves_captions(rows, y, degradations, corpus) for y in ys]
+        others += [smoother_preserves_captions(rows, y, corpus) for y in ys]
     for (seen, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
         encoder = str(kind).partition(".")[2]
         others += [drift_grows_with_depth(rows, str(seen), encoder), drift_sits_inside(rows, str(seen), encoder)]

@@ -51,7 +51,8 @@ def told(frame, layers, words=None, kind=NATURAL):
     several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
     correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
     kinds = dict.fromkeys(frame["corpus"], kind)
-    found = findings(frame, correlated, ["sbert@blip"], layers, DEGRADATIONS, words or {"one": 9.0}, kinds)
+    frame = frame.assign(kind=frame["degradation"].map(DEGRADATIONS), mask=frame.get("mask", "half"))
+    found = findings(frame, correlated, ["sbert@blip"], layers, words or {"one": 9.0}, kinds)
     return {one.claim: one for one in found}
 
 
@@ -95,6 +96,30 @@ def test_captions_that_see_no_difference_between_degradations_say_nothing_of_the
     one_kind = study(-0.5, 0.2).query("degradation == 'soft'")
     found = told(one_kind, attention(0.05, 0.7))["Smoother degradation preserves captions"]
     assert found.verdict == OPEN and found.estimate == Estimate(None, None, None, 0)
+
+
+def test_degradations_are_compared_at_equal_masks():
+    """A mask half as large spoils captions half as much; degradations of one mask differ in nothing."""
+    small, large = (study(-0.5, 0.0).assign(mask=mask) for mask in ("a quarter", "half"))
+    small["sbert@blip"] += 0.3
+    mixed = pd.concat([small.query("degradation == 'soft'"), large.query("degradation == 'centre'")])
+    found = told(mixed, attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.estimate == Estimate(None, None, None, 0), "no mask has both"
+    found = told(pd.concat([small, large]), attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.verdict == OPEN and abs(found.estimate.value) < 0.01 and found.estimate.n == 20
+
+
+def test_an_inpainter_that_cannot_see_has_no_say_however_many_masks_there_are():
+    """A blind one has one distinct configuration a mask; captions of others do not stand in for what it lacks."""
+    blind = [study(-0.5, 0.2).query("degradation == 'centre'").assign(mask=mask) for mask in ("a quarter", "half")]
+    blind[1]["sbert@blip"] -= 0.5
+    found = told(pd.concat(blind), attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.estimate == Estimate(None, None, None, 0)
+    one = study(-0.5, 0.2).query("inpainter == 'model-0'").assign(mask="half")
+    alone = told(one, attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    rest = [rows.query("inpainter != 'model-0'") for rows in blind]
+    mixed = told(pd.concat([one, *rest]), attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert mixed.estimate == alone.estimate
 
 
 def test_the_link_over_corpora_needs_corpora():
