@@ -23,6 +23,7 @@ from reports.site.pages import Page
 from reports.statistics.claims.judging import Finding
 from reports.statistics.claims.kinds import KINDS
 from reports.statistics.findings import asked, findings
+from reports.statistics.variability import variability
 
 FAILURES_SHOWN = 10
 
@@ -118,8 +119,9 @@ def of_study(study: Study) -> list[Finding]:
     frame = degraded(study, found.frame)
     kinds = {name: KINDS.get(entry.get("adapter"), "") for name, entry in study.params["corpora"].items()}
     moved = distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same)
-    words = queries.words(study.connection, study.id)
-    return findings(frame, found.by_corpus, ys, moved, words, kinds)
+    said = queries.references(study.connection, study.id)
+    varied = {corpus: apart for corpus, texts in said.items() if (apart := variability(texts)) is not None}
+    return findings(frame, found.by_corpus, ys, moved, varied, kinds)
 
 
 def degraded(study: Study, rows: pd.DataFrame) -> pd.DataFrame:

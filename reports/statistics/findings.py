@@ -43,7 +43,7 @@ def findings(
     correlated: Mapping[str, Sequence[Correlation]],
     ys: Sequence[str],
     layers: pd.DataFrame,
-    words: Mapping[str, float],
+    varied: Mapping[str, float],
     kinds: Mapping[str, str],
 ) -> list[Finding]:
     """Every claim of the paper, on one study.
@@ -51,8 +51,8 @@ def findings(
     ``frame`` has a row for each corpus, distinct configuration and sample (``configuration``, ``degradation`` with its
     ``kind`` and ``mask``, ``inpainter``; ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as
     ``sbert@blip``); ``correlated`` how these go together over the configurations of each corpus; ``layers`` the drift
-    of attention of distinct configurations by encoder (``kind``); ``words`` how many different words each corpus'
-    references have; ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
+    of attention of distinct configurations by encoder (``kind``); ``varied`` how much each corpus'
+    references vary (:func:`~reports.statistics.variability.variability`); ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
     """
     links, others = [], []
     for name, rows in frame.groupby("corpus", sort=False):
@@ -65,7 +65,7 @@ def findings(
     for (seen, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
         encoder = str(kind).partition(".")[2]
         others += [drift_grows_with_depth(rows, str(seen), encoder), drift_sits_inside(rows, str(seen), encoder)]
-    return unclaimed([*links, *others, poor_captions_break_the_link(links, words)], kinds)
+    return unclaimed([*links, *others, poor_captions_break_the_link(links, varied)], kinds)
 
 
 def unclaimed(found: Sequence[Finding], kinds: Mapping[str, str]) -> list[Finding]:

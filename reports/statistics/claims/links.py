@@ -78,20 +78,22 @@ def weak_r(n: int, strong: float = STRONG, error: float = 0.05) -> float | None:
     return float(np.tanh(spread * np.sqrt(stats.ncx2.ppf(error, 1, (np.arctanh(strong) / spread) ** 2))))
 
 
-def poor_captions_break_the_link(links: Sequence[Finding], words: Mapping[str, float]) -> Finding:
+def poor_captions_break_the_link(links: Sequence[Finding], varied: Mapping[str, float]) -> Finding:
     """Section 4: where references are coarse or repetitive, fidelity and captions come apart.
 
-    Asked over corpora: is the link stronger where references have more different words? Few corpora make the interval
-    wide.
+    Asked over corpora: is the link stronger where references of different pictures vary more? Few corpora make the
+    interval wide.
     """
     strength: dict[str, list[float]] = {}
     for one in links:
-        if one.estimate.value is not None and one.corpus in words:
+        if one.estimate.value is not None and one.corpus in varied:
             strength.setdefault(one.corpus, []).append(-one.estimate.value)
     n = len(strength)
     found = Estimate(None, None, None, n)
     if n > 3:
-        rho = stats.spearmanr([words[corpus] for corpus in strength], [np.mean(v) for v in strength.values()]).statistic
+        rho = stats.spearmanr(
+            [varied[corpus] for corpus in strength], [np.mean(v) for v in strength.values()]
+        ).statistic
         low, high = spearman_interval(float(rho), n) or (None, None)
         found = Estimate(float(rho), low, high, n)
-    return SPARSE.finding("", "", found, "rank correlation of different words and −r, over corpora")
+    return SPARSE.finding("", "", found, "rank correlation of variability of references and −r, over corpora")
