@@ -51,8 +51,9 @@ def findings(
     ``frame`` has a row for each corpus, distinct configuration and sample (``configuration``, ``degradation`` with its
     ``kind`` and ``mask``, ``inpainter``; ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as
     ``sbert@blip``); ``correlated`` how these go together over the configurations of each corpus; ``layers`` the drift
-    of attention of distinct configurations by encoder (``kind``); ``varied`` how much each corpus'
-    references vary (:func:`~reports.statistics.variability.variability`); ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
+    of attention of distinct configurations by encoder (``kind``);
+    ``varied`` how much the references of each corpus vary (:func:`~reports.statistics.variability.variability`);
+    ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
     """
     links, others = [], []
     for name, rows in frame.groupby("corpus", sort=False):
