@@ -13,60 +13,86 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports.statistics.analysis import Correlation
-from reports.statistics.claims.attention import DEEPER, INSIDE, drift_grows_with_depth, drift_sits_inside
+from reports.statistics.claims import links, masking
+from reports.statistics.claims.attention import ATTENTION, attention
 from reports.statistics.claims.judging import UNCLAIMED, Claim, Finding
-from reports.statistics.claims.links import (
-    SPARSE,
-    UNSTABLE,
-    WITH,
-    fidelity_goes_with_captions,
-    poor_captions_break_the_link,
-    ssim_is_unstable,
-)
-from reports.statistics.claims.masking import SMOOTHER, smoother_preserves_captions
 
-XS = ("mse", "lpips", "ssim")
-CLAIMS: tuple[Claim, ...] = (*WITH.values(), UNSTABLE, SMOOTHER, DEEPER, INSIDE, SPARSE)
+CLAIMS: tuple[Claim, ...] = (
+    *links.WITH.values(),
+    links.STRONGEST,
+    links.REFERENT,
+    links.UNSTABLE,
+    links.STEADY,
+    masking.SMOOTHER,
+    masking.DRIFTING,
+    *ATTENTION,
+    masking.ALIKE,
+    masking.NEARER,
+    masking.PLATEAU,
+    links.SPARSE,
+)
 """Every claim, in the order of the page."""
+
+
+class Observed(NamedTuple):
+    """What a study has to say; configurations with the very same pictures count once, and controls do not."""
+
+    frame: pd.DataFrame
+    """A row for each corpus, configuration and sample: ``configuration``, ``degradation`` with its ``kind`` and
+    ``mask``, ``inpainter``, metrics of pictures, and the caption metrics ``ys``, such as ``sbert@blip``."""
+    ys: Sequence[str]
+    correlated: Mapping[str, Sequence[Correlation]]
+    """How these go together over the configurations of each corpus."""
+    layers: pd.DataFrame
+    """Means of configurations by encoder (``kind``), ``metric``, ``region`` and ``layer``."""
+    seen: pd.DataFrame
+    """What an ``encoder`` makes of each picture: corpus, configuration as in ``frame``, sample, ``metric``, value."""
+    kinds: Mapping[str, str]
+    """The kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`)."""
+    varied: Mapping[str, float]
+    """How much the references of each corpus vary (:func:`~reports.statistics.variability.variability`)."""
+    guidance: Mapping[str, tuple[str, float]]
+    """The guidance of each inpainter that has one, after what it shares with those that differ in nothing else."""
 
 
 class Asked(NamedTuple):
     """One claim of the paper and what each corpus says of it."""
 
     text: str
+    source: str
     of: str
     corpora: dict[str, list[Finding]]
 
 
-def findings(
-    frame: pd.DataFrame,
-    correlated: Mapping[str, Sequence[Correlation]],
-    ys: Sequence[str],
-    layers: pd.DataFrame,
-    varied: Mapping[str, float],
-    kinds: Mapping[str, str],
-) -> list[Finding]:
-    """Every claim of the paper, on one study.
+def findings(study: Observed) -> list[Finding]:
+    """Every claim of the paper, on one study, in the order of :data:`CLAIMS`."""
+    found: list[Finding] = []
+    for name, rows in study.frame.groupby("corpus", sort=False):
+        found += of_corpus(study, rows, str(name))
+    for (corpus, kind), rows in study.layers.groupby(["corpus", "kind"], sort=False):
+        found += attention(rows, str(corpus), str(kind).partition(".")[2])
+    for (corpus, encoder), rows in study.seen.groupby(["corpus", "encoder"], sort=False):
+        found += masking.encoder_sees(rows, str(corpus), str(encoder))
+    errors = [one for one in found if one.claim in (links.WITH["mse"].text, links.WITH["lpips"].text)]
+    found += links.referring_is_stronger(study.correlated, study.ys, study.kinds)
+    found.append(links.poor_captions_break_the_link(errors, study.varied))
+    place = {claim.text: number for number, claim in enumerate(CLAIMS)}
+    return sorted(unclaimed(found, study.kinds), key=lambda one: place[one.claim])
 
-    ``frame`` has a row for each corpus, distinct configuration and sample (``configuration``, ``degradation`` with its
-    ``kind`` and ``mask``, ``inpainter``; ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as
-    ``sbert@blip``); ``correlated`` how these go together over the configurations of each corpus; ``layers`` the drift
-    of attention of distinct configurations by encoder (``kind``);
-    ``varied`` how much the references of each corpus vary (:func:`~reports.statistics.variability.variability`);
-    ``kinds`` the kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`).
-    """
-    links, others = [], []
-    for name, rows in frame.groupby("corpus", sort=False):
-        corpus = str(name)
-        by_pair = {(one.x, one.y): one for one in correlated.get(corpus, [])}
-        found = [by_pair[x, y] for x in XS for y in ys if (x, y) in by_pair]
-        links += [fidelity_goes_with_captions(one, corpus) for one in found if one.x != "ssim"]
-        others += [ssim_is_unstable(one, corpus) for one in found if one.x == "ssim"]
-        others += [smoother_preserves_captions(rows, y, corpus) for y in ys]
-    for (seen, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
-        encoder = str(kind).partition(".")[2]
-        others += [drift_grows_with_depth(rows, str(seen), encoder), drift_sits_inside(rows, str(seen), encoder)]
-    return unclaimed([*links, *others, poor_captions_break_the_link(links, varied)], kinds)
+
+def of_corpus(study: Observed, rows: pd.DataFrame, corpus: str) -> list[Finding]:
+    """The claims about fidelity and captions, on one corpus."""
+    pairs = {(one.x, one.y): one for one in study.correlated.get(corpus, [])}
+    found: list[Finding] = []
+    for y in study.ys:
+        by_x = {x: one for (x, other), one in pairs.items() if other == y}
+        found += [links.fidelity_goes_with_captions(by_x[x], corpus) for x in links.WITH if x in by_x]
+        if "ssim" in by_x:
+            found += [links.ssim_is_unstable(by_x["ssim"], corpus), links.ssim_is_strong(by_x["ssim"], corpus)]
+        if (strongest := links.mse_and_lpips_are_strongest(by_x, corpus)) is not None:
+            found.append(strongest)
+        found.append(masking.smoother_preserves_captions(rows, y, corpus))
+    return [*found, *masking.guidance_plateaus(rows, study.guidance, corpus)]
 
 
 def unclaimed(found: Sequence[Finding], kinds: Mapping[str, str]) -> list[Finding]:
@@ -80,11 +106,18 @@ def unclaimed(found: Sequence[Finding], kinds: Mapping[str, str]) -> list[Findin
 
 def asked(found: Sequence[Finding]) -> list[Asked]:
     """Findings by claim and corpus, in the order of the claims."""
-    by_claim: dict[str, dict[str, list[Finding]]] = {claim.text: {} for claim in CLAIMS}
+    sources = {claim.text: claim.source for claim in CLAIMS}
+    by_claim: dict[str, dict[str, list[Finding]]] = {}
     for one in found:
-        by_claim[one.claim].setdefault(one.corpus, []).append(one)
-    return [
-        Asked(text, next(iter(corpora.values()))[0].of.partition(";")[0], corpora)
-        for text, corpora in by_claim.items()
-        if corpora
-    ]
+        by_claim.setdefault(one.claim, {}).setdefault(one.corpus, []).append(one)
+    claims = []
+    for text, corpora in by_claim.items():
+        first = next(iter(corpora.values()))[0]
+        claims.append(Asked(text, sources[text], first.of.partition(";")[0], corpora))
+    return claims
+
+
+def not_asked(found: Sequence[Finding]) -> list[str]:
+    """Claims for which a study has nothing to ask."""
+    had = {one.claim for one in found}
+    return [claim.text for claim in CLAIMS if claim.text not in had]

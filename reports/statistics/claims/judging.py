@@ -97,14 +97,20 @@ def least(several: Sequence[np.ndarray]) -> Estimate:
     >>> found.value, round(found.low, 2), round(found.high, 2)
     (2.0, -0.48, 5.58)
     """
-    narrow = [mean(values) for values in several]
-    wide = [mean(values, 0.05 / len(several)) for values in several]
+    return smallest([mean(values) for values in several], [mean(values, 0.05 / len(several)) for values in several])
+
+
+def smallest(narrow: Sequence[Estimate], wide: Sequence[Estimate]) -> Estimate:
+    """The smallest of several estimates, as :func:`least` has it: its low end of the narrow, its high of the wide.
+
+    None where one of them is missing.
+    """
     values = [one.value for one in narrow if one.value is not None]
-    if not values or len(values) < len(several):
+    if not values or len(values) < len(narrow):
         return Estimate(None, None, None, 0)
     n = min(one.n for one in narrow)
     lows, highs = [one.low for one in narrow if one.low is not None], [one.high for one in wide if one.high is not None]
-    held = len(lows) == len(highs) == len(several)
+    held = len(lows) == len(highs) == len(narrow)
     return Estimate(min(values), min(lows) if held else None, min(highs) if held else None, n)
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from reports.statistics.claims.judging import Claim, Finding, mean
-from reports.statistics.claims.kinds import GROUNDED
+from reports.statistics.claims.judging import Claim, Finding, least, mean
+from reports.statistics.claims.kinds import EVERY, GROUNDED, NATURAL
 
 SMOOTH, BLACK = ("blur", "lowdim"), ("zero",)
 """Kinds of degradation, by how much they leave."""
 
+BLURRED, REDUCED = SMOOTH
+
 SMOOTHER = Claim("Smoother degradation preserves captions", "section 4", GROUNDED)
+DRIFTING = Claim("Centre masks make attention drift most", "section 4, figure 5", EVERY)
+ALIKE = Claim("Likeness grows from centre mask to blur to low-dimensional", "section 4, figure 7", EVERY)
+NEARER = Claim("UMAP draws nearer from centre mask to blur to low-dimensional", "section 4, figure 6", (NATURAL,))
+PLATEAU = Claim("Guidance stops helping at 7 to 7.5", "appendix E.1, figure 10", (NATURAL,))
+
+PLATEAU_AT = (7.0, 7.5)
 
 
 def smoother_preserves_captions(rows: pd.DataFrame, y: str, corpus: str) -> Finding:
@@ -38,3 +46,67 @@ def apart(rows: pd.DataFrame, value: str, these: Sequence[str], those: Sequence[
     means = rows.groupby(["inpainter", "mask", "sample", "kind"])[value].mean().unstack()
     more, less = (means.reindex(columns=list(kinds)).mean(axis=1) for kinds in (these, those))
     return (more - less).dropna().groupby("sample").mean().to_numpy(float)
+
+
+def encoder_sees(seen: pd.DataFrame, corpus: str, encoder: str) -> Iterator[Finding]:
+    """Section 4: what each degradation does to an encoder, picture by picture (``seen``: ``metric`` and ``value``).
+
+    The metrics are ``tvd_sum`` (mean over layers), ``cls_cosine``, and ``umap``, how far a repainted picture lies from
+    its original in the plane.
+    """
+    for claim, metric, steps, of in (
+        (
+            DRIFTING,
+            "tvd_sum",
+            ((BLACK, [BLURRED]), (BLACK, [REDUCED])),
+            "drift after a centre mask minus after others",
+        ),
+        (ALIKE, "cls_cosine", (([BLURRED], BLACK), ([REDUCED], [BLURRED])), "cosine, difference of two steps"),
+        (
+            NEARER,
+            "umap",
+            ((BLACK, [BLURRED]), ([BLURRED], [REDUCED])),
+            "distance from originals, difference of two steps",
+        ),
+    ):
+        rows = seen[seen["metric"] == metric]
+        if len(rows):
+            several = [apart(rows, "value", these, those) for these, those in steps]
+            yield claim.finding(corpus, encoder, least(several), f"{of} (the smaller), over pictures")
+
+
+def guidance_plateaus(rows: pd.DataFrame, guidance: Mapping[str, tuple[str, float]], corpus: str) -> Iterator[Finding]:
+    """Figure 10: LPIPS falls and SSIM grows with guidance up to 7 to 7.5, and no more beyond.
+
+    ``guidance`` has that of each inpainter, and what it shares with those that differ in nothing else. Asked where a
+    study has a lower, such a one, and a higher one. What is gained up to there, and by how much this is more than what
+    is gained beyond, both per ten of guidance, are to be positive.
+    """
+    rows = rows[rows["inpainter"].isin(guidance)]
+    named = [guidance[name] for name in rows["inpainter"]]
+    rows = rows.assign(line=[line for line, _ in named], guidance=[scale for _, scale in named])
+    for metric, sign in (("lpips", -1), ("ssim", 1)):
+        if metric not in rows:
+            continue
+        gains = []
+        for _, line in rows.groupby(["line", "degradation"]):
+            table = sign * line.pivot(index="sample", columns="guidance", values=metric)
+            lower, there, higher = (
+                table.loc[:, some]
+                for some in (
+                    table.columns < PLATEAU_AT[0],
+                    (table.columns >= PLATEAU_AT[0]) & (table.columns <= PLATEAU_AT[1]),
+                    table.columns > PLATEAU_AT[1],
+                )
+            )
+            if not (lower.size and there.size and higher.size):
+                continue
+            scale, level = np.mean(there.columns), there.mean(axis=1)
+            up = (level - lower.iloc[:, 0]) / (scale - lower.columns[0])
+            beyond = (higher.iloc[:, -1] - level) / (higher.columns[-1] - scale)
+            gains.append(pd.DataFrame({"up": 10 * up, "less": 10 * (up - beyond)}))
+        if gains:
+            gained = pd.concat(gains).groupby(level="sample").mean()
+            several = [gained[column].to_numpy(float) for column in gained]
+            of = "gain per ten of guidance up to there, and what is gone of it beyond (the smaller), over pictures"
+            yield PLATEAU.finding(corpus, metric.upper(), least(several), of)

@@ -9,7 +9,7 @@ from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
 from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, UNCLAIMED, Estimate, mean, verdict
 from reports.statistics.claims.kinds import AUDIO, KINDS, MEDICAL, NATURAL, REFERRING, SERIES, XRAY
-from reports.statistics.findings import CLAIMS, asked, findings
+from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
 from stages.corpora import CATALOGUE
 
 DEGRADATIONS = {"centre": "zero", "soft": "blur"}
@@ -46,14 +46,14 @@ def attention(deeper, inside):
     return pd.DataFrame(rows)
 
 
-def told(frame, layers, words=None, kind=NATURAL):
+def told(frame, layers, varied=None, kind=NATURAL):
     columns = ["mse", "ssim", "lpips"], ["sbert@blip"], Roles("configuration", "sample")
     several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
     correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
-    kinds = dict.fromkeys(frame["corpus"], kind)
     frame = frame.assign(kind=frame["degradation"].map(DEGRADATIONS), mask=frame.get("mask", "half"))
-    found = findings(frame, correlated, ["sbert@blip"], layers, words or {"one": 9.0}, kinds)
-    return {one.claim: one for one in found}
+    kinds, seen = dict.fromkeys(frame["corpus"], kind), pd.DataFrame(columns=["corpus", "encoder"])
+    found = Observed(frame, ["sbert@blip"], correlated, layers, seen, kinds, varied or {"one": 9.0}, {})
+    return {one.claim: one for one in findings(found)}
 
 
 def test_what_is_so_is_supported_and_its_opposite_is_not():
@@ -129,8 +129,8 @@ def test_the_link_over_corpora_needs_corpora():
     for number, link in enumerate(slopes):
         rng = np.random.default_rng(number)
         several.append(study(link, 0.3, rng).assign(corpus=f"c{number}"))
-    words = {f"c{number}": float(number) for number in range(len(slopes))}
-    found = told(pd.concat(several), attention(0.05, 0.7), words=words)[claim]
+    varied = {f"c{number}": float(number) for number in range(len(slopes))}
+    found = told(pd.concat(several), attention(0.05, 0.7), varied=varied)[claim]
     assert found.estimate.n == 7 and found.estimate.value > 0.7 and found.verdict == SUPPORTED
 
 
@@ -144,7 +144,9 @@ def test_a_claim_is_judged_only_where_the_paper_makes_it():
         assert failure[LPIPS].estimate == success[LPIPS].estimate, "the number stands there nonetheless"
         assert failure["Attention drift grows with depth"].verdict == (SUPPORTED if kind else UNCLAIMED)
     assert {one.text: set(one.kinds) for one in CLAIMS}["SSIM is unstable"] == {NATURAL, REFERRING}
-    assert {claim.text for claim in asked(list(success.values()))} <= {claim.text for claim in CLAIMS}
+    texts = [claim.text for claim in CLAIMS]
+    shown = [claim.text for claim in asked(list(success.values()))]
+    assert shown == sorted(shown, key=texts.index) and set(shown) | set(not_asked(success.values())) == set(texts)
 
 
 def test_every_corpus_with_an_adapter_has_a_kind():
