@@ -245,10 +245,10 @@ def identities(connection: Connection, study: int) -> pd.DataFrame:
 
 def masks(connection: Connection, study: int) -> dict[tuple[str, str], str]:
     """The region that a degradation acts on in a corpus, as it stands in the items' keys: one text, one mask."""
-    columns = (Corpus.name, Configuration.degradation)
+    columns = (Corpus.name.label("corpus"), by_axis["degradation"])
     some = standing(study, *columns, func.min(Placement.item_id).label("item")).where(Placement.kind == "degraded")
     one = some.group_by(*columns).subquery()
-    statement = select(one.c.name, one.c.degradation, Item.parts).join(Item, Item.id == one.c.item)
+    statement = select(one.c.corpus, one.c.degradation, Item.parts).join(Item, Item.id == one.c.item)
     return {
         (corpus, degradation): json.dumps(parts.get("region"), sort_keys=True)
         for corpus, degradation, parts in connection.execute(statement)

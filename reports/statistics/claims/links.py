@@ -35,9 +35,8 @@ def estimate_of(found: Correlation) -> Estimate:
 def fidelity_goes_with_captions(found: Correlation, corpus: str) -> Finding:
     """Section 4: lower MSE, lower LPIPS and higher PSNR go with better captions."""
     metric, captioner = found.y.partition("@")[::2]
-    return WITH[found.x].finding(
-        corpus, captioner, estimate_of(found), f"Pearson’s r with {metric} over configurations"
-    )
+    of = f"Pearson’s r with {metric} over configurations"
+    return WITH[found.x].finding(corpus, captioner, estimate_of(found), of)
 
 
 def ssim_is_unstable(found: Correlation, corpus: str) -> Finding:
@@ -94,8 +93,8 @@ def strength(found: Correlation) -> Estimate:
     value, low, high, n = estimate_of(found)
     if found.x not in ("mse", "lpips"):
         return Estimate(value, low, high, n)
-    turned = (None if end is None else -end for end in (value, high, low))
-    return Estimate(*turned, n)
+    value, low, high = (None if end is None else -end for end in (value, high, low))
+    return Estimate(value, low, high, n)
 
 
 def difference(one: Estimate, other: Estimate, times: int = 1) -> Estimate:
@@ -161,16 +160,15 @@ def poor_captions_break_the_link(links: Sequence[Finding], varied: Mapping[str, 
     Asked over corpora: is the link stronger where references of different pictures vary more? Few corpora make the
     interval wide.
     """
-    strength: dict[str, list[float]] = {}
+    by_corpus: dict[str, list[float]] = {}
     for one in links:
         if one.estimate.value is not None and one.corpus in varied:
-            strength.setdefault(one.corpus, []).append(-one.estimate.value)
-    n = len(strength)
+            by_corpus.setdefault(one.corpus, []).append(-one.estimate.value)
+    n = len(by_corpus)
     found = Estimate(None, None, None, n)
     if n > 3:
-        rho = stats.spearmanr(
-            [varied[corpus] for corpus in strength], [np.mean(v) for v in strength.values()]
-        ).statistic
+        strengths = [np.mean(some) for some in by_corpus.values()]
+        rho = stats.spearmanr([varied[corpus] for corpus in by_corpus], strengths).statistic
         low, high = spearman_interval(float(rho), n) or (None, None)
         found = Estimate(float(rho), low, high, n)
     return SPARSE.finding("", "", found, "rank correlation of variability of references and −r, over corpora")

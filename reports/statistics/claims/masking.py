@@ -91,19 +91,13 @@ def guidance_plateaus(rows: pd.DataFrame, guidance: Mapping[str, tuple[str, floa
         gains = []
         for _, line in rows.groupby(["line", "degradation"]):
             table = sign * line.pivot(index="sample", columns="guidance", values=metric)
-            lower, there, higher = (
-                table.loc[:, some]
-                for some in (
-                    table.columns < PLATEAU_AT[0],
-                    (table.columns >= PLATEAU_AT[0]) & (table.columns <= PLATEAU_AT[1]),
-                    table.columns > PLATEAU_AT[1],
-                )
-            )
-            if not (lower.size and there.size and higher.size):
+            scales = table.columns.to_numpy(float)
+            there = (scales >= PLATEAU_AT[0]) & (scales <= PLATEAU_AT[1])
+            if not there.any() or scales[0] >= PLATEAU_AT[0] or scales[-1] <= PLATEAU_AT[1]:
                 continue
-            scale, level = np.mean(there.columns), there.mean(axis=1)
-            up = (level - lower.iloc[:, 0]) / (scale - lower.columns[0])
-            beyond = (higher.iloc[:, -1] - level) / (higher.columns[-1] - scale)
+            scale, level = scales[there].mean(), table.loc[:, there].mean(axis=1)
+            up = (level - table.iloc[:, 0]) / (scale - scales[0])
+            beyond = (table.iloc[:, -1] - level) / (scales[-1] - scale)
             gains.append(pd.DataFrame({"up": 10 * up, "less": 10 * (up - beyond)}))
         if gains:
             gained = pd.concat(gains).groupby(level="sample").mean()
