@@ -9,22 +9,17 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from statistics import fmean
 from typing import NamedTuple
 
 from registry.published import Number
-
-Configuration = tuple[str | None, str | None]
-Column = dict[Configuration, Number]
-"""A column of a table: inpainter and degradation -> number."""
+from registry.published.columns import APPENDIX, Check, Column, captions, certain_sign, fidelity
+from registry.published.strengths import strengths, strongest, weaker
 
 EXACTLY = 1e-9
 """Room for binary fractions in comparisons of decimal ones."""
 
 LOWER_IS_BETTER = {"mse", "lpips"}
 SMOOTHER = ("blur", "lowdim")
-
-APPENDIX = {"flickr": "E.1", "refcocog": "E.2", "truce": "E.3", "rocov2": "E.4"}
 
 SIGNS = {
     "flickr": {"mse": -1, "lpips": -1, "psnr": 1},
@@ -34,8 +29,10 @@ SIGNS = {
 }
 """Which way fidelity goes with every caption metric, by the appendices."""
 
-UNSTABLE = ("flickr", "ssim")
-"""The correlations whose sign is said to turn often (appendix E.1)."""
+UNSTABLE = (("flickr", "ssim"), ("refcocog", "ssim"))
+"""The correlations whose sign is said to turn often, or that are called unstable (appendices E.1 and E.2)."""
+
+TURNING = {"flickr": "frequent sign flips", "refcocog": "it unstable"}
 
 BEST = (
     ("refcocog", ("fidelity", "captions"), ("sd2", "sd3"), SMOOTHER),
@@ -51,20 +48,6 @@ CENTRE_MASK_IS_WORST = ("refcocog", "truce")
 UNCHECKED = "Not checked: table 1's correlations and ranges, which are blank in our text; means, which no table prints."
 
 
-class Check(NamedTuple):
-    """One statement of a paper, and what its own numbers give."""
-
-    kind: str
-    where: str
-    paper: str
-    given: str
-    agrees: bool
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.where}: the paper {self.paper}; its own numbers give {self.given}."
-
-
 def recompute(numbers: Sequence[Number]) -> list[Check]:
     """Recompute what the numbers of the inpainting paper allow.
 
@@ -74,7 +57,7 @@ def recompute(numbers: Sequence[Number]) -> list[Check]:
     Table 3, BLIP SD2-cm, bleu_3: the paper prints -4.47 %; its own numbers give -4.79 % (0.298 after 0.313).
     """
     numbers = [number for number in numbers if number.paper == "inpainting"]
-    rules = (percentages, psnr_of_mse, sign_flips, signs, best_values, centre_masks)
+    rules = (percentages, psnr_of_mse, sign_flips, signs, strengths, strongest, weaker, best_values, centre_masks)
     return [each for rule in rules for each in rule(numbers)]
 
 
@@ -115,40 +98,6 @@ def psnr_of_mse(numbers: Sequence[Number]) -> Iterator[Check]:
             yield Check("PSNR against MSE", where, f"prints {n.text} dB", given, agrees)
 
 
-def fidelity(numbers: Sequence[Number], corpus: str) -> dict[str, Column]:
-    """The fidelity columns of a corpus: metric -> column."""
-    columns: dict[str, Column] = defaultdict(dict)
-    for n in numbers:
-        if n.corpus == corpus and n.region and n.inpainter:
-            columns[n.metric][n.inpainter, n.degradation] = n
-    return columns
-
-
-def captions(numbers: Sequence[Number], corpus: str) -> dict[str | None, dict[str, Column]]:
-    """The caption columns of a corpus: captioner -> metric -> column, without the originals."""
-    columns: dict[str | None, dict[str, Column]] = defaultdict(lambda: defaultdict(dict))
-    for n in numbers:
-        if n.corpus == corpus and not n.region and n.inpainter:
-            columns[n.captioner][n.metric][n.inpainter, n.degradation] = n
-    return columns
-
-
-def certain_sign(x: Column, y: Column, without: Configuration | None = None) -> int:
-    """The sign of the correlation of two printed columns; 0 where rounding could turn it.
-
-    Values off by e and f move the covariance Σ (x − x̄)(y − ȳ) by Σ e (y − ȳ) + Σ f (x − x̄) + Σ (e − ē) f.
-    """
-    pairs = [(x[configuration], y[configuration]) for configuration in x if configuration != without]
-    mean_x, mean_y = (fmean(n.value for n in column) for column in zip(*pairs, strict=True))
-    mean_rounding = fmean(a.rounding for a, _ in pairs)
-    covariance = sum((a.value - mean_x) * (b.value - mean_y) for a, b in pairs)
-    slack = sum(
-        a.rounding * abs(b.value - mean_y) + b.rounding * (abs(a.value - mean_x) + a.rounding + mean_rounding)
-        for a, b in pairs
-    )
-    return 0 if abs(covariance) <= slack else int(math.copysign(1, covariance))
-
-
 class Flips(NamedTuple):
     """Sign flips of a column's correlations with a captioner's metrics when one configuration is left out."""
 
@@ -177,17 +126,17 @@ def flips(x: Column, columns: dict[str, Column]) -> Flips:
 def sign_flips(numbers: Sequence[Number]) -> Iterator[Check]:
     """Table 1 and what is said of SSIM, with the captions of each captioner: the paper does not say with whose."""
     counts = {(n.corpus, n.row.lower()): n for n in numbers if n.metric == "sign_flips"}
-    for corpus, name in (*counts, UNSTABLE):
+    for corpus, name in (*counts, *UNSTABLE):
         for captioner, columns in captions(numbers, corpus).items():
             found = flips(fidelity(numbers, corpus)[name], columns)
-            given = f"for {captioner} {found}"
+            given = f"for {captioner or 'its captions'} {found}"
             printed = counts.get((corpus, name))
             if printed:
                 agrees = len(found.turned) <= printed.value <= len(found.turned) + found.open
                 where, paper = f"Table {printed.table}, {printed.row}", f"counts {printed.text} sign flips"
             else:
                 agrees = len(found.turned) + found.open > 0
-                where, paper = f"Table 1, {name.upper()}", f"finds frequent sign flips (appendix {APPENDIX[corpus]})"
+                where, paper = f"{corpus}, {name.upper()}", f"finds {TURNING[corpus]} (appendix {APPENDIX[corpus]})"
             yield Check("sign flips", where, paper, given, agrees)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from registry.store.axes import ALWAYS, AXES, NONE
@@ -114,6 +115,21 @@ def coincident(repainted: pd.DataFrame, corpus: str, order: Order) -> dict[Names
         names: tuple(zip(group["sample"], group["item"], strict=True)) for names, group in some.groupby(list(PICTURE))
     }
     return representatives({names: contents[names] for names in repaintings(order) if names in contents})
+
+
+def distinct(rows: pd.DataFrame, same: Mapping[str, Mapping[Names, Names]]) -> pd.DataFrame:
+    """The rows of configurations that do not coincide with an earlier one (``same``: corpus -> :func:`coincident`).
+
+    Whatever takes n of configurations goes through here: pictures that are the same count once.
+
+    >>> rows = pd.DataFrame({"corpus": "one", "degradation": ["blur", "zero"], "inpainter": "telea", "mse": 0.1})
+    >>> distinct(rows, {"one": {("blur", "telea"): ("blur", "telea"), ("zero", "telea"): ("blur", "telea")}})
+      corpus degradation inpainter  mse
+    0    one        blur     telea  0.1
+    """
+    first = {(corpus, *names) for corpus, found in same.items() for names, one in found.items() if names == one}
+    where = rows[["corpus", *PICTURE]].itertuples(index=False, name=None)
+    return rows[np.fromiter((one in first for one in where), bool, len(rows))]
 
 
 def firsts(names: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ Means and counts are taken by the database; only what a page shows comes back. A
 from __future__ import annotations
 
 import difflib
-import re
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -243,6 +243,18 @@ def identities(connection: Connection, study: int) -> pd.DataFrame:
     return frame(connection, statement)
 
 
+def masks(connection: Connection, study: int) -> dict[tuple[str, str], str]:
+    """The region that a degradation acts on in a corpus, as it stands in the items' keys: one text, one mask."""
+    columns = (Corpus.name.label("corpus"), by_axis["degradation"])
+    some = standing(study, *columns, func.min(Placement.item_id).label("item")).where(Placement.kind == "degraded")
+    one = some.group_by(*columns).subquery()
+    statement = select(one.c.corpus, one.c.degradation, Item.parts).join(Item, Item.id == one.c.item)
+    return {
+        (corpus, degradation): json.dumps(parts.get("region"), sort_keys=True)
+        for corpus, degradation, parts in connection.execute(statement)
+    }
+
+
 def placed(connection: Connection, study: int) -> pd.DataFrame:
     """Corpus, axes, kind, execution, and how many items of it stand there."""
     statement = (
@@ -261,16 +273,17 @@ def runs(connection: Connection, items: pd.DataFrame) -> pd.DataFrame:
     return known.merge(counts, on="run").sort_values(["stage", "run"], ignore_index=True)
 
 
-def words(connection: Connection, study: int) -> dict[str, float]:
-    """Different words in the references of a picture, on average over the pictures of each corpus."""
+def references(connection: Connection, study: int) -> dict[str, dict[str, list[str]]]:
+    """References of each corpus by the name of their sample."""
     held = select(Cell.corpus_id).where(Cell.study_id == study).distinct()
     rows = connection.execute(
-        select(Corpus.name, Reference.sample_id, Reference.text)
+        select(Corpus.name, Sample.name, Reference.text)
         .join(Sample, Sample.corpus_id == Corpus.id)
         .join(Reference, Reference.sample_id == Sample.id)
         .where(Corpus.id.in_(held))
+        .order_by(Corpus.name, Sample.name, Reference.text)
     )
-    heard: dict[str, dict[int, set[str]]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for corpus, sample, text in rows:
-        heard.setdefault(corpus, {}).setdefault(sample, set()).update(re.findall(r"\w+", text.lower()))
-    return {corpus: sum(map(len, samples.values())) / len(samples) for corpus, samples in sorted(heard.items())}
+        found.setdefault(corpus, {}).setdefault(sample, []).append(text)
+    return found

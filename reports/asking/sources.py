@@ -13,7 +13,7 @@ import pandas as pd
 from registry.store import places
 from registry.store.database import connect, migrate_when_behind
 from reports.asking import queries
-from reports.asking.axes import PICTURE, TEXT, WHERE, coincident, label, ordered
+from reports.asking.axes import PICTURE, TEXT, WHERE, coincident, distinct, label, ordered
 from reports.asking.metrics import INSIDE, Metric
 from reports.asking.study import Study
 from reports.statistics.analysis import Correlation, estimate
@@ -86,8 +86,7 @@ def study_table(
     wide = wide[sorted(wide.columns)]
     frame = wide.reset_index().astype(dict.fromkeys(index, object))
     same = {corpus: coincident(study.repainted, corpus, order) for corpus in order["corpus"]}
-    standing = zip(frame["corpus"], frame["degradation"], frame["inpainter"], strict=True)
-    frame = frame[[same[corpus].get((d, i)) == (d, i) for corpus, d, i in standing]].reset_index(drop=True)
+    frame = distinct(frame, same).reset_index(drop=True)
     frame.insert(0, "configuration", frame["inpainter"] + " (" + frame["degradation"] + ")")
     frame.insert(0, "family", [family(study.params, inpainter) for inpainter in frame["inpainter"]])
     return frame, columns(frame, xs, [] if xs else study.fidelity), columns(frame, ys, [] if ys else study.quality)

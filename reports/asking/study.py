@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from registry.store.axes import AXES
 from registry.store.objects import ObjectStore
 from reports.asking import provenance, queries
-from reports.asking.axes import FIRST, TEXT, WHERE, Text, controls, ordered, texts
+from reports.asking.axes import FIRST, TEXT, WHERE, Names, Text, coincident, controls, ordered, texts
 from reports.asking.grids import Grid, grid
 from reports.asking.metrics import (
     ATTENTION,
@@ -136,6 +136,11 @@ class Study:
     def repainted(self) -> pd.DataFrame:
         """Every repainted picture."""
         return queries.repainted(self.connection, self.id)
+
+    @cached_property
+    def same(self) -> dict[str, dict[Names, Names]]:
+        """For each corpus and configuration the first one with the very same pictures."""
+        return {corpus: coincident(self.repainted, corpus, self.order) for corpus in self.order["corpus"]}
 
     @cached_property
     def samples(self) -> pd.DataFrame:

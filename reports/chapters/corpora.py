@@ -18,8 +18,8 @@ from reports.asking.axes import (
     Names,
     Order,
     Text,
-    coincident,
     columns,
+    distinct,
     repaintings,
 )  # fmt: skip
 from reports.asking.axes import label as said_by
@@ -107,7 +107,7 @@ def sections(study: Study) -> list[Section]:
 def section(study: Study, corpus: str) -> Section:
     """Compute everything that the page of a corpus shows."""
     order, grids = study.order, study.grids
-    same = coincident(study.repainted, corpus, order)
+    same = study.same[corpus]
     notes = row_notes(same, study.controls)
     merged = [label(first, same, order) for first, times in Counter(same.values()).items() if times > 1]
     glances = [glance(study, corpus, text) for text in study.texts]
@@ -168,7 +168,8 @@ def looking(study: Study, corpus: str) -> list[Looking]:
     for kind, seen in some.groupby("kind"):
         by_layer = {view: layers_of(seen, view.metric, view.region, study.order) for view in LAYERED}
         charts = {view.title: chart(values, view.axis) for view, values in by_layer.items() if values}
-        inside, outside = (layers_of(seen, EVEN, region, study.order) for region in (INSIDE, OUTSIDE))
+        once = distinct(seen, study.same)
+        inside, outside = (layers_of(once, EVEN, region, study.order) for region in (INSIDE, OUTSIDE))
         if inside and outside:
             charts = {"inside and outside the mask": contrast(inside, outside, SHARED)} | charts
         encoders.append(Looking(str(kind).partition(".")[2], charts))
@@ -214,7 +215,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         for pair in one.pairs
     ]
     points = [one.points.assign(**where) for where, (_, one) in zip(said, links, strict=True)]
-    moved = study.layers[study.layers["metric"] == EVEN]
+    moved = distinct(study.layers[study.layers["metric"] == EVEN], study.same)
     drift = moved.pivot_table(index="layer", columns="region", values="mean")
     return {
         "fidelity": pd.concat(fidelity),

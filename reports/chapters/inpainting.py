@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from reports.asking import queries
-from reports.asking.axes import LISTED, PICTURE, WHERE, columns
+from reports.asking.axes import LISTED, PICTURE, WHERE, columns, distinct
 from reports.asking.factors import factors
 from reports.asking.provenance import commits, seeds
+from reports.asking.seen import seen
 from reports.asking.sources import columns as columns_of
 from reports.asking.sources import correlated
 from reports.asking.study import Study
@@ -20,7 +22,10 @@ from reports.figures.similarity import similarities
 from reports.site.latex import latex
 from reports.site.numbers import number
 from reports.site.pages import Page
-from reports.statistics.findings import Finding, claims, findings
+from reports.statistics.claims.judging import Finding
+from reports.statistics.claims.kinds import KINDS
+from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
+from reports.statistics.variability import variability
 
 FAILURES_SHOWN = 10
 
@@ -71,7 +76,8 @@ def pages(study: Study) -> list[Page]:
         "notes": notes(study),
         "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
         "failures_more": max(0, len(failures) - FAILURES_SHOWN),
-        "claims": claims(found),
+        "claims": asked(found),
+        "not_asked": not_asked(found),
         "judge": study.judge,
         "similarities": similarities(study),
         "corpora": study.once(corpora.pages),
@@ -91,7 +97,7 @@ def pages(study: Study) -> list[Page]:
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
     """Failures, and the paper's claims."""
-    return {"failures": columns(study.failures), "findings": flat(study.once(of_study))}
+    return {"failures": columns(study.failures), "findings": flat(study.once(of_study), kinds_of(study))}
 
 
 def counts(study: Study) -> dict[str, int]:
@@ -112,11 +118,47 @@ def of_study(study: Study) -> list[Finding]:
     found = study.once(correlated)
     if study.judge is None or found.frame.empty:
         return []
-    ys = columns_of(found.frame, [study.judge.name], [])
+    said = queries.references(study.connection, study.id)
+    return findings(
+        Observed(
+            degraded(study, found.frame),
+            columns_of(found.frame, [study.judge.name], []),
+            found.by_corpus,
+            distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same),
+            degraded(study, seen(study)),
+            kinds_of(study),
+            {corpus: apart for corpus, texts in said.items() if (apart := variability(texts)) is not None},
+            guidances(study.params),
+        )
+    )
+
+
+def kinds_of(study: Study) -> dict[str, str]:
+    """The kind of each corpus, "" where the paper speaks of none such."""
+    corpora = study.params.get("corpora") or {}
+    return {name: KINDS.get(entry.get("adapter"), "") for name, entry in corpora.items()}
+
+
+def guidances(params: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+    """Guidance of each inpainter that has one, after everything else that is set for it.
+
+    >>> guidances({"inpainters": {"sd": {"steps": 20, "guidance": 7.5}, "telea": {"radius": 3}}})
+    {'sd': ('{"steps": 20}', 7.5)}
+    """
+    found = {}
+    for name, entry in params["inpainters"].items():
+        rest = {key: value for key, value in entry.items() if key != "guidance"}
+        if rest != entry:
+            found[name] = (json.dumps(rest, sort_keys=True), float(entry["guidance"]))
+    return found
+
+
+def degraded(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the kind and the mask of their degradation; equal masks have equal texts."""
     kinds = {name: entry.get("kind", "") for name, entry in study.params["degradations"].items()}
-    moved = study.layers[~study.layers["inpainter"].isin(study.controls)]
-    words = queries.words(study.connection, study.id)
-    return findings(found.frame, found.by_corpus, ys, moved, kinds, words)
+    masks = queries.masks(study.connection, study.id)
+    where = zip(rows["corpus"], rows["degradation"], strict=True)
+    return rows.assign(kind=rows["degradation"].map(kinds), mask=[masks.get(one, "") for one in where])
 
 
 def parts(study: Study) -> dict[str, list[Part]]:
@@ -152,10 +194,14 @@ def judgements(study: Study) -> list[Judgements]:
     return [one for one in found if one.n]
 
 
-def flat(found: Sequence[Finding]) -> pd.DataFrame:
-    """Findings as a CSV shows them."""
-    rows = [{**one._asdict(), **one.estimate._asdict()} for one in found]
-    names = ["claim", "corpus", "judge", "verdict", "value", "low", "high", "n", "of"]
+def flat(found: Sequence[Finding], kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Findings as a CSV shows them, with where the paper makes each claim and the kind of its corpus."""
+    sources = {claim.text: claim.source for claim in CLAIMS}
+    rows = [
+        {**one._asdict(), **one.estimate._asdict(), "source": sources[one.claim], "kind": kinds.get(one.corpus, "")}
+        for one in found
+    ]
+    names = ["claim", "source", "corpus", "kind", "judge", "verdict", "value", "low", "high", "n", "of"]
     return pd.DataFrame(rows, columns=names)
 
 

@@ -264,9 +264,7 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
     What the paper calls unstable agrees where leaving out one configuration turns a sign.
     """
     counted = {(one.corpus, one.row.lower()): one.text for one in numbers if one.metric == FLIPS}
-    said = dict(SIGNS.get(published, {}))
-    if published == UNSTABLE[0]:
-        said[UNSTABLE[1]] = 0
+    said = SIGNS.get(published, {}) | {name: 0 for corpus, name in UNSTABLE if corpus == published}
     found = []
     for name, sign in said.items():
         pairs = [pair for pair in link.pairs if pair.x == name]

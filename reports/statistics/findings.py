@@ -1,7 +1,8 @@
-"""Claims of the inpainting paper, asked of the study at hand: supported, not supported, or undecidable.
+"""Claims of the inpainting paper, asked of the study at hand: supported, not supported, undecidable, or not claimed.
 
-A claim is that a quantity has a sign. It is supported where the quantity's 95 % interval lies on that side of zero, not
-supported where it lies on the other, and undecidable where it holds zero or the study cannot say.
+A claim is that a quantity lies on one side of a bound. It is supported where the quantity's 95 % interval lies on that
+side, not supported where it lies on the other, and undecidable where it holds the bound or the study cannot say. Where
+the paper makes no such claim of a kind of corpus, the number stands there and is not judged.
 """
 
 from __future__ import annotations
@@ -9,201 +10,114 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from reports.statistics.analysis import Correlation
-from reports.statistics.points import spearman_interval
+from reports.statistics.claims import links, masking
+from reports.statistics.claims.attention import ATTENTION, attention
+from reports.statistics.claims.judging import UNCLAIMED, Claim, Finding
 
-SUPPORTED, REFUTED, OPEN = "supported", "not supported", "undecidable"
-XS = ("mse", "lpips", "ssim")
-SMOOTH, BLACK = ("blur", "lowdim"), ("zero",)
-"""Kinds of degradation, by how much they leave."""
+CLAIMS: tuple[Claim, ...] = (
+    *links.WITH.values(),
+    links.STRONGEST,
+    links.REFERENT,
+    links.UNSTABLE,
+    links.STEADY,
+    masking.SMOOTHER,
+    masking.DRIFTING,
+    *ATTENTION,
+    masking.ALIKE,
+    masking.NEARER,
+    masking.PLATEAU,
+    links.SPARSE,
+)
+"""Every claim, in the order of the page."""
 
 
-class Estimate(NamedTuple):
-    """A quantity with its 95 % interval; None where the data cannot say."""
+class Observed(NamedTuple):
+    """What a study has to say; configurations with the very same pictures count once, and controls do not."""
 
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
+    frame: pd.DataFrame
+    """A row for each corpus, configuration and sample: ``configuration``, ``degradation`` with its ``kind`` and
+    ``mask``, ``inpainter``, metrics of pictures, and the caption metrics ``ys``, such as ``sbert@blip``."""
+    ys: Sequence[str]
+    correlated: Mapping[str, Sequence[Correlation]]
+    """How these go together over the configurations of each corpus."""
+    layers: pd.DataFrame
+    """Means of configurations by encoder (``kind``), ``metric``, ``region`` and ``layer``."""
+    seen: pd.DataFrame
+    """What an ``encoder`` makes of each picture: corpus, configuration as in ``frame``, sample, ``metric``, value."""
+    kinds: Mapping[str, str]
+    """The kind of each corpus (of :data:`~reports.statistics.claims.kinds.KINDS`)."""
+    varied: Mapping[str, float]
+    """How much the references of each corpus vary (:func:`~reports.statistics.variability.variability`)."""
+    guidance: Mapping[str, tuple[str, float]]
+    """The guidance of each inpainter that has one, after what it shares with those that differ in nothing else."""
 
 
-class Claim(NamedTuple):
+class Asked(NamedTuple):
     """One claim of the paper and what each corpus says of it."""
 
     text: str
+    source: str
     of: str
     corpora: dict[str, list[Finding]]
 
 
-class Finding(NamedTuple):
-    """One claim about one corpus."""
-
-    claim: str
-    corpus: str
-    judge: str
-    """The captioner or the encoder that says so; "" where a claim is about none."""
-    verdict: str
-    estimate: Estimate
-    of: str
-    """What the estimate is, and what it has n of."""
-
-    @property
-    def title(self) -> str:
-        """The estimate in words."""
-        value, low, high, n = self.estimate
-        if value is None:
-            return f"{self.verdict}: no {self.of}"
-        interval = f" [{low:+.2f}, {high:+.2f}]" if low is not None else ""
-        return f"{self.verdict}: {value:+.2f}{interval}, n = {n}, {self.of}".replace("-", "−")
+def findings(study: Observed) -> list[Finding]:
+    """Every claim of the paper, on one study, in the order of :data:`CLAIMS`."""
+    found: list[Finding] = []
+    for name, rows in study.frame.groupby("corpus", sort=False):
+        found += of_corpus(study, rows, str(name))
+    for (corpus, kind), rows in study.layers.groupby(["corpus", "kind"], sort=False):
+        found += attention(rows, str(corpus), str(kind).partition(".")[2])
+    for (corpus, encoder), rows in study.seen.groupby(["corpus", "encoder"], sort=False):
+        found += masking.encoder_sees(rows, str(corpus), str(encoder))
+    errors = [one for one in found if one.claim in (links.WITH["mse"].text, links.WITH["lpips"].text)]
+    found += links.referring_is_stronger(study.correlated, study.ys, study.kinds)
+    found.append(links.poor_captions_break_the_link(errors, study.varied))
+    place = {claim.text: number for number, claim in enumerate(CLAIMS)}
+    return sorted(unclaimed(found, study.kinds), key=lambda one: place[one.claim])
 
 
-def verdict(estimate: Estimate, sign: int) -> str:
-    """Judge the claim that the true value has this sign by an estimate of it.
-
-    >>> [verdict(Estimate(-0.6, -0.9, high, 9), -1) for high in (-0.2, 0.2, None)]
-    ['supported', 'undecidable', 'undecidable']
-    >>> verdict(Estimate(-0.6, -0.9, -0.2, 9), 1)
-    'not supported'
-    """
-    _, low, high, _ = estimate
-    if low is None or high is None or low <= 0 <= high:
-        return OPEN
-    return SUPPORTED if (low > 0) == (sign > 0) else REFUTED
-
-
-def mean(values: np.ndarray) -> Estimate:
-    """Mean and t interval of independent values; no interval of fewer than three.
-
-    >>> [round(float(end), 2) for end in mean(np.array([1.0, 2.0, 3.0]))]
-    [2.0, -0.48, 4.48, 3.0]
-    """
-    values = values[np.isfinite(values)]
-    n = len(values)
-    if n < 3:
-        return Estimate(float(values.mean()) if n else None, None, None, n)
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return Estimate(float(values.mean()), float(values.mean() - half), float(values.mean() + half), n)
+def of_corpus(study: Observed, rows: pd.DataFrame, corpus: str) -> list[Finding]:
+    """The claims about fidelity and captions, on one corpus."""
+    pairs = {(one.x, one.y): one for one in study.correlated.get(corpus, [])}
+    found: list[Finding] = []
+    for y in study.ys:
+        by_x = {x: one for (x, other), one in pairs.items() if other == y}
+        found += [links.fidelity_goes_with_captions(by_x[x], corpus) for x in links.WITH if x in by_x]
+        if "ssim" in by_x:
+            found += [links.ssim_is_unstable(by_x["ssim"], corpus), links.ssim_is_strong(by_x["ssim"], corpus)]
+        if (strongest := links.mse_and_lpips_are_strongest(by_x, corpus)) is not None:
+            found.append(strongest)
+        found.append(masking.smoother_preserves_captions(rows, y, corpus))
+    return [*found, *masking.guidance_plateaus(rows, study.guidance, corpus)]
 
 
-def findings(
-    frame: pd.DataFrame,
-    correlated: Mapping[str, Sequence[Correlation]],
-    ys: Sequence[str],
-    layers: pd.DataFrame,
-    kinds: Mapping[str, str],
-    words: Mapping[str, float],
-) -> list[Finding]:
-    """Every claim of the paper, on one study.
-
-    ``frame`` has a row for each corpus, configuration and sample (``configuration``, ``degradation``, ``inpainter``;
-    ``mse``, ``lpips``, ``ssim`` and the caption metrics ``ys``, such as ``sbert@blip``); ``correlated`` how these go
-    together over the configurations of each corpus; ``layers`` the drift of attention by encoder (``kind``);
-    ``kinds`` the kind of each degradation; ``words`` how many different words each corpus' references have.
-    """
-    links, others = [], []
-    for name, rows in frame.groupby("corpus", sort=False):
-        corpus = str(name)
-        by_pair = {(one.x, one.y): one for one in correlated.get(corpus, [])}
-        found = [by_pair[x, y] for x in XS for y in ys if (x, y) in by_pair]
-        links += [fidelity_goes_with_captions(one, corpus) for one in found if one.x != "ssim"]
-        others += [ssim_is_unstable(one, corpus) for one in found if one.x == "ssim"]
-        others += [smoother_preserves_captions(rows, y, kinds, corpus) for y in ys]
-    for (seen, kind), rows in layers.groupby(["corpus", "kind"], sort=False):
-        encoder = str(kind).partition(".")[2]
-        others += [drift_grows_with_depth(rows, str(seen), encoder), drift_sits_inside(rows, str(seen), encoder)]
-    return [*links, *others, poor_captions_break_the_link(links, words)]
+def unclaimed(found: Sequence[Finding], kinds: Mapping[str, str]) -> list[Finding]:
+    """Findings, those about corpora of which the paper does not claim it without a verdict."""
+    about = {claim.text: claim.kinds for claim in CLAIMS}
+    return [
+        one._replace(verdict=UNCLAIMED) if one.corpus and kinds.get(one.corpus) not in about[one.claim] else one
+        for one in found
+    ]
 
 
-def claims(found: Sequence[Finding]) -> list[Claim]:
-    """Findings by claim and corpus, in their order."""
-    by_claim: dict[str, list[Finding]] = {}
+def asked(found: Sequence[Finding]) -> list[Asked]:
+    """Findings by claim and corpus, in the order of the claims."""
+    sources = {claim.text: claim.source for claim in CLAIMS}
+    by_claim: dict[str, dict[str, list[Finding]]] = {}
     for one in found:
-        by_claim.setdefault(one.claim, []).append(one)
-    found_claims = []
-    for text, some in by_claim.items():
-        corpora: dict[str, list[Finding]] = {}
-        for one in some:
-            corpora.setdefault(one.corpus, []).append(one)
-        found_claims.append(Claim(text, some[0].of.partition(";")[0], corpora))
-    return found_claims
+        by_claim.setdefault(one.claim, {}).setdefault(one.corpus, []).append(one)
+    claims = []
+    for text, corpora in by_claim.items():
+        first = next(iter(corpora.values()))[0]
+        claims.append(Asked(text, sources[text], first.of.partition(";")[0], corpora))
+    return claims
 
 
-def fidelity_goes_with_captions(found: Correlation, corpus: str) -> Finding:
-    """Section 4: lower MSE and lower LPIPS go with better captions."""
-    metric, captioner = found.y.partition("@")[::2]
-    r = Estimate(found.pearson, found.low, found.high, found.n)
-    claim = f"Lower {found.x.upper()} goes with better captions"
-    return Finding(claim, corpus, captioner, verdict(r, -1), r, f"Pearson’s r with {metric} over configurations")
-
-
-def ssim_is_unstable(found: Correlation, corpus: str) -> Finding:
-    """Table 1: the sign of SSIM's correlation turns when a configuration is left out.
-
-    Supported where it does; not supported where it does not and the interval has one sign, too.
-    """
-    metric, captioner = found.y.partition("@")[::2]
-    r = Estimate(found.pearson, found.low, found.high, found.n)
-    steady = REFUTED if verdict(r, 1) != OPEN else OPEN
-    of = f"Pearson’s r with {metric} over configurations; its sign turns {found.sign_flips or 0} times"
-    return Finding("SSIM is unstable", corpus, captioner, SUPPORTED if found.sign_flips else steady, r, of)
-
-
-def smoother_preserves_captions(rows: pd.DataFrame, y: str, kinds: Mapping[str, str], corpus: str) -> Finding:
-    """Section 4: blurring or reducing what will be repainted preserves captions better than blacking it out.
-
-    The difference is taken picture by picture, over the inpainters that see what a degradation left: those of which the
-    study has a configuration for each.
-    """
-    seeing = rows.groupby("inpainter")["degradation"].transform("nunique") > 1
-    means = rows[seeing].groupby(["sample", rows["degradation"].map(kinds)])[y].mean().unstack()
-    smooth, black = ([kind for kind in some if kind in means] for some in (SMOOTH, BLACK))
-    apart = (
-        (means[smooth].mean(axis=1) - means[black].mean(axis=1)).to_numpy(float) if smooth and black else np.empty(0)
-    )
-    metric, captioner = y.partition("@")[::2]
-    gain = mean(apart)
-    claim, of = "Smoother degradation preserves captions", f"difference in {metric} over pictures"
-    return Finding(claim, corpus, captioner, verdict(gain, 1), gain, of)
-
-
-def drift_grows_with_depth(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
-    """Figure 5: attention drifts more in deeper layers."""
-    rows = layers[(layers["metric"] == "tvd_sum") & (layers["region"] == "whole") & layers["mean"].notna()]
-    configurations = rows.groupby(["degradation", "inpainter"])
-    slopes = mean(np.array([stats.spearmanr(one["layer"], one["mean"]).statistic for _, one in configurations], float))
-    of = "rank correlation of layer and drift, over configurations"
-    return Finding("Attention drift grows with depth", corpus, encoder, verdict(slopes, 1), slopes, of)
-
-
-def drift_sits_inside(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
-    """Figure 8: attention drifts more inside the mask than outside, patch for patch."""
-    rows = layers[layers["metric"] == "tvd_even"]
-    wide = rows.pivot_table(index=["degradation", "inpainter"], columns="region", values="mean", aggfunc="mean")
-    both = {"region", "outside"} <= set(wide)
-    apart = mean((wide["region"] - wide["outside"]).to_numpy(float) if both else np.empty(0))
-    of = "drift of a patch inside minus outside, in the whole picture’s units, over configurations"
-    return Finding("Attention drift sits inside the mask", corpus, encoder, verdict(apart, 1), apart, of)
-
-
-def poor_captions_break_the_link(links: Sequence[Finding], words: Mapping[str, float]) -> Finding:
-    """Section 4: where references are coarse or repetitive, fidelity and captions come apart.
-
-    Asked over corpora: is the link stronger where references have more different words? Few corpora make the interval
-    wide.
-    """
-    strength: dict[str, list[float]] = {}
-    for one in links:
-        if one.estimate.value is not None and one.corpus in words:
-            strength.setdefault(one.corpus, []).append(-one.estimate.value)
-    n = len(strength)
-    found = Estimate(None, None, None, n)
-    if n > 3:
-        rho = stats.spearmanr([words[corpus] for corpus in strength], [np.mean(v) for v in strength.values()]).statistic
-        low, high = spearman_interval(float(rho), n) or (None, None)
-        found = Estimate(float(rho), low, high, n)
-    of = "rank correlation of different words and −r, over corpora"
-    return Finding("Poor captions break the link", "", "", verdict(found, 1), found, of)
+def not_asked(found: Sequence[Finding]) -> list[str]:
+    """Claims for which a study has nothing to ask."""
+    had = {one.claim for one in found}
+    return [claim.text for claim in CLAIMS if claim.text not in had]

@@ -20,7 +20,7 @@ KNOWS = {
 
 @pytest.mark.parametrize("room", KNOWS)
 def test_arrows_inside_reports_go_one_way(room: str) -> None:
-    for file in (ROOT / "reports" / room).glob("*.py"):
+    for file in (ROOT / "reports" / room).rglob("*.py"):
         for other in imports(file.relative_to(ROOT)):
             inside = other.parts[0] == "reports" and len(other.parts) > 2
             assert not inside or other.parts[1] in KNOWS[room], f"{file.name} imports {other}"

@@ -288,7 +288,10 @@ def test_the_papers_claims_are_asked_of_the_study(page: Path, text: str, toy: An
         assert findings.loc[(claim, "scenes"), "verdict"] == "supported" and findings.loc[(claim, "scenes"), "n"] == 7
         assert claim in text
     assert findings.loc[("Attention drift grows with depth", "scenes"), "verdict"] == "undecidable", "not measured"
-    assert findings.loc[("Attention drift sits inside the mask", "scenes"), "verdict"] == "supported"
+    inside = findings.loc[("Attention drift sits inside the mask", "scenes")]
+    assert inside["verdict"] == "undecidable" and "more inside in 2 of 3 layers" in inside["of"], "none in the first"
+    assert findings.loc[("Lower MSE goes with better captions", "scenes"), "kind"] == "natural images"
+    assert "Claims of which this study has nothing to say" in text and "Guidance stops helping at 7 to 7.5" in text
     assert findings.loc[("Poor captions break the link", ""), "verdict"] == "undecidable", "two corpora"
     assert ("SSIM is unstable", "scenes") not in findings.index or findings.loc[
         ("SSIM is unstable", "scenes"), "verdict"

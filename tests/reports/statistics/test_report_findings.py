@@ -7,9 +7,12 @@ from scipy import stats
 
 from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
-from reports.statistics.findings import OPEN, REFUTED, SUPPORTED, Estimate, findings, mean, verdict
+from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, UNCLAIMED, Estimate, mean, verdict
+from reports.statistics.claims.kinds import AUDIO, KINDS, MEDICAL, NATURAL, REFERRING, SERIES, XRAY
+from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
+from stages.corpora import CATALOGUE
 
-KINDS = {"centre": "zero", "soft": "blur"}
+DEGRADATIONS = {"centre": "zero", "soft": "blur"}
 INPAINTERS = [f"model-{number}" for number in range(6)]
 LPIPS, MSE = "Lower LPIPS goes with better captions", "Lower MSE goes with better captions"
 
@@ -19,7 +22,7 @@ def study(link, gain, rng=None):
     rng = rng or np.random.default_rng(1)
     rows = []
     for place, inpainter in enumerate(INPAINTERS):
-        for degradation in KINDS:
+        for degradation in DEGRADATIONS:
             noise = rng.normal()
             for sample in range(20):
                 level = 0.1 * place + 0.01 * rng.normal()
@@ -35,7 +38,7 @@ def attention(deeper, inside):
         {"corpus": "one", "kind": "represent.vit", "degradation": d, "inpainter": i, "metric": metric,
          "region": region, "layer": layer,
          "mean": share * (0.1 + deeper * layer + 0.001 * n)}
-        for n, i in enumerate(INPAINTERS) for d in KINDS for layer in range(4)
+        for n, i in enumerate(INPAINTERS) for d in DEGRADATIONS for layer in range(4)
         for metric, region, share in (
             ("tvd_sum", "whole", 1), ("tvd_even", "region", inside), ("tvd_even", "outside", 1 - inside)
         )
@@ -43,12 +46,14 @@ def attention(deeper, inside):
     return pd.DataFrame(rows)
 
 
-def told(frame, layers, words=None):
+def told(frame, layers, varied=None, kind=NATURAL):
     columns = ["mse", "ssim", "lpips"], ["sbert@blip"], Roles("configuration", "sample")
     several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
     correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
-    found = findings(frame, correlated, ["sbert@blip"], layers, KINDS, words or {"one": 9.0})
-    return {one.claim: one for one in found}
+    frame = frame.assign(kind=frame["degradation"].map(DEGRADATIONS), mask=frame.get("mask", "half"))
+    kinds, seen = dict.fromkeys(frame["corpus"], kind), pd.DataFrame(columns=["corpus", "encoder"])
+    found = Observed(frame, ["sbert@blip"], correlated, layers, seen, kinds, varied or {"one": 9.0}, {})
+    return {one.claim: one for one in findings(found)}
 
 
 def test_what_is_so_is_supported_and_its_opposite_is_not():
@@ -93,6 +98,30 @@ def test_captions_that_see_no_difference_between_degradations_say_nothing_of_the
     assert found.verdict == OPEN and found.estimate == Estimate(None, None, None, 0)
 
 
+def test_degradations_are_compared_at_equal_masks():
+    """A mask half as large spoils captions half as much; degradations of one mask differ in nothing."""
+    small, large = (study(-0.5, 0.0).assign(mask=mask) for mask in ("a quarter", "half"))
+    small["sbert@blip"] += 0.3
+    mixed = pd.concat([small.query("degradation == 'soft'"), large.query("degradation == 'centre'")])
+    found = told(mixed, attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.estimate == Estimate(None, None, None, 0), "no mask has both"
+    found = told(pd.concat([small, large]), attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.verdict == OPEN and abs(found.estimate.value) < 0.01 and found.estimate.n == 20
+
+
+def test_an_inpainter_that_cannot_see_has_no_say_however_many_masks_there_are():
+    """A blind one has one distinct configuration a mask; captions of others do not stand in for what it lacks."""
+    blind = [study(-0.5, 0.2).query("degradation == 'centre'").assign(mask=mask) for mask in ("a quarter", "half")]
+    blind[1]["sbert@blip"] -= 0.5
+    found = told(pd.concat(blind), attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert found.estimate == Estimate(None, None, None, 0)
+    one = study(-0.5, 0.2).query("inpainter == 'model-0'").assign(mask="half")
+    alone = told(one, attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    rest = [rows.query("inpainter != 'model-0'") for rows in blind]
+    mixed = told(pd.concat([one, *rest]), attention(0.05, 0.7))["Smoother degradation preserves captions"]
+    assert mixed.estimate == alone.estimate
+
+
 def test_the_link_over_corpora_needs_corpora():
     claim = "Poor captions break the link"
     assert told(study(-0.5, 0.2), attention(0.05, 0.7))[claim].verdict == OPEN
@@ -100,9 +129,29 @@ def test_the_link_over_corpora_needs_corpora():
     for number, link in enumerate(slopes):
         rng = np.random.default_rng(number)
         several.append(study(link, 0.3, rng).assign(corpus=f"c{number}"))
-    words = {f"c{number}": float(number) for number in range(len(slopes))}
-    found = told(pd.concat(several), attention(0.05, 0.7), words=words)[claim]
+    varied = {f"c{number}": float(number) for number in range(len(slopes))}
+    found = told(pd.concat(several), attention(0.05, 0.7), varied=varied)[claim]
     assert found.estimate.n == 7 and found.estimate.value > 0.7 and found.verdict == SUPPORTED
+
+
+def test_a_claim_is_judged_only_where_the_paper_makes_it():
+    frame, layers = study(-0.5, 0.2), attention(0.05, 0.7)
+    success = told(frame, layers, kind=SERIES)
+    assert success[LPIPS].verdict == SUPPORTED and success["SSIM is unstable"].verdict == UNCLAIMED
+    for kind in (XRAY, AUDIO, ""):
+        failure = told(frame, layers, kind=kind)
+        assert failure[LPIPS].verdict == failure["SSIM is unstable"].verdict == UNCLAIMED
+        assert failure[LPIPS].estimate == success[LPIPS].estimate, "the number stands there nonetheless"
+        assert failure["Attention drift grows with depth"].verdict == (SUPPORTED if kind else UNCLAIMED)
+    assert {one.text: set(one.kinds) for one in CLAIMS}["SSIM is unstable"] == {NATURAL, REFERRING}
+    texts = [claim.text for claim in CLAIMS]
+    shown = [claim.text for claim in asked(list(success.values()))]
+    assert shown == sorted(shown, key=texts.index) and set(shown) | set(not_asked(success.values())) == set(texts)
+
+
+def test_every_corpus_with_an_adapter_has_a_kind():
+    assert set(KINDS) == set(CATALOGUE) - {"folder"}
+    assert KINDS["rocov2"] == MEDICAL and KINDS["indiana"] == KINDS["radiographs"] == XRAY
 
 
 def test_intervals_are_scipys():
