@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,11 @@ from scipy import stats
 from reports.statistics.cells import Roles, TableGroup, families, groups
 from reports.statistics.comparison import Comparison, compare
 from reports.statistics.crossed import Mixed, crossed_model
+from reports.statistics.effects import adjusted
 from reports.statistics.levels import Levels, levels
-from reports.statistics.meta import Meta, random_effects
-from reports.statistics.points import FEWEST, is_constant, tied
+from reports.statistics.meta import Meta, random_effects, shared_chance
+from reports.statistics.pairs import Pair, pair_of, units_of, why_none
+from reports.statistics.points import tied
 from reports.statistics.resampling import EXACT, Stratum
 from reports.statistics.significance import FEWEST_CLUSTERS, Decision, permutation_tests
 from reports.statistics.stability import Stability, leave_one_out
@@ -85,16 +87,6 @@ class Correlation:
     groups: tuple[Correlation, ...] = ()
 
 
-class Pair(NamedTuple):
-    """A pair of columns with its unit means in every group that has a correlation."""
-
-    x: str
-    y: str
-    strata: list[Stratum]
-    held: list[tuple[int, np.ndarray]]
-    """For each stratum its group, and the rows of the group that are in it."""
-
-
 def correlate(
     frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
 ) -> list[Correlation]:
@@ -117,13 +109,21 @@ def correlate(
     if len(found) == 1:
         return [replace(result, group="") for result in results]
     apart = [analyse([group], xs, ys, named, seed) for group in found]
-    return [across(result, parts) for result, *parts in zip(results, *apart, strict=True)]
+    units = units_of(found)
+    clusters = np.unique([named[unit] for unit in units] if named else units, return_inverse=True)[1]
+    return [
+        across(result, parts, pair_of(found, units, result.x, result.y).strata, clusters)
+        for result, *parts in zip(results, *apart, strict=True)
+    ]
 
 
-def across(result: Correlation, parts: Sequence[Correlation]) -> Correlation:
+def across(
+    result: Correlation, parts: Sequence[Correlation], strata: Sequence[Stratum], clusters: np.ndarray
+) -> Correlation:
     """A result of all groups together, with those of each and their meta-analysis."""
-    usable = [(part.pearson, part.n) for part in parts if part.pearson is not None]
-    meta = random_effects([r for r, _ in usable], [n for _, n in usable])
+    usable = [part for part in parts if part.pearson is not None and part.effective_n is not None]
+    chance = shared_chance(strata, clusters) if usable else None
+    meta = random_effects([p.pearson or 0.0 for p in usable], [p.effective_n or 0.0 for p in usable], chance)
     return replace(result, groups=tuple(parts), meta=meta)
 
 
@@ -167,11 +167,6 @@ def estimate(
     units = units_of(found)
     pairs = [pair_of(found, units, x, y) for x in xs for y in ys]
     return list(estimates(found, pairs, units, named, seed, QUICK).values())
-
-
-def units_of(found: Sequence[TableGroup]) -> list[str]:
-    """The units of all groups, each once."""
-    return sorted({unit for group in found for unit in group.units})
 
 
 def estimates(
@@ -240,20 +235,6 @@ def ranks(stratum: Stratum) -> Stratum:
     return Stratum(stratum.units, stats.rankdata(tied(stratum.x)), stats.rankdata(tied(stratum.y)))
 
 
-def pair_of(found: Sequence[TableGroup], units: Sequence[str], x: str, y: str) -> Pair:
-    """The unit means of a pair, for every group where three units have both and neither is constant."""
-    place = {unit: number for number, unit in enumerate(units)}
-    strata, held = [], []
-    for number, group in enumerate(found):
-        a, b = group.means(x), group.means(y)
-        both = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
-        usable = len(both) >= FEWEST and not is_constant(a[both]) and not is_constant(b[both])
-        if usable:
-            strata.append(Stratum(np.array([place[group.units[n]] for n in both]), a[both], b[both]))
-            held.append((number, both))
-    return Pair(x, y, strata, held)
-
-
 def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
     """Count units and items, and compute the three coefficients."""
     cells = sum(group.cells[pair.x].size for group in found)
@@ -274,27 +255,15 @@ def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
     return replace(result, pearson=mean(stats.pearsonr), spearman=spearman, kendall=kendall)
 
 
-def why_none(found: Sequence[TableGroup], pair: Pair) -> str:
-    """Reason for which a pair has no correlation in any group."""
-    for column in (pair.x, pair.y):
-        values = np.concatenate([group.means(column) for group in found])
-        if not np.isfinite(values).any():
-            return f"{column} was not measured"
-        if all(is_constant(group.means(column)) for group in found):
-            return f"{column} is constant"
-    return f"fewer than {FEWEST} units vary in both"
-
-
 def compared(
     group: TableGroup, xs: Sequence[str], ys: Sequence[str], seed: int
 ) -> dict[tuple[str, str], list[Comparison]]:
     """For every pair of columns how its x compares with each other x; each two are compared once."""
     found: dict[tuple[str, str], list[Comparison]] = {}
-    for y in ys:
-        for x, other in combinations(xs, 2):
-            if one := compare(group, x, other, y, seed):
-                found.setdefault((x, y), []).append(one)
-                found.setdefault((other, y), []).append(replace(one, other=x, difference=-one.difference))
+    made = [(x, y, one) for y in ys for x, other in combinations(xs, 2) if (one := compare(group, x, other, y, seed))]
+    for (x, y, one), p in zip(made, adjusted([one.p for *_, one in made]), strict=True):
+        found.setdefault((x, y), []).append(replace(one, p_holm=p))
+        found.setdefault((one.other, y), []).append(replace(one, other=x, difference=-one.difference, p_holm=p))
     return found
 
 
@@ -303,7 +272,7 @@ def inside(group: TableGroup, pair: Pair, result: Correlation) -> dict[str, Any]
     if group.items is None or result.pearson is None:
         return {}
     x, y = group.cells[pair.x], group.cells[pair.y]
-    return {"levels": levels(result.pearson, x, y), "mixed": crossed_model(x, y)}
+    return {"levels": levels(result.pearson, x, y, result.decided), "mixed": crossed_model(x, y)}
 
 
 def as_json(results: Sequence[Correlation]) -> list[dict[str, Any]]:

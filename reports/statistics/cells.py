@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from reports.statistics.points import FEWEST
 
@@ -45,10 +47,38 @@ class TableGroup:
     cells: Mapping[str, np.ndarray]
 
     def means(self, column: str) -> np.ndarray:
-        """The mean of each unit over the items that it has; NaN where it has none."""
-        values = self.cells[column]
-        count = np.isfinite(values).sum(axis=1)
-        return np.divide(np.nansum(values, axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
+        """The mean of each unit over all items, as :func:`unit_means` has it; NaN where it has none."""
+        return unit_means(self.cells[column])
+
+
+def unit_means(values: np.ndarray) -> np.ndarray:
+    """The mean of each unit (row) over all items (columns), those that it lacks filled in by an additive fit.
+
+    Where cells are missing, a plain mean takes hard items for a bad unit. The least-squares fit of unit + item effects
+    (a two-way analysis of variance, Yates 1933) does not; it is the plain mean where no cell is missing. Units that no
+    chain of items links to all others have nothing to be compared by: then all means are plain.
+
+    >>> unit_means(np.array([[1.0, 3.0], [2.0, 2.0], [5.0, np.nan]])).tolist()
+    [2.0, 2.0, 5.5]
+    >>> unit_means(np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, 2.0]])).tolist()
+    [2.0, 2.0]
+    """
+    there = np.isfinite(values)
+    count = there.sum(axis=1)
+    plain = np.divide(np.nansum(values, axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
+    has, seen = count > 0, there.any(axis=0)
+    held, cells = there[np.ix_(has, seen)], values[np.ix_(has, seen)]
+    if held.all() or connected_components(csr_array(held.astype(float) @ held.T))[0] > 1:
+        return plain
+    own, of_item = held.astype(float), held.sum(axis=0)
+    filled = np.where(held, cells, 0.0)
+    # Items are eliminated: what is left is a Laplacian over units, whose free constant is the mean of unit effects.
+    laplacian = np.diag(own.sum(axis=1)) - (own / of_item) @ own.T
+    rest = filled.sum(axis=1) - own @ (filled.sum(axis=0) / of_item)
+    effects = np.linalg.solve(laplacian + 1 / len(own), rest)
+    level = ((filled.sum(axis=0) - effects @ own) / of_item).mean()
+    plain[has] = effects + level
+    return plain
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -137,7 +167,7 @@ def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[Ta
     >>> frame = pd.DataFrame({"config": list("aabbcc"), "image": [1, 2] * 3, "mse": [1, 3, 2, 2, 5, None]})
     >>> [group] = groups(frame, ["mse"], Roles("config", "image"))
     >>> group.units, group.items, group.means("mse").tolist()
-    (('a', 'b', 'c'), 2, [2.0, 2.0, 5.0])
+    (('a', 'b', 'c'), 2, [2.0, 2.0, 5.5])
     """
     frame = frame.reset_index(drop=True)
     keys = {"by": labels(frame, roles.by) if roles.by else "", "unit": labels(frame, roles.unit)}

@@ -95,3 +95,9 @@ def tied(values: np.ndarray) -> np.ndarray:
     """
     largest = max(np.abs(values).max(), np.finfo(float).tiny)
     return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
+
+
+def standard(values: np.ndarray) -> np.ndarray:
+    """Centred and of length one, so that a product of two is their correlation."""
+    centred = values - values.mean()
+    return centred / np.linalg.norm(centred)

@@ -19,17 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from reports.statistics.points import FEWEST, is_constant, tied
-from reports.statistics.resampling import (
-    AT_ONCE,
-    DRAWS,
-    EXACT,
-    Stratum,
-    induced,
-    permutations,
-    pooled_r,
-    shuffles,
-)
+from reports.statistics.clusters import Places, effective_n, family_places
+from reports.statistics.points import FEWEST, is_constant, standard, tied
+from reports.statistics.resampling import AT_ONCE, DRAWS, EXACT, Stratum, induced, permutations, pooled_r
 
 TIE = 1e-10
 """Statistics that differ by less are equal: sums in another order round otherwise."""
@@ -44,9 +36,6 @@ LEAST = 0.5
 
 TYPICAL = 0.5
 """The true |r| of which a decision's power is given (large, in Cohen's words)."""
-
-Places = Callable[[np.ndarray], np.ndarray]
-"""For units (positions), where each draw takes their y from: draws × units."""
 
 
 class Decision(NamedTuple):
@@ -257,50 +246,3 @@ def studentised(
 def fisher(r: np.ndarray) -> np.ndarray:
     """Fisher's z, finite also of a line."""
     return np.arctanh(np.clip(r, -1 + TIE, 1 - TIE))
-
-
-def family_places(families: np.ndarray, rng: np.random.Generator) -> Places:
-    """Random orders of families, and of the units of each: where units take their y from."""
-    orders, keys = shuffles(int(families.max()) + 1, rng, DRAWS), rng.random((DRAWS, len(families)))
-
-    def places(subset: np.ndarray) -> np.ndarray:
-        present, own = np.unique(families[subset], return_inverse=True)
-        members = [np.flatnonzero(own == number) for number in range(len(present))]
-        mixed = [some[np.argsort(keys[:, subset[some]], axis=1)] for some in members]
-        found = np.empty((DRAWS, len(subset)), np.intp)
-        for slots, order in zip(members, induced(orders, present).T, strict=True):
-            for giver, given in enumerate(mixed):
-                rows = np.flatnonzero(order == giver)
-                found[np.ix_(rows, slots)] = given[rows][:, np.arange(len(slots)) % given.shape[1]]
-        return found
-
-    return places
-
-
-def effective_n(strata: Sequence[Stratum], clusters: np.ndarray) -> float:
-    """n over Kish's design effect of a correlation, 1 + (mean size of a cluster − 1) × ICC of x × ICC of y.
-
-    >>> both = np.repeat([1.0, 2.0, 5.0], 4)
-    >>> effective_n([Stratum(np.arange(12), both, both)], np.repeat(np.arange(3), 4))
-    3.0
-    """
-    own = np.unique(np.concatenate([clusters[s.units] for s in strata]), return_inverse=True)[1]
-    sizes = np.bincount(own)
-    n, count = len(own), len(sizes)
-    if n == count or count < 2:
-        return float(count)
-    shares = 1.0
-    for axis in (1, 2):
-        values = np.concatenate([standard(s[axis]) * np.sqrt(len(s.units)) for s in strata])
-        means = np.bincount(own, values) / sizes
-        between = float(sizes @ (means - values.mean()) ** 2) / (count - 1)
-        inside = float(((values - means[own]) ** 2).sum()) / (n - count)
-        size = (n - (sizes**2).sum() / n) / (count - 1)
-        shares *= min(1.0, max(0.0, (between - inside) / (between + (size - 1) * inside)))
-    return float(n / (1 + ((sizes**2).sum() / n - 1) * shares))
-
-
-def standard(values: np.ndarray) -> np.ndarray:
-    """Centred and of length one, so that a product of two is their correlation."""
-    centred = values - values.mean()
-    return centred / np.linalg.norm(centred)

@@ -157,12 +157,13 @@ def comparisons(results: Sequence[Correlation], roles: Roles) -> str:
     """Which metric goes more closely with y; each two once."""
     order = list(dict.fromkeys(r.x for r in results))
     rows = [
-        [r.x, c.other, r.y, str(c.n), two(c.difference), small(c.p), small(c.p_williams), small(c.p_cells)]
+        [r.x, c.other, r.y, str(c.n), two(c.difference), small(c.p), small(c.p_holm), small(c.p_williams)]
+        + [small(c.p_cells)]
         for r in results
         for c in r.comparisons
         if order.index(r.x) < order.index(c.other)
     ]
-    header = ["x", "than", "y", "n", "|r| − |r|", "p", "p Williams", f"p for these {roles.unit}s"]
+    header = ["x", "than", "y", "n", "|r| − |r|", "p", "p-holm", "p Williams", f"p for these {roles.unit}s"]
     return titled("Is one metric closer to y than another", header, rows)
 
 
