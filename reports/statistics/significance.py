@@ -93,15 +93,15 @@ def decide(
     >>> decide([1, 1, 1, 1, 1, 1, 2], [3, 1, 2, 4, 5, 6, 9]).caveat
     'without one of the units a column is constant'
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    both = np.isfinite(x) & np.isfinite(y)
-    x, y = x[both], y[both]
-    if len(x) < FEWEST or is_constant(x) or is_constant(y):
-        raise ValueError(f"{len(x)} units have x and y; a correlation needs {FEWEST} that vary in both.")
+    pair = np.array([x, y], float)
+    both = np.isfinite(pair).all(axis=0)
+    a, b = pair[:, both]
+    if len(a) < FEWEST or is_constant(a) or is_constant(b):
+        raise ValueError(f"{len(a)} units have x and y; a correlation needs {FEWEST} that vary in both.")
     if ranks:
-        x, y = stats.rankdata(tied(x)), stats.rankdata(tied(y))
+        a, b = stats.rankdata(tied(a)), stats.rankdata(tied(b))
     named = None if families is None else np.unique(np.asarray(families)[both], return_inverse=True)[1]
-    return permutation_tests([[Stratum(np.arange(len(x)), x, y)]], len(x), seed, named).decisions[0]
+    return permutation_tests([[Stratum(np.arange(len(a)), a, b)]], len(a), seed, named).decisions[0]
 
 
 def permutation_tests(

@@ -58,7 +58,7 @@ def estimand(results: Sequence[Correlation], roles: Roles) -> list[str]:
     said.append(f"Interval: for new {scope}, 95 %; it leaves zero out where p ≤ .05. ρ is Spearman's, τ Kendall's τ-b.")
     said += families(results, roles)
     rule = next((r for r in results if r.critical_r is not None and r.power is not None), None)
-    if rule is not None and len(counts) == 1:
+    if rule is not None and rule.power is not None and len(counts) == 1:
         said.append(f"In such data only |r| above about {rule.critical_r:.2f} is called different from zero.")
         found = f"; four times in five if that is {rule.detectable_r:.2f}" if rule.detectable_r else ""
         said.append(f"Power: found in {100 * rule.power:.0f} % of studies if the true |r| is .5{found}.")
