@@ -20,6 +20,7 @@ def correlate(
     item: Annotated[str, typer.Option(help="The column of what every unit was measured on, such as an image.")] = "",
     by: Annotated[str, typer.Option(help="A column of corpora: correlated apart, then put together.")] = "",
     family: Annotated[str, typer.Option(help="A column of model families, to leave out one at a time.")] = "",
+    average: Annotated[bool, typer.Option("--average", help="Average rows of one unit and item.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Correlate columns of a table, or metrics of a study, over units: with intervals, p, and what drives them."""
@@ -29,7 +30,7 @@ def correlate(
 
     xs, ys = ([name.strip() for name in text.split(",") if name.strip()] for text in (x, y))
     with one_sentence():
-        found, roles = correlate_source(source, xs, ys, unit=unit, item=item, by=by, family=family)
+        found, roles = correlate_source(source, xs, ys, unit=unit, item=item, by=by, family=family, average=average)
     if as_json:
         print_json(plain(found))
     else:

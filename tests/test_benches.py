@@ -19,7 +19,7 @@ from registry.store.axes import AXES
 from registry.store.dag import IMAGE
 from stages.engine.provenance import SCHEMA
 from stages.engine.shards import image, write_shard
-from tests.bench import bench_devices, bench_memory, bench_true_size
+from tests.bench import bench_devices, bench_memory, bench_statistics, bench_true_size
 from tests.bench.architectures import ARCHITECTURES, networks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,3 +134,10 @@ def test_memory_is_measured_under_every_number_of_configurations(capsys: pytest.
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("4 pictures of 32 x 32")
     assert [line.split()[0] for line in lines] == ["3", "9", "27", "growth:"]
+
+
+def test_the_rule_is_compared_with_other_tests_on_every_kind_of_data(capsys: pytest.CaptureFixture[str]) -> None:
+    rates = bench_statistics.main(2, 99)
+    assert len(rates) == 3 * len(bench_statistics.DATA) + 8
+    assert all(0 <= rate <= 1 for some in rates.values() for rate in some)
+    assert len(capsys.readouterr().out.splitlines()) == len(rates) + 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import NamedTuple
 
 import pandas as pd
@@ -28,6 +29,8 @@ class Link(NamedTuple):
     text: Text
     n: int
     critical: float | None
+    detectable: float | None
+    """The true |r| that is found in four of five studies: the median over pairs."""
     pairs: list[Correlation]
     """Those that have a correlation."""
     constant: list[str]
@@ -73,7 +76,9 @@ def link(study: Study, corpus: str, text: Text, same: Mapping[Names, Names]) -> 
     plot = draw(study, corpus, text, points, same, pairs)
     same_everywhere = [metrics[name].title for name in constant(tested, list(metrics))]
     n = len(tested)
-    return Link(said_by(text), text, n, critical_r(n), pairs, same_everywhere, maps, plot, tested)
+    found_r = [pair.detectable_r for pair in pairs if pair.detectable_r is not None]
+    detectable = median(found_r) if found_r else None
+    return Link(said_by(text), text, n, critical_r(n), detectable, pairs, same_everywhere, maps, plot, tested)
 
 
 def draw(

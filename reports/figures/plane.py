@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from reports.asking.metrics import Metric
 from reports.statistics.analysis import Correlation
-from reports.statistics.points import spearman_interval
 
 WIDTH, HEIGHT = 600, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 20, 52
@@ -105,8 +104,7 @@ class Scatter(NamedTuple):
 def heat_map(pairs: Sequence[Correlation], kind: str, xs: Sequence[Metric], ys: Sequence[Metric]) -> HeatMap:
     """Pearson's or Spearman's correlations (``kind``), a row per fidelity metric, a column per caption metric.
 
-    Pearson's intervals are for new configurations and pictures, Spearman's for new configurations; a pair that has none
-    is not certain of its sign.
+    Intervals are for new configurations; a pair that has none is not certain of its sign.
     """
     by_pair = {(pair.x, pair.y): pair for pair in pairs}
     columns = [y for y in ys if any(pair.y == y.name for pair in pairs)]
@@ -123,8 +121,8 @@ def heat_map(pairs: Sequence[Correlation], kind: str, xs: Sequence[Metric], ys: 
 def square(pair: Correlation, kind: str, x: Metric, y: Metric) -> Square:
     """One correlation as the heat map shows it."""
     r = getattr(pair, kind)
-    ends = None if pair.low is None or pair.high is None else (pair.low, pair.high)
-    low, high = (spearman_interval(r, pair.n) if kind == "spearman" else ends) or (-1.0, 1.0)
+    low, high = (pair.spearman_low, pair.spearman_high) if kind == "spearman" else (pair.low, pair.high)
+    low, high = (-1.0, 1.0) if low is None or high is None else (low, high)
     text = f"{r:+.2f}".replace("-", "−")
     interval = f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")
     title = f"{x.title} and {y.title}: {kind.title()} {text} {interval}, n = {pair.n}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,17 @@ from scipy import stats
 from reports.statistics.cells import Roles, TableGroup, families, groups
 from reports.statistics.comparison import Comparison, compare
 from reports.statistics.crossed import Mixed, crossed_model
+from reports.statistics.effects import adjusted
 from reports.statistics.levels import Levels, levels
-from reports.statistics.meta import Meta, random_effects
-from reports.statistics.points import FEWEST, critical_r, is_constant
-from reports.statistics.resampling import DRAWS, Stratum, bootstrap_weights
-from reports.statistics.significance import interval, permutation_tests, resampled_means
+from reports.statistics.meta import Meta, random_effects, shared_chance
+from reports.statistics.pairs import Pair, pair_of, units_of, why_none
+from reports.statistics.points import tied
+from reports.statistics.resampling import EXACT, Stratum
+from reports.statistics.significance import FEWEST_CLUSTERS, Decision, permutation_tests
 from reports.statistics.stability import Stability, leave_one_out
 
-POWER = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+QUICK = 7
+"""Up to so many units every permutation is looked at where there are many pairs (7! = 5,040)."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,32 @@ class Correlation:
     kendall: float | None = None
     low: float | None = None
     high: float | None = None
-    """95 % interval of Pearson's r, for new units and items."""
+    """95 % interval of Pearson's r, for new units (of new families); it leaves zero out where ``p`` ≤ .05."""
     p: float | None = None
     p_family_wise: float | None = None
     q: float | None = None
-    """Two-sided p of Pearson's r by permuting units; step-down max-T and Benjamini-Hochberg over the pairs tested."""
+    """Two-sided p of Pearson's r by permuting units or families; step-down max-T and Benjamini-Hochberg over pairs."""
+    decided: bool = False
+    """Whether r differs from zero: :mod:`reports.statistics.significance` has the rule."""
+    spearman_low: float | None = None
+    spearman_high: float | None = None
+    spearman_p: float | None = None
+    """The same rule over ranks."""
+    families: int | None = None
+    """How many families interval and p are for; None where units are taken for independent."""
+    effective_n: float | None = None
+    """As many independent points say as much: units of all groups, less what they share in a family."""
+    caveat: str = ""
+    """Why there is no p and no interval."""
     permutations: int = 0
     exact: bool = False
     pairs_tested: int = 0
     critical_r: float | None = None
-    """The smallest |r| that n independent units would call different from zero."""
+    """About the smallest |r| that the rule calls different from zero in such data."""
     detectable_r: float | None = None
-    """The true |r| that n units would find in four of five studies."""
+    """The true |r| that the rule finds in four of five studies."""
+    power: float | None = None
+    """How often the rule finds a true |r| of .5."""
     sign_flips: int | None = None
     leave_one_out: Stability | None = None
     leave_family_out: Stability | None = None
@@ -70,16 +87,6 @@ class Correlation:
     groups: tuple[Correlation, ...] = ()
 
 
-class Pair(NamedTuple):
-    """A pair of columns with its unit means in every group that has a correlation."""
-
-    x: str
-    y: str
-    strata: list[Stratum]
-    held: list[tuple[int, np.ndarray]]
-    """For each stratum its group, and the rows of the group that are in it."""
-
-
 def correlate(
     frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
 ) -> list[Correlation]:
@@ -87,28 +94,36 @@ def correlate(
 
     Raises ``ValueError`` with one sentence for what the table lacks. The order of rows changes nothing.
 
-    >>> frame = pd.DataFrame({"config": list("abcde"), "mse": [1, 2, 3, 4, 5], "bleu": [9, 7, 8, 5, 1]})
+    >>> frame = pd.DataFrame({"config": list("abcdefg"), "mse": range(7), "bleu": [9, 8, 8.5, 5, 5.5, 3, 1]})
     >>> [found] = correlate(frame, ["mse"], ["bleu"], Roles("config"))
-    >>> found.n, round(found.pearson, 3), round(found.p, 4), found.sign_flips
-    (5, -0.9, 0.05, 0)
+    >>> found.n, round(found.pearson, 3), found.p < 0.05, found.high < 0, found.sign_flips
+    (7, -0.952, True, True, 0)
     """
     xs, ys = list(dict.fromkeys(xs)), list(dict.fromkeys(ys))
     for column in xs:
         if column in ys:
             raise ValueError(f"Column {column!r} is given as both x and y; a column goes with itself perfectly.")
-    found = groups(frame, [*xs, *ys], roles)
     named = families(frame, roles)
+    found = groups(frame, [*xs, *ys], roles)
     results = analyse(found, xs, ys, named, seed)
     if len(found) == 1:
         return [replace(result, group="") for result in results]
     apart = [analyse([group], xs, ys, named, seed) for group in found]
-    return [across(result, parts) for result, *parts in zip(results, *apart, strict=True)]
+    units = units_of(found)
+    clusters = np.unique([named[unit] for unit in units] if named else units, return_inverse=True)[1]
+    return [
+        across(result, parts, pair_of(found, units, result.x, result.y).strata, clusters)
+        for result, *parts in zip(results, *apart, strict=True)
+    ]
 
 
-def across(result: Correlation, parts: Sequence[Correlation]) -> Correlation:
+def across(
+    result: Correlation, parts: Sequence[Correlation], strata: Sequence[Stratum], clusters: np.ndarray
+) -> Correlation:
     """A result of all groups together, with those of each and their meta-analysis."""
-    usable = [(part.pearson, part.n) for part in parts if part.pearson is not None]
-    meta = random_effects([r for r, _ in usable], [n for _, n in usable])
+    usable = [part for part in parts if part.pearson is not None and part.effective_n is not None]
+    chance = shared_chance(strata, clusters) if usable else None
+    meta = random_effects([p.pearson or 0.0 for p in usable], [p.effective_n or 0.0 for p in usable], chance)
     return replace(result, groups=tuple(parts), meta=meta)
 
 
@@ -118,95 +133,106 @@ def analyse(
     """The results of every pair over some groups, taken together."""
     units = units_of(found)
     pairs = [pair_of(found, units, x, y) for x in xs for y in ys]
-    results = estimates(found, pairs, units, seed)
-    tested = [pair for pair in pairs if pair.strata]
-    if not tested:
-        return list(results.values())
-    tests = permutation_tests([pair.strata for pair in tested], len(units), seed)
-    qs = stats.false_discovery_control(tests.p)
-    related: dict[str, np.ndarray] | None = None
-    if named:
-        of = [named[unit] for unit in units]
-        related = {family: np.array([one == family for one in of]) for family in dict.fromkeys(of)}
+    results = estimates(found, pairs, units, named, seed, EXACT)
+    tested = [pair for pair in pairs if results[pair.x, pair.y].p is not None]
     rivals = compared(found[0], xs, ys, seed) if len(found) == 1 else {}
-    for number, pair in enumerate(tested):
+    for pair in (pair for pair in pairs if pair.strata):
         result = results[pair.x, pair.y]
         results[pair.x, pair.y] = replace(
             result,
-            p=float(tests.p[number]),
-            p_family_wise=float(tests.family_wise[number]),
-            q=float(qs[number]),
-            permutations=tests.permutations,
-            exact=tests.exact,
-            pairs_tested=len(tested),
-            critical_r=critical_r(result.n),
-            detectable_r=float(np.tanh(POWER / np.sqrt(result.n - 3))) if result.n > 3 else None,
-            leave_family_out=leave_one_out(pair.strata, related) if related else None,
             comparisons=tuple(rivals.get((pair.x, pair.y), ())),
-            **(inside(found[0], pair, result.pearson) if len(found) == 1 and result.pearson is not None else {}),
+            **(inside(found[0], pair, result) if len(found) == 1 else {}),
         )
+    if tested:
+        qs = stats.false_discovery_control([results[pair.x, pair.y].p for pair in tested])
+        for pair, q in zip(tested, qs, strict=True):
+            results[pair.x, pair.y] = replace(results[pair.x, pair.y], q=float(q), pairs_tested=len(tested))
     return list(results.values())
 
 
 def estimate(
     frame: pd.DataFrame, xs: Sequence[str], ys: Sequence[str], roles: Roles, seed: int = 0
 ) -> list[Correlation]:
-    """Correlate as :func:`correlate` does, without its tests: coefficients, interval, leave one out.
+    """Correlate as :func:`correlate` does, without mixed models, levels and comparisons.
 
-    Many pairs cost little that way, where permutations and mixed models of each would take minutes.
+    Many pairs cost little that way. Nine units are permuted at random, too, so p is that of ``correlate`` to ± .004.
 
-    >>> frame = pd.DataFrame({"config": list("abcde"), "mse": [1, 2, 3, 4, 5], "bleu": [9, 7, 8, 5, 1]})
+    >>> frame = pd.DataFrame({"config": list("abcdefg"), "mse": range(7), "bleu": [9, 8, 8.5, 5, 5.5, 3, 1]})
     >>> [found] = estimate(frame, ["mse"], ["bleu"], Roles("config"))
-    >>> round(found.pearson, 3), found.low < -0.9 < found.high, found.p
-    (-0.9, True, None)
+    >>> round(found.pearson, 3), found.low < -0.96 < found.high < 0, found.p < 0.05, found.decided
+    (-0.952, True, True, True)
     """
+    named = families(frame, roles)
     found = groups(frame, [*xs, *ys], roles)
     units = units_of(found)
-    return list(estimates(found, [pair_of(found, units, x, y) for x in xs for y in ys], units, seed).values())
-
-
-def units_of(found: Sequence[TableGroup]) -> list[str]:
-    """The units of all groups, each once."""
-    return sorted({unit for group in found for unit in group.units})
+    pairs = [pair_of(found, units, x, y) for x in xs for y in ys]
+    return list(estimates(found, pairs, units, named, seed, QUICK).values())
 
 
 def estimates(
-    found: Sequence[TableGroup], pairs: Sequence[Pair], units: Sequence[str], seed: int
+    found: Sequence[TableGroup],
+    pairs: Sequence[Pair],
+    units: Sequence[str],
+    named: Mapping[str, str] | None,
+    seed: int,
+    most: int,
 ) -> dict[tuple[str, str], Correlation]:
-    """Coefficients of every pair, the interval of Pearson's, and what it owes to single units."""
-    columns = list(dict.fromkeys(column for pair in pairs for column in (pair.x, pair.y)))
-    weights = bootstrap_weights(np.random.default_rng([seed, 1]), len(units), DRAWS)
-    resampled = [
-        resampled_means(group, columns, np.random.default_rng([seed, 1, place])) for place, group in enumerate(found)
-    ]
-    single = {unit: np.array([other == unit for other in units]) for unit in units}
+    """Coefficients of every pair, what decides them, and what they owe to single units and families."""
     results = {(pair.x, pair.y): coefficients(found, pair) for pair in pairs}
-    for pair in (pair for pair in pairs if pair.strata):
-        drawn = [
-            Stratum(s.units, resampled[place][pair.x][..., rows], resampled[place][pair.y][..., rows])
-            for s, (place, rows) in zip(pair.strata, pair.held, strict=True)
-        ]
-        low, high = interval(pair.strata, drawn, weights) or (None, None)
-        alone = leave_one_out(pair.strata, single)
-        flips = alone.sign_flips if alone else None
+    usable = [pair for pair in pairs if pair.strata]
+    if not usable:
+        return results
+    parts = {unit: np.array([other == unit for other in units]) for unit in units}
+    related: dict[str, np.ndarray] | None = None
+    numbered = None
+    if named:
+        of = [named[unit] for unit in units]
+        related = {family: np.array([one == family for one in of]) for family in dict.fromkeys(of)}
+        numbered = np.unique(of, return_inverse=True)[1]
+    tests, ranked = (
+        permutation_tests([[over(s) for s in pair.strata] for pair in usable], len(units), seed, numbered, most)
+        for over in (lambda s: s, ranks)
+    )
+    for number, pair in enumerate(usable):
+        one, of_ranks = tests.decisions[number], ranked.decisions[number]
+        alone = leave_one_out(pair.strata, parts)
         results[pair.x, pair.y] = replace(
-            results[pair.x, pair.y], low=low, high=high, sign_flips=flips, leave_one_out=alone
+            results[pair.x, pair.y],
+            low=one.low,
+            high=one.high,
+            p=one.p,
+            p_family_wise=None if one.p is None else float(tests.family_wise[number]),
+            decided=one.decided,
+            spearman_low=of_ranks.low,
+            spearman_high=of_ranks.high,
+            spearman_p=of_ranks.p,
+            families=one.clusters if named else None,
+            effective_n=one.effective_n,
+            caveat=caveat(one, alone, pair, bool(named)),
+            permutations=tests.permutations,
+            exact=tests.exact,
+            critical_r=one.critical,
+            detectable_r=one.detectable,
+            power=one.power,
+            sign_flips=alone.sign_flips if alone else None,
+            leave_one_out=alone,
+            leave_family_out=leave_one_out(pair.strata, related) if related else None,
         )
     return results
 
 
-def pair_of(found: Sequence[TableGroup], units: Sequence[str], x: str, y: str) -> Pair:
-    """The unit means of a pair, for every group where three units have both and neither is constant."""
-    place = {unit: number for number, unit in enumerate(units)}
-    strata, held = [], []
-    for number, group in enumerate(found):
-        a, b = group.means(x), group.means(y)
-        both = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
-        usable = len(both) >= FEWEST and not is_constant(a[both]) and not is_constant(b[both])
-        if usable:
-            strata.append(Stratum(np.array([place[group.units[n]] for n in both]), a[both], b[both]))
-            held.append((number, both))
-    return Pair(x, y, strata, held)
+def caveat(one: Decision, alone: Stability | None, pair: Pair, related: bool) -> str:
+    """Why a pair has no p and no interval, with the family or the unit that it hangs on."""
+    if one.p is None and one.clusters < FEWEST_CLUSTERS:
+        return one.caveat.replace(str(one.clusters), f"{one.clusters} {'families' if related else 'units'}", 1)
+    if one.p is None and alone and alone.without is None:
+        return f"undefined: without {alone.driver} {pair.x} or {pair.y} is constant"
+    return one.caveat
+
+
+def ranks(stratum: Stratum) -> Stratum:
+    """A stratum with ranks for values."""
+    return Stratum(stratum.units, stats.rankdata(tied(stratum.x)), stats.rankdata(tied(stratum.y)))
 
 
 def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
@@ -229,46 +255,24 @@ def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
     return replace(result, pearson=mean(stats.pearsonr), spearman=spearman, kendall=kendall)
 
 
-def tied(values: np.ndarray) -> np.ndarray:
-    """Values for ranks, to 12 digits of the largest: means of equal items, summed in another order, are equal then.
-
-    >>> tied(np.array([0.1 + 0.2, 0.3, -0.7])).tolist()
-    [3.0, 3.0, -7.0]
-    """
-    largest = max(np.abs(values).max(), np.finfo(float).tiny)
-    return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
-
-
-def why_none(found: Sequence[TableGroup], pair: Pair) -> str:
-    """Reason for which a pair has no correlation in any group."""
-    for column in (pair.x, pair.y):
-        values = np.concatenate([group.means(column) for group in found])
-        if not np.isfinite(values).any():
-            return f"{column} was not measured"
-        if all(is_constant(group.means(column)) for group in found):
-            return f"{column} is constant"
-    return f"fewer than {FEWEST} units vary in both"
-
-
 def compared(
     group: TableGroup, xs: Sequence[str], ys: Sequence[str], seed: int
 ) -> dict[tuple[str, str], list[Comparison]]:
     """For every pair of columns how its x compares with each other x; each two are compared once."""
     found: dict[tuple[str, str], list[Comparison]] = {}
-    for y in ys:
-        for x, other in combinations(xs, 2):
-            if one := compare(group, x, other, y, seed):
-                found.setdefault((x, y), []).append(one)
-                found.setdefault((other, y), []).append(replace(one, other=x, difference=-one.difference))
+    made = [(x, y, one) for y in ys for x, other in combinations(xs, 2) if (one := compare(group, x, other, y, seed))]
+    for (x, y, one), p in zip(made, adjusted([one.p for *_, one in made]), strict=True):
+        found.setdefault((x, y), []).append(replace(one, p_holm=p))
+        found.setdefault((one.other, y), []).append(replace(one, other=x, difference=-one.difference, p_holm=p))
     return found
 
 
-def inside(group: TableGroup, pair: Pair, r: float) -> dict[str, Any]:
+def inside(group: TableGroup, pair: Pair, result: Correlation) -> dict[str, Any]:
     """Levels and mixed model, which need the cells of one group."""
-    if group.items is None:
+    if group.items is None or result.pearson is None:
         return {}
     x, y = group.cells[pair.x], group.cells[pair.y]
-    return {"levels": levels(r, x, y), "mixed": crossed_model(x, y)}
+    return {"levels": levels(result.pearson, x, y, result.decided), "mixed": crossed_model(x, y)}
 
 
 def as_json(results: Sequence[Correlation]) -> list[dict[str, Any]]:

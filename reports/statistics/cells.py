@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from reports.statistics.points import FEWEST
+
+ABSENT = {"", "na", "n/a", "nan", "none", "null", "<na>"}
+"""Texts, in small letters, that stand in a column of numbers for nothing measured."""
+
+LARGEST = 1e100
+"""Products of four such numbers are still numbers."""
 
 MOST = 10_000
 """More units than this would take gigabytes to resample, and are usually items."""
@@ -24,6 +33,8 @@ class Roles:
     item: str | None = None
     by: str | None = None
     family: str | None = None
+    average: bool = False
+    """Whether rows of one unit and item may be averaged."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +47,62 @@ class TableGroup:
     cells: Mapping[str, np.ndarray]
 
     def means(self, column: str) -> np.ndarray:
-        """The mean of each unit over the items that it has; NaN where it has none."""
-        values = self.cells[column]
-        count = np.isfinite(values).sum(axis=1)
-        return np.divide(np.nansum(values, axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
+        """The mean of each unit over all items, as :func:`unit_means` has it; NaN where it has none."""
+        return unit_means(self.cells[column])
+
+
+def unit_means(values: np.ndarray) -> np.ndarray:
+    """The mean of each unit (row) over all items (columns), those that it lacks filled in by an additive fit.
+
+    Where cells are missing, a plain mean takes hard items for a bad unit. The least-squares fit of unit + item effects
+    (a two-way analysis of variance, Yates 1933) does not; it is the plain mean where no cell is missing. Units that no
+    chain of items links to all others have nothing to be compared by: then all means are plain.
+
+    >>> unit_means(np.array([[1.0, 3.0], [2.0, 2.0], [5.0, np.nan]])).tolist()
+    [2.0, 2.0, 5.5]
+    >>> unit_means(np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, 2.0]])).tolist()
+    [2.0, 2.0]
+    """
+    there = np.isfinite(values)
+    count = there.sum(axis=1)
+    plain = np.divide(np.nansum(values, axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
+    has, seen = count > 0, there.any(axis=0)
+    held, cells = there[np.ix_(has, seen)], values[np.ix_(has, seen)]
+    if held.all() or connected_components(csr_array(held.astype(float) @ held.T))[0] > 1:
+        return plain
+    own, of_item = held.astype(float), held.sum(axis=0)
+    filled = np.where(held, cells, 0.0)
+    # Items are eliminated: what is left is a Laplacian over units, whose free constant is the mean of unit effects.
+    laplacian = np.diag(own.sum(axis=1)) - (own / of_item) @ own.T
+    rest = filled.sum(axis=1) - own @ (filled.sum(axis=0) / of_item)
+    effects = np.linalg.solve(laplacian + 1 / len(own), rest)
+    level = ((filled.sum(axis=0) - effects @ own) / of_item).mean()
+    plain[has] = effects + level
+    return plain
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The rows of a CSV file; raises ``FileNotFoundError`` or ``ValueError`` with one sentence."""
+    """The rows of a CSV file, all as text; raises ``FileNotFoundError`` or ``ValueError`` with one sentence.
+
+    What is called None or NA is called so: nothing but an empty place is absent, except where numbers are expected.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"There is no table {path}; give a CSV file, or the name of a study in the registry.")
+    content = path.read_bytes()
+    if b"\0" in content:
+        kind = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "no text: it has NUL bytes"
+        raise ValueError(f"{path} is {kind}; save it as CSV in UTF-8.")
     try:
-        frame = pd.read_csv(path)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path} is not in UTF-8 but in another encoding (line {line} has the byte 0x{content[error.start]:02x}); "
+            "save it as UTF-8."
+        ) from None
+    try:
+        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{path} is not a CSV file: {reason}. Its first line must name the columns.") from None
     if frame.empty:
@@ -76,6 +130,7 @@ def hint(wrong: str, names: Sequence[str]) -> str:
 def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     """A column as floats, NaN where empty or not finite; raises ``ValueError`` naming the first that is no number."""
     given = frame[known(frame, column)]
+    given = given.mask(given.astype(str).str.strip().str.lower().isin(ABSENT))
     values = pd.to_numeric(given, errors="coerce")
     wrong = np.flatnonzero(values.isna() & given.notna())
     if len(wrong):
@@ -83,27 +138,36 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
             f"Column {column!r} holds {str(given.iloc[wrong[0]])!r} in row {wrong[0] + 1}, "
             "where a number was expected; correct it, or leave the place empty where nothing was measured."
         )
-    return values.astype(float).where(np.isfinite(values))
+    values = values.astype(float).where(np.isfinite(values))
+    largest = values.abs().max()
+    if largest > LARGEST or 0 < largest < 1 / LARGEST:
+        raise ValueError(
+            f"Column {column!r} holds numbers of the size of {largest:g}, whose squares no computer holds; "
+            "give it in another unit."
+        )
+    return values
 
 
 def labels(frame: pd.DataFrame, column: str) -> pd.Series:
     """A column as names; raises ``ValueError`` where a row has none."""
     given = frame[known(frame, column)]
-    if given.isna().any():
-        row = int(np.flatnonzero(given.isna())[0]) + 1
+    absent = given.isna() | (given.astype(str).str.strip() == "")
+    if absent.any():
+        row = int(np.flatnonzero(absent)[0]) + 1
         raise ValueError(f"Row {row} has nothing in column {column!r}; every row must say what it belongs to.")
     return given.astype(str)
 
 
 def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[TableGroup]:
-    """The table's groups in the order of their names; rows of one unit and item are averaged.
+    """The table's groups in the order of their names.
 
-    Raises ``ValueError`` for unknown or non-numeric columns, and where fewer than three units are named.
+    Raises ``ValueError`` for unknown or non-numeric columns, where fewer than three units are named, and for several
+    rows of one unit and item unless ``roles.average`` says to average them.
 
     >>> frame = pd.DataFrame({"config": list("aabbcc"), "image": [1, 2] * 3, "mse": [1, 3, 2, 2, 5, None]})
     >>> [group] = groups(frame, ["mse"], Roles("config", "image"))
     >>> group.units, group.items, group.means("mse").tolist()
-    (('a', 'b', 'c'), 2, [2.0, 2.0, 5.0])
+    (('a', 'b', 'c'), 2, [2.0, 2.0, 5.5])
     """
     frame = frame.reset_index(drop=True)
     keys = {"by": labels(frame, roles.by) if roles.by else "", "unit": labels(frame, roles.unit)}
@@ -120,6 +184,8 @@ def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[Ta
             f"Column {roles.unit!r} names {count:,} units, more than {MOST:,}; give the column of what was varied, "
             "such as a configuration, as --unit, and that of pictures as --item."
         )
+    if not roles.average:
+        no_duplicates(frame, table, columns, roles)
     made = []
     for name, rows in table.groupby("by"):
         wide = rows.groupby(["unit", "item"])[[("value", column) for column in columns]].mean().unstack("item")
@@ -131,6 +197,26 @@ def groups(frame: pd.DataFrame, columns: Sequence[str], roles: Roles) -> list[Ta
             )
         )
     return made
+
+
+def no_duplicates(frame: pd.DataFrame, table: pd.DataFrame, columns: Sequence[str], roles: Roles) -> None:
+    """Raise ``ValueError`` where a unit has an item twice, with the columns that tell these rows apart."""
+    keys = table[["by", "unit", "item"]]
+    again = keys.duplicated(keep=False)
+    if not again.any():
+        return
+    first, second = np.flatnonzero((keys == keys[again].iloc[0]).all(axis=1))[:2]
+    used = {roles.unit, roles.item, roles.by, roles.family, *columns}
+    others = [name for name in frame.columns if name not in used]
+    telling = [name for name in others if not keys.assign(other=frame[name].astype(str)).duplicated().any()]
+    telling = telling or [name for name in others if frame[name].iloc[first] != frame[name].iloc[second]]
+    of = f"unit {keys['unit'].iloc[first]!r}" + (f" and item {keys['item'].iloc[first]!r}" if roles.item else "")
+    how = f"{telling[0]!r} tells them apart" if telling else "no other column tells them apart"
+    instead = f"keep one {telling[0]!r} at a time or" if roles.item else "give it as --item, or"
+    raise ValueError(
+        f"Rows {first + 1} and {second + 1} are both of {of}: {how}; "
+        f"{instead if telling else 'correct them, or'} average them with --average."
+    )
 
 
 def families(frame: pd.DataFrame, roles: Roles) -> dict[str, str] | None:

@@ -35,6 +35,8 @@ class Comparison:
     """Swapping cell by cell (PERM-BOTH): for these very units only."""
     p_williams: float | None
     """Williams' t of the unit means, the classical cross-check."""
+    p_holm: float | None = None
+    """``p`` after Holm (1979), over all comparisons that are shown together."""
 
 
 def williams(r12: float, r13: float, r23: float, n: int) -> tuple[float, float]:

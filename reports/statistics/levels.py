@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from reports.statistics.points import FEWEST, ROUNDING
+
+PARTS = 20
+"""Parts that are left out one at a time: of many items several together, which costs less and errs no more."""
 
 TINY = np.finfo(float).tiny
 
@@ -19,7 +23,7 @@ class Levels:
     within_units: float | None
     within_items: float | None
     sign_change: bool
-    """What holds between units does not hold within (Simpson's paradox)."""
+    """What is decided between units is turned within, and that, too, beyond chance (Simpson's paradox)."""
 
 
 def within(x: np.ndarray, y: np.ndarray, axis: int) -> float | None:
@@ -40,8 +44,27 @@ def within(x: np.ndarray, y: np.ndarray, axis: int) -> float | None:
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def levels(between: float, x: np.ndarray, y: np.ndarray) -> Levels:
-    """Split a correlation of units × items by level; ``between`` is that of unit means.
+def beyond_chance(x: np.ndarray, y: np.ndarray, axis: int) -> bool:
+    """Whether :func:`within` has its sign at 95 % for new units and for new items: a jackknife over each.
+
+    Fisher's z over the larger of the two standard errors, against t(fewer of the two − 1).
+    """
+    r = within(x, y, axis)
+    count = min(x.shape)
+    if r is None or count < FEWEST:
+        return False
+    errors = []
+    for side in (0, 1):
+        size = x.shape[side]
+        parts = np.array_split(np.arange(size), min(size, PARTS))
+        left = [within(np.delete(x, part, side), np.delete(y, part, side), axis) for part in parts]
+        z = np.arctanh(np.clip([0.0 if one is None else one for one in left], -1 + ROUNDING, 1 - ROUNDING))
+        errors.append(np.sqrt((len(z) - 1) ** 2 / len(z) * z.var(ddof=1)))
+    return bool(abs(np.arctanh(np.clip(r, -1 + ROUNDING, 1 - ROUNDING))) > stats.t.ppf(0.975, count - 1) * max(errors))
+
+
+def levels(between: float, x: np.ndarray, y: np.ndarray, decided: bool = True) -> Levels:
+    """Split a correlation of units × items by level; ``between`` is that of unit means, perhaps ``decided``.
 
     >>> unit, item = np.arange(4.0)[:, None], np.arange(5.0)
     >>> levels(1.0, unit + item / 9, unit - item / 9)
@@ -49,4 +72,5 @@ def levels(between: float, x: np.ndarray, y: np.ndarray) -> Levels:
     """
     units, items = within(x, y, axis=1), within(x, y, axis=0)
     units, items = (None if r is None else round(r, 12) for r in (units, items))
-    return Levels(between, units, items, any(r is not None and r * between < 0 for r in (units, items)))
+    turned = (r is not None and r * between < 0 and beyond_chance(x, y, axis) for r, axis in ((units, 1), (items, 0)))
+    return Levels(between, units, items, decided and any(turned))

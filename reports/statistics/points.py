@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
@@ -84,3 +85,19 @@ def constant(points: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """
     measured = [column for column in columns if column in points and points[column].notna().any()]
     return [column for column in measured if is_constant(points[column].to_numpy(float))]
+
+
+def tied(values: np.ndarray) -> np.ndarray:
+    """Values for ranks, to 12 digits of the largest: means of equal items, summed in another order, are equal then.
+
+    >>> tied(np.array([0.1 + 0.2, 0.3, -0.7])).tolist()
+    [3.0, 3.0, -7.0]
+    """
+    largest = max(np.abs(values).max(), np.finfo(float).tiny)
+    return np.round(values / 10.0 ** math.floor(math.log10(largest)), 11)
+
+
+def standard(values: np.ndarray) -> np.ndarray:
+    """Centred and of length one, so that a product of two is their correlation."""
+    centred = values - values.mean()
+    return centred / np.linalg.norm(centred)

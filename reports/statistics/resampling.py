@@ -14,7 +14,7 @@ EXACT = 9
 """Up to so many units every permutation is looked at (9! = 362,880)."""
 
 DRAWS = 9_999
-"""Random permutations, and bootstrap samples: the smallest p is 1 / (DRAWS + 1)."""
+"""Random permutations: the smallest p is 1 / (DRAWS + 1)."""
 
 
 AT_ONCE = 100_000
@@ -22,7 +22,7 @@ AT_ONCE = 100_000
 
 
 class Stratum(NamedTuple):
-    """One group's unit means: x and y are as long as ``units``, or draws × as long."""
+    """One group's unit means: x and y are as long as ``units``."""
 
     units: np.ndarray
     """Positions among the units of all groups."""
@@ -31,19 +31,15 @@ class Stratum(NamedTuple):
 
 
 def weighted_r(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Pearson's r under each row of ``weights`` (draws × n); ``x`` and ``y`` hold n values, or draws × n.
+    """Pearson's r under each row of ``weights`` (draws × n); ``x`` and ``y`` hold n values.
 
     NaN where fewer than three points weigh, or x or y is constant.
 
     >>> weighted_r(np.array([1.0, 2.0, 3.0, 9.0]), np.array([1.0, 2.0, 3.0, 0.0]), np.array([[1, 1, 1, 0]])).tolist()
     [1.0]
     """
-    x, y = x - np.nanmean(x), y - np.nanmean(y)  # so that moments about zero lose no digits
-    powers = [x, y, x * x, y * y, x * y]
-    if x.ndim == 1:
-        sums = list((weights @ np.stack(powers, axis=1)).T)
-    else:
-        sums = [np.einsum("du,du->d", weights, power) for power in powers]
+    x, y = x - x.mean(), y - y.mean()  # so that moments about zero lose no digits
+    sums = (weights @ np.stack([x, y, x * x, y * y, x * y], axis=1)).T
     with np.errstate(divide="ignore", invalid="ignore"):
         mx, my, xx, yy, xy = sums / weights.sum(axis=1)
         vx, vy = xx - mx * mx, yy - my * my
@@ -66,24 +62,13 @@ def pooled_r(strata: Sequence[Stratum], weights: np.ndarray) -> np.ndarray:
     return np.divide(total, size, out=np.full_like(total, np.nan), where=size > 0)
 
 
-def bootstrap_weights(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
-    """Bootstrap weights: how often each of n is drawn when n are drawn with replacement, draws × n."""
-    found = np.empty((draws, n))
-    step = max(1, AT_ONCE // n)
-    for start in range(0, draws, step):
-        part = found[start : start + step]
-        places = rng.integers(n, size=part.shape) + n * np.arange(len(part))[:, None]
-        part[:] = np.bincount(places.ravel(), minlength=part.size).reshape(part.shape)
-    return found
-
-
-def permutations(n: int, rng: np.random.Generator, draws: int = DRAWS) -> tuple[np.ndarray, bool]:
-    """Orders of n, one a row, and whether these are all that there are: so up to ``EXACT``, else random draws.
+def permutations(n: int, rng: np.random.Generator, most: int = EXACT) -> tuple[np.ndarray, bool]:
+    """Orders of n, one a row, and whether these are all that there are: so up to ``most``, else random draws.
 
     >>> permutations(3, np.random.default_rng(0))[0].tolist()
     [[2, 1, 0], [2, 0, 1], [1, 2, 0], [0, 2, 1], [1, 0, 2], [0, 1, 2]]
     """
-    return (every_order(n), True) if n <= EXACT else (shuffles(n, rng, draws), False)
+    return (every_order(n), True) if n <= most else (shuffles(n, rng, DRAWS), False)
 
 
 @cache

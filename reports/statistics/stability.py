@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reports.statistics.points import FEWEST
 from reports.statistics.resampling import Stratum, pooled_r
 
 
@@ -18,8 +19,8 @@ class Stability:
     high: float
     sign_flips: int
     driver: str
-    without: float
-    """r without the driver."""
+    without: float | None
+    """r without the driver; None where a column is constant then, so that there is no correlation."""
 
 
 def leave_one_out(strata: Sequence[Stratum], parts: Mapping[str, np.ndarray]) -> Stability | None:
@@ -31,12 +32,17 @@ def leave_one_out(strata: Sequence[Stratum], parts: Mapping[str, np.ndarray]) ->
     >>> found = leave_one_out([line], {str(n): np.arange(5) == n for n in range(5)})
     >>> found.sign_flips, found.driver, round(found.without, 2)
     (1, '4', -1.0)
+    >>> flat = Stratum(np.arange(7), np.array([1.0, 1, 1, 1, 1, 1, 2]), np.array([3.0, 1, 2, 4, 5, 6, 9]))
+    >>> leave_one_out([flat], {str(n): np.arange(7) == n for n in range(7)}).without is None
+    True
     """
     masks = np.stack([np.zeros_like(next(iter(parts.values()))), *parts.values()])
     full, *left = pooled_r(strata, 1.0 - masks)
     found = {name: float(r) for name, r in zip(parts, left, strict=True) if np.isfinite(r)}
     if not found:
         return None
-    driver = max(found, key=lambda name: abs(found[name] - full))
+    enough = {name: any((~mask[s.units]).sum() >= FEWEST for s in strata) for name, mask in parts.items()}
+    needed = next((name for name in parts if name not in found and enough[name]), None)
+    driver = needed or max(found, key=lambda name: abs(found[name] - full))
     flips = sum(bool(r * full < 0) for r in found.values())
-    return Stability(min(found.values()), max(found.values()), flips, driver, found[driver])
+    return Stability(min(found.values()), max(found.values()), flips, driver, found.get(driver))

@@ -13,14 +13,14 @@ from reports.statistics.cells import Roles, read_table
 
 
 def correlate_source(
-    source: str, xs: Sequence[str], ys: Sequence[str], **roles: str | None
+    source: str, xs: Sequence[str], ys: Sequence[str], **roles: str | bool | None
 ) -> tuple[list[Correlation], Roles]:
     """Correlate columns of a CSV file, or metrics of a study, and say which columns meant what.
 
     A source is a file where it ends in .csv or is one; else it names a study, whose roles are ``STUDY`` and whose x and
     y are every fidelity and every caption metric where none are given. Raises ``ValueError`` and ``FileNotFoundError``.
     """
-    given = {name: column for name, column in roles.items() if column}
+    given: dict[str, Any] = {name: column for name, column in roles.items() if column}
     if is_table(source):
         frame = read_table(Path(source))
         for option, value in (("--x", xs), ("--y", ys), ("--unit", given.get("unit"))):

@@ -19,11 +19,17 @@ def report(results: Sequence[Correlation], roles: Roles) -> str:
     if any(r.leave_family_out for r in results):
         rows = [[r.x, r.y, *stability(r.leave_family_out)] for r in results if r.leave_family_out]
         parts.append(titled("Leaving one family out", ["x", "y", "range of r", "flips", "driver", "without it"], rows))
-    parts += [within(results, roles), mixed(results), comparisons(results, roles), across(results, roles)]
+    parts += [
+        ranked(results),
+        within(results, roles),
+        mixed(results),
+        comparisons(results, roles),
+        across(results, roles),
+    ]
     names = [part.group for part in results[0].groups]
     for name in names:
         alone = [next(part for part in r.groups if part.group == name) for r in results]
-        own = [part for part in (within(alone, roles), mixed(alone), comparisons(alone, roles)) if part]
+        own = [part for part in (ranked(alone), within(alone, roles), mixed(alone), comparisons(alone, roles)) if part]
         parts.append("\n\n".join([f"{roles.by} {name}\n{main_table(alone)}", *own]))
     return "\n\n".join(part for part in parts if part)
 
@@ -43,15 +49,32 @@ def estimand(results: Sequence[Correlation], roles: Roles) -> list[str]:
     tested = next((r for r in results if r.pearson is not None), None)
     if tested is None:
         return said
+    level = "units" if tested.families is None else f"families ({roles.family}) and of units in them"
     ways = f"all {tested.permutations:,}" if tested.exact else f"{tested.permutations:,} random"
     pairs = f"over {tested.pairs_tested} pair{'s' * (tested.pairs_tested != 1)}"
-    said.append(f"p: {ways} permutations of units; p-fw: family-wise (max-T) and q: Benjamini-Hochberg, {pairs}.")
-    scope = "units and items" if items is not None else "units"
-    said.append(f"Interval: for new {scope}, 95 %. ρ is Spearman's, τ Kendall's τ-b.")
-    if tested.critical_r is not None and len(counts) == 1:
-        found = f"; a true |r| of {tested.detectable_r:.2f} would be, four times in five" if tested.detectable_r else ""
-        said.append(f"Of {n} units, only |r| > {tested.critical_r:.2f} could be called different from zero{found}.")
+    said.append(f"p: {ways} permutations of {level}, studentised by leaving each out in turn.")
+    said.append(f"p-fw: family-wise (max-T) and q: Benjamini-Hochberg, {pairs}.")
+    scope = "units" if tested.families is None else "families"
+    said.append(f"Interval: for new {scope}, 95 %; it leaves zero out where p ≤ .05. ρ is Spearman's, τ Kendall's τ-b.")
+    said += families(results, roles)
+    rule = next((r for r in results if r.critical_r is not None and r.power is not None), None)
+    if rule is not None and rule.power is not None and len(counts) == 1:
+        said.append(f"In such data only |r| above about {rule.critical_r:.2f} is called different from zero.")
+        found = f"; four times in five if that is {rule.detectable_r:.2f}" if rule.detectable_r else ""
+        said.append(f"Power: found in {100 * rule.power:.0f} % of studies if the true |r| is .5{found}.")
+    said += dict.fromkeys(f"No p and no interval of {r.x} and {r.y}: {r.caveat}." for r in results if r.caveat)
     return said
+
+
+def families(results: Sequence[Correlation], roles: Roles) -> list[str]:
+    """How much fewer independent points there are than units, where families or groups share them."""
+    sizes = [r.effective_n for r in results if r.effective_n is not None and (r.families is not None or r.groups)]
+    if not sizes:
+        return []
+    n = f"{min(sizes):.0f}" if round(min(sizes)) == round(max(sizes)) else f"{min(sizes):.0f} to {max(sizes):.0f}"
+    counts = {r.families for r in results if r.families is not None}
+    of = f" of {max(counts)} families" if counts else f" of all {roles.by}"
+    return [f"Effective n: the units{of} say as much as {n} independent ones."]
 
 
 def main_table(results: Sequence[Correlation]) -> str:
@@ -89,6 +112,16 @@ def stability(found: Stability | None) -> list[str]:
     return [span(found.low, found.high), str(found.sign_flips), found.driver, two(found.without)] if found else []
 
 
+def ranked(results: Sequence[Correlation]) -> str:
+    """Spearman's ρ by the same rule."""
+    rows = [
+        [r.x, r.y, two(r.spearman), span(r.spearman_low, r.spearman_high), small(r.spearman_p)]
+        for r in results
+        if r.spearman_p is not None
+    ]
+    return titled("The same rule over ranks", ["x", "y", "ρ", "interval", "p"], rows)
+
+
 def within(results: Sequence[Correlation], roles: Roles) -> str:
     """Between and within, where there are items."""
     rows = [
@@ -124,12 +157,13 @@ def comparisons(results: Sequence[Correlation], roles: Roles) -> str:
     """Which metric goes more closely with y; each two once."""
     order = list(dict.fromkeys(r.x for r in results))
     rows = [
-        [r.x, c.other, r.y, str(c.n), two(c.difference), small(c.p), small(c.p_williams), small(c.p_cells)]
+        [r.x, c.other, r.y, str(c.n), two(c.difference), small(c.p), small(c.p_holm), small(c.p_williams)]
+        + [small(c.p_cells)]
         for r in results
         for c in r.comparisons
         if order.index(r.x) < order.index(c.other)
     ]
-    header = ["x", "than", "y", "n", "|r| − |r|", "p", "p Williams", f"p for these {roles.unit}s"]
+    header = ["x", "than", "y", "n", "|r| − |r|", "p", "p-holm", "p Williams", f"p for these {roles.unit}s"]
     return titled("Is one metric closer to y than another", header, rows)
 
 

@@ -14,7 +14,8 @@ from reports.statistics.cells import TableGroup
 from reports.statistics.comparison import compare, williams
 from reports.statistics.crossed import crossed_model
 from reports.statistics.levels import levels, within
-from reports.statistics.meta import random_effects
+from reports.statistics.meta import random_effects, shared_chance
+from reports.statistics.resampling import Stratum
 
 # r12, r13, r23, n → t as printed. The first by psych's r.test, the others by cocor's williams1959: the vignette of the
 # rmcorr package on comparing correlations, and two published analyses.
@@ -180,3 +181,14 @@ def test_equal_corpora_have_no_variance_between_them() -> None:
     half = stats.t.ppf(0.975, 3) / np.sqrt(80)
     assert (found.low, found.high) == pytest.approx(np.tanh(np.arctanh(0.6) + np.array([-half, half])))
     assert random_effects([0.5, 0.1], [20, 3]) is None
+
+
+def test_corpora_without_a_common_configuration_are_independent_and_the_same_corpus_twice_is_one() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 8))
+    first, other = Stratum(np.arange(8), x, y), Stratum(np.arange(8, 16), y, x - y)
+    assert shared_chance([first, other], np.arange(16)) == pytest.approx(np.eye(2))
+    assert shared_chance([first, first], np.arange(16)) == pytest.approx(np.ones((2, 2)))
+    once, twice = random_effects([0.5, 0.5], [20, 20]), random_effects([0.5, 0.5], [20, 20], np.ones((2, 2)))
+    assert random_effects([0.5, 0.5], [20, 20], np.eye(2)) == once
+    wide, narrow = (np.arctanh(found.high) - np.arctanh(0.5) for found in (twice, once))
+    assert wide == pytest.approx(np.sqrt(2) * narrow)

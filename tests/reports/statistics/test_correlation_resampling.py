@@ -11,22 +11,28 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from reports.statistics.cells import TableGroup
 from reports.statistics.resampling import (
     EXACT,
     Stratum,
-    bootstrap_weights,
     induced,
     permutations,
     pooled_r,
     weighted_r,
 )
-from reports.statistics.significance import interval, permutation_tests, resampled_means
+from reports.statistics.significance import decide, permutation_tests
 from tests.bench import bench_resampling
 
 
 def drawn(n: int, columns: int = 2, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(columns, n))
+
+
+def statistic(x: np.ndarray, y: np.ndarray) -> float:
+    """Fisher's z over its jackknife standard error, as a textbook has it."""
+    n = len(x)
+    z, *left = (np.arctanh(np.corrcoef(np.delete(x, out), np.delete(y, out))[0, 1]) for out in ([], *range(n)))
+    se = np.sqrt((n - 1) / n * np.sum((np.array(left) - np.mean(left)) ** 2))
+    return float(z / max(se, 0.5 / np.sqrt(n - 3)))
 
 
 def whole(x: np.ndarray, y: np.ndarray) -> list[Stratum]:
@@ -35,12 +41,9 @@ def whole(x: np.ndarray, y: np.ndarray) -> list[Stratum]:
 
 def test_a_weighted_correlation_is_that_of_repeated_points() -> None:
     x, y = drawn(7)
-    weights = bootstrap_weights(np.random.default_rng(1), 7, 50)
-    assert (weights.sum(axis=1) == 7).all()
+    weights = np.random.default_rng(1).multinomial(7, np.full(7, 1 / 7), 50).astype(float)
     expected = [np.corrcoef(np.repeat(x, w), np.repeat(y, w))[0, 1] for w in weights.astype(int)]
     assert weighted_r(x, y, weights) == pytest.approx(expected)
-    many = [np.tile(v, (50, 1)) for v in (x, y)]
-    assert weighted_r(*many, weights) == pytest.approx(expected), "the same when every draw has values of its own"
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
@@ -84,33 +87,25 @@ def test_what_a_shuffle_of_all_does_to_some_is_a_shuffle_too() -> None:
     assert set(counts.values()) == {20}
 
 
-@pytest.mark.parametrize("n", [4, 7])
+@pytest.mark.parametrize("n", [5, 6])
 def test_exact_p_is_scipys(n: int) -> None:
     x, y = drawn(n, seed=n)
     scipys = stats.permutation_test(
         (x,),
-        lambda x: np.corrcoef(x, y)[0, 1],
-        permutation_type="pairings",
-        n_resamples=np.inf,
-        alternative="two-sided",
-    )
-    one_sided = stats.permutation_test(
-        (x,),
-        lambda x: abs(np.corrcoef(x, y)[0, 1]),
+        lambda x: abs(statistic(x, y)),
         permutation_type="pairings",
         n_resamples=np.inf,
         alternative="greater",
     )
     found = permutation_tests([whole(x, y)], n)
     assert found.exact
-    assert found.p[0] == pytest.approx(one_sided.pvalue), "|r| at least as large"
-    assert found.p[0] == pytest.approx(scipys.pvalue, rel=0.5), "scipy doubles the smaller tail"
+    assert found.p[0] == pytest.approx(scipys.pvalue)
 
 
 def test_random_p_is_near_the_t_test_of_normal_data() -> None:
-    x, noise = drawn(40, seed=5)
-    y = 0.3 * x + noise
-    assert permutation_tests([whole(x, y)], 40).p[0] == pytest.approx(stats.pearsonr(x, y).pvalue, abs=0.01)
+    x, noise = drawn(1000, seed=5)
+    y = 0.03 * x + noise
+    assert permutation_tests([whole(x, y)], 1000).p[0] == pytest.approx(stats.pearsonr(x, y).pvalue, abs=0.02)
 
 
 def test_equal_pairs_are_one_test() -> None:
@@ -123,8 +118,8 @@ def test_equal_pairs_are_one_test() -> None:
 def test_family_wise_p_are_step_down_max_t_by_enumeration() -> None:
     x, *ys = drawn(5, 4)
     found = permutation_tests([whole(x, y) for y in ys], 5)
-    table = np.abs([[np.corrcoef(x, y[list(order)])[0, 1] for y in ys] for order in every(range(5))])
-    observed = np.abs([np.corrcoef(x, y)[0, 1] for y in ys])
+    table = np.abs([[statistic(x, y[list(order)]) for y in ys] for order in every(range(5))])
+    observed = np.abs([statistic(x, y) for y in ys])
     order, so_far = np.argsort(-observed), 0.0
     for place, pair in enumerate(order):
         p = (table[:, order[place:]].max(axis=1) >= observed[pair] - 1e-10).mean()
@@ -157,28 +152,35 @@ def test_p_and_r_ignore_scale_sign_and_order(seed: int, scale: float, shift: flo
     assert turned == pytest.approx(-r, abs=1e-9)
 
 
-def test_intervals_turn_with_sign_and_hold_fishers() -> None:
-    x, noise = drawn(20)
-    weights = bootstrap_weights(np.random.default_rng(0), 20, 999)
-    plain, turned = (interval(pair, pair, weights) for pair in (whole(x, x + noise), whole(-x, x + noise)))
-    assert turned == pytest.approx((-plain[1], -plain[0]))
-    fisher = stats.pearsonr(x, x + noise).confidence_interval()
-    assert plain[0] <= fisher.low + 1e-12
-    assert plain[1] >= fisher.high - 1e-12
-    assert interval(whole(x[:3], noise[:3]), whole(x[:3], noise[:3]), weights[:, :3]) is None
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([4, 6, 7, 12]), st.floats(0, 3), st.booleans())
+def test_p_and_interval_decide_alike(seed: int, n: int, slope: float, ranks: bool) -> None:
+    x, noise = drawn(n, seed=seed)
+    found = decide(x, slope * x + noise, ranks=ranks)
+    assert found.low <= found.estimate <= found.high
+    assert found.decided == (found.p <= 0.05) == (found.low > 0 or found.high < 0)
+    turned = decide(-x, slope * x + noise, ranks=ranks)
+    assert (turned.low, turned.high, turned.p) == pytest.approx((-found.high, -found.low, found.p))
 
 
-def test_resampled_items_are_the_same_for_all_columns_and_leave_out_missing_cells() -> None:
-    cells = drawn(12).reshape(2, 3, 4)
-    cells[0, 1, 2] = np.nan
-    group = TableGroup("", ("a", "b", "c"), 4, {"x": cells[0], "twice": 2 * cells[0], "y": cells[1]})
-    found = resampled_means(group, ["x", "twice", "y"], np.random.default_rng(0))
-    assert found["twice"] == pytest.approx(2 * found["x"], nan_ok=True)
-    assert found["y"].mean(axis=0) == pytest.approx(cells[1].mean(axis=1), abs=0.05)
-    assert np.nanmax(found["x"][:, 1]) <= np.nanmax(cells[0, 1]) + 1e-12
+def test_families_of_one_are_units_and_the_names_of_families_say_nothing() -> None:
+    x, y = drawn(10)
+    alone, plain = decide(x, y, families=list("abcdefghij")), decide(x, y)
+    assert (alone.low, alone.high, alone.p) == pytest.approx((plain.low, plain.high, plain.p), abs=0.03)
+    names = np.array(list("aabbccddee"))
+    one, other = (decide(x, y, families=some) for some in (names, np.char.add(names, "x")))
+    assert one == other
+
+
+def test_two_groups_of_equally_named_units_say_more_than_one() -> None:
+    x, y = drawn(10)
+    other = drawn(10, seed=1)
+    found = permutation_tests([whole(x, y), [*whole(x, y), *whole(*other)]], 10).decisions
+    assert found[1].effective_n > 15 > found[0].effective_n == 10
+    assert found[1].detectable < found[0].detectable
 
 
 def test_the_bench_prints_a_ratio_for_each_way_to_resample(capsys: pytest.CaptureFixture[str]) -> None:
     """That it runs, at a size of its own; what it prints at 500 rows is in LOG.md."""
     assert all(ratio > 0 for ratio in bench_resampling.main(40, 1).values())
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 1

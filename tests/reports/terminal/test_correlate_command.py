@@ -97,6 +97,24 @@ def test_two_captioners_are_two_columns(registry, monkeypatch: pytest.MonkeyPatc
     assert [r.y for r in correlate_source("toy", ["mse"], ["sbert@other"])[0]] == ["sbert@other"]
 
 
+def test_what_is_called_none_is_called_so_and_averages_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "named.csv"
+    names = ["None", "NA", "null", "nan", "01"]
+    path.write_text("config,mse,sbert\n" + "".join(f"{name},{n},{n * n}\n" for n, name in enumerate(names)))
+    options = [str(path), "--x", "mse", "--y", "sbert", "--unit", "config", "--json"]
+    assert json.loads(runner.invoke(app, ["correlate", *options]).stdout)[0]["n"] == 5
+    with path.open("a") as file:
+        file.write("NA,3,\nnull,,NA\n")
+    refused = runner.invoke(app, ["correlate", *options])
+    assert refused.exit_code == 2
+    assert (
+        "Rows 2 and 6 are both of unit 'NA': no other column tells them apart; correct them, or average"
+        in refused.stderr
+    )
+    [found] = json.loads(runner.invoke(app, ["correlate", *options, "--average"]).stdout)
+    assert (found["n"], found["missing"]) == (5, 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -106,6 +124,13 @@ def test_two_captioners_are_two_columns(registry, monkeypatch: pytest.MonkeyPatc
         (["scores.csv", "--x", "mse", "--y", "sbert"], "A table needs --unit; its columns are config, mse"),
         (["scores.csv", "--y", "sbert", "--unit", "config"], "A table needs --x"),
         (["empty.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "empty.csv is not a CSV file"),
+        (
+            ["latin.csv", "--x", "mse", "--y", "sbert", "--unit", "config"],
+            "another encoding (line 2 has the byte 0xe9)",
+        ),
+        (["nul.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "nul.csv is no text: it has NUL bytes"),
+        (["twice.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "'captioner' tells them apart"),
+        (["large.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "numbers of the size of 1e+308"),
         (["toi"], "no study 'toi'. Did you mean 'toy'?"),
         (["toy", "--y", "sbret"], "no metric 'sbret'; did you mean 'sbert'?"),
         (["toy", "--by", "corpsu"], "no column 'corpsu'; did you mean 'corpus'?"),
@@ -116,6 +141,10 @@ def test_bad_input_is_one_sentence_and_exit_2(
 ) -> None:
     monkeypatch.chdir(table.parent)
     Path("empty.csv").touch()
+    Path("latin.csv").write_bytes("config,mse,sbert\né,1,2\n".encode("latin-1"))
+    Path("nul.csv").write_bytes(b"config,mse,sbert\na,1,2\0\n")
+    Path("twice.csv").write_text("config,captioner,mse,sbert\na,x,1,2\na,y,1,3\nb,x,2,2\nc,x,4,1\n")
+    Path("large.csv").write_text("config,mse,sbert\na,1e308,2\nb,1,3\nc,2,2\nd,4,1\n")
     done = runner.invoke(app, ["correlate", *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
