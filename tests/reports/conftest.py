@@ -10,10 +10,12 @@ import base64
 import io
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -78,12 +80,24 @@ class Toy:
         began = datetime(2024, 1, 1, tzinfo=UTC)
         self.store.open_run(Execution("run1", "everything", "abc123+", "cpu", "local", began))
         self.numbers: dict[tuple[str, ...], list[float | None]] = defaultdict(list)
+        self.values: dict[tuple[str, ...], dict[str, float | None]] = defaultdict(dict)
         self.rows: dict[str, list[Row]] = defaultdict(list)
         self.measurements: list[tuple[str, str, str, int, float | None]] = []
 
     def mean(self, *where: str) -> float:
         known = [value for value in self.numbers[where] if value is not None]
         return sum(known) / len(known)
+
+    def effects(self, corpus: str, names: Sequence[tuple[str, str]], metric: str, region: str) -> np.ndarray:
+        """What each configuration does to a metric beside what the pictures do, up to a constant: least squares over
+        indicator variables, which are the means where every configuration has every picture."""
+        cells = [self.values[corpus, *name, metric, region] for name in names]
+        known = [(n, sample, v) for n, cell in enumerate(cells) for sample, v in cell.items() if v is not None]
+        samples = sorted({sample for _, sample, _ in known})
+        design = np.zeros((len(known), len(names) + len(samples)))
+        for row, (n, sample, _) in enumerate(known):
+            design[row, n] = design[row, len(names) + samples.index(sample)] = 1
+        return np.linalg.lstsq(design, np.array([value for *_, value in known]), rcond=None)[0][: len(names)]
 
     def item(self, kind: str, parts: Row, where: Row, **found: Any) -> str:
         key = item_key(kind, parts)
@@ -95,6 +109,7 @@ class Toy:
         self.measurements.append((key, metric, region, PER_ITEM, value))
         names = where["corpus"], where.get("degradation", ""), where.get("inpainter", "")
         self.numbers[*names, metric, region].append(value)
+        self.values[*names, metric, region][where["sample"]] = value
 
     def sample(self, where: Row, caption: str) -> None:
         """One original with its caption, degraded and repainted in every way."""

@@ -47,6 +47,8 @@ def attention(deeper, inside):
 
 
 def told(frame, layers, varied=None, kind=NATURAL):
+    if "mask" in frame:
+        frame = frame.assign(configuration=frame["configuration"] + " " + frame["mask"])
     columns = ["mse", "ssim", "lpips"], ["sbert@blip"], Roles("configuration", "sample")
     several = {corpus: rows for corpus, rows in frame.groupby("corpus") if rows["configuration"].nunique() > 2}
     correlated = {corpus: estimate(rows, *columns) for corpus, rows in several.items()}
