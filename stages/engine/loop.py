@@ -207,9 +207,14 @@ class Execution:
         """The corpus and axes of a cell."""
         return dict(zip(("corpus", *self.node.axes), where, strict=True))
 
+    @property
+    def logged(self) -> Mapping[tuple[str, ...], Tally]:
+        """The cells that get runs of their own: not those that are only measured, whose metrics ``index`` logs together."""
+        return {} if self.node.stage.measures else self.cells
+
     def cell_logs(self) -> Iterator[CellLog]:
         """What MLflow is told of each cell; sheets are drawn when they are asked for."""
-        for where, tally in self.cells.items():
+        for where, tally in self.logged.items():
             files = {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
             yield CellLog(self.named(where), tally.metrics(), files)
 
@@ -220,7 +225,7 @@ class Execution:
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
         content = [
             [self.named(where), tally.metrics(), [row["key"] for _, row in tally.examples]]
-            for where, tally in self.cells.items()
+            for where, tally in self.logged.items()
         ]
         self.tracker.finish(self.node.settings, metrics, self.cell_logs(), content)
         executions = {run.id: run for run in self.memory.store.executions(set(self.runs.values()))}

@@ -67,7 +67,8 @@ def families(*sizes: int) -> Made:
 
     def made(rng: np.random.Generator, r: float) -> Units:
         shared, own = rng.normal(size=(2, len(sizes))), rng.normal(size=(2, len(named)))
-        return Units(*turned(np.sqrt(0.9) * shared[:, named] + np.sqrt(0.1) * own, r), named)
+        x, y = turned(np.sqrt(0.9) * shared[:, named] + np.sqrt(0.1) * own, r)
+        return Units(x, y, named)
 
     return made
 
