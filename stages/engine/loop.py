@@ -209,7 +209,7 @@ class Execution:
 
     @property
     def logged(self) -> Mapping[tuple[str, ...], Tally]:
-        """The cells that get runs of their own; what is only measured is logged by ``index``, all of a cell together."""
+        """The cells that get runs of their own; ``index`` logs what is only measured, all of a cell together."""
         return {} if self.node.stage.measures else self.cells
 
     def cell_logs(self) -> Iterator[CellLog]:
