@@ -198,14 +198,3 @@ SECTIONS: dict[str, Stage] = {}
 for _stage in HOLDING:
     if _stage.section:
         SECTIONS.setdefault(_stage.section, _stage)
-
-
-def stage_of(kind: str) -> Stage:
-    """The stage that holds a kind of item.
-
-    Raises ``KeyError`` where none does.
-
-    >>> stage_of("caption").name, stage_of("quality.lexical").section
-    ('caption', 'quality')
-    """
-    return {stage.kind: stage for stage in HOLDING}[kind.partition(".")[0]]

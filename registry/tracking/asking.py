@@ -78,14 +78,6 @@ def experiments() -> int:
         raise ConnectionError(str(error)) from None
 
 
-def comparison_link(study: str, corpus: str | None = None) -> str | None:
-    """The address of MLflow's page that compares a study's cells, as they were indexed last; of one corpus if named.
-
-    None where no such cell is tracked.
-    """
-    return comparison_links(study).get(corpus or "")
-
-
 def comparison_links(study: str) -> dict[str, str]:
     """The addresses of MLflow's pages that compare the cells of each corpus of a study, and under ``""`` of all.
 

@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from registry.store import git
-from registry.tracking.asking import comparison_link
+from registry.tracking.asking import comparison_links
 from registry.tracking.runs import CellLog, Curve, Tracker
 
 
@@ -99,7 +99,7 @@ def index(cider: float, drawn: list[float]) -> str:
 
 def compared() -> str:
     """The run that the cells which people compare are below."""
-    [run] = json.loads(parse_qs(urlsplit(comparison_link("small")).fragment.partition("?")[2])["runs"][0])
+    [run] = json.loads(parse_qs(urlsplit(comparison_links("small")[""]).fragment.partition("?")[2])["runs"][0])
     return client_of(Path.cwd()).get_run(run).data.tags["mlflow.parentRunId"]
 
 

@@ -21,7 +21,7 @@ from registry.health import mlflow_store
 from registry.store import database
 from registry.store.database import connect
 from registry.store.schema import Run
-from registry.tracking.asking import comparison_link, past
+from registry.tracking.asking import comparison_links, past
 from registry.tracking.runs import CellLog, Tracker
 
 START = 90
@@ -82,7 +82,7 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
     assert [path for path in artifacts.rglob("sheet.png") if path.stat().st_size], "the server keeps the files"
 
     monkeypatch.setenv("PALIMPSEST_REGISTRY", "postgresql://ada:s3cret@db.example/team")
-    assert comparison_link("small") is None
+    assert comparison_links("small") == {}
     cells = [
         CellLog({"corpus": corpus, "inpainter": inpainter, "captioner": "blip"}, {"cider": 0.5})
         for corpus in ("scenes", "series")
@@ -95,7 +95,7 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
     assert [run.data.params["inpainter"] for run in telea] == ["telea", "telea"]
     assert {run.data.tags["registry"] for run in client.search_runs(where)} == {"postgresql://db.example/team"}
 
-    link = comparison_link("small")
+    link = comparison_links("small")[""]
     assert link.startswith(f"{address}/#/compare-runs?")
     asked = parse_qs(urlsplit(link).fragment.partition("?")[2])
     compared = [client.get_run(run) for run in json.loads(asked["runs"][0])]
@@ -103,7 +103,7 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
     assert len(compared) == 4
     assert len({run.data.tags["mlflow.parentRunId"] for run in compared}) == 1
     assert telea[0].info.run_id in {run.info.run_id for run in compared}
-    only = json.loads(parse_qs(urlsplit(comparison_link("small", "scenes")).fragment.partition("?")[2])["runs"][0])
+    only = json.loads(parse_qs(urlsplit(comparison_links("small")["scenes"]).fragment.partition("?")[2])["runs"][0])
     assert {client.get_run(run).data.params["corpus"] for run in only} == {"scenes"}
     assert mlflow_store().what == f"{address} holds 3 experiments"
 

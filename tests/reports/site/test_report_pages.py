@@ -279,6 +279,9 @@ def test_main_numbers_and_curves_are_there_for_dvc(page: Path, toy: Any) -> None
     for point in points.itertuples():
         mean = toy.mean("scenes", point.degradation, point.inpainter, "mse", "region")
         assert point.mse == pytest.approx(mean, rel=1e-5)
+    names = list(zip(points["degradation"], points["inpainter"], strict=True))
+    a, b = toy.effects("scenes", names, "mse", "region"), toy.effects("scenes", names, "cider", "")
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(found["pearson"]["mse~cider"], rel=1e-4)
     assert list(read(page, "drift").columns) == ["layer", "outside", "region"]
 
 
