@@ -30,7 +30,7 @@ WIDTH, LAYERS, HEADS = 144, 6, 6
 POSITIONS = 1024
 LENGTHS = (48, 64, 80, 96, 128, 160, 192, 288)
 """Lessons are filled up to one of these numbers of tokens; those that are longer are left out."""
-TOKENS = 32_768
+TOKENS = 24_576
 """Tokens of a batch, those that fill it up included."""
 UNASKED = -100
 TEMPLATE = (
@@ -120,7 +120,8 @@ has; `added`, the share of its facts that it must not have; `exact`, answers tha
         labels = tokens.masked_fill((place < span[:, :1]) | (place >= span[:, 1:]), UNASKED)
         states = model.model(input_ids=tokens, use_cache=False).last_hidden_state
         logits = model.lm_head(states[:, :-1])  # rows are filled up behind their ends, which none before looks at
-        return cross_entropy(logits.flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=UNASKED), {}
+        each = cross_entropy(logits.mT.float(), labels[:, 1:], ignore_index=UNASKED, reduction="none")
+        return (each.sum(1) / (span[:, 1] - span[:, 0])).mean(), {}  # a word counts as much as a whole caption
 
     def evaluate(self, model: Qwen2ForCausalLM) -> dict[str, float]:
         device = "cuda" if torch.cuda.is_available() else "cpu"

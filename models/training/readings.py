@@ -29,7 +29,8 @@ _TOKENS = re.compile(
     + "|".join(sorted({*_PREDICATE, *_BEHIND, *_BEFORE, *_COUNTED, *MEANING, *ANY_SHAPE}, key=len, reverse=True))
     + r")\b"
 )
-_STUTTER = re.compile(r"\b(\w+(?: \w+){0,5})(?: \1\b)+")
+_STUTTER = re.compile(r"\b((?!and )\w+(?: (?!and )\w+){0,5})(?: \1\b)+")
+"""What is said twice in a row; two alike things, joined by "and", are two."""
 
 
 @dataclass
