@@ -24,7 +24,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
 
     def say(figures: dict[str, float], step: int) -> None:
-        print(step, *(f"{name} {value:.4g}" for name, value in figures.items()), flush=True)
+        speed = {"steps/s": step / figures["seconds"]} if "seconds" in figures else {}
+        print(step, *(f"{name} {value:.4g}" for name, value in {**figures, **speed}.items()), flush=True)
 
     train(asked.name, say, steps=asked.steps, build=asked.build, weights=asked.weights)
 

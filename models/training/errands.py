@@ -16,7 +16,8 @@ import numpy as np
 from models.training import claims
 from models.training.instructions import SIDES, THIRDS
 from models.training.prompts import ASK, CAPTION, DETAIL, FUSE, JUDGE, NAME, OBJECTS, POSITIONS, REWRITE, SPLIT
-from models.training.readings import ORDER, Reading, Thing, article, facts, read, same, written
+from models.training.readings import BEFORE, BEHIND, ORDER, Reading, Thing, article, facts, read, same, written
+from models.worlds.expressions import ANY_SHAPE
 from models.worlds.grammar import BACKGROUNDS, BETWEEN, MEANING, OPPOSITE, WORDS, references
 from models.worlds.scenes import COUNTS, attributes, layout
 
@@ -27,7 +28,7 @@ KINDS = {"object": 0.22, "color": 0.14, "texture": 0.14, "size": 0.09, "count": 
 """What a question is about, and how often."""
 ELSEWHERE = 0.12
 """Share of the lessons that are about time series, films and sounds."""
-UNKNOWN = ("dog", "car", "very", "wooden", "shiny", "the", "image", "shows", "near", "2", "house", "tree")
+UNKNOWN = ("dog", "car", "very", "wooden", "shiny", "the", "image", "shows", "near", "house", "tree")
 """Words that no world has; they have to be read over."""
 
 Rng = np.random.Generator
@@ -72,7 +73,11 @@ def scene(rng: Rng) -> dict[str, Any]:
 
 def caption(rng: Rng, graph: dict[str, Any] | None = None) -> str:
     """A reference of a scene, or what a captioner might make of it."""
-    text = references(graph or scene(rng), rng)[rng.choice(5, p=(0.2, 0.35, 0.15, 0.15, 0.15))]
+    graph = graph or scene(rng)
+    if rng.random() < 0.06:
+        return dressed(expression(graph, rng), rng)
+    text = references(graph, rng)[rng.choice(5, p=(0.2, 0.35, 0.15, 0.15, 0.15))]
+    text = text.replace(":", " :" if rng.random() < 0.6 else ":")  # as word pieces are put together
     if rng.random() < 0.15:
         text += f"{rng.choice([', and', '. there is', ', with'])} {article(described(rng, Thing()))}"
     if rng.random() < 0.12:
@@ -81,6 +86,20 @@ def caption(rng: Rng, graph: dict[str, Any] | None = None) -> str:
     if rng.random() < 0.35:
         text = blurred(text, rng)
     return dressed(text, rng)
+
+
+def expression(graph: dict[str, Any], rng: Rng) -> str:
+    """A phrase for one object, in the manner of the ``referring`` world; it need not single it out."""
+    one, other = (graph["objects"][rng.integers(len(graph["objects"]))] for _ in range(2))
+    said = [str(rng.choice(WORDS[name][one[name]])) for name in ORDER[:3] if rng.random() < 0.4]
+    noun = " ".join([*said, str(rng.choice(WORDS["shape"][one["shape"]] if rng.random() < 0.6 else ANY_SHAPE))])
+    luck = rng.random()
+    if luck < 0.3:
+        return f"the {rng.choice(sorted(BEFORE))} {noun}"
+    if luck < 0.7:
+        return f"the {noun} {rng.choice(sorted(BEHIND))}"
+    side = str(rng.choice(list(BETWEEN)))
+    return f"the {noun} {rng.choice(BETWEEN[side])} the {other['color']} {other['shape']}"
 
 
 def blurred(text: str, rng: Rng) -> str:
@@ -97,8 +116,12 @@ def blurred(text: str, rng: Rng) -> str:
             continue
         elif luck > 0.985:
             words.append(str(rng.choice(UNKNOWN)))
+        elif not attribute and luck < 0.02 and bare != "side":
+            continue
+        elif luck > 0.975:
+            words += [word] * int(rng.integers(1, 5))
         words.append(word)
-    if rng.random() < 0.3:
+    if words and rng.random() < 0.3:
         begin, length = int(rng.integers(len(words))), int(rng.integers(1, 6))
         words[begin:begin] = words[begin : begin + length]
     return re.sub(r"\ban?\b(?= (\w))", lambda a: "an" if a[1] in "aeiou" else "a", " ".join(words))
@@ -107,7 +130,7 @@ def blurred(text: str, rng: Rng) -> str:
 def dressed(text: str, rng: Rng) -> str:
     """Sometimes with a capital, and sometimes with an end mark."""
     luck = rng.random()
-    text = text[0].upper() + text[1:] if luck < 0.15 else text
+    text = text[:1].upper() + text[1:] if luck < 0.15 else text
     return text + "." * (0.05 < luck < 0.25)
 
 
@@ -142,7 +165,7 @@ def asked(rng: Rng, reading: Reading) -> tuple[list[tuple[str, str]], list[tuple
         answer = article(described(rng, thing))
         objects.append((names[index], dressed(answer, rng)))
         said = read(answer).things[0]
-        if said.meaning("shape") == reading.things[index].meaning("shape"):
+        if reading.things[index].meaning("shape") in (said.meaning("shape"), *ANY_SHAPE):
             known.things[index].words = said.words
     for index in list(dict.fromkeys(names.index(name) for name in names))[: kept - int(rng.random() < 0.1)]:
         place = str(rng.choice(PLACES))

@@ -120,8 +120,10 @@ has; `added`, the share of its facts that it must not have; `exact`, answers tha
         labels = tokens.masked_fill((place < span[:, :1]) | (place >= span[:, 1:]), UNASKED)
         states = model.model(input_ids=tokens, use_cache=False).last_hidden_state
         logits = model.lm_head(states[:, :-1])  # rows are filled up behind their ends, which none before looks at
-        each = cross_entropy(logits.mT.float(), labels[:, 1:], ignore_index=UNASKED, reduction="none")
-        return (each.sum(1) / (span[:, 1] - span[:, 0])).mean(), {}  # a word counts as much as a whole caption
+        asked = labels[:, 1:].flatten()
+        each = cross_entropy(logits.flatten(0, 1).float(), asked, ignore_index=UNASKED, reduction="none")
+        each = each.view(len(drawn), -1).sum(1) / (span[:, 1] - span[:, 0])
+        return each.mean(), {}  # a single word counts as much as a whole caption
 
     def evaluate(self, model: Qwen2ForCausalLM) -> dict[str, float]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -179,11 +181,11 @@ def told_by(task: str, answer: str) -> Counter[str]:
 
 
 def in_parallel(seed: int, count: int, chunk: int = 2000) -> list[Lesson]:
-    """The first ``count`` lessons of a seed, made by as many processes as there are cores."""
+    """The first ``count`` lessons of a seed, made by up to 16 processes."""
     if count <= chunk:
         return lessons(seed, 0, count)
     first = range(0, count, chunk)
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(16, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         made = pool.map(lessons, [seed] * len(first), first, [min(count, begin + chunk) for begin in first])
         return [one for some in made for one in some]
 

@@ -19,14 +19,14 @@ from models.worlds.grammar import _BESIDE, BACKGROUNDS, BETWEEN, MEANING, OPPOSI
 ORDER = ("size", "color", "texture", "shape")
 _PREDICATE = {phrase: name for table in (BETWEEN, _BESIDE) for name, phrases in table.items() for phrase in phrases}
 _BACKWARDS = {phrase for phrases in _BESIDE.values() for phrase in phrases}
-_BEHIND = {f"in the {place}" for row in THIRDS for place in row} | {
+BEHIND = {f"in the {place}" for row in THIRDS for place in row} | {
     phrase for table in (_EXTREMES, _PLACES) for phrases in table.values() for phrase in phrases if " " in phrase
 }
-_BEFORE = {phrase for phrases in _EXTREMES.values() for phrase in phrases if " " not in phrase}
+BEFORE = {phrase for phrases in _EXTREMES.values() for phrase in phrases if " " not in phrase}
 _COUNTED = {f"{count} shape{'s' * (count != 'one')}" for count in ("one", "two", "three", "four", "five")}
 _TOKENS = re.compile(
     rf"\b(?P<ground>(?:on|against)(?: an?)? (?P<named>{'|'.join(BACKGROUNDS)}))\b|\b(?P<phrase>"
-    + "|".join(sorted({*_PREDICATE, *_BEHIND, *_BEFORE, *_COUNTED, *MEANING, *ANY_SHAPE}, key=len, reverse=True))
+    + "|".join(sorted({*_PREDICATE, *BEHIND, *BEFORE, *_COUNTED, *MEANING, *ANY_SHAPE}, key=len, reverse=True))
     + r")\b"
 )
 _STUTTER = re.compile(r"\b((?!and )\w+(?: (?!and )\w+){0,5})(?: \1\b)+")
@@ -118,9 +118,9 @@ def read(text: str) -> Reading:
             found.ground = found.ground or match["named"]
         elif phrase in _COUNTED:
             found.count = phrase
-        elif phrase in _BEFORE:
+        elif phrase in BEFORE:
             before = phrase
-        elif phrase in _BEHIND:
+        elif phrase in BEHIND:
             if last >= 0:
                 found.things[last].place = phrase
         elif phrase in _BACKWARDS:
