@@ -19,7 +19,9 @@ from models.worlds.grammar import _BESIDE, BACKGROUNDS, BETWEEN, MEANING, OPPOSI
 ORDER = ("size", "color", "texture", "shape")
 _PREDICATE = {phrase: name for table in (BETWEEN, _BESIDE) for name, phrases in table.items() for phrase in phrases}
 _BACKWARDS = {phrase for phrases in _BESIDE.values() for phrase in phrases}
-BEHIND = {f"in the {place}" for row in THIRDS for place in row} | {
+PLACES = [f"in the {place}" for row in THIRDS for place in row]
+"""Where captioners say that an object is."""
+BEHIND = set(PLACES) | {
     phrase for table in (_EXTREMES, _PLACES) for phrases in table.values() for phrase in phrases if " " in phrase
 }
 BEFORE = {phrase for phrases in _EXTREMES.values() for phrase in phrases if " " not in phrase}

@@ -10,7 +10,7 @@ import torch
 
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Turn
-from models.training import claims, errands, language
+from models.training import claims, errands, language, spoken, verdicts
 from models.training.instructions import yes_or_no
 from models.training.prompts import ASK, JUDGE, NAME
 from models.training.readings import _STUTTER, Reading, Thing, facts, meant, read, written
@@ -24,13 +24,13 @@ COUNT = 150
 def scenes():
     """Scene graphs without pictures, and their five captions."""
     rng = np.random.default_rng(5)
-    graphs = [errands.scene(rng) for _ in range(COUNT)]
+    graphs = [spoken.scene(rng) for _ in range(COUNT)]
     return [(graph, references(graph, rng)) for graph in graphs]
 
 
 def test_captions_are_read_as_the_worlds_parser_reads_them(scenes):
     rng = np.random.default_rng(0)
-    texts = [text for _, some in scenes for text in some] + [errands.blurred(some[1], rng) for _, some in scenes]
+    texts = [text for _, some in scenes for text in some] + [spoken.blurred(some[1], rng) for _, some in scenes]
     for text in texts:
         text = _STUTTER.sub(r"\1", text)  # the worlds' parser counts what is said twice
         known, found = parse(text), read(text)
@@ -84,11 +84,11 @@ def test_verdicts_agree_with_the_questions_that_captioners_learn(scenes):
                     continue
                 asked = read(turn.question).things[0]
                 if kind == "object":
-                    found = errands.verdict([errands.fits(thing, asked) for thing in things])
+                    found = verdicts.verdict([verdicts.fits(thing, asked) for thing in things])
                 else:
                     word = turn.question.rstrip("?").split()[-1]
-                    found = errands.verdict([errands.has(one, kind, word) for one in things
-                                             if errands.fits(one, asked) is not False])  # fmt: skip
+                    found = verdicts.verdict([verdicts.has(one, kind, word) for one in things
+                                             if verdicts.fits(one, asked) is not False])  # fmt: skip
                 assert found == turn.answer, (texts[1], turn)
                 seen[kind, found] += 1
     assert min(seen.values()) > COUNT / 4 and len(seen) == 6
@@ -96,9 +96,9 @@ def test_verdicts_agree_with_the_questions_that_captioners_learn(scenes):
 
 def test_what_a_caption_leaves_open_is_not_judged():
     thing = Thing({"shape": "ring"})
-    assert errands.verdict([errands.has(thing, "color", "red")]) == "n/a"
-    assert errands.verdict([errands.fits(thing, Thing({"shape": "hoop", "color": "red"}))]) == "n/a"
-    assert errands.verdict([errands.fits(thing, Thing({"shape": "star", "color": "red"}))]) == "no"
+    assert verdicts.verdict([verdicts.has(thing, "color", "red")]) == "n/a"
+    assert verdicts.verdict([verdicts.fits(thing, Thing({"shape": "hoop", "color": "red"}))]) == "n/a"
+    assert verdicts.verdict([verdicts.fits(thing, Thing({"shape": "star", "color": "red"}))]) == "no"
 
 
 def test_relations_that_two_others_imply_hold_in_every_layout():
@@ -108,7 +108,7 @@ def test_relations_that_two_others_imply_hold_in_every_layout():
         links = {(i, i + 1): relation(graph, i, i + 1) for i in (0, 1)}
         found = Reading([Thing(), Thing(), Thing()], links)
         for i, j in ((0, 2), (2, 0)):
-            if way := errands.chained(found, i, j):
+            if way := verdicts.chained(found, i, j):
                 assert way == relation(graph, i, j)
                 implied += 1
     assert implied > COUNT / 10
