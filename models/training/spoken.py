@@ -1,4 +1,4 @@
-"""Captions of scenes, as references say them and as small captioners do: no picture is drawn for a lesson in language."""
+"""Captions of scenes as references say them and as small captioners do; for lessons in language no picture is drawn."""
 
 from __future__ import annotations
 
