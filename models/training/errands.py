@@ -190,13 +190,13 @@ def rewritten(rng: Rng) -> tuple[str, str] | None:
 
 
 TASKS: dict[str, tuple[Callable[[Rng], tuple[str, str] | None], float]] = {
-    "named": (named, 0.1),
-    "objects": (objects_together, 0.07),
-    "positions": (positions_together, 0.07),
+    "named": (named, 0.09),
+    "objects": (objects_together, 0.05),
+    "positions": (positions_together, 0.05),
     "caption": (captioned, 0.22),
-    "fused": (fused, 0.16),
-    "split": (split, 0.13),
-    "judged": (judged, 0.2),
-    "rewritten": (rewritten, 0.05),
+    "fused": (fused, 0.17),
+    "split": (split, 0.12),
+    "judged": (judged, 0.26),
+    "rewritten": (rewritten, 0.04),
 }
 """Task -> its lessons, and their share."""

@@ -121,7 +121,7 @@ has; `added`, the share of its facts that it must not have; `exact`, answers tha
         causal: dict[str, None] = {
             "full_attention": None
         }  # given none at all, Qwen2 waits for the device to choose one
-        states = model.model(input_ids=tokens, attention_mask=causal, use_cache=False).last_hidden_state  # type: ignore[arg-type]
+        states = model.model(input_ids=tokens, attention_mask=causal, use_cache=False).last_hidden_state
         logits = model.lm_head(states[:, :-1])  # rows are filled up behind their ends, which none before looks at
         asked = labels[:, 1:].flatten()
         each = cross_entropy(logits.flatten(0, 1).float(), asked, ignore_index=UNASKED, reduction="none")
