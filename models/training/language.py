@@ -118,9 +118,7 @@ has; `added`, the share of its facts that it must not have; `exact`, answers tha
         tokens, span = ids[drawn].long(), spans[drawn]
         place = torch.arange(length, device=ids.device)
         labels = tokens.masked_fill((place < span[:, :1]) | (place >= span[:, 1:]), UNASKED)
-        causal: dict[str, None] = {
-            "full_attention": None
-        }  # given none at all, Qwen2 waits for the device to choose one
+        causal: dict[str, None] = {"full_attention": None}  # without, Qwen2 looks at the device for packed rows
         states = model.model(input_ids=tokens, attention_mask=causal, use_cache=False).last_hidden_state
         logits = model.lm_head(states[:, :-1])  # rows are filled up behind their ends, which none before looks at
         asked = labels[:, 1:].flatten()
