@@ -28,6 +28,7 @@ RECIPES = {
     "squeezenet": "models.training.squeezenet:Squeezenet",
     "probe": "models.training.probe:Probe",
     "clap": "models.training.clap:Clap",
+    "reviser": "models.training.reviser:Reviser",
 }
 """Recipe -> where it is. ``sd15`` and ``sd2`` need the trained ``vae``, ``sd3`` needs ``vae16``."""
 

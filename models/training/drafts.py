@@ -6,8 +6,7 @@ faults alone. The forms are those of the ``scenes`` world, in which the pocket c
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,7 +183,6 @@ def painted(shown: Graph, rng: np.random.Generator, slips: float) -> Graph:
     """A painter's scene of what a caption says: attributes that it does not name are drawn at random, and objects are
     placed so that the told relations hold. ``slips`` is how often the painter gets an attribute, the relations or the
     background wrong; it leaves out or adds an object half as often."""
-    shown = copy.deepcopy(shown)
     things = []
     for slot, thing in enumerate(shown["objects"]):
         drawn = attributes(rng)
@@ -200,10 +198,11 @@ def painted(shown: Graph, rng: np.random.Generator, slips: float) -> Graph:
 
 
 def _placed(things: list[dict[str, Any]], told: Sequence[tuple[int, str, int]], rng: np.random.Generator) -> list[Any]:
-    """Objects with boxes, from left to right: of 300 layouts at random the first in which most of the relations hold;
+    """Objects with boxes, from left to right: of many layouts at random the first in which most of the relations hold;
     the last object is left out where none has room for it."""
+    count = (8, 400, 2500)[len(things) - 1]
     sides = np.array([rng.integers(*SIZES[thing["size"]], endpoint=True) for thing in things])[:, None]
-    centres = rng.uniform(sides / 2 + 1, SIDE - sides / 2 - 1, (300, len(things), 2))
+    centres = rng.uniform(sides / 2 + 1, SIDE - sides / 2 - 1, (count, len(things), 2))
     corners = np.clip(np.floor(centres - sides / 2), 1, SIDE - sides - 1).astype(int)
     room = np.ones(len(corners), bool)
     for i in range(len(things)):
@@ -293,7 +292,10 @@ def mended(text: str, graph: Graph, one: Case) -> tuple[dict[str, list[bool]], l
             facts.append(holds)
         else:
             faults.setdefault("relation", []).append(holds)
-    for kind, holds in (("invented", len(said) <= len(objects)), ("background", found["background"] == graph["background"])):
+    for kind, holds in (
+        ("invented", len(said) <= len(objects)),
+        ("background", found["background"] == graph["background"]),
+    ):
         if kind in one.faults:
             faults.setdefault(kind, []).append(holds)
         else:
