@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from transformers import (
 from models.pocket.prompts import ANALYSIS, EDIT, REVISE, REVISE_WITHOUT_ANALYSIS, REVISED
 from models.training import data
 from models.training.data import GRID
-from models.training.drafts import case, mended, painted
+from models.training.drafts import case, painted
 from models.training.instructions import KINDS, yes_or_no
 from models.training.llava import Llava, save
+from models.training.mending import mended
 from models.training.recipe import Recipe
 from models.training.revising import SLIPS, lesson, lessons, seen
 from models.training.words import chat_tokenizer
@@ -63,7 +64,7 @@ its tower.
 
     def material(self) -> list[str]:
         return [
-            f"{self.counts['scenes']} pictures of `scenes` (version {version('scenes')}) with paintings of faulty captions",
+            f"{self.counts['scenes']} pictures of `scenes` (version {version('scenes')}) with paintings of captions",
             f"{self.alone} alone",
         ]
 
@@ -80,25 +81,17 @@ its tower.
             raise FileNotFoundError(f"{folder} holds no captioner to begin with; run `palimpsest train llava` first.")
         captioner = LlavaOnevisionForConditionalGeneration.from_pretrained(folder)
         theirs = PreTrainedTokenizerFast.from_pretrained(folder).get_vocab()
-        config = LlavaOnevisionConfig.from_pretrained(folder)
-        config.vision_config.num_hidden_layers -= len(UNSAID)
         ids = self.tokenizer.get_vocab()
+        config: Any = LlavaOnevisionConfig.from_pretrained(folder)
+        config.vision_config.num_hidden_layers -= len(UNSAID)
         config.text_config.vocab_size = len(ids)
-        config.text_config.eos_token_id = ids["<|im_end|>"]
-        config.text_config.pad_token_id = ids["<|endoftext|>"]
+        config.text_config.eos_token_id, config.text_config.pad_token_id = ids["<|im_end|>"], ids["<|endoftext|>"]
         config.image_token_index, config.video_token_index = ids["<image>"], ids["<video>"]
         model = LlavaOnevisionForConditionalGeneration(config)
+        inherit(model.model, captioner.model)
+        shared = [(ids[word], theirs[word]) for word in ids if word in theirs]
         with torch.no_grad():
-            kept = [layer for k, layer in enumerate(captioner.model.vision_tower.encoder.layers) if k not in UNSAID]
-            for mine, layer in zip(model.model.vision_tower.encoder.layers, kept, strict=True):
-                mine.load_state_dict(layer.state_dict())
-            model.model.vision_tower.embeddings.load_state_dict(captioner.model.vision_tower.embeddings.state_dict())
-            model.model.multi_modal_projector.load_state_dict(captioner.model.multi_modal_projector.state_dict())
-            model.model.image_newline.copy_(captioner.model.image_newline)
-            model.model.language_model.layers.load_state_dict(captioner.model.language_model.layers.state_dict())
-            model.model.language_model.norm.load_state_dict(captioner.model.language_model.norm.state_dict())
-            words, known = model.get_input_embeddings().weight, captioner.get_input_embeddings().weight
-            shared = [(ids[word], theirs[word]) for word in ids if word in theirs]
+            words, known = model.lm_head.weight, captioner.lm_head.weight  # those of the embeddings too
             words[[mine for mine, _ in shared]] = known[[their for _, their in shared]]
         return model
 
@@ -117,15 +110,16 @@ its tower.
     @property
     def begun(self) -> int:
         """Tokens before the first picture's."""
-        return len(self.tokenizer("<|im_start|>user")["input_ids"])
+        return len(self.tokenizer.tokenize("<|im_start|>user"))
 
     def rows(self, prompts: list[str], replies: list[str], pictures: int) -> tuple[np.ndarray, np.ndarray]:
         """Token ids (N, longest) int16 of whole chats, filled up behind their end, and how much each token's loss
         weighs (N, longest) uint8: not at all, once in an analysis, twice in any other reply."""
-        opening = self.tokenizer("<|im_start|>user" + "<image>" * pictures)["input_ids"]
-        reply = self.tokenizer("<|im_end|><|im_start|>assistant")["input_ids"]
-        asked, said = self.tokenizer(prompts)["input_ids"], self.tokenizer(replies)["input_ids"]
-        end, thought = self.tokenizer.convert_tokens_to_ids(["<|im_end|>", ANALYSIS[1]])
+        read: Any = self.tokenizer
+        opening = read("<|im_start|>user" + "<image>" * pictures)["input_ids"]
+        reply = read("<|im_end|><|im_start|>assistant")["input_ids"]
+        asked, said = read(prompts)["input_ids"], read(replies)["input_ids"]
+        end, thought = read.convert_tokens_to_ids(["<|im_end|>", ANALYSIS[1]])
         longest = max(len(a) + len(b) for a, b in zip(asked, said, strict=True)) + len(opening) + len(reply) + 1
         ids = np.full((len(prompts), longest), self.tokenizer.pad_token_id, np.int16)
         weights = np.zeros((len(prompts), longest), np.uint8)
@@ -172,7 +166,7 @@ its tower.
 
     def look(self, model: LlavaOnevisionForConditionalGeneration, pixels: Tensor) -> Tensor:
         """What the decoder reads of the patches (N, 64, width) of pictures (N, 3, 64, 64)."""
-        tower = model.model.vision_tower
+        tower: Any = model.model.vision_tower
         return model.model.multi_modal_projector(
             tower.encoder(inputs_embeds=tower.embeddings(pixels)).last_hidden_state
         )
@@ -185,9 +179,9 @@ its tower.
         folder = self.weights / self.folder
         speaker = Speaker(folder)
         figures = revised(speaker, self.held_out, REVISE)
-        figures |= {f"without analysis: {k}": v
-                    for k, v in revised(speaker, self.held_out, REVISE_WITHOUT_ANALYSIS, 200).items() if ":" not in k}  # fmt: skip
-        figures |= {f"edit: {k}": v for k, v in revised(speaker, self.held_out, EDIT, 200).items() if ":" not in k}
+        for name, prompt in (("without analysis", REVISE_WITHOUT_ANALYSIS), ("edit", EDIT)):
+            found = revised(speaker, self.held_out, prompt, 200)
+            figures |= {f"{name}: {figure}": found[figure] for figure in ("mended", "broken", "left alone")}
         rng = np.random.default_rng(0)
         scenes = zip(self.held_out.pictures[:100], self.held_out.annotations[:100], strict=True)
         turns = [(picture, turn) for picture, graph in scenes for kind in KINDS for yes in (True, False)
@@ -202,8 +196,9 @@ class Speaker:
 
     def __init__(self, folder: Path) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = LlavaOnevisionForConditionalGeneration.from_pretrained(folder).to(self.device).eval()
-        self.processor = LlavaOnevisionProcessor.from_pretrained(folder)
+        self.model: Any = LlavaOnevisionForConditionalGeneration.from_pretrained(folder).eval()
+        self.model.to(self.device)
+        self.processor: Any = LlavaOnevisionProcessor.from_pretrained(folder)
 
     @torch.inference_mode()
     def say(self, pictures: list[np.ndarray], prompts: list[str], longest: int = 160) -> list[str]:
@@ -236,20 +231,33 @@ def revised(speaker: Speaker, scenes: data.Examples, prompt: str, count: int = 5
     shown = [seen(graph, painting if prompt != EDIT else None)
              for graph, painting in zip(graphs, paintings, strict=True)]  # fmt: skip
     replies = speaker.say(shown, [prompt.format(caption=one.first) for one in cases])
-    faults: dict[str, list[bool]] = {}
-    broken, alone, exact, untold = [], [], [], []
+    mends: dict[str, list[bool]] = {}
+    figures: dict[str, list[bool]] = {name: [] for name in ("broken", "left alone", "exact", "without a caption")}
     for reply, graph, one in zip(replies, graphs, cases, strict=True):
         text = reply.partition(REVISED[0])[2].partition(REVISED[1])[0].strip()
-        untold.append(not text)
         done, facts = mended(text, graph, one)
         for kind, hits in done.items():
-            faults.setdefault(kind, []).extend(hits)
-        broken += [not fact for fact in facts]
-        same = text.replace(" :", ":") == str(one.right)
-        (exact if one.faults else alone).append(same)
-    each = {"mended": sum(faults.values(), []), "broken": broken, "left alone": alone, "exact": exact,
-            "without a caption": untold, **{f"mended: {kind}": hits for kind, hits in sorted(faults.items())}}  # fmt: skip
+            mends.setdefault(kind, []).extend(hits)
+        figures["broken"] += [not fact for fact in facts]
+        figures["exact" if one.faults else "left alone"].append(text.replace(" :", ":") == str(one.right))
+        figures["without a caption"].append(not text)
+    each = {"mended": [hit for hits in mends.values() for hit in hits], **figures}
+    each |= {f"mended: {kind}": mends[kind] for kind in sorted(mends)}
     return {name: float(np.mean(hits)) for name, hits in each.items() if hits}
+
+
+@torch.no_grad()
+def inherit(mine: Any, theirs: Any) -> None:
+    """Give a model of LLaVA-OneVision the weights of another, but for its words and the tower's ``UNSAID`` layers."""
+    kept = [layer for k, layer in enumerate(theirs.vision_tower.encoder.layers) if k not in UNSAID]
+    pairs = [*zip(mine.vision_tower.encoder.layers, kept, strict=True)]
+    pairs += [(mine.vision_tower.embeddings, theirs.vision_tower.embeddings),
+              (mine.multi_modal_projector, theirs.multi_modal_projector),
+              (mine.language_model.layers, theirs.language_model.layers),
+              (mine.language_model.norm, theirs.language_model.norm)]  # fmt: skip
+    for one, other in pairs:
+        one.load_state_dict(other.state_dict())
+    mine.image_newline.copy_(theirs.image_newline)
 
 
 def blurred(pictures: Tensor, share: float, strength: float) -> Tensor:

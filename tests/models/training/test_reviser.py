@@ -8,6 +8,7 @@ from transformers import LlavaOnevisionForConditionalGeneration, LlavaOnevisionP
 
 from models.pocket.prompts import ANALYSIS, REVISED
 from models.training import drafts
+from models.training.mending import mended
 from models.training.reviser import Reviser, blurred
 from models.training.revising import lesson
 from models.worlds.grammar import agreement, parse, relation
@@ -41,7 +42,7 @@ def test_the_right_caption_mends_every_fault_and_breaks_nothing():
     seen = set()
     for graph, one, _ in cases(400):
         if not twins(graph):
-            done, facts = drafts.mended(str(one.right), graph, one)
+            done, facts = mended(str(one.right), graph, one)
             assert all(facts) and all(all(hits) for hits in done.values())
             seen |= done.keys()
     assert seen == set(drafts.KINDS)
@@ -52,7 +53,7 @@ def test_the_faulty_caption_mends_nothing():
     seen = set()
     for graph, one, _ in cases(600, faults=1):
         if one.faults and not twins(graph):
-            done, facts = drafts.mended(str(one.first), graph, one)
+            done, facts = mended(str(one.first), graph, one)
             if one.faults == ["invented"] or all(facts):
                 assert not any(any(hits) for hits in done.values()), (str(one.first), str(one.right))
                 seen |= done.keys()
@@ -126,7 +127,7 @@ def test_the_loss_is_that_of_the_served_chat(toy):
     model = LlavaOnevisionForConditionalGeneration.from_pretrained(folder).eval()
     processor = LlavaOnevisionProcessor.from_pretrained(folder)
     recipe.prepare(model)
-    for two, (pictures, ids, weights) in zip((True, False), recipe.pool, strict=True):
+    for two, (_, ids, weights) in zip((True, False), recipe.pool, strict=True):
         for k in range(3):
             one = lesson(1, two, k)
             chat = [
