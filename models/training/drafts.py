@@ -26,6 +26,8 @@ FORMS = (0.18, 0.45, 0.1, 0.12, 0.15)
 KINDS = {"shape": 0.25, "color": 0.15, "texture": 0.12, "size": 0.1, "relation": 0.18, "missing": 0.1, "invented": 0.08,
          "background": 0.02}  # fmt: skip
 """Kinds of faults, and how often each is made: captioners mistake shapes and relations most."""
+BORROWED = 0.35
+"""How often a wrong attribute is that of another object of the scene, as captioners take one for the other."""
 MOST = 3
 """Objects of a scene at most."""
 
@@ -123,7 +125,9 @@ def case(graph: Graph, rng: np.random.Generator, faults: int) -> Case:
         at, name = _pick(rng, free)
         k, values, spoken = said[at]
         assert k is not None
-        values[name] = _pick(rng, [value for value in WORDS[name] if value != values[name]])
+        wrong_values = [value for value in WORDS[name] if value != objects[k][name]]
+        others = [thing[name] for thing in objects if thing[name] != objects[k][name]]
+        values[name] = _pick(rng, others if others and rng.random() < BORROWED else wrong_values)
         spoken[name] = _pick(rng, WORDS[name][values[name]])
         words[k][name] = objects[k][name]  # put right in the world's first word
         mistaken.add((k, name))

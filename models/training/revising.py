@@ -6,6 +6,7 @@ import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from models.training.instructions import turns
 from models.worlds.grammar import references
 from models.worlds.scenes import WORLD_VERSION, arranged, draw
 
-FAULTS = (0.25, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04)
+FAULTS = (0.22, 0.2, 0.2, 0.15, 0.1, 0.08, 0.05)
 """How often a first caption has how many faults: the weakest captioner makes one in four words."""
 SLIPS = {0.0: 0.3, 0.06: 0.35, 0.15: 0.25, 0.35: 0.1}
 """How unfaithful painters are, and how often."""
@@ -98,8 +99,12 @@ def lessons(seed: int, two: bool, count: int, build: Path) -> Lessons:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         ranges = [range(at, min(at + 1000, count)) for at in range(0, count, 1000)]
-        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            chunks = list(pool.map(partial(_some, seed, two), ranges))
+        some = partial(_some, seed, two)
+        if len(ranges) > 1:  # new processes, as a GPU's driver may be at work in this one
+            with ProcessPoolExecutor(min(16, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+                chunks = list(pool.map(some, ranges))
+        else:
+            chunks = [some(only) for only in ranges]
         np.save(path.with_suffix(".npy"), np.concatenate([chunk.pictures for chunk in chunks]))
         path.write_text(json.dumps([sum((c.prompts for c in chunks), []), sum((c.replies for c in chunks), [])]))
     return Lessons(np.load(path.with_suffix(".npy")), *json.loads(path.read_text()))
