@@ -29,6 +29,7 @@ RECIPES = {
     "probe": "models.training.probe:Probe",
     "clap": "models.training.clap:Clap",
     "language": "models.training.language:Language",
+    "reviser": "models.training.reviser:Reviser",
 }
 """Recipe -> where it is. ``sd15`` and ``sd2`` need the trained ``vae``, ``sd3`` needs ``vae16``."""
 

@@ -14,6 +14,7 @@ from transformers import (
     LlavaOnevisionImageProcessor,
     LlavaOnevisionProcessor,
     LlavaOnevisionVideoProcessor,
+    PreTrainedTokenizerFast,
     Qwen2Config,
     SiglipVisionConfig,
     SiglipVisionModel,
@@ -102,14 +103,19 @@ relation; describe what is inside a red box.
         return ids, torch.arange(len(ids)), len(ids)
 
     def save(self, model: Talker[LlavaOnevisionForConditionalGeneration], folder: Path) -> None:
-        save_half(model.captioner, folder)
-        half = [0.5] * 3
-        shape: dict[str, Any] = {"size": {"height": SIDE, "width": SIDE}, "image_mean": half, "image_std": half}
-        LlavaOnevisionProcessor(
-            LlavaOnevisionImageProcessor(image_grid_pinpoints=[[SIDE, SIDE]], **shape), self.tokenizer,
-            LlavaOnevisionVideoProcessor(**shape), num_image_tokens=GRID * GRID,
-            vision_feature_select_strategy="full", chat_template=TEMPLATE,
-        ).save_pretrained(folder)  # fmt: skip
+        save(model.captioner, self.tokenizer, folder)
+
+
+def save(captioner: LlavaOnevisionForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write a captioner in float16 with its processor."""
+    save_half(captioner, folder)
+    half = [0.5] * 3
+    shape: dict[str, Any] = {"size": {"height": SIDE, "width": SIDE}, "image_mean": half, "image_std": half}
+    LlavaOnevisionProcessor(
+        LlavaOnevisionImageProcessor(image_grid_pinpoints=[[SIDE, SIDE]], **shape), tokenizer,
+        LlavaOnevisionVideoProcessor(**shape), num_image_tokens=GRID * GRID,
+        vision_feature_select_strategy="full", chat_template=TEMPLATE,
+    ).save_pretrained(folder)  # fmt: skip
 
 
 @torch.no_grad()

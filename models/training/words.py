@@ -9,7 +9,7 @@ import string
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE, WordPiece
 from tokenizers.trainers import BpeTrainer
 from transformers import BertTokenizer, CLIPTokenizer, PreTrainedTokenizerFast
@@ -35,20 +35,24 @@ def _pieces(texts: Iterable[str]) -> list[str]:
     return [*letters, *(f"##{letter}" for letter in letters), *string.punctuation, *words]
 
 
-def chat_tokenizer(texts: Iterable[str], special: Sequence[str], length: int) -> PreTrainedTokenizerFast:
-    """Word pieces with the turn marks of Qwen's chats; ``special`` tokens stand for pictures.
+def chat_tokenizer(
+    texts: Iterable[str], special: Sequence[str], length: int, tags: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """Word pieces with the turn marks of Qwen's chats; ``special`` tokens stand for pictures, ``tags`` are words of
+    their own.
 
     >>> found = chat_tokenizer(["describe the ring"] * 3, ["<image>"], 32)
     >>> ids = found("<|im_start|>user <image> describe the ring<|im_end|>")["input_ids"]
     >>> found.decode(ids, skip_special_tokens=True)
     'user describe the ring'
     """
-    pieces = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *special, "<unk>",
+    pieces = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *special, "<unk>", *tags,
               *_pieces([*texts, *["user assistant"] * 3])]  # fmt: skip
     core = Tokenizer(WordPiece({p: i for i, p in enumerate(dict.fromkeys(pieces))}, unk_token="<unk>"))
     core.normalizer = normalizers.BertNormalizer()
     core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     core.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    core.add_tokens([AddedToken(tag, normalized=False) for tag in tags])
     return PreTrainedTokenizerFast(
         tokenizer_object=core, model_max_length=length, padding_side="left", unk_token="<unk>",
         pad_token="<|endoftext|>", eos_token="<|im_end|>", additional_special_tokens=["<|im_start|>", *special],

@@ -44,7 +44,7 @@ BETWEEN = {
     "above": ("above", "over"),
     "below": ("below", "under"),
 }
-_BESIDE = {
+BESIDE = {
     "left of": ("to its left", "on its left side"),
     "right of": ("to its right", "on its right side"),
     "above": ("above it", "over it"),
@@ -58,7 +58,7 @@ MEANING = {
 }
 _PREDICATES = sorted(
     ((phrase, predicate, backwards)
-     for table, backwards in ((BETWEEN, False), (_BESIDE, True))
+     for table, backwards in ((BETWEEN, False), (BESIDE, True))
      for predicate, phrases in table.items()
      for phrase in phrases),
     key=lambda entry: -len(entry[0]),
@@ -104,7 +104,7 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
         chain += f"{', which is' if index > 1 else ''} {link} {noun(index, *full)}"
     anchor = int(rng.integers(len(order)))
     beside = [
-        f"{noun(index, 'size', 'color')} {pick(_BESIDE[relation(graph, index, anchor)])}"
+        f"{noun(index, 'size', 'color')} {pick(BESIDE[relation(graph, index, anchor)])}"
         for index in order if index != anchor
     ]  # fmt: skip
     verb = "is" if len(order) == 1 else "are"

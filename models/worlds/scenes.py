@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,12 @@ def scene(seed: int, index: int) -> Example:
     ((64, 64, 3), 5, True)
     """
     rng = np.random.default_rng([seed, index])
+    graph = arranged(rng)
+    return Example(draw(graph), graph, references(graph, rng))
+
+
+def arranged(rng: np.random.Generator) -> dict[str, Any]:
+    """The graph of a scene drawn at random."""
     background = str(rng.choice(list(BACKGROUNDS)))
     count = 1 + int(rng.choice(3, p=COUNTS))
     objects = None
@@ -73,7 +80,7 @@ def scene(seed: int, index: int) -> Example:
         {"subject": i, "predicate": relation(graph, i, j), "object": j}
         for i in range(count) for j in range(i + 1, count)
     ]  # fmt: skip
-    return Example(draw(graph), graph, references(graph, rng))
+    return graph
 
 
 def attributes(rng: np.random.Generator) -> dict[str, str]:
@@ -113,11 +120,17 @@ def draw(graph: dict[str, Any]) -> np.ndarray:
     for thing in graph["objects"]:
         x, y, side, _ = thing["box"]
         color = COLORS[thing["color"]]
-        outline = _outline(thing["shape"], side * FINE)
-        dark = ImageChops.multiply(outline, _pattern(thing["texture"], side * FINE))
-        picture.paste(color, (x, y), outline.reduce(FINE))
-        picture.paste(tuple(round(SHADE * level) for level in color), (x, y), dark.reduce(FINE))
+        outline, dark = _stencils(thing["shape"], thing["texture"], side)
+        picture.paste(color, (x, y), outline)
+        picture.paste(tuple(round(SHADE * level) for level in color), (x, y), dark)
     return np.asarray(picture)
+
+
+@lru_cache(1024)
+def _stencils(shape: str, texture: str, side: int) -> tuple[Image.Image, Image.Image]:
+    """Where an object's colour goes, and where its second tone."""
+    outline = _outline(shape, side * FINE)
+    return outline.reduce(FINE), ImageChops.multiply(outline, _pattern(texture, side * FINE)).reduce(FINE)
 
 
 def _outline(shape: str, side: int) -> Image.Image:

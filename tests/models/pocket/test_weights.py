@@ -129,6 +129,39 @@ def test_a_talker_describes_and_answers(unseen, name, attributes, related, answe
     assert np.mean([reply[0] == turn.answer for reply, (_, turn) in zip(replies, turns, strict=True)]) > answers
 
 
+@pytest.mark.parametrize("prompt", ["REVISE", "EDIT"])
+def test_the_reviser_mends_captions_and_leaves_right_ones(unseen, prompt):
+    """Through the chat adapter, with paintings as unfaithful as those of the lessons; a reply has both tags."""
+    from models.adapters.catalogue import build
+    from models.adapters.decoding import Decoding
+    from models.adapters.roles import Turn
+    from models.pocket import prompts
+    from models.training.drafts import case, painted
+    from models.training.mending import mended
+    from models.training.revising import seen
+
+    chat = build("chat", "reviser", {"adapter": "llava-onevision", "checkpoint": str(WEIGHTS / "reviser")})
+    chat.load()
+    rng = np.random.default_rng(0)
+    graphs = unseen.annotations
+    cases = [case(graph, rng, k % 4) for k, graph in enumerate(graphs)]
+    shown = [seen(graph, painted(one.shown, rng, 0.06) if prompt == "REVISE" else None)
+             for graph, one in zip(graphs, cases, strict=True)]  # fmt: skip
+    asked = [[Turn("user", getattr(prompts, prompt).format(caption=one.first), tuple(pictures))]
+             for pictures, one in zip(shown, cases, strict=True)]  # fmt: skip
+    replies = chat.answer(asked, Decoding(beams=1, candidates=1, max_tokens=160), [0] * len(asked))
+    hits, facts, alone = [], [], []
+    for (reply,), graph, one in zip(replies, graphs, cases, strict=True):
+        assert reply.finish == "stop" and all(reply.text.count(tag) == 1 for tag in prompts.ANALYSIS + prompts.REVISED)
+        text = reply.text.split(prompts.REVISED[0])[1].split(prompts.REVISED[1])[0].strip()
+        done, kept = mended(text, graph, one)
+        hits += [hit for some in done.values() for hit in some]
+        facts += kept
+        if not one.faults:
+            alone.append(text.replace(" :", ":") == str(one.first))
+    assert np.mean(hits) > 0.7 and np.mean(facts) > 0.95 and np.mean(alone) > 0.7
+
+
 def test_sbert_finds_the_other_wording(unseen):
     from sentence_transformers import SentenceTransformer
 
