@@ -101,8 +101,11 @@ class Recipe(ABC, Generic[Model]):
         """The untrained model; all its randomness comes from torch's global generator."""
 
     @abstractmethod
-    def loss(self, model: Model, rng: np.random.Generator, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one step at ``progress`` in [0, 1), drawn with ``rng`` and torch's generator, and what to log."""
+    def loss(
+        self, model: Model, rng: np.random.Generator, progress: float
+    ) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+        """The loss of one step at ``progress`` in [0, 1), drawn with ``rng`` and torch's generator, and what to log;
+        a tensor that is left on its device is read when it is logged, so that no step waits for the one before."""
 
     @abstractmethod
     def evaluate(self, model: Model) -> dict[str, float]:
@@ -129,11 +132,15 @@ class Recipe(ABC, Generic[Model]):
         self.write_card(figures, steps, seconds)
         return figures
 
+    def material(self) -> list[str]:
+        """What is learnt from, in the words of the card."""
+        return [f"{count} pictures of `{world}` (version {version(world)})" for world, count in self.counts.items()]
+
     def write_card(self, figures: dict[str, float], steps: int, seconds: float) -> None:
         """The model card, in Hugging Face's form: YAML front matter, then what it is and how it was made."""
         front = {"license": "apache-2.0", "tags": ["palimpsest", "pocket"], **self.card}
         rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
-        learnt = [f"{count} pictures of `{world}` (version {version(world)})" for world, count in self.counts.items()]
+        learnt = self.material()
         if self.learns_plots and self.corpora:
             learnt.append(f"the train split of {', '.join(folder.name for folder in self.corpora)}")
         text = (
@@ -202,7 +209,7 @@ def fit(
             first, seconds = state["step"], state["seconds"]
             logger.info("%s resumes at step %d", recipe.name, first)
     last, started = min(steps, stop or steps), time.monotonic() - seconds
-    heard: dict[str, list[float]] = {}
+    heard: dict[str, list[float | Tensor]] = {}
     for step in range(first, last):
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * one_cycle(step, steps)
@@ -216,11 +223,12 @@ def fit(
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         _average(average, model, min(0.999, (step + 1) / (step + 10)))
-        for name, value in {"loss": loss.item(), **parts}.items():
+        for name, value in {"loss": loss.detach(), **parts}.items():
             heard.setdefault(name, []).append(value)
         done, seconds = step + 1, time.monotonic() - started
         if done % 50 == 0 or done == last:
-            log({**{name: float(np.mean(values)) for name, values in heard.items()}, "seconds": seconds}, done)
+            means = {name: float(np.mean([float(value) for value in values])) for name, values in heard.items()}
+            log({**means, "seconds": time.monotonic() - started}, done)
             heard = {}
         if done % recipe.checkpoint_every == 0 or done == last:
             state = {"plan": plan, "step": done, "seconds": seconds, "model": model.state_dict(),

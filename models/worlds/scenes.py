@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,7 @@ def draw(graph: dict[str, Any]) -> np.ndarray:
     return np.asarray(picture)
 
 
+@cache
 def _outline(shape: str, side: int) -> Image.Image:
     """White where the shape is, black elsewhere; it touches all four sides."""
     mask = Image.new("L", (side, side))
@@ -145,6 +147,7 @@ def _outline(shape: str, side: int) -> Image.Image:
     return mask
 
 
+@cache
 def _pattern(texture: str, side: int) -> Image.Image:
     """White where the second tone goes: diagonal stripes 3.5 pixels wide, or dots of 3.6 pixels every 6."""
     y, x = np.mgrid[:side, :side] / FINE
