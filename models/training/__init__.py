@@ -21,6 +21,7 @@ RECIPES = {
     "sd15": "models.training.unet:Sd15",
     "sd2": "models.training.unet:Sd2",
     "sd3": "models.training.sd3:Sd3",
+    "sd3-paint": "models.training.painter:Sd3Painter",
     "blip": "models.training.blip:Blip",
     "sbert": "models.training.sbert:Sbert",
     "simcse-sup": "models.training.simcse:Supervised",
@@ -31,7 +32,7 @@ RECIPES = {
     "language": "models.training.language:Language",
     "reviser": "models.training.reviser:Reviser",
 }
-"""Recipe -> where it is. ``sd15`` and ``sd2`` need the trained ``vae``, ``sd3`` needs ``vae16``."""
+"""Recipe -> where it is. ``sd15``, ``sd2`` and ``sd3-paint`` need the trained ``vae``, ``sd3`` needs ``vae16``."""
 
 
 def check_name(name: str) -> None:

@@ -181,13 +181,18 @@ class Painting(Recipe[Model]):
         return judge(pipeline, self.held_out, self.weights, **self.sampling)
 
     def save(self, model: Model, folder: Path) -> None:
-        copy.deepcopy(self.pipeline(model)).to(dtype=torch.float16).save_pretrained(folder)
-        for config in folder.glob("*/config.json"):
-            settings = json.loads(config.read_text())
-            settings.pop("_name_or_path", None)  # where a part was read from, on this machine
-            if "dtype" in settings:
-                settings["dtype"] = "float32"  # computed in by default
-            config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+        save_pipeline(self.pipeline(model), folder)
+
+
+def save_pipeline(pipeline: Any, folder: Path) -> None:
+    """Save a pipeline in float16, to be computed with in float32 unless its user says otherwise."""
+    copy.deepcopy(pipeline).to(dtype=torch.float16).save_pretrained(folder)
+    for config in folder.glob("*/config.json"):
+        settings = json.loads(config.read_text())
+        settings.pop("_name_or_path", None)  # where a part was read from, on this machine
+        if "dtype" in settings:
+            settings["dtype"] = "float32"  # computed in by default
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
 class Naming(nn.Linear):
