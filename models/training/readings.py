@@ -14,11 +14,11 @@ from itertools import permutations
 
 from models.training.instructions import THIRDS
 from models.worlds.expressions import _EXTREMES, _PLACES, ANY_SHAPE
-from models.worlds.grammar import _BESIDE, BACKGROUNDS, BETWEEN, MEANING, OPPOSITE
+from models.worlds.grammar import BACKGROUNDS, BESIDE, BETWEEN, MEANING, OPPOSITE
 
 ORDER = ("size", "color", "texture", "shape")
-_PREDICATE = {phrase: name for table in (BETWEEN, _BESIDE) for name, phrases in table.items() for phrase in phrases}
-_BACKWARDS = {phrase for phrases in _BESIDE.values() for phrase in phrases}
+_PREDICATE = {phrase: name for table in (BETWEEN, BESIDE) for name, phrases in table.items() for phrase in phrases}
+_BACKWARDS = {phrase for phrases in BESIDE.values() for phrase in phrases}
 PLACES = [f"in the {place}" for row in THIRDS for place in row]
 """Where captioners say that an object is."""
 BEHIND = set(PLACES) | {

@@ -158,7 +158,6 @@ def _outline(shape: str, side: int) -> Image.Image:
     return mask
 
 
-@cache
 def _pattern(texture: str, side: int) -> Image.Image:
     """White where the second tone goes: diagonal stripes 3.5 pixels wide, or dots of 3.6 pixels every 6."""
     y, x = np.mgrid[:side, :side] / FINE
