@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -170,7 +171,7 @@ decoded: the ceiling.
         path = self.build_folder / "shown" / f"scenes-v{version('scenes')}-{count}-{said}.npz"
         if not path.exists():
             one = partial(shown, self.tokenizer)
-            with ProcessPoolExecutor(os.cpu_count()) as pool:
+            with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
                 made = list(pool.map(one, range(count), chunksize=500))
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, *(np.stack(part) for part in zip(*made, strict=True)))
