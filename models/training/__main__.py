@@ -1,6 +1,6 @@
 """Trains a pocket model where only torch and transformers are installed: ``python -m models.training NAME``.
 
-``palimpsest train`` does the same and logs to MLflow; a lent machine with an accelerator may have neither.
+``palimpsest train`` does the same and logs to MLflow; a machine with an accelerator may have neither.
 """
 
 from __future__ import annotations
