@@ -31,7 +31,7 @@ def question(reading: Reading, rng: Rng) -> tuple[str, str] | None:
     thing = things[rng.integers(len(things))]
     if kind == "count":
         number = len(things) if rng.random() < 0.5 else int(rng.integers(1, 6))
-        if number > 5 or (reading.count and reading.count != COUNTED[len(things) - 1]):
+        if number > 5 or (reading.count and reading.count != COUNTED[min(len(things), len(COUNTED)) - 1]):
             return None
         return f"{'Is' if number == 1 else 'Are'} there {COUNTED[number - 1]}?", verdict([len(things) == number])
     if kind == "object":
