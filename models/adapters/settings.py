@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.adapters.names import unknown as unknown
 
 
 class Settings(BaseModel):
@@ -17,18 +18,6 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=BaseModel)
-
-
-def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """The sentence about a name that nobody knows.
-
-    >>> unknown("captioner", "blib", ["blip", "qwen"])
-    'There is no captioner "blib"; did you mean "blip"? Known: blip, qwen.'
-    """
-    names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else "."
-    return f'There is no {what} "{name}"{hint} Known: {", ".join(names) or "none"}.'
 
 
 def validated(what: str, kind: type[S], options: Mapping[str, Any]) -> S:

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from models.adapters.settings import unknown
+from models.adapters.names import unknown
 from models.pocket import WEIGHTS
 
 RECIPES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,10 +11,6 @@ from torch import Tensor
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
-    LlavaOnevisionImageProcessor,
-    LlavaOnevisionProcessor,
-    LlavaOnevisionVideoProcessor,
-    PreTrainedTokenizerFast,
     Qwen2Config,
     SiglipVisionConfig,
     SiglipVisionModel,
@@ -22,21 +18,12 @@ from transformers import (
 )
 
 from models.training.data import GRID, PATCH
+from models.training.onevision import SIDE, save
 from models.training.pointing import Pointers
-from models.training.recipe import save_half
 from models.training.talking import Talker, Talking
 from models.training.vit import WIDTH
 
 TEXT, LAYERS = 128, 4
-SIDE = PATCH * GRID
-TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + ' ' }}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}"
-    "{% for part in message['content'] %}"
-    "{% if part['type'] == 'text' %}{{ '\n' + part['text'] }}{% endif %}{% endfor %}"
-    "{{ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-"""That of the released checkpoints."""
 LAYER = {"layernorm_before": "layer_norm1", "layernorm_after": "layer_norm2", "o_proj": "out_proj",
          ".attention.": ".self_attn."}  # fmt: skip
 """A ViT's names in a layer, and a SigLIP tower's."""
@@ -104,18 +91,6 @@ relation; describe what is inside a red box.
 
     def save(self, model: Talker[LlavaOnevisionForConditionalGeneration], folder: Path) -> None:
         save(model.captioner, self.tokenizer, folder)
-
-
-def save(captioner: LlavaOnevisionForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write a captioner in float16 with its processor."""
-    save_half(captioner, folder)
-    half = [0.5] * 3
-    shape: dict[str, Any] = {"size": {"height": SIDE, "width": SIDE}, "image_mean": half, "image_std": half}
-    LlavaOnevisionProcessor(
-        LlavaOnevisionImageProcessor(image_grid_pinpoints=[[SIDE, SIDE]], **shape), tokenizer,
-        LlavaOnevisionVideoProcessor(**shape), num_image_tokens=GRID * GRID,
-        vision_feature_select_strategy="full", chat_template=TEMPLATE,
-    ).save_pretrained(folder)  # fmt: skip
 
 
 @torch.no_grad()

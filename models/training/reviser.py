@@ -23,8 +23,8 @@ from models.training import data
 from models.training.data import GRID
 from models.training.drafts import case, painted
 from models.training.instructions import KINDS, yes_or_no
-from models.training.llava import Llava, save
 from models.training.mending import mended
+from models.training.onevision import save
 from models.training.recipe import Recipe
 from models.training.revising import SLIPS, lesson, lessons, seen
 from models.training.words import chat_tokenizer
@@ -76,7 +76,7 @@ its tower.
         return chat_tokenizer(texts, ("<video>", "<image>"), LENGTH, (*ANALYSIS, *REVISED))
 
     def build(self) -> LlavaOnevisionForConditionalGeneration:
-        folder = self.weights / Llava.folder
+        folder = self.weights / "llava-onevision"
         if not (folder / "config.json").exists():
             raise FileNotFoundError(f"{folder} holds no captioner to begin with; run `palimpsest train llava` first.")
         captioner = LlavaOnevisionForConditionalGeneration.from_pretrained(folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.adapters.settings import unknown
+from models.adapters.names import unknown
 
 WORLDS = {
     "scenes": "models.worlds.scenes:scene",
