@@ -20,6 +20,13 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "stable-diffusion": "models.inpainters.stable_diffusion:StableDiffusion",
         "stable-diffusion-3": "models.inpainters.stable_diffusion_3:StableDiffusion3",
     },
+    "painters": {
+        "stable-diffusion": "models.painters.pipelines:StableDiffusion",
+        "stable-diffusion-xl": "models.painters.pipelines:StableDiffusionXl",
+        "stable-diffusion-3": "models.painters.pipelines:StableDiffusion3",
+        "flux": "models.painters.pipelines:Flux",
+        "pixart-alpha": "models.painters.pipelines:PixArtAlpha",
+    },
     "chat": {
         "llava-onevision": "models.chat.llava_onevision:LlavaOnevision",
         "qwen2.5-vl": "models.chat.qwen2_5_vl:Qwen25Vl",

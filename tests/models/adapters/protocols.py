@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from models.adapters.roles import Captioner, Chat, Embedder, Encoder, Inpainter
+from models.adapters.roles import Captioner, Chat, Embedder, Encoder, Inpainter, Painter
 from models.captioners import audio, blip, lp_music_caps, prompted
 from models.chat import causal_lm, llava_onevision, openai_compatible, qwen2_5_vl
 from models.embedders import sbert, simcse
@@ -15,6 +15,7 @@ from models.measures import PictureMeasure
 from models.measures.captions import chair, clipscore, grounding, lexical, semantic
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.pictures import clap, perceptual, pixel
+from models.painters import pipelines
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -23,6 +24,13 @@ INPAINTERS: dict[str, type[Inpainter]] = {
     "biharmonic": classical.Biharmonic,
     "stable-diffusion": stable_diffusion.StableDiffusion,
     "stable-diffusion-3": stable_diffusion_3.StableDiffusion3,
+}
+PAINTERS: dict[str, type[Painter]] = {
+    "stable-diffusion": pipelines.StableDiffusion,
+    "stable-diffusion-xl": pipelines.StableDiffusionXl,
+    "stable-diffusion-3": pipelines.StableDiffusion3,
+    "flux": pipelines.Flux,
+    "pixart-alpha": pipelines.PixArtAlpha,
 }
 CHAT: dict[str, type[Chat]] = {
     "llava-onevision": llava_onevision.LlavaOnevision,

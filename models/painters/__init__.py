@@ -1,0 +1,1 @@
+"""Painters: pictures of texts."""

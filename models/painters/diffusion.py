@@ -1,0 +1,195 @@
+"""Painters through diffusers' text-to-image pipelines: settings, batches of one shape, and the encoding of texts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from models.adapters import roles
+from models.adapters.checkpoints import identify
+from models.media.images import from_float
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Settings(roles.Settings):
+    """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
+
+    ``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's. ``resolution``: pixels
+    of a picture's side; None is what the checkpoint was trained at. ``dtype``: what is computed in. ``micro_batch``:
+    pictures in a forward; more is faster on a GPU, and costs memory. ``seed``: another one gives every item other
+    noise; an item's own seed comes from its key, of which this is a part.
+    """
+
+    checkpoint: str
+    revision: str | None = None
+    steps: int = Field(50, ge=1, le=1000)
+    guidance: float = Field(7.5, ge=1)
+    negative_prompt: str = ""
+    resolution: int | None = Field(None, ge=8)
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    micro_batch: int = Field(4, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+class Diffusion:
+    """A painter around a pipeline; a subclass says which, and how its text is encoded.
+
+    Each distinct text is encoded once, by itself, and cut at the length of the text encoders. An item's noise comes
+    from a CPU generator with its own seed, and every forward has the same shape, the last filled up by repetition: so
+    no item depends on its batch, as for :class:`~models.inpainters.diffusion.Diffusion`.
+    """
+
+    VERSION: ClassVar[int] = 1
+    Settings: ClassVar[type[Settings]] = Settings
+    PIPELINE: ClassVar[str]
+    """The pipeline's class in diffusers."""
+    DENOISER: ClassVar[tuple[str, str]]
+    """The part of the pipeline that denoises, and its class."""
+    ENCODED: ClassVar[tuple[str, ...]]
+    """The pipeline's arguments that its ``encode_prompt`` returns, in that order."""
+    NEGATED: ClassVar[bool] = True
+    """Whether guidance leads away from a negative prompt, rather than being a number that the model reads."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    def identity(self) -> dict[str, Any]:
+        """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
+        settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
+        return identify(self.settings.checkpoint, self.settings.revision) | settings
+
+    def load(self) -> None:
+        """Read the pipeline, on a GPU where there is one; a hub id is downloaded unless cached.
+
+        Raises
+        ------
+        ValueError
+            The checkpoint is of another architecture, or ``resolution`` does not suit it.
+        """
+        import diffusers
+        import torch
+        import transformers
+
+        source = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
+        identify(self.settings.checkpoint, self.settings.revision)
+        diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
+        pipeline, (part, kind) = getattr(diffusers, self.PIPELINE), self.DENOISER
+        try:
+            parts = pipeline.load_config(**source)
+        except OSError as error:
+            raise ValueError(
+                f"checkpoint {self.settings.checkpoint!r} has no model_index.json that can be read, as a pipeline of "
+                f"diffusers has: {error}"
+            ) from error
+        if kind not in parts.get(part, []):
+            raise ValueError(
+                f"checkpoint {self.settings.checkpoint!r} is a {parts.get('_class_name')} without a {part} of class "
+                f"{kind}, as {self.PIPELINE} needs it: choose the adapter that suits it"
+            )
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._pipeline = pipeline.from_pretrained(
+            **source, dtype=getattr(torch, self.settings.dtype), use_safetensors=True, **self._without(parts)
+        ).to(self.device)
+        self._pipeline.set_progress_bar_config(disable=True)
+        denoiser = getattr(self._pipeline, part)
+        unit, latents = self._unit(denoiser), getattr(denoiser.config, "sample_size", 128)  # FLUX names no size
+        self._side = self.settings.resolution or int(latents * self._pipeline.vae_scale_factor)
+        if self._side % unit:
+            raise ValueError(
+                f"resolution {self._side} is not a multiple of {unit}, into squares of which the model of "
+                f"{self.settings.checkpoint!r} divides a picture: take {max(1, round(self._side / unit)) * unit}"
+            )
+        self._negative = self._negated() if self.NEGATED and self.settings.guidance > 1 else {}
+
+    def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
+        """A picture (side, side, 3) uint8 of each text."""
+        encoded = {text: self._encode(text) for text in dict.fromkeys(texts)}
+        size, results = self.settings.micro_batch, []
+        for start in range(0, len(texts), size):
+            some = list(range(start, min(start + size, len(texts))))
+            rows = some + some[-1:] * (size - len(some))
+            painted = self._run([encoded[texts[k]] for k in rows], [seeds[k] for k in rows])
+            results += from_float(painted[: len(some)].float().cpu().numpy())
+        return results
+
+    def _run(self, texts: Sequence[dict[str, Tensor]], seeds: Sequence[int]) -> Tensor:
+        """Pictures (N, 3, side, side) in [0, 1] of encoded texts."""
+        import torch
+
+        prompts = {name: torch.cat([text[name] for text in texts]) for name in texts[0]}
+        negatives = {name: one.expand(len(texts), *one.shape[1:]) for name, one in self._negative.items()}
+        pictures: Tensor = self._pipeline(
+            **prompts,
+            **negatives,
+            **self._options(),
+            height=self._side,
+            width=self._side,
+            num_inference_steps=self.settings.steps,
+            guidance_scale=self.settings.guidance,
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            output_type="pt",
+        ).images
+        return pictures
+
+    def _encode(self, text: str) -> dict[str, Tensor]:
+        """The pipeline's arguments that stand for a text, each of batch size 1."""
+        plain = {"do_classifier_free_guidance": False} if self.NEGATED else {}
+        return {name: one for name, one in self._encoded(text, **plain).items() if not name.startswith("negative_")}
+
+    def _negated(self) -> dict[str, Tensor]:
+        """The pipeline's arguments that stand for the negative prompt, each of batch size 1.
+
+        An empty one is what the pipeline makes of None: zeros for SDXL, the encoding of nothing elsewhere.
+        """
+        found = self._encoded("", do_classifier_free_guidance=True, **self._refusing())
+        return {name: one for name, one in found.items() if name.startswith("negative_")}
+
+    def _refusing(self) -> dict[str, Any]:
+        return {"negative_prompt": self.settings.negative_prompt}
+
+    def _encoded(self, text: str, **how: Any) -> dict[str, Tensor]:
+        import torch
+
+        with torch.no_grad(), quiet():  # they warn of every long prompt, which is cut
+            found = self._pipeline.encode_prompt(
+                text, device=self.device, num_images_per_prompt=1, **self._places(), **how
+            )
+        return {name: one for name, one in zip(self.ENCODED, found, strict=False) if one is not None}
+
+    def _places(self) -> dict[str, Any]:
+        """Arguments of ``encode_prompt`` beside the usual."""
+        return {}
+
+    def _options(self) -> dict[str, Any]:
+        """Arguments of the pipeline beside the usual."""
+        return {}
+
+    def _unit(self, denoiser: Any) -> int:
+        """Number of pixels of which a picture's sides are multiples."""
+        return int(self._pipeline.vae_scale_factor) * int(getattr(denoiser.config, "patch_size", None) or 1)
+
+    def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """Which of a checkpoint's parts are not read, as arguments of ``from_pretrained``."""
+        return {}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings of diffusers and transformers."""
+    libraries = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    levels = [library.level for library in libraries]
+    for library in libraries:
+        library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.setLevel(level)
