@@ -67,6 +67,7 @@ def test_an_item_depends_on_its_text_and_seed_and_not_on_its_batch(make_painted,
 
 def test_each_distinct_text_is_encoded_once_and_silently(make_painted, adapter, caplog):
     made = painter(make_painted, adapter)
+    caplog.clear()  # of what was said when the checkpoint was made
     encode = made._pipeline.encode_prompt
     said = []
 
