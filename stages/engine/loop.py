@@ -27,7 +27,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from registry.store import places
+from registry.store import ending, faults, places
 from registry.store.axes import NONE
 from registry.store.dag import IMAGE
 from registry.store.imports import without
@@ -244,8 +244,8 @@ def execute(node: Node) -> dict[str, Any]:
     try:
         execution.write()
         execution.log()
-    except BaseException:
-        execution.tracker.fail()
+    except BaseException as error:
+        execution.tracker.fail("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):
@@ -259,12 +259,15 @@ def execute(node: Node) -> dict[str, Any]:
 
 def command(main: Callable[..., None]) -> None:
     """Run a stage from the command line; what goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
-    logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(faults.Discreet("%(message)s"))
+    logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), handlers=[handler])
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for the next piece slow down all others
+    ending.on_signals()
     with without("pandas"):
         pa.array([None])  # where pyarrow looks for pandas, once, and a stage has no use for it
     try:
         main(*sys.argv[1:])
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:
         log.debug("", exc_info=True)
-        sys.exit(str(error))
+        sys.exit(faults.told(error))

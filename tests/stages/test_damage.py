@@ -1,0 +1,133 @@
+"""A bit flipped in each kind of file: it is never read as another value, somebody says where, and what to do helps."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from registry.lineage.outputs import md5_of
+from stages.engine.shards import DISK, parquet, write_shard
+from tests.conftest import SMALL, Checkout
+
+PICTURES: dict[str, Any] = copy.deepcopy(SMALL) | {"captioners": {}, "encoders": {}, "quality": {}}
+PICTURES["corpora"]["scenes"]["count"] = 3
+PICTURES["degradations"] = {"blur": {"kind": "blur"}}
+PICTURES["inpainters"] = {"telea": {"adapter": "telea"}}
+MADE = ("inpaint@telea", "fidelity@pixel")
+TELEA = "data/inpaint/telea/scenes/part-00.parquet"
+
+
+def flip(path: Path, bit: int) -> None:
+    """Flip one bit of a file, which keeps its times: DVC does not see it."""
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.chmod(0o644)
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def in_cache(checkout: Checkout, path: str) -> Path:
+    """The file of DVC's cache with the content of an output's file."""
+    md5 = md5_of(checkout.path / path)
+    return checkout.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+
+
+@pytest.fixture
+def made(checkout) -> Checkout:
+    one = checkout(PICTURES)
+    one.repro(*MADE)
+    one.run("palimpsest", "registry", "sync")
+    return one
+
+
+def test_damage_is_named_and_what_doctor_advises_mends_it(made):
+    whole = made.digests()
+    said = made.run("palimpsest", "doctor", "--full", check=False).stdout
+    assert "every value is what its digest says" in said
+    assert "what is in data/ is what dvc.lock says" in said
+    assert "every file in DVC's cache is what its name says" in said
+
+    # a number in the registry
+    with sqlite3.connect(made.path / ".palimpsest/registry.db") as database:
+        key, value = database.execute("SELECT key, value FROM item WHERE kind = 'fidelity.pixel' LIMIT 1").fetchone()
+        digit = value.index("0.") + 2
+        other = value[:digit] + str(9 - int(value[digit])) + value[digit + 1 :]
+        database.execute("UPDATE item SET value = ? WHERE key = ?", (other, key))
+    doctor = made.run("palimpsest", "doctor", "--full", check=False)
+    assert doctor.returncode == 1
+    assert f"1 items have values that are not what their digests say, first {key}" in doctor.stdout
+    made.run("palimpsest", "registry", "sync")
+    with sqlite3.connect(made.path / ".palimpsest/registry.db") as database:
+        found = database.execute("SELECT value FROM item WHERE key = ?", (key,)).fetchone()[0]
+    assert sorted(found) == sorted(value), "the shard had it"
+
+    # an output
+    flip(made.path / TELEA, 8 * 2000)
+    refused = made.run("palimpsest", "registry", "sync", check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("palimpsest: data/inpaint/telea is not what dvc.lock says inpaint@telea made")
+    doctor = made.run("palimpsest", "doctor", "--full", check=False)
+    assert "1 outputs are not what dvc.lock says: data/inpaint/telea" in doctor.stdout
+    shutil.rmtree(made.path / "data/inpaint/telea")
+    made.run("palimpsest", "repro", *MADE)
+    assert made.digests() == whole
+
+    # a file in DVC's cache, cut off, from which the output is then restored
+    cached = in_cache(made, TELEA)
+    cached.chmod(0o644)
+    cached.write_bytes(cached.read_bytes()[:3000])
+    cached.chmod(0o444)
+    shutil.rmtree(made.path / "data/inpaint/telea")
+    made.run("dvc", "checkout", "inpaint@telea")
+    assert (made.path / TELEA).stat().st_size == 3000, "DVC believes it"
+    assert made.run("palimpsest", "registry", "sync", check=False).returncode == 2
+    doctor = made.run("palimpsest", "doctor", "--full", check=False).stdout
+    assert "1 files in DVC's cache are damaged" in doctor
+    assert str(cached) in doctor
+    shutil.rmtree(made.path / "data/inpaint/telea")
+    cached.unlink()
+    made.run("palimpsest", "repro", *MADE)
+    assert made.digests() == whole
+    assert made.link("inpaint@telea")["computed"] == 0
+    made.run("palimpsest", "registry", "sync")
+
+
+def test_a_flipped_bit_of_a_shard_is_an_error_or_changes_nothing_that_is_read(tmp_path, monkeypatch):
+    """Every bit of the pages of a shard, and what reads it says so in one sentence."""
+    monkeypatch.chdir(tmp_path)
+    path, flipped = tmp_path / "part-00.parquet", tmp_path / "part-01.parquet"
+    common = {"corpus": "scenes", "key": "0f", "parents": ["0e"], "parts": "{}", "value": "{}", "status": "ok"}
+    rows = [{**common, "sample": f"{n:05}", "reason": None, "score": n / 7} for n in range(20)]
+    write_shard(path, rows, [("score", pa.float64())])
+    whole, data = DISK.read(path), path.read_bytes()
+    end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    unnoticed = 0
+    for bit in range(32, 8 * end):
+        other = bytearray(data)
+        other[bit // 8] ^= 1 << bit % 8
+        flipped.write_bytes(other)
+        try:
+            read = DISK.read(flipped)
+        except ValueError as error:
+            assert str(error).startswith(f"{flipped} is damaged: ")
+        else:
+            unnoticed += read != whole
+    assert unnoticed == 0
+
+
+def test_shards_of_before_are_read(tmp_path):
+    table = pa.table({"key": ["0f"], "score": np.array([0.5])})
+    pq.write_table(table, tmp_path / "part-00.parquet", compression="zstd", version="2.6")
+    assert DISK.read(tmp_path / "part-00.parquet") == [{"key": "0f", "score": 0.5}]
+    with parquet(tmp_path / "part-00.parquet") as file:
+        assert file.metadata.num_rows == 1
