@@ -42,17 +42,22 @@ def leave(number: int, _frame: FrameType | None) -> NoReturn:
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a program to its end and return its exit code; a signal to this process ends first what that has started."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     on_signals()
-    with subprocess.Popen(command, env=environment) as process:
-        try:
-            return process.wait()
-        except SystemExit:
-            end(process.pid)
-            raise
+    try:
+        with subprocess.Popen(command, env=environment) as process:
+            try:
+                return process.wait()
+            except SystemExit:
+                end(process.pid)
+                raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end(program: int) -> None:
-    """End a program and all that it started: itself as by Ctrl-C, which DVC waits on its stage for, others by SIGTERM."""
+    """End a program as by Ctrl-C, on which DVC waits for its stage, and what it started by SIGTERM."""
     try:
         started = [psutil.Process(program), *psutil.Process(program).children(recursive=True)]
     except psutil.NoSuchProcess:

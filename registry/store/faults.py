@@ -47,9 +47,9 @@ again; what was finished is kept.'
     if "mlflow" in packages or (packages & DATABASES and raised_in("mlflow", error)):
         return f"MLflow's store {places.hidden(places.tracking_uri())} cannot be used: {reason}. {MORE}"
     if packages & DATABASES:
-        return f"The registry {places.hidden(places.registry_url())} cannot be used: {reason}. {MORE}"
+        return f"The registry cannot be used: {reason}. {MORE}"
     if packages & STORES:
-        return f"The object store {places.hidden(places.objects_url())} cannot be used: {reason}. {MORE}"
+        return f"The object store cannot be used: {reason}. {MORE}"
     if "safetensors" in packages:
         return f"A checkpoint cannot be read: {reason}. Get its files again."
     if isinstance(error, MemoryError) or is_memory(error):

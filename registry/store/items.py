@@ -166,6 +166,8 @@ def patient(method: Callable[..., None]) -> Callable[..., None]:
                 return method(store, *args)
             except lost as error:
                 reason = str(getattr(error, "orig", error)).partition("\n")[0]
+                if store.engine.dialect.name == "sqlite" and "locked" not in reason:
+                    raise  # no connection was lost: the disk is full, or the file damaged
                 log.warning("The registry was lost (%s); trying again in %s s.", reason, wait)
                 time.sleep(wait)
         return method(store, *args)

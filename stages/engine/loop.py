@@ -99,7 +99,7 @@ class Execution:
         self.memory = Memory(node.name, self.tracker)
         self.numbers = [name for name, kind in node.fields if pa.types.is_floating(kind)]
         self.began = time.monotonic()
-        self.counts = Counter(items=0, recalled=0, computed=0, failed=0)
+        self.counts = Counter(items=0, recalled=0, computed=0, failed=0, passing=0)
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
         self.answered: dict[str, Entry] = {}
@@ -178,6 +178,7 @@ class Execution:
         self.runs[key] = entry.run
         if entry.reason:
             self.counts["failed"] += 1
+            self.counts["passing"] += entry.passes
             self.reasons[entry.reason] += 1
         row = row_of(self.node, key, task, entry)
         where = (task.corpus, *(row[axis] or NONE for axis in self.node.axes))
@@ -252,6 +253,8 @@ def execute(node: Node) -> dict[str, Any]:
         log.warning("%s: %d item(s) failed: %s", node.name, count, reason)
     for reason, count in list(execution.asked.get("reasons", {}).items())[:3]:
         log.warning("%s: %d request(s) without a reply: %s", node.name, count, reason)
+    if link["failed"]:
+        log.warning("%s: `palimpsest repro --retry-failed` tries failed items again.", node.name)
     if link["failed"] and os.environ.get("PALIMPSEST_STRICT"):
         raise SystemExit(f"{link['failed']} item(s) of {node.name} failed, and --strict allows none.")
     return link
