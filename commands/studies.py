@@ -55,13 +55,14 @@ def repro(
     What failed of a server that was away, a full disk or little memory is tried again.
     """
     from registry.store.ending import run
-    from stages.care.check import check
+    from stages.care.check import check, fill_in
     from stages.care.retry import due, links
     from stages.engine.study import read_study
 
     with one_sentence():
         study = read_study()
         check(study)
+        fill_in(study)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"

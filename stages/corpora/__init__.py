@@ -126,7 +126,7 @@ class Corpus(Protocol):
         """
 
 
-def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
+def open_corpus(name: object, options: Mapping[str, Any] | None = None) -> Corpus:
     """The corpus of the catalogue's ``name`` with the settings that ``params.yaml`` gives it.
 
     >>> next(open_corpus("scenes", {"count": 1}).samples()).sample
@@ -143,12 +143,12 @@ def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
 
 def corpus_of(entry: Mapping[str, Any]) -> Corpus:
     """The corpus of an entry of params.yaml; ``adapter`` names it, and ``region`` is for ``degrade`` to read."""
-    return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
+    return open_corpus(entry.get("adapter"), {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
 
 
-def corpus_class(name: str) -> type[Any]:
+def corpus_class(name: object) -> type[Any]:
     """The class of the catalogue's ``name``; raises ValueError for an unknown one."""
-    if name not in CATALOGUE:
+    if not isinstance(name, str) or name not in CATALOGUE:
         raise ValueError(unknown("corpus", name, CATALOGUE))
     module, _, attribute = CATALOGUE[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
