@@ -32,16 +32,16 @@ def sentence(error: BaseException) -> str | None:
     """What a person is told of an error that is theirs to mend, without credentials; None where it is a fault of ours.
 
     >>> sentence(OSError(28, "No space left on device"))
-    'The disk is full: [Errno 28] No space left on device. Make room (`palimpsest gc` says how much it could), and run \
-again; what was finished is kept.'
+    'The disk is full, or faulty: [Errno 28] No space left on device. Make room, as by `palimpsest gc`, and run again; \
+what was finished is kept.'
     >>> sentence(ValueError("no answer from postgresql://ada:s3cret@host/team")), sentence(KeyError("x"))
     ('no answer from postgresql://host/team', None)
     """
     reason = places.hidden(" ".join(str(getattr(error, "orig", None) or error).split()))
     packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    if getattr(error, "errno", None) in FULL or "disk is full" in reason:
+    if getattr(error, "errno", None) in FULL or any(words in reason for words in ("disk is full", "disk I/O error")):
         return (
-            f"The disk is full: {reason}. Make room (`palimpsest gc` says how much it could), and run again; what was "
+            f"The disk is full, or faulty: {reason}. Make room, as by `palimpsest gc`, and run again; what was "
             "finished is kept."
         )
     if "mlflow" in packages or (packages & DATABASES and raised_in("mlflow", error)):

@@ -97,8 +97,10 @@ def passwords() -> set[str]:
     ``/`` as they are: they quote these pieces as hosts, ports and paths."""
     found: set[str] = set()
     for name in SETTINGS:
-        given = os.environ.get(name, "").partition("://")[2].rpartition("@")[0].partition(":")[2]
-        found |= {given, unquote(given), *re.split("[@:/]", given)}
+        given = os.environ.get(name, "").partition("://")[2].rpartition("@")[0]
+        if "@" in given or ":" in given:
+            secret = re.sub("^[^@:/]*:", "", given)  # without a user's name
+            found |= {secret, unquote(secret), *re.split("[@:/]", secret)}
     return {one for one in found if len(one) >= SHORTEST}
 
 
