@@ -261,7 +261,10 @@ def execute(node: Node) -> dict[str, Any]:
 
 
 def command(main: Callable[..., None]) -> None:
-    """Run a stage from the command line; what goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
+    """Run a stage from the command line, or for the entry that DVC's name of the stage ends in.
+
+    What goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where).
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(faults.Discreet("%(message)s"))
     logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), handlers=[handler])
@@ -270,7 +273,7 @@ def command(main: Callable[..., None]) -> None:
     with without("pandas"):
         pa.array([None])  # where pyarrow looks for pandas, once, and a stage has no use for it
     try:
-        main(*sys.argv[1:])
+        main(*(sys.argv[1:] or filter(None, [os.environ.get("DVC_STAGE", "").partition("@")[2]])))
     except Exception as error:
         log.debug("", exc_info=True)
         sys.exit(faults.told(error))
