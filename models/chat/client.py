@@ -116,9 +116,7 @@ class Endpoint(Settings):
                 if monotonic() > ends:
                     raise ReadTimeout(f"its reply was not whole after {self.timeout:g} seconds")
                 if len(content) > LARGEST:
-                    raise ValueError(
-                        f"the endpoint's reply is longer than {LARGEST >> 20} MiB: it is no chat completion"
-                    )
+                    raise ValueError(f"the endpoint's reply is no chat completion: it has over {LARGEST >> 20} MiB")
         kept = {name: answer.headers[name] for name in ("content-type", "retry-after") if name in answer.headers}
         return Response(answer.status_code, headers=kept, content=bytes(content), request=answer.request)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from registry.lineage.outputs import md5_of
+from registry.store.items import value_digest
 from stages.engine.shards import DISK, parquet, write_shard
 from tests.conftest import SMALL, Checkout
 
@@ -100,6 +102,32 @@ def test_damage_is_named_and_what_doctor_advises_mends_it(made):
     assert made.digests() == whole
     assert made.link("inpaint@telea")["computed"] == 0
     made.run("palimpsest", "registry", "sync")
+    two_values_of_one_item(made)
+
+
+def two_values_of_one_item(made: Checkout) -> None:
+    """Somebody else has stored another value under a key that stands in an output here, as two machines do that
+    compute it at the same time: neither is damaged, and only one can be right beside what was computed from it."""
+    with sqlite3.connect(made.path / ".palimpsest/registry.db") as database:
+        key, value = database.execute("SELECT key, value FROM item WHERE kind = 'fidelity.pixel' LIMIT 1").fetchone()
+        other = json.loads(value) | {"mse": 0.125}
+        database.execute(
+            "UPDATE item SET value = ?, digest = ? WHERE key = ?", (json.dumps(other), value_digest(other), key)
+        )
+    refused = made.run("palimpsest", "registry", "sync", check=False)
+    assert refused.returncode == 2
+    assert "holds other values than the registry for 1 of its 3 items" in refused.stderr
+    assert key in refused.stderr
+    made.run("dvc", "repro", "--force", "--single-item", "fidelity@pixel")
+    made.run("palimpsest", "registry", "sync")
+    shard = made.path / "data/fidelity/pixel/scenes/part-00.parquet"
+    assert [row["mse"] for row in DISK.read(shard) if row["key"] == key] == [0.125]
+    with sqlite3.connect(made.path / ".palimpsest/registry.db") as database:
+        found = database.execute(
+            "SELECT measurement.value FROM measurement JOIN item ON item.id = item_id WHERE key = ? AND metric = 'mse' "
+            "AND region = ''", (key,)
+        ).fetchall()  # fmt: skip
+    assert found == [(0.125,)]
 
 
 def test_a_flipped_bit_of_a_shard_is_an_error_or_changes_nothing_that_is_read(tmp_path, monkeypatch):

@@ -223,3 +223,14 @@ def test_a_second_repro_at_the_same_time_is_turned_away(checkout):
     assert "lock" in second.stderr
     assert first.wait() == 0
     assert one.link("degrade")["failed"] == 0
+
+
+def test_no_name_reaches_the_shell(checkout):
+    """`palimpsest repro` refuses such a name; DVC alone does not, and runs the stage."""
+    params = copy.deepcopy(SMALL)
+    params["corpora"] = {"a'; touch taken; '$(touch too)": params["corpora"]["scenes"]}
+    one = checkout(params)
+    done = one.run("dvc", "repro", f"prepare@{next(iter(params['corpora']))}", check=False)
+    assert done.returncode != 0
+    assert "should match pattern" in done.stderr
+    assert not {"taken", "too"} & {path.name for path in one.path.iterdir()}
