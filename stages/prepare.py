@@ -90,7 +90,7 @@ def fitting(found: Sample | Problem) -> Sample | Problem:
         if isinstance(found, Sample) and len(text := getattr(found, what)) > longest:
             which = found.sample[: LONGEST["sample"]]
             message = f"The {what} {text[:40]}… has {len(text)} characters, {longest} at most; {which} is left out."
-            return Problem(which, f"long_{what}", message)
+            return Problem(which, "too_long", message)
     return found
 
 

@@ -15,7 +15,6 @@ from registry.store import git, places
 from registry.store.items import Execution
 from registry.store.keys import canonical, digest
 from registry.tracking import CELLS, experiment_id, flatten, opened
-from registry.tracking.asking import MOST_RUNS
 
 if TYPE_CHECKING:
     from mlflow.entities import RunInfo
@@ -25,6 +24,9 @@ log = logging.getLogger(__name__)
 
 CELLS_DIGEST = "palimpsest.cells.digest"
 """A tag of a run below which cells are: the digest of what they say."""
+
+MOST_RUNS = 50_000
+"""So many MLflow gives at once."""
 
 PARAMS_A_BATCH = 100
 LOOKS_A_POINT = 10

@@ -14,6 +14,7 @@ from tests.conftest import SMALL, Checkout
 from tests.stages.test_repro import items
 
 SAMPLES = 90
+COMMAND, DVC, STAGE = 0, 1, -1
 
 
 @pytest.fixture
@@ -40,21 +41,25 @@ def of_checkout(checkout: Checkout) -> list[psutil.Process]:
     return found
 
 
-def level(checkout: Checkout, module: str) -> psutil.Process:
-    return next(process for process in of_checkout(checkout) if module in process.cmdline())
+def levels(command: int) -> list[psutil.Process]:
+    """A command, DVC that it runs, what that runs, and so on to the stage."""
+    found = [psutil.Process(command)]
+    while below := found[-1].children():
+        found += below[:1]
+    return found
 
 
 @pytest.mark.parametrize(
-    ("module", "number", "code"),
+    ("level", "number", "code"),
     [
-        ("palimpsest", signal.SIGTERM, 128 + signal.SIGTERM),
-        ("palimpsest", signal.SIGHUP, 128 + signal.SIGHUP),
-        ("dvc", signal.SIGTERM, 256 - signal.SIGTERM),
-        ("stages.inpaint", signal.SIGTERM, 255),
-        ("stages.inpaint", signal.SIGINT, 255),
+        (COMMAND, signal.SIGTERM, 128 + signal.SIGTERM),
+        (COMMAND, signal.SIGHUP, 128 + signal.SIGHUP),
+        (DVC, signal.SIGTERM, 256 - signal.SIGTERM),
+        (STAGE, signal.SIGTERM, 255),
+        (STAGE, signal.SIGINT, 255),
     ],
 )
-def test_a_signal_ends_all_and_the_next_repro_goes_on(slow, module, number, code):
+def test_a_signal_ends_all_and_the_next_repro_goes_on(slow, level, number, code):
     from mlflow import MlflowClient
 
     known = items(slow)
@@ -62,7 +67,7 @@ def test_a_signal_ends_all_and_the_next_repro_goes_on(slow, module, number, code
     deadline = time.monotonic() + 120
     while items(slow) < known + 2 and time.monotonic() < deadline:
         time.sleep(0.02)
-    level(slow, module).send_signal(number)
+    levels(started.pid)[level].send_signal(number)
     ended = started.wait(60)
     psutil.wait_procs(of_checkout(slow), 30)
     assert of_checkout(slow) == []
