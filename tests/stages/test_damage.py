@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from palimpsest import app
 from registry.lineage.outputs import md5_of
 from registry.store.items import value_digest
 from stages.engine.shards import DISK, parquet, write_shard
@@ -38,6 +40,13 @@ def flip(path: Path, bit: int) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def told(*command: str, exit_code: int | None = 0) -> str:
+    """What a command says, here and in this process."""
+    done = CliRunner().invoke(app, command)
+    assert exit_code in (None, done.exit_code), done.output
+    return done.output
+
+
 def in_cache(checkout: Checkout, path: str) -> Path:
     """The file of DVC's cache with the content of an output's file."""
     md5 = md5_of(checkout.path / path)
@@ -45,16 +54,19 @@ def in_cache(checkout: Checkout, path: str) -> Path:
 
 
 @pytest.fixture
-def made(checkout) -> Checkout:
+def made(checkout, monkeypatch) -> Checkout:
     one = checkout(PICTURES)
     one.repro(*MADE)
-    one.run("palimpsest", "registry", "sync")
+    monkeypatch.chdir(one.path)
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    told("registry", "sync")
     return one
 
 
 def test_damage_is_named_and_what_doctor_advises_mends_it(made):
     whole = made.digests()
-    said = made.run("palimpsest", "doctor", "--full", check=False).stdout
+    said = told("doctor", "--full", exit_code=None)
     assert "every value is what its digest says" in said
     assert "what is in data/ is what dvc.lock says" in said
     assert "every file in DVC's cache is what its name says" in said
@@ -65,21 +77,19 @@ def test_damage_is_named_and_what_doctor_advises_mends_it(made):
         digit = value.index("0.") + 2
         other = value[:digit] + str(9 - int(value[digit])) + value[digit + 1 :]
         database.execute("UPDATE item SET value = ? WHERE key = ?", (other, key))
-    doctor = made.run("palimpsest", "doctor", "--full", check=False)
-    assert doctor.returncode == 1
-    assert f"1 items have values that are not what their digests say, first {key}" in doctor.stdout
-    made.run("palimpsest", "registry", "sync")
+    doctor = told("doctor", "--full", exit_code=1)
+    assert f"1 items have values that are not what their digests say, first {key}" in doctor
+    told("registry", "sync")
     with sqlite3.connect(made.path / ".palimpsest/registry.db") as database:
         found = database.execute("SELECT value FROM item WHERE key = ?", (key,)).fetchone()[0]
     assert sorted(found) == sorted(value), "the shard had it"
 
     # an output
     flip(made.path / TELEA, 8 * 2000)
-    refused = made.run("palimpsest", "registry", "sync", check=False)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("palimpsest: data/inpaint/telea is not what dvc.lock says inpaint@telea made")
-    doctor = made.run("palimpsest", "doctor", "--full", check=False)
-    assert "1 outputs are not what dvc.lock says: data/inpaint/telea" in doctor.stdout
+    refused = told("registry", "sync", exit_code=2)
+    assert refused.startswith("palimpsest: data/inpaint/telea is not what dvc.lock says inpaint@telea made")
+    doctor = told("doctor", "--full", exit_code=1)
+    assert "1 outputs are not what dvc.lock says: data/inpaint/telea" in doctor
     shutil.rmtree(made.path / "data/inpaint/telea")
     made.run("palimpsest", "repro", *MADE)
     assert made.digests() == whole
@@ -92,8 +102,8 @@ def test_damage_is_named_and_what_doctor_advises_mends_it(made):
     shutil.rmtree(made.path / "data/inpaint/telea")
     made.run("dvc", "checkout", "inpaint@telea")
     assert (made.path / TELEA).stat().st_size == 3000, "DVC believes it"
-    assert made.run("palimpsest", "registry", "sync", check=False).returncode == 2
-    doctor = made.run("palimpsest", "doctor", "--full", check=False).stdout
+    told("registry", "sync", exit_code=2)
+    doctor = told("doctor", "--full", exit_code=1)
     assert "1 files in DVC's cache are damaged" in doctor
     assert str(cached) in doctor
     shutil.rmtree(made.path / "data/inpaint/telea")
@@ -101,7 +111,7 @@ def test_damage_is_named_and_what_doctor_advises_mends_it(made):
     made.run("palimpsest", "repro", *MADE)
     assert made.digests() == whole
     assert made.link("inpaint@telea")["computed"] == 0
-    made.run("palimpsest", "registry", "sync")
+    told("registry", "sync")
     two_values_of_one_item(made)
 
 
@@ -114,12 +124,11 @@ def two_values_of_one_item(made: Checkout) -> None:
         database.execute(
             "UPDATE item SET value = ?, digest = ? WHERE key = ?", (json.dumps(other), value_digest(other), key)
         )
-    refused = made.run("palimpsest", "registry", "sync", check=False)
-    assert refused.returncode == 2
-    assert "holds other values than the registry for 1 of its 3 items" in refused.stderr
-    assert key in refused.stderr
+    refused = told("registry", "sync", exit_code=2)
+    assert "holds other values than the registry for 1 of its 3 items" in refused
+    assert key in refused
     made.run("dvc", "repro", "--force", "--single-item", "fidelity@pixel")
-    made.run("palimpsest", "registry", "sync")
+    told("registry", "sync")
     shard = made.path / "data/fidelity/pixel/scenes/part-00.parquet"
     assert [row["mse"] for row in DISK.read(shard) if row["key"] == key] == [0.125]
     with sqlite3.connect(made.path / ".palimpsest/registry.db") as database:

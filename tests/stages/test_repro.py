@@ -234,3 +234,13 @@ def test_no_name_reaches_the_shell(checkout):
     assert done.returncode != 0
     assert "should match pattern" in done.stderr
     assert not {"taken", "too"} & {path.name for path in one.path.iterdir()}
+
+
+def test_sections_without_entries_work_through_to_the_report(checkout):
+    """Later stages depend on the folders of earlier ones, which nobody makes where nothing is asked for."""
+    params = copy.deepcopy(SMALL) | {"encoders": {}, "quality": {}, "captioners": {}}
+    params["corpora"]["scenes"]["count"] = 2
+    params["inpainters"] = {"telea": {"adapter": "telea"}}
+    one = checkout(params)
+    one.run("palimpsest", "repro")
+    assert (one.path / "data/report/index.html").stat().st_size > 1000
