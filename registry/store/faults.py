@@ -54,7 +54,9 @@ what was finished is kept.'
         return f"A checkpoint cannot be read: {reason}. Get its files again."
     if isinstance(error, MemoryError) or is_memory(error):
         return f"The memory is used up: {reason or type(error).__name__}. Lower `batch_size`, and run again."
-    return (places.hidden(str(error)) or type(error).__name__) if isinstance(error, MENDABLE) else None
+    if isinstance(error, MENDABLE) and not isinstance(error, NotImplementedError | RecursionError):
+        return places.hidden(str(error)) or type(error).__name__
+    return None
 
 
 MORE = "`palimpsest doctor` says more."

@@ -84,3 +84,14 @@ def test_a_signal_ends_all_and_the_next_repro_goes_on(slow, level, number, code)
     link = slow.link("inpaint@biharmonic")
     assert (link["computed"], link["failed"]) == (SAMPLES - remembered, 0)
     assert client.get_run(link["mlflow_run_id"]).data.tags["palimpsest.resumes"] == killed[0].info.run_id
+
+
+def test_the_page_of_runs_ends_with_its_command(checkout):
+    one = checkout()
+    started = one.start("python", "-m", "palimpsest", "ui", "--port", "0")
+    deadline = time.monotonic() + 120
+    while len(of_checkout(one)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(60) == 128 + signal.SIGTERM
+    assert of_checkout(one) == []

@@ -170,3 +170,13 @@ def test_a_value_that_has_no_digest_yet_is_taken_as_it_is(store):
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE item SET digest = NULL"))
     assert store.recall([one.key])[one.key].value == one.value
+
+
+def test_whoever_reads_a_damaged_value_is_told_what_to_do(tmp_path):
+    store = ItemStore(connect(f"sqlite:///{tmp_path}/registry.db"), ObjectStore(str(tmp_path / "objects")))
+    store.open_run(RUN)
+    store.remember(RUN.id, [finding("a cat", value={"caption": "a cat"})])
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("""UPDATE item SET value = '{"caption": "a c'""")
+        with pytest.raises(ValueError, match="A value in the registry is damaged: .* `palimpsest doctor --full` says"):
+            connection.execute(select(Item.value)).all()
