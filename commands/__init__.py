@@ -12,22 +12,25 @@ from typing import Any
 
 import typer
 
+from registry.store.faults import sentence, told
+
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn an error about bad input into one sentence on stderr and exit code 2, in place of a traceback."""
+    """Turn an error that is a person's to mend into one sentence on stderr and exit code 2; another shows where it was.
+
+    Neither shows credentials.
+    """
     try:
         yield
-    except (ValueError, OSError) as error:
-        sentence = str(error)
+    except (typer.Exit, typer.Abort):
+        raise
     except Exception as error:
-        if not isinstance(reason := getattr(error, "orig", None), Exception):  # what SQLAlchemy wraps
-            raise
-        sentence = f"The registry cannot be used: {reason}. `palimpsest doctor` says more."
-    else:
-        return
-    typer.echo(f"palimpsest: {sentence}", err=True)
-    raise typer.Exit(2)
+        if said := sentence(error):
+            typer.echo(f"palimpsest: {said}", err=True)
+            raise typer.Exit(2) from None
+        typer.echo(told(error), err=True)
+        raise typer.Exit(1) from None
 
 
 def print_json(value: Any) -> None:

@@ -15,7 +15,7 @@ app.add_typer(registry, name="registry")
 
 @app.command()
 def doctor(
-    full: Annotated[bool, typer.Option("--full", help="Read every object, not a sample.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read every value, object, output and cached file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Look at all that a study stands on, and say what to do where something is wrong; exit 1 on a problem."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,27 +46,44 @@ def plan(
 def repro(
     targets: Annotated[list[str] | None, typer.Argument(help="Stages, as dvc.yaml names them; default all.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 1 if any item failed or any input was faulty.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try every failed item again, not only what a retry may mend.")
+    ] = False,
 ) -> None:
-    """Check params.yaml, then run `dvc repro`, and say where the results are."""
-    from registry.lineage.locks import read_link
-    from stages.care.check import check
+    """Check params.yaml, then run `dvc repro`, and say where the results are.
+
+    What failed of a server that was away, a full disk or little memory is tried again.
+    """
+    from registry.store.ending import run
+    from stages.care.check import check, fill_in
+    from stages.care.retry import due, links
     from stages.engine.study import read_study
 
     with one_sentence():
         study = read_study()
         check(study)
+        fill_in(study)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)
-    if done.returncode:
-        raise typer.Exit(done.returncode)
-    links = (read_link(stage.addressed(entry)) for stage, entry in study.stages())
-    faults = [link for link in links if link and (link["failed"] or link["problems"])]
+
+    def dvc(*what: str) -> None:
+        if code := run([sys.executable, "-m", "dvc", "repro", *what], environment):
+            raise typer.Exit(code)
+
+    began = datetime.now(UTC)
+    dvc(*(targets or []))
+    if again := due(study, targets or [], began, retry_failed):
+        typer.echo(f"Trying again what failed in {', '.join(again)}.")
+        dvc("--force", "--single-item", *again)
+        dvc(*(targets or []))
+    faults = [link for link in links(study) if link["failed"] or link["problems"]]
     for link in faults:
         typer.echo(
             f"{link['stage']}: {link['failed']} failed items, {sum(link['problems'].values())} faults in its input"
         )
+    if any(link["failed"] for link in faults):
+        typer.echo("`palimpsest repro --retry-failed` tries failed items again.")
     typer.echo("\nThe report:   data/report/index.html")
     typer.echo("The runs:     palimpsest ui   (then open the address that it prints)")
     if strict and faults:
@@ -76,6 +93,7 @@ def repro(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
     """Serve the MLflow UI over this checkout's runs; where a server tracks them, say where it is."""
+    from registry.store.ending import run
     from registry.store.places import hidden, tracking_uri
 
     with one_sentence():
@@ -85,7 +103,7 @@ def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000)
         return
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # not an argument, which every user could read
-    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+    raise typer.Exit(run(command, environment))
 
 
 @app.command()

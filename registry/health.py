@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from registry.store import places
 from registry.store.database import HEAD, connect, version_of
+from registry.store.items import damaged
 from registry.store.objects import ObjectStore
 from registry.store.schema import Item
 from registry.tracking.asking import experiments
@@ -50,7 +51,7 @@ def gigabytes(size: float) -> str:
 
 
 def stores(full: bool) -> Iterator[Check]:
-    """Check the registry, the object store, MLflow's store and the disk; ``full`` reads every object and page."""
+    """Check registry, object store, MLflow's store and disk; ``full`` reads every value, object and page."""
     url = places.registry_url()
     engine = None
     if is_missing_file(url):
@@ -99,6 +100,17 @@ def registry(engine: Engine, full: bool) -> Iterator[Check]:
         yield Check("registry", "ok", f"{where} has schema {HEAD} and can be written to")
         if engine.dialect.name == "sqlite":
             yield wholeness(connection, full)
+    if full:
+        yield values(engine)
+
+
+def values(engine: Engine) -> Check:
+    """Hold the value of every item against its digest."""
+    if not (lost := list(damaged(engine))):
+        return Check("registry", "ok", "every value is what its digest says")
+    what = f"{len(lost)} items have values that are not what their digests say, first {lost[0]}"
+    advice = "`palimpsest registry sync` puts back what data/ holds; what else is asked for is computed again."
+    return Check("registry", "problem", what, advice)
 
 
 def wholeness(connection: Connection, full: bool) -> Check:
@@ -145,18 +157,18 @@ def objects(engine: Engine | None, store: ObjectStore, full: bool) -> Iterator[C
 def soundness(store: ObjectStore, addresses: list[str], full: bool) -> Check:
     """Check that objects are what their addresses say: all where ``full``, else some."""
     read = addresses if full else random.sample(addresses, min(SAMPLE, len(addresses)))
-    damaged = []
+    wrong = []
     for address in read:
         try:
             store.get(address)
         except ValueError:
-            damaged.append(store.path(address))
+            wrong.append(store.path(address))
         except FileNotFoundError:
             continue  # removed meanwhile
     many = f"all {len(read)}" if len(read) == len(addresses) else f"{len(read)} of {len(addresses)}"
-    if not damaged:
+    if not wrong:
         return Check("objects", "ok", f"{many} were read and are what their addresses say")
-    what = f"of {many} that were read {len(damaged)} are damaged, first {damaged[0]}"
+    what = f"of {many} that were read {len(wrong)} are damaged, first {wrong[0]}"
     advice = "Delete these files; `palimpsest registry sync` puts back what data/ holds. Then look after that disk."
     return Check("objects", "problem", what, advice if full else f"Run `palimpsest doctor --full` for all. {advice}")
 

@@ -6,6 +6,7 @@ import yaml
 
 from registry.store import places
 from registry.store.database import connect, migrate_when_behind
+from registry.store.faults import told
 from registry.store.objects import ObjectStore
 from reports.report import build
 
@@ -18,8 +19,8 @@ def main() -> None:
         engine = connect(places.registry_url())
         migrate_when_behind(engine)
         print(build(engine, ObjectStore(places.objects_url()), study, root / "data" / "report"))
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from None
+    except Exception as error:
+        raise SystemExit(told(error)) from None
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ def degradations_of(study: Study, corpus: str) -> dict[str, tuple[Degradation, R
     picture in place of what the corpus says.
     """
     where = study.entry("corpora", corpus).get("region", {"kind": "centre"})
+    if not isinstance(where, Mapping):
+        raise ValueError(f"The region of corpus {corpus} is {where!r}; say how it is chosen, as in {{kind: centre}}.")
     found = {}
     for name, entry in study.variants("degradations").items():
         how = dict(entry)

@@ -20,12 +20,14 @@ from models.measures.declared import declared
 from models.measures.regions import split_column
 from registry.cells import Example, Where, cell_means, examples
 from registry.indexing import Index
+from registry.lineage.locks import lock
+from registry.lineage.outputs import differing
 from registry.published import publish
 from registry.store import places, schema
 from registry.store.axes import NONE
 from registry.store.dag import DATA, GRID, STAGES, Stage
 from registry.store.database import connect
-from registry.store.items import FAILED, Finding, ItemStore
+from registry.store.items import FAILED, Finding, ItemStore, Known, value_digest
 from registry.store.keys import canonical, digest
 from registry.store.objects import ObjectStore
 from registry.store.schema import PER_ITEM
@@ -34,13 +36,15 @@ from registry.tracking.runs import CellLog, Tracker
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
 from stages.engine.provenance import read_provenance
-from stages.engine.shards import DISK, WHOLE
+from stages.engine.shards import DISK, WHOLE, digest_of
 from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
 
 log = logging.getLogger(__name__)
 
 OUT = DATA / "index.json"
+HELD = ("key", "status", "value", digest_of("image"))
+"""What of a row is held against the item store."""
 
 
 def outputs_digest(study: Study) -> str:
@@ -53,12 +57,21 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
     """Give the item store what it lacks of one output: items with their values, images, parents and executions.
 
     ``there`` are the addresses of the objects that it has.
+
+    Raises ``ValueError`` where the output holds other values than the item store under the same keys.
     """
     provenance = read_provenance(stage)
     opened = set()
     for path in sorted(folder.rglob("*.parquet")):
-        keys = {row["key"] for row in DISK.read(path, ("key",))}
+        held = {row["key"]: row for row in DISK.read(path, HELD)}
+        keys = held.keys()
         known = store.recall(keys)
+        if others := sorted(key for key, one in known.items() if differs(held[key], one)):
+            raise ValueError(
+                f"{path} holds other values than the registry for {len(others)} of its {len(keys)} items, first "
+                f"{others[0]}: two computed them at the same time, or apart. Nothing was indexed. "
+                f"`dvc repro --force --single-item {stage}` takes the registry's, and `palimpsest repro` what follows."
+            )
         if known.keys() == keys and all(one.object is None or one.object in there for one in known.values()):
             continue
         rows = {row["key"]: row for row in DISK.read(path)}
@@ -83,10 +96,28 @@ def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: C
             store.remember(run_id, findings)
 
 
+def differs(row: Mapping[str, Any], known: Known) -> bool:
+    """Whether a row of an output holds another value, or another picture, than the item store has under its key."""
+    if row["status"] == FAILED:
+        return False
+    value, picture = digest(row["value"].encode("utf-8", "surrogatepass")), row.get(digest_of("image"))
+    return value != (known.digest or value_digest(known.value)) or picture not in (None, known.object)
+
+
 def check_whole(study: Study) -> None:
-    """Check that every output is complete; raises ``FileNotFoundError``, for what is missing would be lost to all."""
+    """Check that every output is complete, for what is missing would be lost to all, and that none is damaged.
+
+    Raises ``FileNotFoundError`` where something is missing, ``ValueError`` where an output is not what ``dvc.lock``
+    says; a stage that DVC has not run yet has nothing to be held against.
+    """
+    locked = lock()
     for stage, entry in study.stages():
         folder, name = stage.folder(entry), stage.addressed(entry)
+        for output in differing(locked[name]) if name in locked else ():
+            raise ValueError(
+                f"{output} is not what dvc.lock says {name} made: it was damaged or changed afterwards, or is still to "
+                "be checked out. Delete it and run `palimpsest repro`; `palimpsest doctor --full` says what else is so."
+            )
         made = read_provenance(name)
         there = {row["key"] for path in folder.rglob("*.parquet") for row in DISK.read(path, ("key",))}
         if not folder.is_dir() or made.keys() - there:
@@ -190,7 +221,8 @@ def sheet(found: Sequence[Example], lines: Sequence[Line]) -> bytes:
 def sync() -> dict[str, int]:
     """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places.
 
-    Raises ``FileNotFoundError``, before anything is written, where an output is not whole.
+    Raises ``FileNotFoundError`` or ``ValueError``, before anything is written, where an output is not whole, and
+    ``ValueError`` where one holds other values than the registry.
     """
     study = read_study()
     check_whole(study)

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 STAGE = STAGES["prepare"]
 SHOWN_PROBLEMS = 5
+LONGEST = {"sample": 255, "split": 32}
+"""Characters that the registry has for a sample's id, and for the name of its split."""
 
 
 def plan(corpus: str, samples: Sequence[Sample]) -> Iterator[tuple[str, list[Task]]]:
@@ -73,13 +75,23 @@ def read(study: Study, name: str) -> tuple[list[Sample], list[Problem]]:
 
     Raises ``ValueError`` where it holds no sample, and what :meth:`Corpus.samples` does.
     """
-    found = list(corpus_of(study.entry("corpora", name)).samples())
+    found = [fitting(each) for each in corpus_of(study.entry("corpora", name)).samples()]
     samples = [sample for sample in found if isinstance(sample, Sample)]
     problems = [problem for problem in found if isinstance(problem, Problem)]
     if not samples:
         first = f" The first problem: {problems[0].message}" if problems else ""
         raise ValueError(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in params.yaml.")
     return samples, problems
+
+
+def fitting(found: Sample | Problem) -> Sample | Problem:
+    """A sample whose id and split the registry can hold, or the problem that it is."""
+    for what, longest in LONGEST.items():
+        if isinstance(found, Sample) and len(text := getattr(found, what)) > longest:
+            which = found.sample[: LONGEST["sample"]]
+            message = f"The {what} {text[:40]}… has {len(text)} characters, {longest} at most; {which} is left out."
+            return Problem(which, "too_long", message)
+    return found
 
 
 def node_of(study: Study, name: str, samples: Sequence[Sample], problems: Sequence[Problem]) -> Node:

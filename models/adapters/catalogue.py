@@ -90,7 +90,7 @@ Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3
     known = CATALOGUE[role]
     if adapter is None:
         raise ValueError(f"Entry {name} names no adapter: set `adapter` to one of {', '.join(known)}.")
-    if adapter not in known:
+    if not isinstance(adapter, str) or adapter not in known:
         raise ValueError(unknown(f"adapter for {role} (entry {name})", adapter, known))
     kind = target(role, adapter)
     return kind(validated(f"{adapter} (entry {name})", kind.Settings, given))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
 import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from time import time as now
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,17 +21,19 @@ from models.adapters.settings import Settings
 if TYPE_CHECKING:
     from httpx2 import Client, Response
 
-TRANSIENT = {408, 429, 500, 502, 503, 504}
-"""HTTP statuses that may pass: asked again, after a pause."""
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
+"""HTTP statuses that may pass: asked again, after a pause. Those from 520 on are said by proxies and busy hosts."""
+LARGEST = 64 * 2**20
+"""Bytes of a reply that are read; probabilities of a long prompt's tokens take some."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds. A pause doubles from one attempt to the next, unless the server says how long it wants to be left alone."""
 
 
 class Endpoint(Settings):
     """``endpoint``: the base URL, usually ending in ``/v1``. The API key, where one is needed, is read from the
-    environment variable ``api_key_variable``. ``timeout``: seconds to wait for an answer. ``retries``: how often a
-    request is made again that was not answered, or with 408, 429 or 5xx, after pauses of 0.5, 1, 2, ... seconds or what
-    the server asks for, 60 at most.
+    environment variable ``api_key_variable``. ``timeout``: seconds to wait for the whole of an answer. ``retries``: how
+    often a request is made again that was not answered, or with 408, 429 or 5xx, after pauses of 0.5, 1, 2, ... seconds
+    or of what the server asks for beyond that, 60 at most.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # an endpoint that is refused may hold a password
@@ -78,7 +84,7 @@ class Endpoint(Settings):
     ) -> Response:
         """The server's answer, whatever its status, once it is not a transient one or attempts are used up.
 
-        Raises ConnectionError without any.
+        Raises ConnectionError without any, and ValueError where it is too long to be read.
         """
         from httpx2 import RequestError
 
@@ -87,7 +93,7 @@ class Endpoint(Settings):
         while True:
             pause = FIRST_PAUSE * 2**attempt * random.uniform(0.75, 1)  # not all together
             try:
-                response = client.request(method, path, json=body)
+                response = self._received(client, method, path, body)
             except RequestError as error:
                 if attempt == retries:
                     what = self.clean(str(error)) or type(error).__name__
@@ -95,10 +101,24 @@ class Endpoint(Settings):
             else:
                 if attempt == retries or response.status_code not in TRANSIENT:
                     return response
-                if (wanted := response.headers.get("retry-after", "")).isdecimal():
-                    pause = float(wanted)
+                pause = max(pause, wanted(response))
             time.sleep(min(pause, LONGEST_PAUSE))
             attempt += 1
+
+    def _received(self, client: Client, method: str, path: str, body: Mapping[str, Any] | None) -> Response:
+        """An answer that was there within ``timeout``, however slowly it came."""
+        from httpx2 import ReadTimeout, Response
+
+        ends, content = monotonic() + self.timeout, bytearray()
+        with client.stream(method, path, json=body) as answer:
+            for some in answer.iter_bytes():
+                content += some
+                if monotonic() > ends:
+                    raise ReadTimeout(f"its reply was not whole after {self.timeout:g} seconds")
+                if len(content) > LARGEST:
+                    raise ValueError(f"the endpoint's reply is no chat completion: it has over {LARGEST >> 20} MiB")
+        kept = {name: answer.headers[name] for name in ("content-type", "retry-after") if name in answer.headers}
+        return Response(answer.status_code, headers=kept, content=bytes(content), request=answer.request)
 
     def complete(self, client: Client, body: Mapping[str, Any]) -> Response:
         """The answer to a chat completion.
@@ -118,8 +138,36 @@ class Endpoint(Settings):
 
     def clean(self, text: str) -> str:
         """The beginning of a text, on one line and without the key."""
-        short = " ".join(text.split())
+        short = printable(" ".join(text.split()))
         return (short.replace(key, "***") if (key := self.key()) else short)[:200]
+
+
+def printable(text: str) -> str:
+    """A text without what steers a terminal, or turns the direction of writing.
+
+    >>> printable("\x1b[31mred\x07, \u202eback")
+    '[31mred, back'
+    """
+    return "".join(character for character in text if character.isprintable())
+
+
+def wanted(response: Response) -> float:
+    """Seconds for which a server wants to be left alone: a number or a date in ``Retry-After``; 0 where it says none.
+
+    >>> from httpx2 import Response
+    >>> said = ("1.5", "soon", "nan", "Mon, 01 Jan 2024 00:00:00 GMT")
+    >>> [wanted(Response(429, headers={"retry-after": text})) for text in said]
+    [1.5, 0.0, 0.0, 0.0]
+    """
+    said = response.headers.get("retry-after", "")
+    try:
+        seconds = float(said)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - now()
+        except ValueError:
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
 def listed(listing: Response) -> list[str]:
@@ -130,6 +178,6 @@ def listed(listing: Response) -> list[str]:
     (['qwen'], [])
     """
     try:
-        return [str(model["id"]) for model in listing.json()["data"]]
+        return [printable(str(model["id"])) for model in listing.json()["data"]]
     except (ValueError, LookupError, TypeError):
         return []

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST, LONGEST_TOKEN = 100_000, 100
+"""Characters that a reply may have, whatever ``extra`` says, and for each token of ``max_tokens``."""
+
 LISTED = 20
 """First tokens whose probability is asked for: as many as OpenAI and vLLM give at most."""
 
@@ -166,7 +169,10 @@ class OpenAICompatible:
             jobs.append([self._body(conversation, decoding, **request) for request in requests])
 
         def ask(client: Client, body: dict[str, Any]) -> list[Reply]:
-            return replies(self._fields(client, body)["choices"], body.get("n", 1), self._what, form)
+            found = replies(self._fields(client, body)["choices"], body.get("n", 1), self._what, form)
+            if (longest := max(len(reply.text) for reply in found)) > max(LONGEST, LONGEST_TOKEN * decoding.max_tokens):
+                raise ValueError(f"the endpoint ignored `max_tokens`: its {self._what} has {longest} characters")
+            return found
 
         return [[reply for some in item for reply in some] for item in self._all(jobs, ask)]
 

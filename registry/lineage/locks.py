@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,20 @@ def read_lock(text: str) -> dict[str, Locked]:
     >>> lock = read_lock("stages: {draw: {cmd: pen, params: {params.yaml: {ink: 3}}, outs: [{path: a.png, md5: 0f}]}}")
     >>> lock["draw"].parameters, lock["draw"].outputs
     ({'ink': 3}, {'a.png': '0f'})
+
+    Raises ``ValueError`` where it is none, such as one that was cut off or that a merge left in two versions.
     """
-    found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    try:
+        return _stages(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {})
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        what = "holds a merge that is not settled" if "\n<<<<<<< " in f"\n{text}" else "is no lock file any more"
+        raise ValueError(
+            f"dvc.lock {what} ({' '.join(str(error).split())[:100]}); take either side of it, or `git checkout "
+            "dvc.lock`, and run `palimpsest repro`: what is known is recalled, not computed."
+        ) from None
+
+
+def _stages(found: Mapping[str, Any]) -> dict[str, Locked]:
     return {
         name: Locked(
             name,
@@ -87,8 +100,9 @@ def lock() -> dict[str, Locked]:
 def history(stage: str) -> Iterator[tuple[str, Locked]]:
     """The commits that changed ``dvc.lock``, the newest first, with what each says of a stage, where it has it."""
     for commit in git.answer("log", f"-{COMMITS}", "--format=%H", "--", "dvc.lock").split():
-        if then := read_lock(git.answer("show", f"{commit}:./dvc.lock")).get(stage):
-            yield commit, then
+        with suppress(ValueError):  # a merge that was committed as it stood
+            if then := read_lock(git.answer("show", f"{commit}:./dvc.lock")).get(stage):
+                yield commit, then
 
 
 def first_commit(locked: Locked) -> str | None:

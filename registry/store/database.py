@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, 
 
 from registry.store.places import database
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
 SECONDS = 10
@@ -29,7 +30,8 @@ def connect(url: str) -> Engine:
     """
     found = database(url)
     waiting = found.get_backend_name() == "postgresql" and "connect_timeout" not in found.query
-    engine = create_engine(found, pool_pre_ping=True, connect_args={"connect_timeout": SECONDS} if waiting else {})
+    patience = {"connect_timeout": SECONDS} if waiting else {}
+    engine = create_engine(found, pool_pre_ping=True, connect_args=patience, json_deserializer=parsed)
 
     @event.listens_for(engine, "do_connect")
     def reach(dialect: Any, _record: Any, args: Any, kwargs: Any) -> Any:
@@ -50,6 +52,16 @@ def connect(url: str) -> Engine:
             write_ahead(connection)
 
     return engine
+
+
+def parsed(text: str | bytes) -> Any:
+    """The JSON in a column; raises ``ValueError``, with what to do, where it is none any more."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f"A value in the registry is damaged: {error}. `palimpsest doctor --full` says which, and what to do."
+        ) from None
 
 
 def write_ahead(connection: sqlite3.Connection) -> None:

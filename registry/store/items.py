@@ -6,6 +6,7 @@ in the object store; a failure is recorded with its reason and is never served a
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +15,27 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, String, and_, any_, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    String,
+    Text,
+    and_,
+    any_,
+    cast,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import aliased
 
 from registry.store.bulk import upsert
 from registry.store.database import migrate_when_behind
+from registry.store.keys import canonical, digest, item_key
 from registry.store.objects import ObjectStore
 from registry.store.schema import Item, Parent, Run
 
@@ -42,6 +58,8 @@ class Known:
     run: str
     value: dict[str, Any] | None = None
     object: str | None = None
+    digest: str | None = None
+    """Of the value, by :func:`value_digest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,44 @@ class Execution:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"started_at": self.started_at.isoformat()}
+
+
+def value_digest(value: Any) -> str:
+    """The sha256 of a value's canonical JSON: that of the ``value`` in the row of a shard.
+
+    >>> value_digest({"caption": "a cat"}) == digest(b'{"caption":"a cat"}')
+    True
+    """
+    return digest(canonical(value).encode("utf-8", "surrogatepass"))
+
+
+def stored(connection: Connection, column: Any) -> ColumnElement[bytes | str]:
+    """A JSON column as it is stored, not parsed: what is damaged need not be JSON any more, nor UTF-8."""
+    return cast(column, LargeBinary if connection.dialect.name == "sqlite" else Text)
+
+
+def sound(text: bytes | str | None, wanted: str | None) -> tuple[bool, Any]:
+    """Whether a stored value is what its digest says, and the value; one without a digest is taken as it is.
+
+    >>> sound(b'{"caption": "a cat"}', value_digest({"caption": "a cap"}))
+    (False, None)
+    """
+    try:
+        value = None if text is None else json.loads(text)
+        return (True, value) if wanted in (None, value_digest(value)) else (False, None)
+    except ValueError:
+        return False, None
+
+
+def damaged(engine: Engine) -> Iterator[str]:
+    """The keys of the items whose value is not what its digest says, or whose parts are not what their key says."""
+    with engine.connect() as connection:
+        columns = (Item.key, Item.kind, stored(connection, Item.value), stored(connection, Item.parts), Item.digest)
+        found = select(*columns).where(Item.status == OK).order_by(Item.id)
+        for key, kind, text, parts, wanted in connection.execute(found.execution_options(yield_per=KEYS_A_QUERY)):
+            whole, its = sound(parts, None)
+            if not sound(text, wanted)[0] or not whole or item_key(kind, its) != key:
+                yield key
 
 
 def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
@@ -110,6 +166,8 @@ def patient(method: Callable[..., None]) -> Callable[..., None]:
                 return method(store, *args)
             except lost as error:
                 reason = str(getattr(error, "orig", error)).partition("\n")[0]
+                if store.engine.dialect.name == "sqlite" and "locked" not in reason:
+                    raise  # no connection was lost: the disk is full, or the file damaged
                 log.warning("The registry was lost (%s); trying again in %s s.", reason, wait)
                 time.sleep(wait)
         return method(store, *args)
@@ -147,13 +205,24 @@ class ItemStore:
             return [Execution(*row) for row in connection.execute(select(*columns).where(Run.id.in_(set(runs))))]
 
     def recall(self, keys: Iterable[str]) -> dict[str, Known]:
-        """The known ones among the keys. Failures are not known: they are tried again."""
-        columns = (Item.key, Item.run_id, Item.value, Item.object)
-        known = {}
+        """The known ones among the keys. Failures are not known: they are tried again.
+
+        A value that is not what its digest says is turned into a failure, with a warning.
+        """
+        known, lost = {}, []
         with self.engine.connect() as connection:
+            columns = (Item.key, Item.run_id, stored(connection, Item.value), Item.object, Item.digest)
             for some in chunks(keys):
                 rows = connection.execute(select(*columns).where(among(connection, some), Item.status == OK))
-                known.update({row.key: Known(*row) for row in rows})
+                for key, run, text, address, wanted in rows:
+                    whole, value = sound(text, wanted)
+                    if whole:
+                        known[key] = Known(key, run, value, address, wanted)
+                    else:
+                        lost.append(key)
+        for key in lost:
+            log.warning("The value of item %s is not what its digest says. It is made again.", key)
+            self._fail(key, {"reason": "The value was damaged."})
         return known
 
     def kept(self, keys: Iterable[str]) -> Iterator[tuple[Finding, str, str | None]]:
@@ -192,9 +261,11 @@ class ItemStore:
         """
         if known.object:
             self.objects.remove(known.object)
+        self._fail(known.key, {"reason": reason, "object": None})
+
+    def _fail(self, key: str, why: dict[str, str | None]) -> None:
         with self.engine.begin() as connection:
-            lost = {"status": FAILED, "reason": reason, "object": None}
-            connection.execute(update(Item).where(Item.key == known.key).values(lost))
+            connection.execute(update(Item).where(Item.key == key).values({"status": FAILED, **why}))
 
     @patient
     def remember(self, run: str, findings: Sequence[Finding]) -> None:
@@ -212,6 +283,7 @@ class ItemStore:
                 "status": FAILED if f.reason else OK,
                 "reason": f.reason,
                 "value": f.value,
+                "digest": value_digest(f.value),
                 "object": objects.get(f.key),
                 "parts": f.parts,
                 "run_id": run,

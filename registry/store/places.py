@@ -22,14 +22,19 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
 CREDENTIALS = re.compile(
-    r"(?<=://)(?:[^\s/@]*:\S*@|[^\s/@]+@)|(?<=[?&])\w*(?:password|secret|token|key|sig)\w*=[^\s&]*", re.I
+    r"(?<=://)(?!USER@)(?:[^\s/]*:\S*@|[^\s/]+@)|(?<=[?&])\w*(?:password|secret|token|key|sig)\w*=[^\s&]*", re.I
 )
 
+
+SETTINGS = ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI", "PALIMPSEST_ARTIFACTS")
+SHORTEST = 4
+"""Characters of a piece of a password that is hidden; shorter ones stand in many words."""
 
 RUN_LINKS = Path("data/runs")
 """Where each stage's execution leaves what it did, in a checkout."""
@@ -74,12 +79,29 @@ def artifacts_url() -> str | None:
 
 
 def hidden(text: str) -> str:
-    """A text without the credentials of the URLs in it: no user, no password, no token.
+    """A text without the credentials of the URLs in it: no user, no password, no token; our own advice says USER.
 
     >>> hidden("no answer from postgresql://ada:s3cret@db.example:5432/team?sslmode=require&password=s3cret")
     'no answer from postgresql://db.example:5432/team?sslmode=require&'
+    >>> hidden("ssh://ada:s3@cret/t:ail@host/objects, http://s3cret@tail@host, sqlite:////tmp/ada@home/registry.db")
+    'ssh://host/objects, http://host, sqlite:////tmp/ada@home/registry.db'
     """
-    return CREDENTIALS.sub("", text)
+    text = CREDENTIALS.sub("", text)
+    for secret in sorted(passwords(), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def passwords() -> set[str]:
+    """The passwords in the URLs of settings, and the pieces into which libraries cut those that hold ``@``, ``:`` or
+    ``/`` as they are: they quote these pieces as hosts, ports and paths."""
+    found: set[str] = set()
+    for name in SETTINGS:
+        given = os.environ.get(name, "").partition("://")[2].rpartition("@")[0]
+        if "@" in given or ":" in given:
+            secret = re.sub("^[^@:/]*:", "", given)  # without a user's name
+            found |= {secret, unquote(secret), *re.split("[@:/]", secret)}
+    return {one for one in found if len(one) >= SHORTEST}
 
 
 def database(url: str) -> URL:
@@ -98,7 +120,7 @@ def database(url: str) -> URL:
         kind = found.get_backend_name()
     except (ArgumentError, ValueError):  # it may quote a piece of a password
         kind = None
-    if kind not in ("sqlite", "postgresql"):
+    if kind not in ("sqlite", "postgresql") or "@" in (found.host or ""):  # the tail of a password, then
         raise ValueError(
             "The URL of the registry is none of SQLite or PostgreSQL; write sqlite:///FILE or "
             "postgresql://USER@HOST/DATABASE, with : and @ in a password as %3A and %40."

@@ -175,6 +175,8 @@ class Item(Base):
     status: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)
     value: Mapped[dict[str, Any] | None]
+    digest: Mapped[str | None] = mapped_column(String(64))
+    """The sha256 of the value's canonical JSON, which it is held against whenever it is recalled."""
     object: Mapped[str | None] = mapped_column(String(64), index=True)
     parts: Mapped[dict[str, Any]]
     run_id: Mapped[str] = to("run.id")

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from mlflow.entities import RunInfo
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+log = logging.getLogger(__name__)
+
 CELLS_DIGEST = "palimpsest.cells.digest"
 """A tag of a run below which cells are: the digest of what they say."""
+
+MOST_RUNS = 50_000
+"""So many MLflow gives at once."""
 
 PARAMS_A_BATCH = 100
 LOOKS_A_POINT = 10
@@ -72,17 +77,28 @@ class Tracker:
         return Execution(self.id, self.tags["dvc.stage"], self.tags["git.commit"], device, "local", self.started_at)
 
     def _interrupted(self) -> str | None:
-        """The run of an execution of this stage that was cut off here; it is closed as killed."""
+        """The run of an execution of this stage that was cut off here; it is closed as killed.
+
+        The cells that it had logged go with it: this execution logs all of them.
+        """
         from mlflow.exceptions import MlflowException
 
         if not self.marker.exists():
             return None
         run = self.marker.read_text().partition(" ")[0]
         try:
+            for cell in self._cells(run):
+                self.client.delete_run(cell)
             self.client.set_terminated(run, "KILLED")
         except MlflowException:  # another tracking server was in use then
             return None
         return run
+
+    def _cells(self, run: str) -> list[str]:
+        """The runs of the cells below a run."""
+        where = [self.client.get_run(run).info.experiment_id]
+        below = f"tags.`mlflow.parentRunId` = '{run}'"
+        return [cell.info.run_id for cell in self.client.search_runs(where, below, max_results=MOST_RUNS)]
 
     def finish(
         self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog], content: Any = None
@@ -123,9 +139,17 @@ class Tracker:
                 self._keep(run, cell.files)
             self.client.set_terminated(run.run_id)
 
-    def fail(self) -> None:
-        """Close this execution's run as failed."""
-        self._end("FAILED")
+    def fail(self, status: str = "FAILED") -> None:
+        """Close this execution's run, without its cells, which are not all there; what MLflow says to that is logged.
+
+        Of one that was killed the marker stays, so that the next execution is known to resume it.
+        """
+        try:
+            for cell in self._cells(self.id):
+                self.client.delete_run(cell)
+            self._end(status)
+        except Exception as error:  # the first error is what a person must hear of
+            log.warning("MLflow does not take that %s ended: %s", self.tags["dvc.stage"], error)
 
     def _end(self, status: str) -> None:
         if self.monitor:
@@ -134,7 +158,8 @@ class Tracker:
                 self.monitor.publish_metrics(rest)
                 self.monitor.mlflow_logger.flush()
         self.client.set_terminated(self.id, status)
-        self.marker.unlink(missing_ok=True)
+        if status != "KILLED":
+            self.marker.unlink(missing_ok=True)
 
     def _watch(self) -> None:
         """Log the load of processors, memory and GPUs to this execution's run, from a thread of MLflow's own."""

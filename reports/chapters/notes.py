@@ -21,7 +21,10 @@ def failed(study: Study) -> Iterator[str]:
     """Count of failed items."""
     failed, total = int(study.items["failed"].sum()), int(study.items["items"].sum())
     if failed:
-        yield f"{failed:,} of {total:,} items failed; they are listed below and enter no mean."
+        yield (
+            f"{failed:,} of {total:,} items failed; they are listed below and enter no mean. "
+            "palimpsest repro --retry-failed tries them again."
+        )
 
 
 def missing(study: Study) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import Projection
+from registry.store.dag import HOLDING
 from stages.corpora import corpus_of
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
@@ -15,6 +16,8 @@ def check(study: Study) -> None:
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
     """
+    if not study.entries("corpora"):
+        raise ValueError("The study has no corpora, so there is nothing to look at; name one under `corpora`.")
     for name, entry in study.entries("corpora").items():
         corpus_of(entry)
         degradations_of(study, name)
@@ -25,3 +28,10 @@ def check(study: Study) -> None:
             validated(f"the projection of {name}", Projection, adapted.projection)
             for corpus in adapted.corpora or ():
                 study.entry("corpora", corpus)
+
+
+def fill_in(study: Study) -> None:
+    """Make the folders of stages that no entry asks for: those that come after depend on them, and find nothing."""
+    for stage in HOLDING:
+        if stage.each and stage.section and not study.entries(stage.section):
+            stage.folder().mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from models.measures.captions.java import java_command
 from registry.health import Check, stores
+from registry.lineage.locks import lock
+from registry.lineage.outputs import differing, misnamed
 from registry.store import git, places
+from stages.care.needed import cache
 from stages.engine.entries import ROLES
 from stages.engine.study import read_study
 
@@ -32,6 +35,8 @@ def examine(full: bool = False) -> Iterator[Check]:
     yield commit()
     yield remote()
     yield from stores(full)
+    if full:
+        yield from outputs()
     yield from checkpoints()
 
 
@@ -139,6 +144,22 @@ def remote() -> Check:
     if not there:
         return Check("remote", "warning", f"{where} does not exist yet", "`dvc push` makes it, if its server lets you.")
     return Check("remote", "ok", f"{where} is there")
+
+
+def outputs() -> Iterator[Check]:
+    """Hold every output in data/ against dvc.lock, and every file in DVC's cache against its name."""
+    again = "and run `palimpsest repro`, which makes them again of what the registry knows."
+    wrong = [name for locked in lock().values() for name in differing(locked)]
+    if wrong:
+        what = f"{len(wrong)} outputs are not what dvc.lock says: {', '.join(wrong)}"
+        yield Check("outputs", "problem", what, f"If no stage is running, delete them {again}")
+    else:
+        yield Check("outputs", "ok", "what is in data/ is what dvc.lock says")
+    if files := list(map(str, misnamed(cache()))):
+        what = f"{len(files)} files in DVC's cache are damaged: {', '.join(files)}"
+        yield Check("outputs", "problem", what, f"Delete them, and any outputs that are named above, {again}")
+    else:
+        yield Check("outputs", "ok", "every file in DVC's cache is what its name says")
 
 
 def checkpoints() -> Iterator[Check]:

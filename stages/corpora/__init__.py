@@ -36,6 +36,7 @@ CATALOGUE = {
 Kind = Literal[
     "missing_image", "unreadable_image", "unreadable_sound", "empty_caption", "bad_caption", "unstorable_text",
     "no_caption", "duplicate_id", "bad_box", "box_outside", "size_differs", "bad_record",
+    "too_long",
 ]  # fmt: skip
 
 
@@ -58,6 +59,7 @@ class Problem:
     box_outside         kept; the box is clipped to the picture, or dropped where nothing of it is inside
     size_differs        kept without its boxes, which belong to a picture of another size
     bad_record          a line or record that cannot be understood is passed over
+    too_long            an id or a split has more characters than the registry holds; the sample is left out
     ==================  ==============================================================================================
     """
 
@@ -126,7 +128,7 @@ class Corpus(Protocol):
         """
 
 
-def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
+def open_corpus(name: object, options: Mapping[str, Any] | None = None) -> Corpus:
     """The corpus of the catalogue's ``name`` with the settings that ``params.yaml`` gives it.
 
     >>> next(open_corpus("scenes", {"count": 1}).samples()).sample
@@ -143,12 +145,12 @@ def open_corpus(name: str, options: Mapping[str, Any] | None = None) -> Corpus:
 
 def corpus_of(entry: Mapping[str, Any]) -> Corpus:
     """The corpus of an entry of params.yaml; ``adapter`` names it, and ``region`` is for ``degrade`` to read."""
-    return open_corpus(entry["adapter"], {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
+    return open_corpus(entry.get("adapter"), {key: entry[key] for key in entry.keys() - {"adapter", "region"}})
 
 
-def corpus_class(name: str) -> type[Any]:
+def corpus_class(name: object) -> type[Any]:
     """The class of the catalogue's ``name``; raises ValueError for an unknown one."""
-    if name not in CATALOGUE:
+    if not isinstance(name, str) or name not in CATALOGUE:
         raise ValueError(unknown("corpus", name, CATALOGUE))
     module, _, attribute = CATALOGUE[name].partition(":")
     return getattr(importlib.import_module(module), attribute)

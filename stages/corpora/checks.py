@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from models.adapters.settings import Settings, unknown
+from registry.store.keys import digest
 from stages.corpora import Problem, Sample
-from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture
+from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_same
 from stages.engine.shards import storable
 
 ROUNDING = 1.0
@@ -203,10 +204,10 @@ def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
     yield Sample(
         sample=sample,
         split=storable(entry.split),
-        source={"sha256": hashlib.sha256(data).hexdigest(), "version": VERSION, "max_side": max_side},
+        source={"sha256": digest(data), "version": VERSION, "max_side": max_side},
         references=references,
         annotations={"objects": objects} if objects else {},
-        picture=partial(read_picture, entry.path, max_side),
+        picture=partial(read_same, entry.path, digest(data), max_side),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from models.media.audio import Spectrogram, beginning, read_audio, to_picture
+from registry.store.faults import Passing
 from stages.corpora import Problem, Sample, Source
 from stages.corpora.checks import Entry, Subset, in_order, shown, up_to
 from stages.corpora.pictures import Unreadable
@@ -99,12 +100,15 @@ class Gtzan:
             source={"sha256": digest, "version": self.VERSION, "spectrogram": spectrogram.model_dump()},
             references=tuple(entry.captions),
             annotations={},
-            picture=partial(_picture, entry.path, spectrogram),
+            picture=partial(_picture, entry.path, digest, spectrogram),
         )
 
 
-def _picture(path: Path, spectrogram: Spectrogram) -> np.ndarray:
+def _picture(path: Path, sha256: str, spectrogram: Spectrogram) -> np.ndarray:
     try:
-        return to_picture(*read_audio(path), spectrogram)
+        picture = to_picture(*read_audio(path), spectrogram)
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return picture
     except (OSError, ValueError) as error:
         raise Unreadable(f"{shown(path)}: {error}") from error
+    raise Passing(f"{shown(path)} was replaced while its corpus was prepared; run again.")

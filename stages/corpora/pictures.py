@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from registry.store.faults import Passing
+from registry.store.keys import digest
+
 VERSION = 1
 """Raised when the same file gives other pixels."""
 
@@ -109,3 +112,14 @@ def read_picture(file: Path | bytes, max_side: int | None = None, name: str | No
         picture = _rgb(ImageOps.exif_transpose(image), name)
         size = fitted(picture.size, max_side)
         return np.asarray(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))
+
+
+def read_same(path: Path, sha256: str, max_side: int | None) -> np.ndarray:
+    """The picture in a file, as :func:`read_picture` gives it, of the bytes that had this digest.
+
+    Raises :class:`Passing` where the file was replaced since: its picture would stand under another one's key.
+    """
+    data = path.read_bytes()
+    if digest(data) != sha256:
+        raise Passing(f"{path} was replaced while its corpus was prepared; run again.")
+    return read_picture(data, max_side, str(path))

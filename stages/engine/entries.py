@@ -10,7 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from models.adapters import catalogue
+from models.adapters.settings import Settings, validated
 from registry.store.dag import SECTIONS
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
@@ -23,6 +26,27 @@ ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.rol
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
 
 DEFAULT_BATCH = 16
+
+
+class Handling(Settings):
+    """How stages handle an entry. This is their business, and enters no key of the adapter's own items."""
+
+    batch_size: int = Field(DEFAULT_BATCH, ge=1, strict=True)
+    corpora: list[str] | None = None
+    """Those that a measure or an encoder is for; all where absent."""
+    projection: dict[str, Any] = {}
+    """How an encoder's embeddings are brought into the plane."""
+
+
+def handling(name: str, entry: Mapping[str, Any], *what: str) -> tuple[Handling, dict[str, Any]]:
+    """How an entry is handled, and the settings of its adapter; ``what`` can be said of its handling.
+
+    >>> handling("blip", {"adapter": "blip", "batch_size": 0}, "batch_size")
+    Traceback (most recent call last):
+    ValueError: The setting "batch_size" of blip should be greater than or equal to 1, but is 0.
+    """
+    said = validated(name, Handling, {key: entry[key] for key in what if key in entry})
+    return said, {key: value for key, value in entry.items() if key not in what}
 
 
 def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
@@ -39,18 +63,13 @@ def loaded(adapter: Any) -> str:
 
 
 class Adapted:
-    """A model or measure as a study names it.
-
-    ``batch_size``, the ``corpora`` that a measure or an encoder is for (all where absent), and how an encoder's
-    embeddings are brought into the plane, are the stages' business and enter no key of the adapter's own items.
-    """
+    """A model or measure as a study names it."""
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
-        settings = dict(entry)
+        own = ["batch_size"] + ["corpora"] * SECTIONS[section].measures + ["projection"] * (section == "encoders")
+        said, settings = handling(name, entry, *own)
         self.name = name
-        self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
-        self.corpora: list[str] | None = settings.pop("corpora", None) if SECTIONS[section].measures else None
-        self.projection: dict[str, Any] = settings.pop("projection", {}) if section == "encoders" else {}
+        self.batch_size, self.corpora, self.projection = said.batch_size, said.corpora, said.projection
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
 

@@ -27,7 +27,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from registry.store import places
+from registry.store import ending, faults, places
 from registry.store.axes import NONE
 from registry.store.dag import IMAGE
 from registry.store.imports import without
@@ -99,7 +99,7 @@ class Execution:
         self.memory = Memory(node.name, self.tracker)
         self.numbers = [name for name, kind in node.fields if pa.types.is_floating(kind)]
         self.began = time.monotonic()
-        self.counts = Counter(items=0, recalled=0, computed=0, failed=0)
+        self.counts = Counter(items=0, recalled=0, computed=0, failed=0, passing=0)
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
         self.answered: dict[str, Entry] = {}
@@ -178,6 +178,7 @@ class Execution:
         self.runs[key] = entry.run
         if entry.reason:
             self.counts["failed"] += 1
+            self.counts["passing"] += entry.passes
             self.reasons[entry.reason] += 1
         row = row_of(self.node, key, task, entry)
         where = (task.corpus, *(row[axis] or NONE for axis in self.node.axes))
@@ -244,27 +245,35 @@ def execute(node: Node) -> dict[str, Any]:
     try:
         execution.write()
         execution.log()
-    except BaseException:
-        execution.tracker.fail()
+    except BaseException as error:
+        execution.tracker.fail("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):
         log.warning("%s: %d item(s) failed: %s", node.name, count, reason)
     for reason, count in list(execution.asked.get("reasons", {}).items())[:3]:
         log.warning("%s: %d request(s) without a reply: %s", node.name, count, reason)
+    if link["failed"]:
+        log.warning("%s: `palimpsest repro --retry-failed` tries failed items again.", node.name)
     if link["failed"] and os.environ.get("PALIMPSEST_STRICT"):
         raise SystemExit(f"{link['failed']} item(s) of {node.name} failed, and --strict allows none.")
     return link
 
 
 def command(main: Callable[..., None]) -> None:
-    """Run a stage from the command line; what goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where)."""
-    logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), format="%(message)s")
+    """Run a stage from the command line, or for the entry that DVC's name of the stage ends in.
+
+    What goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where).
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(faults.Discreet("%(message)s"))
+    logging.basicConfig(level=os.environ.get("PALIMPSEST_LOG", "WARNING"), handlers=[handler])
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for the next piece slow down all others
+    ending.on_signals()
     with without("pandas"):
         pa.array([None])  # where pyarrow looks for pandas, once, and a stage has no use for it
     try:
-        main(*sys.argv[1:])
-    except (ValueError, OSError, RuntimeError) as error:
+        main(*(sys.argv[1:] or filter(None, [os.environ.get("DVC_STAGE", "").partition("@")[2]])))
+    except Exception as error:
         log.debug("", exc_info=True)
-        sys.exit(str(error))
+        sys.exit(faults.told(error))

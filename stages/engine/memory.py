@@ -10,6 +10,7 @@ from typing import Any
 
 from registry.store import places
 from registry.store.database import connect
+from registry.store.faults import passes
 from registry.store.items import Finding, ItemStore
 from registry.store.keys import digest, item_seed
 from registry.store.objects import ObjectStore
@@ -29,6 +30,8 @@ class Entry:
     reason: str | None = None
     digest: str | None = None
     """Of the data, also where these are not at hand."""
+    passes: bool = False
+    """Whether a retry may mend what it failed for."""
 
 
 class Memory:
@@ -107,7 +110,8 @@ class Memory:
             if len(batch) > 1:
                 return [self._attempt(worker, [one])[0] for one in batch]
             log.debug("%s: %s failed", self.name, tasks[0].sample, exc_info=True)
-            return [Entry(self.tracker.id, {}, None, f"{type(error).__name__}: {error}")]
+            reason = places.hidden(f"{type(error).__name__}: {error}")
+            return [Entry(self.tracker.id, {}, None, reason, passes=passes(error))]
         return [
             Entry(self.tracker.id, one.value, one.data, digest=None if one.data is None else digest(one.data))
             for one in outcomes

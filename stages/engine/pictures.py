@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from models.media.images import decode_mask, decode_png
 from registry.store import places
 from registry.store.keys import digest
 from registry.store.objects import ObjectStore
-from stages.engine.shards import ROWS_A_GROUP, digest_of
+from stages.engine.shards import ROWS_A_GROUP, digest_of, parquet
 
 FETCHED = 64
 """Number of pictures kept for the next task, which often looks at the same original."""
@@ -84,12 +83,14 @@ def store(url: str) -> ObjectStore:
 @lru_cache(4)
 def rows(path: Path, column: str, written: int) -> dict[str, int]:
     """The row of each picture in a shard, by its digest; ``written`` distinguishes versions of a file."""
-    digests = pq.read_table(path, columns=[digest_of(column)])[digest_of(column)].to_pylist()
+    with parquet(path) as file:
+        digests = file.read([digest_of(column)])[digest_of(column)].to_pylist()
     return {one: row for row, one in enumerate(digests) if one}
 
 
 @lru_cache(2)
 def group_of(path: Path, column: str, group: int, written: int) -> list[bytes]:
     """The pictures in one row group of a shard."""
-    found = pq.ParquetFile(path).read_row_group(group, columns=[column])[column]
+    with parquet(path) as file:
+        found = file.read_row_group(group, columns=[column])[column]
     return [one["bytes"].as_py() if one.is_valid else b"" for one in found]

@@ -10,7 +10,7 @@ from models.adapters import catalogue
 from models.adapters.decoding import Decoding
 from models.adapters.requests import Request
 from models.adapters.settings import validated
-from stages.engine.entries import DEFAULT_BATCH, identity_of
+from stages.engine.entries import handling, identity_of
 
 
 class Player:
@@ -21,9 +21,8 @@ class Player:
     """
 
     def __init__(self, name: str, entry: Mapping[str, Any], role: str) -> None:
-        settings = dict(entry)
-        self.name, self.role = name, role
-        self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
+        said, settings = handling(name, entry, "batch_size")
+        self.name, self.role, self.batch_size = name, role, said.batch_size
         chosen = {key: settings.pop(key) for key in settings.keys() & Decoding.model_fields.keys()}
         self.decoding = validated(f"{name}", Decoding, {"beams": 1, "candidates": 1, **chosen})
         self.entry = settings

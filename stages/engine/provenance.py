@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.store.items import Execution
+from stages.engine.shards import parquet
 
 FOLDER = Path("data/provenance")
 COLUMNS = [name for name in Execution.__slots__ if name != "started_at"]
@@ -26,7 +27,8 @@ def write_provenance(stage: str, items: Sequence[tuple[str, Execution]]) -> None
     """Write ``data/provenance/<stage>.parquet``: one row an item, its key and its execution."""
     rows = [{"key": key, **asdict(run)} for key, run in items]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), FOLDER / f"{stage}.parquet", compression="zstd")
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    pq.write_table(table, FOLDER / f"{stage}.parquet", compression="zstd", write_page_checksum=True)
 
 
 def read_provenance(stage: str) -> dict[str, Execution]:
@@ -34,5 +36,6 @@ def read_provenance(stage: str) -> dict[str, Execution]:
     path = FOLDER / f"{stage}.parquet"
     if not path.exists():
         return {}
-    rows = pq.ParquetFile(path).read().to_pylist()
+    with parquet(path) as file:
+        rows = file.read().to_pylist()
     return {row["key"]: Execution(**{name: row[name] for name in Execution.__slots__}) for row in rows}

@@ -4,12 +4,16 @@ A corpus' samples are bucketed by a hash of their id, about 256 to a shard, and 
 equal items give equal bytes and one changed item rewrites one shard. Every stage buckets by sample, so ``part-03`` of a
 repainted corpus holds the same samples as ``part-03`` of the corpus. Images are ``{bytes, path}`` structs, the
 convention of Hugging Face ``datasets``; behind each stands the digest of its bytes, so that a plan need not read them.
+
+Every page has a checksum, which readers hold it against. Shards of before that (version 0.1) have none; they are read,
+and ``dvc.lock`` alone says whether they are whole, as it does of every file (:mod:`registry.lineage.outputs`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +87,28 @@ def write_shard(path: Path, rows: Sequence[dict[str, Any]], fields: Fields) -> N
         for row in rows
     ]
     table = pa.Table.from_pylist(digested, schema=pa.schema([*COMMON, *with_digests(fields)]))
-    pq.write_table(table, path, compression="zstd", compression_level=3, version="2.6", row_group_size=ROWS_A_GROUP)
+    pq.write_table(
+        table, path, compression="zstd", compression_level=3, version="2.6", row_group_size=ROWS_A_GROUP,
+        write_page_checksum=True,
+    )  # fmt: skip
+
+
+@contextmanager
+def parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, each of whose pages is held against its checksum when it is read.
+
+    Raises ``ValueError``, here and in the context, where it is damaged.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path} is damaged: {reason}. `palimpsest doctor --full` says what else is, and what to do."
+        ) from None
 
 
 def storable(text: str) -> str:
@@ -113,7 +138,10 @@ class Outputs:
 
     def read(self, path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows of a shard, with the columns named; a shard that does not exist holds none."""
-        return pq.ParquetFile(path).read(columns and list(columns)).to_pylist() if path.exists() else []
+        if not path.exists():
+            return []
+        with parquet(path) as file:
+            return file.read(columns and list(columns)).to_pylist()
 
     def count(self, paths: Iterable[Path]) -> int:
         """The number of rows in some shards, from their footers."""

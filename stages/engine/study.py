@@ -25,11 +25,14 @@ from registry.store.dag import HOLDING, SECTIONS, Stage
 PARAMS = Path("params.yaml")
 STUDIES = Path("studies")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-"""Names become stage names, folders and DVC parameters, so they are letters, digits, ``-`` and ``_``."""
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=200)]
+"""Names become stage names, files and DVC parameters, so they are letters, digits, ``-`` and ``_``, and not long."""
 
 Judge = Annotated[Name, StringConstraints(max_length=22)]
 """What compares or measures: its name is part of its items' kind, for which the registry has 32 characters."""
+
+LONGEST = 255
+"""Characters that the registry, and a folder, have for the name of a variant."""
 
 SWEPT = re.compile(r"[A-Za-z0-9._+-]+")
 
@@ -118,6 +121,11 @@ def swept(
     for values in product(*sweep.values()):
         some = dict(zip(sweep, values, strict=True))
         variant = ",".join(f"{key}={value}" for key, value in some.items())
+        if len(f"{name}/{variant}") > LONGEST:
+            raise ValueError(
+                f"{name} sweeps over so much that its variants have names of more than {LONGEST} characters, such as "
+                f"{variant[:40]}…; split it into several entries."
+            )
         found[f"{name}/{variant}"] = resolved(settings | some, models)
     return found
 

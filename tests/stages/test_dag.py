@@ -83,7 +83,7 @@ def test_the_table_of_stages_says_what_dvc_yaml_says(name):
     if row.kind:
         assert stanza["outs"] == [str(row.folder(entry)), f"data/provenance/{row.addressed(entry)}.parquet"]
         assert stanza["metrics"] == [f"data/runs/{row.addressed(entry)}.json"]
-        assert f"python -m stages.{name} {entry}".strip() == stanza["cmd"]
+        assert stanza["cmd"] == f"python -m stages.{name}", "no name of params.yaml reaches the shell"
         assert f"stages/{name}.py" in stanza["deps"]
         assert any(param.partition(".")[0] == row.section for param in stanza["params"])
     data = {Path(dep).parts[1] for dep in stanza["deps"] if dep.startswith("data/") and not dep.endswith("provenance")}

@@ -223,3 +223,24 @@ def test_a_second_repro_at_the_same_time_is_turned_away(checkout):
     assert "lock" in second.stderr
     assert first.wait() == 0
     assert one.link("degrade")["failed"] == 0
+
+
+def test_no_name_reaches_the_shell(checkout):
+    """`palimpsest repro` refuses such a name; DVC alone does not, and runs the stage."""
+    params = copy.deepcopy(SMALL)
+    params["corpora"] = {"a'; touch taken; '$(touch too)": params["corpora"]["scenes"]}
+    one = checkout(params)
+    done = one.run("dvc", "repro", f"prepare@{next(iter(params['corpora']))}", check=False)
+    assert done.returncode != 0
+    assert "should match pattern" in done.stderr
+    assert not {"taken", "too"} & {path.name for path in one.path.iterdir()}
+
+
+def test_sections_without_entries_work_through_to_the_report(checkout):
+    """Later stages depend on the folders of earlier ones, which nobody makes where nothing is asked for."""
+    params = copy.deepcopy(SMALL) | {"encoders": {}, "quality": {}, "captioners": {}}
+    params["corpora"]["scenes"]["count"] = 2
+    params["inpainters"] = {"telea": {"adapter": "telea"}}
+    one = checkout(params)
+    one.run("palimpsest", "repro")
+    assert (one.path / "data/report/index.html").stat().st_size > 1000

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import re
 import socket
 import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,7 +63,7 @@ def test_greedy_asks_for_temperature_zero_and_extra_fields_have_the_last_word(se
     assert body == {"model": "palimpsest/tiny", "temperature": 0, "max_completion_tokens": 9, "top_k": 1}
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529])
 def test_what_may_pass_is_tried_again(server, pictures, pauses, status):
     shy = server(lambda _, count: (status, "busy") if count < 2 else completion("a star"))
     assert say(captioner(shy.endpoint, **GREEDY), pictures(1)) == [["a star"]]
@@ -66,11 +71,69 @@ def test_what_may_pass_is_tried_again(server, pictures, pauses, status):
     assert 0.3 < pauses[0] <= 0.5 < pauses[1] <= 1
 
 
-@pytest.mark.parametrize(("wish", "pause"), [("0", 0), ("7", 7), ("86400", 60)])
-def test_a_server_may_say_how_long_to_wait(server, pictures, pauses, wish, pause):
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("wish", "least", "most"),
+    [
+        ("0", 0.3, 0.5),  # "at once" would burn all attempts at once
+        ("7", 7, 7),
+        ("1.5", 1.5, 1.5),
+        ("86400", 60, 60),
+        (in_seconds(40), 1, 40),
+        (in_seconds(-40), 0.3, 0.5),
+        ("inf", 0.3, 0.5),
+        ("soon", 0.3, 0.5),
+    ],
+)
+def test_a_server_may_say_how_long_to_wait(server, pictures, pauses, wish, least, most):
     shy = server(lambda _, count: completion("a star") if count else (429, "busy", {"retry-after": wish}))
     assert say(captioner(shy.endpoint, **GREEDY), pictures(1)) == [["a star"]]
-    assert pauses == [pause]
+    (pause,) = pauses
+    assert least <= pause <= most
+
+
+def test_a_reply_that_comes_byte_by_byte_is_not_waited_for(pictures, pauses):
+    """Each byte is there in time, and the whole would take minutes."""
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "5000")
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as slow:
+        threading.Thread(target=slow.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{slow.server_address[1]}/v1"
+        with pytest.raises(ConnectionError, match="did not answer: its reply was not whole after 0.4 seconds"):
+            say(captioner(endpoint, **GREEDY, timeout=0.4, retries=0), pictures(1))
+        slow.shutdown()
+
+
+def test_a_caption_of_megabytes_is_a_failure(server, pictures, monkeypatch):
+    long = server(lambda *_: completion("star " * 200_000))
+    with pytest.raises(ValueError, match="ignored `max_tokens`: its caption has 999999 characters"):
+        say(captioner(long.endpoint, **GREEDY), pictures(1))
+    monkeypatch.setattr(client, "LARGEST", 2**16)
+    with pytest.raises(ValueError, match="the endpoint's reply is no chat completion: it has over 0 MiB"):
+        say(captioner(long.endpoint, **GREEDY), pictures(1))
+
+
+def test_what_steers_a_terminal_does_not_reach_it(server, pictures):
+    rude = server(lambda *_: (422, "\x1b]0;mine\x07\x1b[2Jno \u202e\u200bsuch thing"))
+    with pytest.raises(ValueError) as caught:
+        say(captioner(rude.endpoint, **GREEDY), pictures(1))
+    assert str(caught.value) == "the endpoint answered 422: ]0;mine[2Jno such thing"
 
 
 def test_patience_ends(server, pictures, pauses):

@@ -1,15 +1,16 @@
 """The item store against its promises: nothing twice, failures never served, a batch whole or not at all."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from registry.store.database import connect
-from registry.store.items import Execution, Finding, ItemStore
+from registry.store.items import Execution, Finding, ItemStore, damaged
 from registry.store.keys import canonical, differing_parts, item_key, item_seed
 from registry.store.objects import ObjectStore
 from registry.store.schema import Item, Parent
@@ -121,3 +122,61 @@ def test_a_damaged_object_is_refused(store):
     store.objects.filesystem.pipe_file(store.objects.path(address), b"scraped")
     with pytest.raises(ValueError, match="is damaged; delete that file and run again"):
         store.objects.get(address)
+
+
+@pytest.mark.parametrize("damage", ['{"caption": "a cap"}', '{"caption": "a cat', "null"])
+def test_a_damaged_value_is_not_served_and_another_takes_its_place(store, damage, caplog):
+    one, other = finding("a cat", value={"caption": "a cat"}), finding("a dog", value={"caption": "a dog"})
+    store.remember(RUN.id, [one, other])
+    if damage.endswith("}") or damage == "null" or store.engine.dialect.name == "sqlite":  # PostgreSQL checks JSON
+        with store.engine.begin() as connection:
+            connection.execute(text("UPDATE item SET value = :v WHERE key = :k"), {"v": damage, "k": one.key})
+        assert list(damaged(store.engine)) == [one.key]
+        assert store.recall([one.key, other.key]).keys() == {other.key}
+        assert f"The value of item {one.key} is not what its digest says" in caplog.text
+    store.remember(RUN.id, [one])
+    assert store.recall([one.key])[one.key].value == one.value
+    assert list(damaged(store.engine)) == []
+
+
+def test_any_bit_of_a_value_that_flips_is_noticed(tmp_path):
+    """Each bit of the text of one value in an SQLite file, flipped alone."""
+    engine = connect(f"sqlite:///{tmp_path}/registry.db")
+    store = ItemStore(engine, ObjectStore(str(tmp_path / "objects")))
+    store.open_run(RUN)
+    one = finding("a cat", value={"caption": "a cat", "score": 0.25})
+    store.remember(RUN.id, [one])
+    with engine.connect() as connection:
+        whole = connection.exec_driver_sql("SELECT CAST(value AS BLOB) FROM item").scalar_one()
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE item SET value = CAST(? AS TEXT)", (bytes(flipped),))
+        if json.loads(whole) != parsed(flipped):  # a blank that becomes another blank says the same
+            assert list(damaged(engine)) == [one.key], flipped
+
+
+def parsed(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def test_a_value_that_has_no_digest_yet_is_taken_as_it_is(store):
+    one = finding("a cat", value={"caption": "a cat"})
+    store.remember(RUN.id, [one])
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE item SET digest = NULL"))
+    assert store.recall([one.key])[one.key].value == one.value
+
+
+def test_whoever_reads_a_damaged_value_is_told_what_to_do(tmp_path):
+    store = ItemStore(connect(f"sqlite:///{tmp_path}/registry.db"), ObjectStore(str(tmp_path / "objects")))
+    store.open_run(RUN)
+    store.remember(RUN.id, [finding("a cat", value={"caption": "a cat"})])
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("""UPDATE item SET value = '{"caption": "a c'""")
+        with pytest.raises(ValueError, match="A value in the registry is damaged: .* `palimpsest doctor --full` says"):
+            connection.execute(select(Item.value)).all()

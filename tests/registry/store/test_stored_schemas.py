@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, inspect, make_url, select
 
 from registry.store.database import connect, migrate_when_behind
-from registry.store.schema import Base, Corpus
+from registry.store.items import value_digest
+from registry.store.schema import Base, Corpus, Item
 from tests.databases import KINDS
 from tests.registry.store.stored.make import ROWS, row
 
@@ -54,6 +55,8 @@ def test_an_old_registry_is_upgraded_and_keeps_what_it_has(empty_url, revision):
             wanted = [row(now, number) for number in range(1, ROWS + 1)]
             both = wanted[0].keys() & table.columns.keys()
             assert [{c: each[c] for c in both} for each in found] == [{c: each[c] for c in both} for each in wanted]
+        for value, given in connection.execute(select(Item.value, Item.digest)):
+            assert given == value_digest(value), "old values are held against digests from now on"
         connection.execute(Corpus.__table__.insert(), {"name": "new", "settings": {}, "problems": {}})
         assert connection.scalar(select(Corpus.id).where(Corpus.name == "new")) == ROWS + 1
         if engine.dialect.name == "sqlite":

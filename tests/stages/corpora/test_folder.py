@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from registry.store.faults import Passing
 from stages.corpora import Problem, Sample, open_corpus
 from stages.corpora.pictures import Unreadable
 
@@ -220,3 +221,14 @@ def test_listing_decodes_no_picture(tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("a picture was decoded"))
     samples, _ = read(tmp_path)
     assert len(samples) == 4
+
+
+def test_a_picture_that_is_replaced_after_it_was_listed_is_not_kept_under_the_old_digest(tmp_path):
+    paint(tmp_path / "a.png", colour="red")
+    (tmp_path / "captions.csv").write_text("file,caption\na.png,A square.\n")
+    ((sample,), _) = read(tmp_path)
+    paint(tmp_path / "a.png", colour="blue")
+    with pytest.raises(Passing, match="a.png was replaced while its corpus was prepared; run again"):
+        sample.picture()
+    paint(tmp_path / "a.png", colour="red")
+    assert (sample.picture() == (255, 0, 0)).all()

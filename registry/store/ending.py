@@ -1,0 +1,76 @@
+"""How processes end that are told to: what they have begun is closed, and nothing that they started stays behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import NoReturn
+
+import psutil
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS = 30
+"""How long what was started may take to end; a batch on a slow device may take longer, and is lost."""
+
+PARENT_DIED = 1
+"""The option of prctl that asks for a signal when the parent ends (Linux)."""
+
+
+def on_signals() -> None:
+    """Let the first signal that tells this process to end raise ``SystemExit``, with 128 and its number.
+
+    What ``nohup`` ignores stays ignored. A stage that DVC runs is told to end when DVC is gone.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DIED, signal.SIGTERM)
+
+
+def leave(number: int, _frame: FrameType | None) -> NoReturn:
+    """End orderly; a second signal does not cut that off."""
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program to its end and return its exit code; a signal to this process ends first what that has started."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    on_signals()
+    try:
+        with subprocess.Popen(command, env=environment) as process:
+            try:
+                return process.wait()
+            except SystemExit:
+                end(process.pid)
+                raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end(program: int) -> None:
+    """End a program as by Ctrl-C, on which DVC waits for its stage, and what it started by SIGTERM."""
+    try:
+        started = [psutil.Process(program), *psutil.Process(program).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in started:
+        tell(process, signal.SIGINT if process.pid == program else signal.SIGTERM)
+    _, left = psutil.wait_procs(started, SECONDS)
+    for process in left:
+        tell(process, signal.SIGKILL)
+
+
+def tell(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return

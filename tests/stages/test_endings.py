@@ -1,0 +1,97 @@
+"""A signal at each level, from the command down to the stage: everything ends, is closed, and goes on where it was."""
+
+from __future__ import annotations
+
+import copy
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from tests.conftest import SMALL, Checkout
+from tests.stages.test_repro import items
+
+SAMPLES = 90
+COMMAND, DVC, STAGE = 0, 1, -1
+
+
+@pytest.fixture
+def slow(checkout: Callable[..., Checkout]) -> Checkout:
+    """A checkout whose stage takes a while, in batches of two."""
+    params = copy.deepcopy(SMALL)
+    params["corpora"]["scenes"]["count"] = SAMPLES
+    params["degradations"] = {"centre-mask": {"kind": "zero"}}
+    params["inpainters"] = {"biharmonic": {"adapter": "biharmonic", "batch_size": 2}}
+    one = checkout(params)
+    one.repro("degrade")
+    return one
+
+
+def of_checkout(checkout: Checkout) -> list[psutil.Process]:
+    """The processes that run in the checkout."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(checkout.path) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def levels(command: int) -> list[psutil.Process]:
+    """A command, DVC that it runs, what that runs, and so on to the stage."""
+    found = [psutil.Process(command)]
+    while below := found[-1].children():
+        found += below[:1]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("level", "number", "code"),
+    [
+        (COMMAND, signal.SIGTERM, 128 + signal.SIGTERM),
+        (COMMAND, signal.SIGHUP, 128 + signal.SIGHUP),
+        (DVC, signal.SIGTERM, 256 - signal.SIGTERM),
+        (STAGE, signal.SIGTERM, 255),
+        (STAGE, signal.SIGINT, 255),
+    ],
+)
+def test_a_signal_ends_all_and_the_next_repro_goes_on(slow, level, number, code):
+    from mlflow import MlflowClient
+
+    known = items(slow)
+    started = slow.start("python", "-m", "palimpsest", "repro", "inpaint@biharmonic")
+    deadline = time.monotonic() + 120
+    while items(slow) < known + 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    levels(started.pid)[level].send_signal(number)
+    ended = started.wait(60)
+    psutil.wait_procs(of_checkout(slow), 30)
+    assert of_checkout(slow) == []
+    assert ended == code
+    remembered = items(slow) - known
+    assert 2 <= remembered < SAMPLES, "it was not ended in the middle"
+    client = MlflowClient(f"sqlite:///{slow.path}/.palimpsest/mlflow.db")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    assert client.search_runs(experiments, "attributes.status = 'RUNNING'") == []
+    killed = client.search_runs(experiments, "attributes.status = 'KILLED'")
+    assert [run.data.tags["dvc.stage"] for run in killed] == ["inpaint@biharmonic"]
+
+    slow.run("python", "-m", "palimpsest", "repro", "inpaint@biharmonic")
+    link = slow.link("inpaint@biharmonic")
+    assert (link["computed"], link["failed"]) == (SAMPLES - remembered, 0)
+    assert client.get_run(link["mlflow_run_id"]).data.tags["palimpsest.resumes"] == killed[0].info.run_id
+
+
+def test_the_page_of_runs_ends_with_its_command(checkout):
+    one = checkout()
+    started = one.start("python", "-m", "palimpsest", "ui", "--port", "0")
+    deadline = time.monotonic() + 120
+    while len(of_checkout(one)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(60) == 128 + signal.SIGTERM
+    assert of_checkout(one) == []
