@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,21 +214,21 @@ class Execution:
         return {} if self.node.stage.measures else self.cells
 
     def cell_logs(self) -> Iterator[CellLog]:
-        """What MLflow is told of each cell; sheets are drawn when they are asked for."""
+        """What MLflow is told of each cell."""
         for where, tally in self.logged.items():
-            files = {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
-            yield CellLog(self.named(where), tally.metrics(), files)
+            shown = [row["key"] for _, row in tally.examples]
+            yield CellLog(self.named(where), tally.metrics(), shown, partial(self.files, tally))
+
+    def files(self, tally: Tally) -> dict[str, bytes]:
+        """Draw a cell's contact sheet."""
+        return {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
 
     def log(self) -> None:
         """Log to MLflow, and write the provenance and the run link beside the output."""
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
-        content = [
-            [self.named(where), tally.metrics(), [row["key"] for _, row in tally.examples]]
-            for where, tally in self.logged.items()
-        ]
-        self.tracker.finish(self.node.settings, metrics, self.cell_logs(), content)
+        self.tracker.finish(self.node.settings, metrics, self.cell_logs())
         executions = {run.id: run for run in self.memory.store.executions(set(self.runs.values()))}
         write_provenance(self.node.name, [(key, executions[run]) for key, run in sorted(self.runs.items())])
         places.RUN_LINKS.mkdir(parents=True, exist_ok=True)
