@@ -34,13 +34,17 @@ def logged(run: str) -> dict[str, str]:
 
 
 class Past(NamedTuple):
-    """A past execution of a stage: its parameters, the device's name, the items computed and the seconds it took."""
+    """A past execution of a stage: its parameters, the device's name, the items computed and the seconds it took.
+
+    ``pixels`` is the mean number of a picture's, None where the run does not say.
+    """
 
     stage: str
     params: Mapping[str, str]
     device: str
     computed: int
     seconds: float
+    pixels: float | None = None
 
 
 def past() -> list[Past]:
@@ -65,6 +69,7 @@ def past() -> list[Past]:
             run.data.tags.get("device", "cpu"),
             int(run.data.metrics["computed"]),
             run.data.metrics["seconds"],
+            run.data.metrics.get("pixels"),
         )
         for run in found
     ]
