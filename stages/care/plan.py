@@ -50,9 +50,9 @@ class Forecast(NamedTuple):
     """Forecast of one stage. Equal items are computed once, so that ``known`` and ``missing`` may be fewer than all.
 
     ``not_known_yet`` items depend on missing ones: at most so many are to be computed, or known. ``hours`` are those of
-    all that is missing or not known yet, by device, as past runs went, by the pixels of a picture; ``scaled`` where none
-    of them saw pictures of about that size. ``bytes`` is what its pictures take in the object store, as the originals
-    do, and as much again in ``data/`` and in DVC's cache. None where no past run or picture says.
+    all that is missing or not known yet, by device, as past runs went and as many pixels as a picture has; ``scaled``
+    where none of these runs saw pictures of about that size. ``bytes``: what its pictures take in the object store, as
+    the originals do, and as much again in ``data/`` and in DVC's cache. None where no past run or picture says.
     """
 
     stage: str
@@ -176,11 +176,11 @@ def mean_size(sizes: Mapping[str, Size], samples: Mapping[str, int]) -> Size | N
     >>> mean_size({"a": Size(100, 10), "b": Size(400, 40)}, {"a": 2, "b": 1})
     Size(pixels=200.0, bytes=20.0)
     """
-    counts = {corpus: count for corpus, count in samples.items() if corpus in sizes}
-    if not (total := sum(counts.values())):
+    counted = [(sizes[corpus], count) for corpus, count in samples.items() if corpus in sizes]
+    if not (total := sum(count for _, count in counted)):
         return None
-    summed = zip(*((count * one for one in sizes[corpus]) for corpus, count in counts.items()), strict=True)
-    return Size(*(sum(each) / total for each in summed))
+    pixels, taken = (sum(size[n] * count for size, count in counted) for n in range(2))
+    return Size(pixels / total, taken / total)
 
 
 def estimated(runs: Sequence[Past], stage: Asked, size: Size | None, known: int, missing: int, later: int) -> Forecast:
