@@ -68,7 +68,7 @@ def repro(
         environment["PALIMPSEST_STRICT"] = "1"
 
     def dvc(*what: str) -> None:
-        if code := run([sys.executable, "-m", "dvc", "repro", *what], environment):
+        if code := run([sys.executable, "-m", "stages.care.repro", *what], environment):
             raise typer.Exit(code)
 
     began = datetime.now(UTC)
