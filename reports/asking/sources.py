@@ -140,5 +140,5 @@ def correlated(study: Study) -> Correlated:
     for corpus, rows in frame.groupby("corpus"):
         if rows[STUDY.unit].nunique() >= FEWEST:
             x, y = ([column for column in some if rows[column].notna().any()] for some in (xs, ys))
-            found[str(corpus)] = estimate(rows, x, y, Roles(STUDY.unit, STUDY.item))
+            found[str(corpus)] = estimate(rows, x, y, Roles(STUDY.unit, STUDY.item, family=STUDY.family))
     return Correlated(values, frame, ys, found)

@@ -14,7 +14,7 @@ from reports.asking.factors import factors
 from reports.asking.provenance import commits, seeds
 from reports.asking.seen import seen
 from reports.asking.sources import columns as columns_of
-from reports.asking.sources import correlated
+from reports.asking.sources import correlated, family
 from reports.asking.study import Study
 from reports.chapters import corpora
 from reports.chapters.notes import notes
@@ -124,13 +124,19 @@ def of_study(study: Study) -> list[Finding]:
             degraded(study, found.frame),
             columns_of(found.frame, [study.judge.name], []),
             found.by_corpus,
-            distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same),
+            layers(study),
             degraded(study, seen(study)),
             kinds_of(study),
             {corpus: apart for corpus, texts in said.items() if (apart := variability(texts)) is not None},
             guidances(study.params),
         )
     )
+
+
+def layers(study: Study) -> pd.DataFrame:
+    """What was measured in the layers of encoders, of distinct configurations, with the family of each."""
+    rows = distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same)
+    return rows.assign(family=[family(study.params, name) for name in rows["inpainter"]])
 
 
 def kinds_of(study: Study) -> dict[str, str]:
@@ -198,10 +204,30 @@ def flat(found: Sequence[Finding], kinds: Mapping[str, str]) -> pd.DataFrame:
     """Findings as a CSV shows them, with where the paper makes each claim and the kind of its corpus."""
     sources = {claim.text: claim.source for claim in CLAIMS}
     rows = [
-        {**one._asdict(), **one.estimate._asdict(), "source": sources[one.claim], "kind": kinds.get(one.corpus, "")}
+        {
+            **one._asdict(),
+            **one.estimate._asdict(),
+            **one.basis._asdict(),
+            "source": sources[one.claim],
+            "kind": kinds.get(one.corpus, ""),
+        }
         for one in found
     ]
-    names = ["claim", "source", "corpus", "kind", "judge", "verdict", "value", "low", "high", "n", "of"]
+    names = [
+        "claim",
+        "source",
+        "corpus",
+        "kind",
+        "judge",
+        "verdict",
+        "value",
+        "low",
+        "high",
+        "n",
+        "families",
+        "effective_n",
+    ]
+    names += ["of", "caveat"]
     return pd.DataFrame(rows, columns=names)
 
 

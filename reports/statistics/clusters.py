@@ -38,17 +38,31 @@ def effective_n(strata: Sequence[Stratum], clusters: np.ndarray) -> float:
     >>> effective_n([Stratum(np.arange(12), both, both)], np.repeat(np.arange(3), 4))
     3.0
     """
-    own = np.unique(np.concatenate([clusters[s.units] for s in strata]), return_inverse=True)[1]
+    own = np.concatenate([clusters[s.units] for s in strata])
+    return effective(
+        own, *(np.concatenate([standard(s[axis]) * np.sqrt(len(s.units)) for s in strata]) for axis in (1, 2))
+    )
+
+
+def effective(clusters: np.ndarray, *columns: np.ndarray) -> float:
+    """n over Kish's design effect, 1 + (mean size of a cluster − 1) × the product of the columns' ICC.
+
+    Of one column that is the effect on its mean, of two that on their correlation.
+
+    >>> round(effective(np.repeat([0, 1, 2], 4), np.repeat([1.0, 2.0, 5.0], 4)), 1)
+    3.0
+    """
+    own = np.unique(clusters, return_inverse=True)[1]
     sizes = np.bincount(own)
     n, count = len(own), len(sizes)
     if n == count or count < 2:
         return float(count)
     shares = 1.0
-    for axis in (1, 2):
-        values = np.concatenate([standard(s[axis]) * np.sqrt(len(s.units)) for s in strata])
+    for values in columns:
         means = np.bincount(own, values) / sizes
         between = float(sizes @ (means - values.mean()) ** 2) / (count - 1)
         inside = float(((values - means[own]) ** 2).sum()) / (n - count)
         size = (n - (sizes**2).sum() / n) / (count - 1)
-        shares *= min(1.0, max(0.0, (between - inside) / (between + (size - 1) * inside)))
+        total = between + (size - 1) * inside
+        shares *= min(1.0, max(0.0, (between - inside) / total)) if total else 1.0
     return float(n / (1 + ((sizes**2).sum() / n - 1) * shares))
