@@ -37,6 +37,13 @@ from reports.site.pages import Page, slugs
 from reports.site.tables import Table, table
 from reports.statistics.points import relative_change
 
+NUMBERS = (
+    "x", "y", "n", "families", "effective_n",
+    "pearson", "low", "high", "p", "decided", "spearman", "spearman_low", "spearman_high", "spearman_p",
+    "critical_r", "detectable_r", "power", "sign_flips", "caveat",
+)  # fmt: skip
+"""What the table of correlations has of each."""
+
 
 class Move(NamedTuple):
     """Change of a configuration's captions against those of the originals."""
@@ -208,9 +215,8 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     grounding = [tidy(study.grids[region], study.grounding, FIRST, region=region) for region in REGIONS]
     links = [(section.name, one) for section in study.once(sections) for one in section.links]
     said = [{"corpus": corpus} | dict(zip(TEXT, one.text, strict=True)) for corpus, one in links]
-    numbers = ["x", "y", "n", "pearson", "low", "high", "spearman", "critical_r"]
     correlations = [
-        where | {name: getattr(pair, name) for name in numbers if name != "critical_r"} | {"critical_r": one.critical}
+        where | {name: getattr(pair, name) for name in NUMBERS}
         for where, (_, one) in zip(said, links, strict=True)
         for pair in one.pairs
     ]
@@ -222,7 +228,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "grounding": pd.concat(grounding),
         "captions": tidy(study.grids[""], study.quality, FIRST),
         "captions_corpus": tidy(study.summary, study.quality, FIRST),
-        "correlations": columns(pd.DataFrame(correlations, columns=["corpus", *TEXT, *numbers])),
+        "correlations": columns(pd.DataFrame(correlations, columns=["corpus", *TEXT, *NUMBERS])),
         "attention": columns(study.layers, PICTURE),
         "drift": drift.reset_index(),
         "points": columns(pd.concat(points).reset_index()) if points else pd.DataFrame(),

@@ -22,8 +22,9 @@ from reports.figures.similarity import similarities
 from reports.site.latex import latex
 from reports.site.numbers import number
 from reports.site.pages import Page
-from reports.statistics.claims.judging import Finding
+from reports.statistics.claims.judging import MARKS, Finding
 from reports.statistics.claims.kinds import KINDS
+from reports.statistics.claims.links import STRENGTH
 from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
 from reports.statistics.variability import variability
 
@@ -77,6 +78,10 @@ def pages(study: Study) -> list[Page]:
         "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
         "failures_more": max(0, len(failures) - FAILURES_SHOWN),
         "claims": asked(found),
+        "marks": MARKS,
+        "strength": STRENGTH,
+        "families": families(study),
+        "caveats": caveats(found),
         "not_asked": not_asked(found),
         "judge": study.judge,
         "similarities": similarities(study),
@@ -131,6 +136,24 @@ def of_study(study: Study) -> list[Finding]:
             guidances(study.params),
         )
     )
+
+
+def families(study: Study) -> dict[str, list[str]]:
+    """The inpainters of each family of checkpoints that has several, the controls left out."""
+    found: dict[str, list[str]] = {}
+    for name in study.order["inpainter"]:
+        if name not in study.controls:
+            found.setdefault(family(study.params, name), []).append(name)
+    return {one: names for one, names in found.items() if len(names) > 1}
+
+
+def caveats(found: Sequence[Finding]) -> dict[str, list[str]]:
+    """Claims that cannot be decided, by the reason."""
+    why: dict[str, list[str]] = {}
+    for one in found:
+        if one.basis.caveat and one.claim not in why.setdefault(one.basis.caveat, []):
+            why[one.basis.caveat].append(one.claim)
+    return why
 
 
 def layers(study: Study) -> pd.DataFrame:

@@ -1,16 +1,74 @@
-"""Units that belong together: how families are shuffled, and how much their units say."""
+"""Ways to draw what would be if y went with nothing, families of units together; and how much such units say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from reports.statistics.points import standard
-from reports.statistics.resampling import DRAWS, Stratum, induced, shuffles
+from reports.statistics.resampling import DRAWS, Stratum, induced, permutations, shuffles
 
 Places = Callable[[np.ndarray], np.ndarray]
 """For units (positions), where each draw takes their y from: draws × units."""
+
+FEWEST_TURNED = 6
+"""Of five clusters' signs there are sixteen turns that differ, so that none could be called rare at 5 %."""
+
+ALL_TURNS = 13
+"""Up to so many clusters every turn of signs is looked at (2¹² = 4,096)."""
+
+
+class Scheme(NamedTuple):
+    """One way to draw y: from other units (``places``), or with the signs of clusters turned (draws × units)."""
+
+    draws: int
+    exact: bool
+    """Whether these are all that there are, the data among them."""
+    places: Places | None = None
+    signs: np.ndarray | None = None
+
+    def drawn(self, s: Stratum, part: slice) -> np.ndarray:
+        """Some draws of a stratum's y: draws × units, centred and of length one."""
+        y = standard(s.y)
+        if self.places is not None:
+            found = y[self.places(s.units)[part]]
+        else:
+            assert self.signs is not None
+            found = y * self.signs[part][:, s.units]
+        centred = found - found.mean(axis=1, keepdims=True)
+        centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-10)
+        return centred
+
+
+def schemes(units: int, families: np.ndarray | None, rng: np.random.Generator, most: int) -> list[Scheme]:
+    """Shuffles of families and of units, and turns of their signs; up to ``most`` units every order of them."""
+    found = []
+    if families is not None:
+        found.append(Scheme(DRAWS, False, remembered(family_places(families, rng))))
+    orders, exact = permutations(units, rng, most)
+    found.append(Scheme(len(orders), exact, remembered(lambda subset: induced(orders, subset))))
+    clusters = np.arange(units) if families is None else families
+    count = int(clusters.max()) + 1
+    if count >= FEWEST_TURNED:
+        every = count <= ALL_TURNS
+        bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count) if every else rng.integers(0, 2, (DRAWS, count))
+        found.append(Scheme(len(bits), every, signs=(1.0 - 2 * (bits & 1))[:, clusters]))
+    return found
+
+
+def remembered(places: Places) -> Places:
+    """Places that are computed once for the same units."""
+    held: dict[bytes, np.ndarray] = {}
+
+    def found(subset: np.ndarray) -> np.ndarray:
+        key = subset.tobytes()
+        if key not in held:
+            held[key] = places(subset).astype(np.intp)
+        return held[key]
+
+    return found
 
 
 def family_places(families: np.ndarray, rng: np.random.Generator) -> Places:

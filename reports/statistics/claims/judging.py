@@ -12,6 +12,9 @@ from reports.statistics.points import FEWEST
 
 SUPPORTED, REFUTED, OPEN, UNCLAIMED = "supported", "not supported", "undecidable", "not claimed"
 
+MARKS = {SUPPORTED: "supported", REFUTED: "refuted", OPEN: "open", UNCLAIMED: "unclaimed"}
+"""How pages mark a verdict: ✓, ✗, ?, and nothing."""
+
 
 class Estimate(NamedTuple):
     """A quantity with its 95 % interval; None where the data cannot say."""

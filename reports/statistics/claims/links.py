@@ -26,6 +26,12 @@ from reports.statistics.significance import FEWEST_CLUSTERS, decide
 STRONG = 0.6
 """The least |r| that is called strong (Evans 1996, Straightforward Statistics for the Behavioral Sciences)."""
 
+STRENGTH = (
+    f"A correlation is called strong from |r| = {STRONG}: our choice, because the paper gives no number (Evans 1996 has "
+    "strong from .6 to .79), and larger than Cohen’s .5, because means over pictures go together more closely than "
+    "single values."
+)
+
 WITH = {
     "mse": Claim("Lower MSE goes with better captions", "section 4", GROUNDED, -1),
     "lpips": Claim("Lower LPIPS goes with better captions", "section 4", GROUNDED, -1),
@@ -110,6 +116,33 @@ def weak_r(n: float, strong: float = STRONG, error: float = 0.05) -> float | Non
     return float(np.tanh(spread * np.sqrt(stats.ncx2.ppf(error, 1, (np.arctanh(strong) / spread) ** 2))))
 
 
+def alike_everywhere(found: Sequence[Correlation], sign: int) -> str:
+    """Whether correlations all have a sign: supported where each interval has it, not supported where one has the other.
+
+    The error is 2.5 % of each: intersection and union, and Bonferroni's (:func:`smallest`).
+    """
+    known = [estimate_of(one) for one in found if one.pearson is not None]
+    wide = [Estimate(one.value, *ends(one, len(known)), one.n) for one in known]
+    return verdict(smallest(*([turned(one, sign) for one in some] for some in (known, wide))), 1)
+
+
+def unstable_everywhere(found: Sequence[Correlation]) -> str:
+    """Whether correlations are all unstable: supported where each is, not supported where one surely has a sign.
+
+    See :func:`instability`; of several correlations the sure ones are by Bonferroni.
+    """
+    known = [(estimate_of(one), independent(one)) for one in found if one.pearson is not None]
+    if all(instability(r, n) == SUPPORTED for r, n in known):
+        return SUPPORTED
+    wide = [Estimate(r.value, *ends(r, len(known)), r.n) for r, _ in known]
+    return REFUTED if any(verdict(one, 1) != OPEN for one in wide) else OPEN
+
+
+def ends(r: Estimate, times: int) -> tuple[float | None, float | None]:
+    """Ends of an interval as wide as that of one of several must be; none where it has none."""
+    return (None, None) if r.low is None else widened(r, times)
+
+
 def ssim_is_strong(found: Correlation, corpus: str) -> Finding:
     """Appendix E.4: SSIM's correlation is a strong positive one."""
     metric, captioner = found.y.partition("@")[::2]
@@ -119,11 +152,13 @@ def ssim_is_strong(found: Correlation, corpus: str) -> Finding:
 
 def strength(found: Correlation) -> Estimate:
     """r in the direction in which fidelity helps: that of an error is turned."""
-    value, low, high, n = estimate_of(found)
-    if found.x not in ("mse", "lpips"):
-        return Estimate(value, low, high, n)
-    value, low, high = (None if end is None else -end for end in (value, high, low))
-    return Estimate(value, low, high, n)
+    return turned(estimate_of(found), -1 if found.x in ("mse", "lpips") else 1)
+
+
+def turned(r: Estimate, sign: int) -> Estimate:
+    """An estimate times 1 or -1."""
+    value, low, high = r[:3] if sign > 0 else (None if end is None else -end for end in (r.value, r.high, r.low))
+    return Estimate(value, low, high, r.n)
 
 
 def difference(one: Estimate, other: Estimate, times: int = 1) -> Estimate:

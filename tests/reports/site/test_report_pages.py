@@ -92,7 +92,10 @@ def test_coincident_configurations_count_once_and_the_control_not_at_all(page: P
         a, b = toy.effects("scenes", names, x, "region"), toy.effects("scenes", names, y, "")
         assert correlations.loc[("scenes", x, y), "pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1], rel=1e-4)
     assert "telea (any)" in scenes and "That leaves 7 of 12 configurations." in scenes
-    assert "must reach |r| = 0.754" in scenes, "df = 5: .754 in print"
+    assert correlations["critical_r"].between(0.5, 1.0).all(), "of the rule; Student's t with df = 5 has .754 in print"
+    assert (correlations["decided"] == (correlations["low"] > 0) | (correlations["high"] < 0)).all()
+    assert (correlations["decided"] == (correlations["p"] <= 0.05)).all()
+    assert f"above about {correlations.loc['scenes', 'critical_r'].median():.2f}" in " ".join(scenes.split())
     assert "Left out, because constant: SSIM, BLEU-4." in scenes
 
 
