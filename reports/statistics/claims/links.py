@@ -27,8 +27,8 @@ STRONG = 0.6
 """The least |r| that is called strong (Evans 1996, Straightforward Statistics for the Behavioral Sciences)."""
 
 STRENGTH = (
-    f"A correlation is called strong from |r| = {STRONG}: our choice, because the paper gives no number (Evans 1996 has "
-    "strong from .6 to .79), and larger than Cohen’s .5, because means over pictures go together more closely than "
+    f"A correlation is called strong from |r| = {STRONG}: our choice, because the paper gives no number (Evans 1996 "
+    "has strong from .6 to .79), and larger than Cohen’s .5, because means over pictures go together more closely than "
     "single values."
 )
 
@@ -117,7 +117,7 @@ def weak_r(n: float, strong: float = STRONG, error: float = 0.05) -> float | Non
 
 
 def alike_everywhere(found: Sequence[Correlation], sign: int) -> str:
-    """Whether correlations all have a sign: supported where each interval has it, not supported where one has the other.
+    """Whether correlations all have a sign: supported where each interval has it, not supported where one has not.
 
     The error is 2.5 % of each: intersection and union, and Bonferroni's (:func:`smallest`).
     """
