@@ -68,8 +68,8 @@ def summary(checks: Sequence[Check]) -> str:
     disagree = Counter(each.kind for each in wrong)
     counts = [f"  {kind}: {count} checked, {disagree[kind]} disagree" for kind, count in of_kind.items()]
     counts.append(
-        f"  a correlation is strong from |r| = {STRONG} and weak below {WEAK}: our choice, because the paper gives no numbers "
-        "(large and medium effects in Cohen 1988)"
+        f"  a correlation is strong from |r| = {STRONG} and weak below {WEAK}: our choice, because the paper gives no "
+        "numbers (large and medium effects in Cohen 1988)"
     )
     total = f"{len(checks)} statements could be checked; {len(wrong)} disagree beyond rounding."
     return "\n".join([*(each.sentence for each in wrong), "", total, *counts, UNCHECKED])

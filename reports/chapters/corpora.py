@@ -149,13 +149,13 @@ def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Name
 
 
 def glance(study: Study, corpus: str, text: Text) -> Glance | None:
-    """The mildest and the harshest configuration by the first metric of the scatter's that was measured."""
-    grid = study.grids[""]
-    usable = {metric.name: metric for metric in measured(grid, corpus, study.quality)}
+    """The mildest and the harshest configuration, by the first metric of the scatter's that is not at the floor."""
+    grid, original = study.grids[""], (corpus, *ORIGINAL, *text)
+    usable = {one.name: one for one in measured(grid, corpus, study.quality) if not grid.low(original, one.name)}
     metric = next((usable[name] for name in SCATTERED[1] if name in usable), None)
     if metric is None:
         return None
-    reference = grid.at((corpus, *ORIGINAL, *text), metric.name)
+    reference = grid.at(original, metric.name)
     moves = []
     for names in repaintings(study.order):
         value = None if names[1] in study.controls else grid.at((corpus, *names, *text), metric.name)
