@@ -41,9 +41,9 @@ def floors(study: Study) -> Iterator[str]:
         yield (
             f"At the floor already for the originals: {'; '.join(found)}. There the captions of untouched pictures are "
             "as good as none. Do not conclude from these numbers that repainting spares captions or harms them, that "
-            "one inpainter is better than another, or that fidelity does or does not go with captions: there is nothing "
-            "to lose. No percentages stand beside them, and none is called best. The cosine of a sentence encoder is "
-            "above zero for any two sentences, so that it may move all the same."
+            "one inpainter is better than another, or that fidelity does or does not go with captions: there is "
+            "nothing to lose. No percentages stand beside them, and none is called best. The cosine of a sentence "
+            "encoder is above zero for any two sentences, so that it may move all the same."
         )
 
 
