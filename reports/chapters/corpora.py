@@ -25,6 +25,7 @@ from reports.asking.axes import (
 from reports.asking.axes import label as said_by
 from reports.asking.grids import measured, tidy
 from reports.asking.metrics import EVEN, INSIDE, LAYERED, OUTSIDE, REGIONS, SCATTERED, SHARED, Metric
+from reports.asking.sources import family
 from reports.asking.study import Study
 from reports.chapters.links import Link, label, link, map_latex
 from reports.figures.curves import Chart, chart, contrast
@@ -171,6 +172,7 @@ def looking(study: Study, corpus: str) -> list[Looking]:
     """The curves of each encoder, one an inpainter with its variants, the controls left out."""
     some = study.layers[(study.layers["corpus"] == corpus) & ~study.layers["inpainter"].isin(study.controls)]
     some = some.assign(entry=some["inpainter"].str.split("/").str[0])
+    families = {name: family(study.params, name) for name in study.order["inpainter"]}
     encoders = []
     for kind, seen in some.groupby("kind"):
         by_layer = {view: layers_of(seen, view.metric, view.region, study.order) for view in LAYERED}
@@ -178,7 +180,7 @@ def looking(study: Study, corpus: str) -> list[Looking]:
         once = distinct(seen, study.same)
         inside, outside = (layers_of(once, EVEN, region, study.order) for region in (INSIDE, OUTSIDE))
         if inside and outside:
-            charts = {"inside and outside the mask": contrast(inside, outside, SHARED)} | charts
+            charts = {"inside and outside the mask": contrast(inside, outside, SHARED, families)} | charts
         encoders.append(Looking(str(kind).partition(".")[2], charts))
     return encoders
 

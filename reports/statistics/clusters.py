@@ -28,6 +28,8 @@ class Scheme(NamedTuple):
     """Whether these are all that there are, the data among them."""
     places: Places | None = None
     signs: np.ndarray | None = None
+    uneven: bool = False
+    """Whether some y may stand twice and others not at all."""
 
     def drawn(self, s: Stratum, part: slice) -> np.ndarray:
         """Some draws of a stratum's y: draws × units, centred and of length one."""
@@ -37,6 +39,8 @@ class Scheme(NamedTuple):
         else:
             assert self.signs is not None
             found = y * self.signs[part][:, s.units]
+        if self.signs is None and not self.uneven:
+            return found
         centred = found - found.mean(axis=1, keepdims=True)
         centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-10)
         return centred
@@ -46,7 +50,7 @@ def schemes(units: int, families: np.ndarray | None, rng: np.random.Generator, m
     """Shuffles of families and of units, and turns of their signs; up to ``most`` units every order of them."""
     found = []
     if families is not None:
-        found.append(Scheme(DRAWS, False, remembered(family_places(families, rng))))
+        found.append(Scheme(DRAWS, False, remembered(family_places(families, rng)), uneven=True))
     orders, exact = permutations(units, rng, most)
     found.append(Scheme(len(orders), exact, remembered(lambda subset: induced(orders, subset))))
     clusters = np.arange(units) if families is None else families
