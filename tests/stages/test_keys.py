@@ -158,7 +158,7 @@ def made(kind: str) -> Iterator[Task]:
     """The tasks that make items of a kind: with Telea and a prompted inpainter, with a captioner that takes no
     instructions and one that does."""
     corpora = {"scenes": {"adapter": "scenes", "region": {"kind": "centre", "fraction": 0.25}}}
-    degradations = {"blur": {"kind": "blur"}, "zero": {"kind": "zero"}}
+    degradations = {"blur": {"kind": "blur", "kernel": 0.2}, "zero": {"kind": "zero"}}
     study = Study.model_validate({**SMALL, "corpora": corpora, "degradations": degradations})
     prompted = SimpleNamespace(prompted=True, sees_hole=True)
     models: list[Any] = [
