@@ -156,7 +156,7 @@ class Blur(Choice):
     kind: Literal["blur"] = "blur"
 
     kernel: float = Field(75, gt=0)
-    """Side of the kernel: above 1 a fixed number of pixels, which is odd (the paper: "a fixed kernel size"; its number is
+    """Side of the kernel: above 1 a fixed number of pixels, which is odd (the paper: "a fixed kernel size", its number
     blank); up to 1 a share of the picture's shorter side, the nearest odd number of pixels, which differs from picture
     to picture. The default is what a share of 0.2 is of 375 pixels, the shorter side of most of Flickr's pictures; of a
     world's 64 pixels it is 13. The standard deviation is OpenCV's for that side, 0.3 ((side - 1) / 2 - 1) + 0.8. As the

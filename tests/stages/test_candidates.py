@@ -61,7 +61,10 @@ def alone(place: int) -> tuple[list[dict], dict]:
     corpus, items = Bleu().compute_score(gts, res, verbose=0)
     rouge, rouges = Rouge().compute_score(gts, res)
     names = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
-    values = [dict(zip(names, one, strict=True)) | {"rouge_l": r} for one, r in zip(zip(*items), rouges, strict=True)]
+    values = [
+        dict(zip(names, one, strict=True)) | {"rouge_l": r}
+        for one, r in zip(zip(*items, strict=True), rouges, strict=True)
+    ]
     return values, dict(zip(names, corpus, strict=True)) | {"rouge_l": rouge}
 
 
@@ -74,7 +77,7 @@ def test_the_first_is_what_was_always_scored():
 def test_the_mean_and_the_best_of_an_item_are_those_of_its_candidates_scored_alone():
     by_place = [alone(place)[0] for place in range(3)]
     for choice, of in (("mean", fmean), ("best", max)):
-        expected = [{name: of([one[name] for one in some]) for name in some[0]} for some in zip(*by_place)]
+        expected = [{name: of([one[name] for one in some]) for name in some[0]} for some in zip(*by_place, strict=True)]
         assert scored(candidates=choice)[0] == [pytest.approx(one) for one in expected]
 
 

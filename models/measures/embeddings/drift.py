@@ -168,7 +168,7 @@ def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[s
     ``tvd_even`` is what ``tvd_sum`` of the whole picture would be if every patch moved as those of the region do on
     average, so that regions of different sizes can be compared. ``tvd_heads`` (layers, heads) is ``tvd_sum`` of each
     head's own. ``entropy`` (layers,) is the repainted picture's, ``entropy_change`` (layers,) how much that is more
-    than the original's: both of the distribution averaged over the heads, which the paper does not say. ``entropy_heads``
+    than the original's: both of the mean over the heads, of which the paper says nothing. ``entropy_heads``
     and ``entropy_heads_change`` (layers,) are the same of each head, averaged: less, by as much as heads differ.
 
     >>> looks = np.random.default_rng(0).random((2, 3, 4))
