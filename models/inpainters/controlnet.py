@@ -83,7 +83,7 @@ class StableDiffusionControlNet(StableDiffusion):
 def edges(picture: np.ndarray, mask: np.ndarray, low: int, high: int) -> np.ndarray:
     """Canny's edges (H, W) uint8, 0 or 255, of a picture (H, W, 3) uint8 outside a mask (H, W) bool.
 
-    Gradients that touch a pixel under the mask are none, so neither what is there nor the mask's outline leaves an edge.
+    Gradients that touch a pixel under the mask are none: neither what is there nor the mask's outline leaves an edge.
 
     >>> picture = np.zeros((8, 8, 3), np.uint8)
     >>> picture[:, 4:] = 255
