@@ -54,8 +54,7 @@ def plan(
     measure: Adapted, corpora: Iterable[str], captioners: Sequence[str], outputs: Outputs
 ) -> Iterator[tuple[str, list[Task]]]:
     """Every caption, shard by shard, and behind a corpus' shards its cells as wholes."""
-    choice = measure.candidates
-    chosen = {} if choice == "first" else {"candidates": choice}
+    choice, chosen = measure.candidates, measure.counted
     for corpus in filter(measure.concerns, corpora):
         records = Records(corpus, measure.adapter.needs, outputs)
         cells: dict[Point, dict[str, list[str]]] = defaultdict(dict)

@@ -67,6 +67,11 @@ class Adapted:
         """Part of the key of every item of this adapter, beside the item's inputs."""
         return identity_of(self.kind, self.adapter)
 
+    @property
+    def counted(self) -> dict[str, str]:
+        """Part of the key of a measure's items, beside its identity: which candidates count, where not the first."""
+        return {} if self.candidates == "first" else {"candidates": self.candidates}
+
     def concerns(self, corpus: str) -> bool:
         """Whether anything of a corpus is to be measured."""
         return self.corpora is None or corpus in self.corpora
