@@ -21,7 +21,9 @@ def captions(
     context: typer.Context,
     hypotheses: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption"]}, as coco-caption\'s res.')],
     references: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption", ...]}, as coco-caption\'s gts.')],
-    metrics: Annotated[list[str] | None, typer.Option(help="bleu, meteor, rouge_l, cider, sbert; default all.")] = None,
+    metrics: Annotated[
+        list[str] | None, typer.Option(help="bleu, meteor, rouge_l, rouge_l_recall, cider, sbert; default all.")
+    ] = None,
     tokenizer: Annotated[str, typer.Option(help="ptb (Java) or none (split at spaces).")] = "ptb",
     embedder: Annotated[str, typer.Option(help="The checkpoint behind sbert; default our small one.")] = "",
     revision: Annotated[str | None, typer.Option(help="The commit of an embedder on the hub.")] = None,

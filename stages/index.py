@@ -205,7 +205,8 @@ def sync() -> dict[str, int]:
             index_corpus(index, name, settings)
         for section in ROLES:
             for name, settings in study.variants(section).items():
-                index.model(section, name, Adapted(name, settings, section).identity)
+                adapted = Adapted(name, settings, section)
+                index.model(section, name, adapted.identity | adapted.counted)
         index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
             counts[stage.kind_of(entry)] += index_items(index, stage, entry)

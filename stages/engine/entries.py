@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from models.adapters import catalogue
+from models.adapters.settings import unknown
 from registry.store.dag import SECTIONS
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
@@ -23,6 +24,9 @@ ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.rol
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
 
 DEFAULT_BATCH = 16
+
+CANDIDATES = ("first", "mean", "best")
+"""Which of a captioner's candidates a measure of captions counts (:mod:`models.measures.captions.several`)."""
 
 
 def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
@@ -42,7 +46,8 @@ class Adapted:
     """A model or measure as a study names it.
 
     ``batch_size``, the ``corpora`` that a measure or an encoder is for (all where absent), and how an encoder's
-    embeddings are brought into the plane, are the stages' business and enter no key of the adapter's own items.
+    embeddings are brought into the plane, are the stages' business and enter no key of the adapter's own items. So are
+    the ``candidates`` of a captioner that a measure of captions counts, which enter a key where it is not the first.
     """
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
@@ -50,6 +55,9 @@ class Adapted:
         self.name = name
         self.batch_size: int = settings.pop("batch_size", DEFAULT_BATCH)
         self.corpora: list[str] | None = settings.pop("corpora", None) if SECTIONS[section].measures else None
+        self.candidates: str = settings.pop("candidates", "first") if section == "quality" else "first"
+        if self.candidates not in CANDIDATES:
+            raise ValueError(unknown(f"choice of candidates (entry {name})", self.candidates, CANDIDATES))
         self.projection: dict[str, Any] = settings.pop("projection", {}) if section == "encoders" else {}
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
@@ -58,6 +66,11 @@ class Adapted:
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item of this adapter, beside the item's inputs."""
         return identity_of(self.kind, self.adapter)
+
+    @property
+    def counted(self) -> dict[str, str]:
+        """Part of the key of a measure's items, beside its identity: which candidates count, where not the first."""
+        return {} if self.candidates == "first" else {"candidates": self.candidates}
 
     def concerns(self, corpus: str) -> bool:
         """Whether anything of a corpus is to be measured."""

@@ -33,7 +33,8 @@ class Lexical(CaptionMeasure):
 
     An item's value is coco-caption's own multi-reference definition, equal to pycocoevalcap's per-image score: BLEU
     clips counts by the maximum over references and takes the closest length; ROUGE-L takes the best precision and the
-    best recall over references; METEOR the best-scoring reference; CIDEr the mean over references. Thus "the maximum
+    best recall over references, and is their F-measure as COCO's, or that recall, by which the paper says what ROUGE-L
+    is; METEOR the best-scoring reference; CIDEr the mean over references. Thus "the maximum
     over references" (paper 000, appendix C) is in each definition but CIDEr's, where it would make another metric.
     Corpus values are coco-caption's: pooled counts for BLEU and METEOR, the mean over items for ROUGE-L and CIDEr.
 
@@ -57,10 +58,10 @@ class Lexical(CaptionMeasure):
         Metric("bleu_4", "BLEU-4", 204, "captions", "as BLEU-1, up to four words in a row", high=1),
         Metric(
             "rouge_l",
-            "ROUGE-L",
+            "ROUGE-L F",
             205,
             "captions",
-            "F-measure of the longest common subsequence, β = 1.2 (Lin 2004)",
+            "F-measure of the longest common subsequence, β = 1.2, COCO's (Lin 2004)",
             high=1,
         ),
         Metric(
@@ -79,12 +80,26 @@ class Lexical(CaptionMeasure):
             "aligned words with stems, synonyms and paraphrases, version 1.5",
             high=1,
         ),
+        Metric(
+            "rouge_l_recall",
+            "ROUGE-L recall",
+            208,
+            "captions",
+            "share of a reference's words in the longest common subsequence, the best reference (Lin 2004)",
+            high=1,
+        ),
     )
 
     class Settings(roles.Settings):
         """``metrics``: which to compute. ``tokenizer``: see :func:`models.measures.captions.ptb.tokenize`."""
 
-        metrics: tuple[Literal["bleu", "rouge_l", "cider", "meteor"], ...] = ("bleu", "rouge_l", "cider", "meteor")
+        metrics: tuple[Literal["bleu", "rouge_l", "cider", "meteor", "rouge_l_recall"], ...] = (
+            "bleu",
+            "rouge_l",
+            "cider",
+            "meteor",
+            "rouge_l_recall",
+        )
         tokenizer: Tokenizer = "ptb"
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -138,7 +153,7 @@ class Lexical(CaptionMeasure):
         texts = [text for own in corpus.references.values() for text in own]
         self._tokens = tokenize([*texts, *corpus.texts], self.settings.tokenizer)
         self._bleu = Bleu() if "bleu" in self._metrics else None
-        self._rouge = Rouge() if "rouge_l" in self._metrics else None
+        self._rouge = Rouge() if {"rouge_l", "rouge_l_recall"} & set(self._metrics) else None
         documents = [tuple(self._tokens[text] for text in own) for own in corpus.references.values()]
         self._cider = Cider(documents) if "cider" in self._metrics else None
         self._counted: dict[tuple[Texts, str], dict[str, Any]] = {}
@@ -169,7 +184,7 @@ class Lexical(CaptionMeasure):
             for value, own in zip(values, counted, strict=True):
                 value |= zip(BLEU, bleu([own["bleu"]]), strict=True)
             corpus |= zip(BLEU, bleu(own["bleu"] for own in counted), strict=True)
-        for name in ("rouge_l", "cider"):
+        for name in ("rouge_l", "rouge_l_recall", "cider"):
             if name in self._metrics and counted:
                 for value, own in zip(values, counted, strict=True):
                     value[name] = own[name]
@@ -214,7 +229,7 @@ class Lexical(CaptionMeasure):
         if self._bleu:
             own["bleu"] = self._bleu.counts(references, caption)
         if self._rouge:
-            own["rouge_l"] = self._rouge.score(references, caption)
+            own["rouge_l"], own["rouge_l_recall"] = self._rouge.score(references, caption)
         if self._cider:
             own["cider"] = self._cider.score(references, caption)
         if self._meteor:

@@ -33,8 +33,8 @@ AXES = ["corpus", "degradation", "inpainter"]
 
 
 PAGES = [
-    "index.html", "corpus-scenes.html", "corpus-photos.html", "ablations.html", "published.html", "gallery.html",
-    "lineage.html",
+    "index.html", "corpus-scenes.html", "corpus-photos.html", "ablations.html", "published.html",
+    "where-we-differ.html", "gallery.html", "lineage.html",
 ]  # fmt: skip
 
 
