@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -217,7 +218,33 @@ def bad_record(where: str, error: Exception) -> Problem:
     "captions.jsonl:3 has no 'file'; it is left out."
     """
     reason = f"has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, AttributeError | TypeError):
+        reason = f"is not of the form that it should have ({error})"
     return Problem(storable(where), "bad_record", storable(f"{where} {reason}; it is left out."))
+
+
+KINDS = {str: "text", list: "a list", dict: "an object"}
+
+Kind = TypeVar("Kind", str, list[Any], dict[str, Any])
+
+
+def of_kind(kind: type[Kind], value: Any, name: str) -> Kind:
+    """The value of a field; raises ValueError, saying what it should be, where it is of another kind.
+
+    >>> of_kind(list, None, "captions")
+    Traceback (most recent call last):
+    ValueError: has captions that should be a list but is null
+    """
+    if isinstance(value, kind):
+        return value
+    raise ValueError(f"has {name} that should be {KINDS[kind]} but is {json.dumps(value, default=str)[:40]}")
+
+
+def identified(value: Any, name: str) -> str:
+    """An id, a text or a number, as text; raises ValueError where there is none."""
+    if isinstance(value, str | int) and str(value) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"has {name} that should be text or a number but is {json.dumps(value, default=str)[:40]}")
 
 
 Examine = Callable[[Entry, int | None], Iterable[Sample | Problem]]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from registry.store.tables import read_json
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples
-from stages.corpora.tables import read_json
+from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples, of_kind
 from stages.engine.shards import storable
 
 UNUSABLE = 2
@@ -75,7 +75,7 @@ class Dci:
             record = read_json(entry.path, "annotation")
             whole = replace(
                 entry,
-                path=self.settings.path / self.settings.photos / record["image"],
+                path=self.settings.path / self.settings.photos / of_kind(str, record["image"], "image"),
                 captions=self._references(record),
                 objects=list(_objects(record["mask_data"].values())),
             )

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from registry.store.tables import csv_rows, json_lines
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, file_samples, shown
-from stages.corpora.tables import csv_rows, json_lines
+from stages.corpora.checks import Entry, FileSettings, file_samples, identified, shown
 from stages.engine.shards import storable
 
 TABLES = ("captions.jsonl", "captions.csv", "metadata.jsonl", "metadata.csv")
@@ -134,7 +134,7 @@ def _entry(folder: Path, row: dict[str, Any] | str) -> Entry:
     if not isinstance(objects, list) or not all(isinstance(thing, dict) for thing in objects):
         raise ValueError('has objects that are not a list of {"label", "box"}')
     return Entry(
-        sample=str(file if sample in (None, "") else sample),
+        sample=str(file) if sample in (None, "") else identified(sample, "id"),
         split=str(row.get("split") or "all"),
         path=folder / file,
         captions=captions if isinstance(captions, list) else [] if captions is None else [captions],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples
+from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples, identified, of_kind
 from stages.corpora.coco import annotated_object, declared_size, official_file
 
 BROKEN = (
@@ -72,9 +72,9 @@ class RefCocoG:
                 if photograph is None or target is None:
                     raise ValueError("is about an object or a photograph that instances.json does not have")
                 yield Entry(
-                    sample=str(ref["ref_id"]),
+                    sample=identified(ref["ref_id"], "ref_id"),
                     split=str(ref["split"]),
-                    path=self.settings.path / self.settings.images / photograph["file_name"],
+                    path=self.settings.path / self.settings.images / of_kind(str, photograph["file_name"], "file_name"),
                     captions=[sentence["sent"] for sentence in ref["sentences"]],
                     objects=[target, *around.values()],
                     size=declared_size(photograph),

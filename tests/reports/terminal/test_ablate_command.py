@@ -211,7 +211,7 @@ def test_holm_over_several_tables_is_holm_over_one(table: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.csv", "--value", "sbert"], "There is no table missing.csv"),
+        (["missing.csv", "--value", "sbert"], "There is no table at missing.csv"),
         (["s.csv", "--value", "sbert", "--item", "image"], "A table needs --factor; its columns are image, inpainter"),
         (["s.csv", "--value", "sbert", "--factor", "inpainter"], "A table needs --item"),
         (["s.csv", "--value", "sbret", "--factor", "inpainter", "--item", "image"], "did you mean 'sbert'?"),

@@ -180,8 +180,10 @@ def test_an_unquoted_comma_is_explained(tmp_path):
     ("name", "content", "message"),
     [
         ("captions.csv", b"bild,beschreibung\na.png,x\n", "has the columns bild, beschreibung. One must be file or"),
+        ("captions.csv", b"file,caption,caption\na.png,x,y\n", "names a column 'caption' in the places 2, 3"),
+        ("captions.csv", b"image_name| number| comment\na.png| 0| x\n", "has the columns image_name, number, comment"),
         ("captions.csv", b"", "has no header. Its first line names the columns"),
-        ("captions.csv", b'file,caption\na.png,"no end\n', "is not valid CSV near line"),
+        ("captions.csv", b'file,caption\na.png,"no end\n', "is not valid CSV .*quote that opens in line 2"),
         ("captions.csv", "file,caption\na.png,Käfer\n".encode("latin-1"), "is not UTF-8: byte 0xe4 in line 2"),
         ("notes.txt", b"", "has no table of captions: expected one of captions.jsonl, captions.csv"),
     ],
