@@ -52,14 +52,13 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Image.Image]:
         raise Unreadable(f"{name} cannot be decoded ({error or type(error).__name__}). Replace it.") from error
 
 
-def _rgb(image: Image.Image, name: str) -> Image.Image:
+def _rgb(image: Image.Image, name: str, scaled: bool) -> Image.Image:
+    """The picture in RGB; ``scaled``: whether its format says its largest value, as which 65535 is read."""
     if image.mode.startswith("I"):
         levels = np.asarray(image)
-        if image.mode == "I" and image.format != "PPM":  # which says its largest value, and is scaled by it
-            raise Unreadable(
-                f"{name} holds integers of 32 bits and unknown range. Save it with 8 or 16 bits a channel."
-            )
-        if 0 < levels.max() < DARKEST:
+        if image.mode == "I" and not scaled:
+            raise Unreadable(f"{name} holds integers of unknown range (32 bits). Save it with 8 or 16 bits a channel.")
+        if not scaled and 0 < levels.max() < DARKEST:
             raise Unreadable(
                 f"{name} has 16 bits, but no value in it is over {levels.max()}: it would be black. Stretch its values "
                 "to 65535, or save it with 8 bits."
@@ -127,7 +126,8 @@ def read_mask(file: Path) -> np.ndarray:
     if not two and not clear:
         what = "is all of one value" if np.ptp(colours) == 0 else "has more than two values, or none that is black"
         raise Unreadable(
-            f"The mask {file} {what}. Save it as a PNG that is white where the picture was repainted and black elsewhere."
+            f"The mask {file} {what}. Save it as a PNG that is white where the picture was repainted, and black "
+            "elsewhere."
         )
     return (brightness > brightness.max() / 2).reshape(pixels.shape[:2])
 
@@ -140,7 +140,8 @@ def read_picture(file: Path | bytes, max_side: int | None = None, name: str | No
     applied.
 
     Raises :class:`Unreadable` for a file that is missing, of a format not in ``FORMATS``, damaged, of floating-point
-    values or integers of 32 bits, of 16 bits that hold 12 or fewer, or larger than Pillow decodes without warning of a decompression bomb (89 million pixels).
+    values or integers of 32 bits, of 16 bits that hold 12 or fewer, or larger than Pillow decodes without warning of a
+    decompression bomb (89 million pixels).
 
     >>> buffer = io.BytesIO()
     >>> Image.new("LA", (20, 4), (0, 0)).save(buffer, "PNG")
@@ -151,6 +152,6 @@ def read_picture(file: Path | bytes, max_side: int | None = None, name: str | No
     with _opened(file, name) as image:
         # Called first, it makes exif_transpose turn by what the header says, as picture_size does.
         _orientation(image)
-        picture = _rgb(ImageOps.exif_transpose(image), name)
+        picture = _rgb(ImageOps.exif_transpose(image), name, scaled=image.format == "PPM")
         size = fitted(picture.size, max_side)
         return np.asarray(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))

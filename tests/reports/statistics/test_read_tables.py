@@ -24,8 +24,8 @@ TABLE = "\n".join(",".join(row) for row in [("config", "image", "mse", "sbert"),
     ids=["plain", "a delimiter behind every row", "blanks", "semicolons"],
 )
 def test_r_is_minus_one_over_the_six_units(tmp_path, content):
-    """The witness is numpy, over means that can be said in advance. pandas took the first column for an index where rows
-    end in a delimiter (r = +0.75), names for absences, and ``010`` for 10."""
+    """The witness is numpy, over means that can be said in advance. pandas took the first column for an index where
+    rows end in a delimiter (r = +0.75), names for absences, and ``010`` for 10."""
     (tmp_path / "t.csv").write_text(content)
     frame = read_table(tmp_path / "t.csv")
     assert list(dict.fromkeys(frame["config"])) == list(UNITS)

@@ -150,7 +150,7 @@ def broken() -> dict[str, tuple[bytes, str]]:
         "damaged": (png[:60] + bytes(40) + png[100:], "cannot be decoded"),
         "bomb": (bomb + png[33:], "is too large to be decoded safely"),
         "float": (saved(Image.new("F", (2, 2), 0.5), "TIFF"), "holds floating-point values of unknown range"),
-        "wide": (saved(Image.new("I", (2, 2), 70000), "TIFF"), "holds integers of 32 bits and unknown range"),
+        "wide": (saved(Image.new("I", (2, 2), 70000), "TIFF"), "holds integers of unknown range"),
     }
 
 
@@ -193,8 +193,9 @@ def ways_to_save_a_mask() -> dict[str, Image.Image]:
     return {
         "one bit": Image.fromarray(HOLE), "0 and 255": Image.fromarray(ones * 255), "0 and 1": Image.fromarray(ones),
         "16 bits, 0 and 1": Image.fromarray(ones.astype(np.uint16)), "rgb": Image.fromarray(ones * 255).convert("RGB"),
-        "16 bits": Image.fromarray(ones.astype(np.uint16) * 65535), "palette": davis, "red on black": Image.fromarray(red),
-        "white strokes on nothing": Image.fromarray(strokes), "opaque": Image.fromarray(ones * 255).convert("RGBA"),
+        "16 bits": Image.fromarray(ones.astype(np.uint16) * 65535), "palette": davis,
+        "red on black": Image.fromarray(red), "white strokes on nothing": Image.fromarray(strokes),
+        "opaque": Image.fromarray(ones * 255).convert("RGBA"),
     }  # fmt: skip
 
 
