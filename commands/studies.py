@@ -55,7 +55,8 @@ def repro(
     with one_sentence():
         study = read_study()
         check(study)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)

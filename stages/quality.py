@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
+from models.measures.captions.meteor import Incomplete
 from models.measures.regions import columns, flat
 from registry.store.axes import Point
 from registry.store.dag import STAGES
@@ -77,12 +78,20 @@ class Scorer:
         if not tasks[0].sample:
             return [self.whole(task) for task in tasks]
         records = [self.records.record(task.sample, task.inputs, task.columns) for task in tasks]
-        return [Outcome(flat(values)) for values in self.measure.adapter.score(records)]
+        try:
+            return [Outcome(flat(values)) for values in self.measure.adapter.score(records)]
+        except Incomplete as error:
+            if len(tasks) > 1:  # the loop asks again, one by one
+                raise
+            return [Outcome(flat(error.values), reason=str(error))]
 
     def whole(self, task: Task) -> Outcome:
         """The values of a cell as a whole."""
         records = [self.records.record(sample, text, task.columns) for sample, text in task.inputs.items()]
-        return Outcome({**flat(self.measure.adapter.corpus(records)), "items": len(records)})
+        try:
+            return Outcome({**flat(self.measure.adapter.corpus(records)), "items": len(records)})
+        except Incomplete as error:
+            return Outcome({**flat(error.values), "items": len(records)}, reason=str(error))
 
     def fit(self, corpus: str) -> None:
         """Make ready for the captions of a corpus."""

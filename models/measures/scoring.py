@@ -149,6 +149,8 @@ def _lexical(
     try:
         measure.fit(corpus)
         measure.load()
+        if measure.broken:
+            raise measure.broken
         scores = measure.evaluate(records)
     except MeteorError as error:  # not about one caption: the program does not run here
         unavailable["meteor"] = str(error)

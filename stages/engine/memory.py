@@ -117,4 +117,4 @@ class Memory:
         if reason := fault(outcome.value):
             return Entry(self.tracker.id, {}, None, reason)
         data = outcome.data
-        return Entry(self.tracker.id, outcome.value, data, digest=None if data is None else digest(data))
+        return Entry(self.tracker.id, outcome.value, data, outcome.reason, None if data is None else digest(data))

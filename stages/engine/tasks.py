@@ -38,6 +38,8 @@ class Outcome:
 
     value: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
+    reason: str | None = None
+    """Why a part of the values is missing; the item counts as failed, and the others are kept."""
 
 
 def fault(value: Mapping[str, Any]) -> str | None:
