@@ -35,8 +35,8 @@ def captions(
     names = [name for text in (*(metrics or ()), *context.args) for name in text.replace(",", " ").split()]
     with one_sentence():
         semantic = Semantic(Semantic.Settings(checkpoint=embedder, revision=revision)) if embedder else None
-        given = [read_json(path, "file of captions", advice=GIVE) for path in (hypotheses, references)]
-        print_json(score_captions(*given, names or CAPTION_METRICS, cast("Tokenizer", tokenizer), semantic))
+        res, gts = (read_json(path, "file of captions", advice=GIVE) for path in (hypotheses, references))
+        print_json(score_captions(res, gts, names or CAPTION_METRICS, cast("Tokenizer", tokenizer), semantic))
 
 
 @app.command()

@@ -19,7 +19,7 @@ Numbered = tuple[int, dict[str, Any] | str]
 """A line's number with its fields, or with the reason why it has none."""
 
 DELIMITERS = ",;\t|"
-IN_STUDY = "Correct the path in params.yaml."
+IN_STUDY = "Correct the path in the study."
 Hook = Callable[[list[tuple[str, Any]]], Any] | None
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

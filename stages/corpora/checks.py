@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.adapters.settings import Settings, unknown
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture
+from stages.corpora.watched import inside, shown
 from stages.engine.shards import storable
 
 ROUNDING = 1.0
@@ -35,11 +36,25 @@ class Subset(Settings):
 class FileSettings(Subset):
     """Settings that corpora of picture files share."""
 
+    UNWATCHED: ClassVar[tuple[str, ...]] = ()
+    """Settings that may lead out of the folder, into files that never change."""
+
     splits: tuple[str, ...] | None = None
     """Which splits to take; all where absent."""
 
     max_side: int | None = Field(512, ge=1)
     """Larger pictures are scaled down (Lanczos) to this longer side, boxes with them; null keeps every size."""
+
+    @model_validator(mode="after")
+    def _all_watched(self) -> FileSettings:
+        folder = getattr(self, "path", Path())
+        for name, place in self:
+            if name not in (*self.UNWATCHED, "path") and isinstance(place, Path) and not inside(folder / place, folder):
+                raise ValueError(
+                    f"`{name}` is {folder / place}, outside of {folder}, which alone is watched for changes; move it "
+                    "there, or let `path` be a folder that holds both"
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -94,11 +109,6 @@ def up_to(limit: int | None, found: Iterable[Sample | Problem]) -> Iterator[Samp
         yield each
         if len(seen) == limit:
             return
-
-
-def shown(path: Path) -> str:
-    """A path as text that can be stored and read, whatever bytes its name is made of."""
-    return path.as_posix().replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def checked_captions(sample: str, captions: Iterable[Any]) -> tuple[tuple[str, ...], list[Problem]]:
@@ -178,6 +188,8 @@ def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
     if not references:
         return
     try:
+        if entry.path.exists() and not entry.path.is_file():  # a pipe would be waited for
+            raise OSError("it is no file")
         data = entry.path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         yield Problem(sample, "missing_image", f"There is no picture at {shown(entry.path)}; {sample} is left out.")

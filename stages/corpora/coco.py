@@ -125,8 +125,8 @@ def annotated_object(thing: dict[str, Any], label: Any) -> dict[str, Any]:
 
 def declared_size(record: dict[str, Any]) -> tuple[int, int] | None:
     """(width, height) of a record that has both; null is neither."""
-    size = record.get("width"), record.get("height")
-    return None if None in size else size
+    width, height = record.get("width"), record.get("height")
+    return None if width is None or height is None else (width, height)
 
 
 def official_file(path: Path, parts: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:

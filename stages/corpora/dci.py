@@ -58,7 +58,7 @@ class Dci:
         """Every file with its split; what is in it is read once it is its turn."""
         folder = self.settings.path / self.settings.annotations
         if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in params.yaml.")
+            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in the study.")
         splits = {"all": sorted(path.name for path in folder.glob("*.json"))}
         table = self.settings.path / "splits.json"
         if table.exists():

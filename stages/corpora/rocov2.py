@@ -48,7 +48,7 @@ class RocoV2:
         if not tables:
             raise FileNotFoundError(
                 f"There is no train_captions.csv, valid_captions.csv or test_captions.csv in {self.settings.path}."
-                " Correct the path in params.yaml."
+                " Correct the path in the study."
             )
         for split, table in tables.items():
             images = self._images(split)
