@@ -16,6 +16,7 @@ from models.media.audio import Spectrogram, beginning, read_audio, to_picture
 from stages.corpora import Problem, Sample, Source
 from stages.corpora.checks import Entry, Subset, in_order, up_to
 from stages.corpora.pictures import Unreadable
+from stages.corpora.watched import shown
 
 Genre = Literal["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"]
 SOUNDS = {".wav", ".au"}
