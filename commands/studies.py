@@ -62,13 +62,18 @@ def repro(
 ) -> None:
     """Check params.yaml, then run `dvc repro`, and say where the results are."""
     from registry.lineage.locks import read_link
+    from registry.store.dag import HOLDING
     from stages.care.check import check
     from stages.engine.study import read_study
 
     with one_sentence():
         study = read_study()
         check(study)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        for stage in HOLDING:  # DVC wants the folder that later stages read, though nothing comes into it
+            if stage.section and not study.entries(stage.section):
+                stage.folder().mkdir(parents=True, exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)

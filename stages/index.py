@@ -117,8 +117,8 @@ def index_items(index: Index, stage: Stage, entry: str) -> int:
         count += len(rows)
     for path in sorted(folder.rglob(WHOLE)):
         for row in DISK.read(path):
-            value = json.loads(row["value"])
-            index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
+            if value := json.loads(row["value"]):  # none where the whole failed
+                index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
     return count
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from models.measures.captions.meteor import Incomplete
 from models.measures.captions.several import joined, whole
 from models.measures.regions import columns, flat
 from registry.store.axes import Point
@@ -99,15 +100,25 @@ class Scorer:
             return [self.whole(task) for task in tasks]
         adapter = self.measure.adapter
         records = [self.records.record(task.sample, text, task.columns) for task in tasks for text in task.inputs]
-        scores = iter([flat(values) for values in adapter.score(records)])
+        try:
+            scores = iter([flat(values) for values in adapter.score(records)])
+        except Incomplete as error:
+            if len(records) > 1:  # of several tasks the loop asks again, one by one
+                raise
+            return [Outcome(flat(error.values), reason=str(error))]
         several = [[next(scores) for _ in task.inputs] for task in tasks]
         return [Outcome(joined(self.measure.candidates, some, adapter.metrics)) for some in several]
 
     def whole(self, task: Task) -> Outcome:
         """The values of a cell as a whole."""
-        captions = task.inputs.items()
+        captions, choice = task.inputs.items(), self.measure.candidates
         records = [[self.records.record(sample, text, task.columns) for text in texts] for sample, texts in captions]
-        return Outcome({**whole(self.measure.candidates, self.measure.adapter, records), "items": len(records)})
+        try:
+            return Outcome({**whole(choice, self.measure.adapter, records), "items": len(records)})
+        except Incomplete as error:
+            if choice == "best":  # what it knows is about the captions that are best by one metric
+                raise
+            return Outcome({**flat(error.values), "items": len(records)}, reason=str(error))
 
     def fit(self, corpus: str) -> None:
         """Make ready for the captions of a corpus."""

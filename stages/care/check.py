@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import Projection
 from stages.corpora import corpus_of
+from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import Study
@@ -16,7 +19,8 @@ def check(study: Study) -> None:
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
     """
     for name, entry in study.entries("corpora").items():
-        corpus_of(entry)
+        settings = corpus_of(entry).settings
+        check_watched(Path(settings.path), f"corpora.{name} in {study.file}", entry["adapter"])
         degradations_of(study, name)
     for section in ROLES:
         for name, entry in study.variants(section).items():

@@ -9,7 +9,7 @@ from models.adapters import roles
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need, some
 from models.measures.captions.java import java_command
-from models.measures.captions.meteor import Meteor, MeteorError
+from models.measures.captions.meteor import Incomplete, Meteor, MeteorError
 from models.measures.captions.ngrams import Bleu, Cider, Rouge, Texts, bleu
 from models.measures.captions.ptb import Tokenizer, tokenize
 from models.measures.captions.references import check_own, check_references
@@ -113,6 +113,8 @@ class Lexical(CaptionMeasure):
                 self.unavailable["meteor"] = f"METEOR runs in Java: {missing}"
         self._metrics = [name for name in self.settings.metrics if name not in self.unavailable]
         self._meteor = Meteor() if "meteor" in self._metrics else None
+        self.broken: MeteorError | None = None
+        """Why METEOR's process does not run, there after ``load()``; then every score is without METEOR."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -131,8 +133,11 @@ class Lexical(CaptionMeasure):
 
     def load(self) -> None:
         """Start METEOR's process, which reads its tables for some ten seconds."""
-        if self._meteor:
-            self._meteor.start()
+        if self._meteor and not self.broken:
+            try:
+                self._meteor.start()
+            except MeteorError as error:
+                self.broken = error
 
     def close(self) -> None:
         """End METEOR's process; scoring again starts a new one."""
@@ -165,15 +170,22 @@ class Lexical(CaptionMeasure):
         ------
         ValueError
             A record without references.
-        MeteorError
-            Naming the first caption that METEOR cannot align; the others are remembered, so that scoring them again
-            without it costs nothing.
+        Incomplete
+            Naming the first caption that METEOR cannot align, with its other values; the other captions are remembered,
+            so that scoring them again without it costs nothing.
         """
-        return self._complete(records).items
+        scores = self.evaluate(records)
+        for record, values in zip(records, scores.items, strict=True):
+            if record.sample in scores.failed and "meteor" not in values:
+                raise Incomplete(f"the caption of {record.sample!r}: {scores.failed[record.sample]}", values)
+        return scores.items
 
     def corpus(self, records: Sequence[Candidate]) -> dict[str, float]:
         """Metric → value of all captions as one corpus; raises as :meth:`score`, and where there is none."""
-        return self._complete(some(records)).corpus
+        scores = self.evaluate(some(records))
+        for key, reason in scores.failed.items():
+            raise Incomplete(f"the caption of {key!r}: {reason}", scores.corpus)
+        return scores.corpus
 
     def evaluate(self, records: Sequence[Candidate]) -> Scores:
         """Both at once; a caption that METEOR cannot align does not raise, but is named in ``failed``."""
@@ -204,12 +216,6 @@ class Lexical(CaptionMeasure):
                 corpus["meteor"] = pooled
         return Scores(values, corpus, failed)
 
-    def _complete(self, records: Sequence[Candidate]) -> Scores:
-        scores = self.evaluate(records)
-        for key, reason in scores.failed.items():
-            raise MeteorError(f"the caption of {key!r}: {reason}")
-        return scores
-
     def _count(self, records: Sequence[Candidate]) -> list[dict[str, Any]]:
         for record in records:
             check_own(record.sample, record.references)
@@ -232,7 +238,9 @@ class Lexical(CaptionMeasure):
             own["rouge_l"], own["rouge_l_recall"] = self._rouge.score(references, caption)
         if self._cider:
             own["cider"] = self._cider.score(references, caption)
-        if self._meteor:
+        if self.broken:
+            own["meteor"] = self.broken
+        elif self._meteor:
             try:
                 own["meteor"] = self._meteor.statistics(caption, references)
             except MeteorError as error:
