@@ -13,8 +13,8 @@ from reports.statistics.resampling import DRAWS, Stratum, induced, permutations,
 Places = Callable[[np.ndarray], np.ndarray]
 """For units (positions), where each draw takes their y from: draws × units."""
 
-FEWEST_TURNED = 6
-"""Of five clusters' signs there are sixteen turns that differ, so that none could be called rare at 5 %."""
+FEWEST_TURNED = 8
+"""Of fewer clusters' signs there are too few turns to find anything by: of five sixteen, none of them rare at 5 %."""
 
 ALL_TURNS = 13
 """Up to so many clusters every turn of signs is looked at (2¹² = 4,096)."""

@@ -9,8 +9,8 @@ Studentising makes the test one of zero correlation and not of independence (DiC
 units are many: two that are far out in x and in y do not miss each other when one is left out. So r is called different
 from zero where it is rare in each of several ways of drawing: with units shuffled, exact where x and y are independent;
 with families shuffled, where these are named; and with the signs of y − mean turned, which keeps a scale that x and y
-share (of six clusters or more). p and critical value are the largest. The interval is z ± that value times the same
-standard error: it leaves zero out exactly where p ≤ .05.
+share (of eight clusters or more; of fewer a shared scale still makes 9 %). p and critical value are the largest. The
+interval is z ± that value times the same standard error: it leaves zero out exactly where p ≤ .05.
 """
 
 from __future__ import annotations

@@ -99,10 +99,10 @@ def drift_peaks_late(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding
 def drift_sits_inside(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
     """Figure 8: across all layers, attention drifts more inside the mask than outside, patch for patch."""
     gaps = gap(layers)
-    several = [gaps[layer].to_numpy(float) for layer in gaps]
-    more = sum(float(np.nanmean(values)) > 0 for values in several)
+    named, several = families(gaps), [gaps[layer].to_numpy(float) for layer in gaps]
+    more = sum((mean(values, families=named).value or 0.0) > 0 for values in several)
     of = "drift of a patch inside minus outside where it is least, in the whole picture’s units, over configurations"
-    named, of = families(gaps), f"{of}; more inside in {more} of {len(several)} layers"
+    of += f"; more inside in {more} of {len(several)} layers"
     return INSIDE.finding(corpus, encoder, least(several, named), of, basis(named, *several))
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.asking.metrics import Metric
@@ -41,6 +41,7 @@ def test_correlations_are_those_of_pandas() -> None:
         assert pair.spearman == pytest.approx(both.rank().corr().iloc[0, 1])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=4, max_size=9, unique_by=lambda v: round(v, 3)), st.floats(0.1, 10))
 def test_correlation_ignores_scale_and_turns_with_sign(values: list[float], scale: float) -> None:
     rng = np.random.default_rng(len(values))
