@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -115,6 +116,14 @@ def test_numbers_are_those_of_yaml_1_2_as_in_dvc(checkout):
     assert parsed(text, "params.yaml")["a"] == 10
     Path("params.yaml").write_text(PARAMS.replace("{adapter: folder, path: pictures}", "{adapter: scenes, seed: 010}"))
     assert read_study().entry("corpora", "mine")["seed"] == 10
+
+
+def test_sections_without_entries_leave_the_folders_that_dvc_looks_for(checkout, monkeypatch):
+    """Without them `index` ended with "No such file or directory: data/represent"."""
+    monkeypatch.setattr("commands.studies.subprocess.run", lambda *_, **__: SimpleNamespace(returncode=3))
+    assert CliRunner().invoke(app, ["repro"]).exit_code == 3
+    made = {folder.name for folder in Path("data").iterdir()}
+    assert made == {"caption", "represent", "project", "fidelity", "quality"}
 
 
 def test_the_default_study_is_there_to_go_back_to():
