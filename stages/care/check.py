@@ -18,9 +18,9 @@ def check(study: Study) -> None:
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for the first that is wrong.
     """
+    paths: dict[str, Path] = {}
     for name, entry in study.entries("corpora").items():
-        settings = corpus_of(entry).settings
-        check_watched(Path(settings.path), f"corpora.{name} in {study.file}", entry["adapter"])
+        paths[name] = Path(corpus_of(entry).settings.path)
         degradations_of(study, name)
     for section in ROLES:
         for name, entry in study.variants(section).items():
@@ -29,3 +29,5 @@ def check(study: Study) -> None:
             validated(f"the projection of {name}", Projection, adapted.projection)
             for corpus in adapted.corpora or ():
                 study.entry("corpora", corpus)
+    for name, path in paths.items():  # a mistake in writing is told first
+        check_watched(path, f"corpora.{name} in {study.file}", study.entry("corpora", name)["adapter"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -107,6 +108,26 @@ def test_what_dvc_reads_otherwise_and_names_of_our_own_are_refused(checkout, cha
     assert sentence in refused(change, to)
 
 
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("bild,text\na.png,A.\n", "has the columns bild, text"),
+        ("file,caption\nb.png,B.\n", "Corpus mine holds no usable sample. The first problem: There is no picture at"),
+        (None, "pictures has no table of captions"),
+    ],
+)
+def test_a_corpus_that_plan_refuses_is_not_taken_into_use(checkout, table, sentence, monkeypatch):
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (checkout / "dvc.yaml").touch()
+    (checkout / "pictures/captions.csv").unlink()
+    if table:
+        (checkout / "pictures/captions.csv").write_text(table)
+    for command in ("plan", "use"):
+        done = CliRunner().invoke(app, [command, "params.yaml"])
+        assert done.exit_code == 2 and sentence in done.stderr, command
+
+
 def test_numbers_are_those_of_yaml_1_2_as_in_dvc(checkout):
     from dvc.utils.serialize import parse_yaml
 
@@ -115,6 +136,14 @@ def test_numbers_are_those_of_yaml_1_2_as_in_dvc(checkout):
     assert parsed(text, "params.yaml")["a"] == 10
     Path("params.yaml").write_text(PARAMS.replace("{adapter: folder, path: pictures}", "{adapter: scenes, seed: 010}"))
     assert read_study().entry("corpora", "mine")["seed"] == 10
+
+
+def test_sections_without_entries_leave_the_folders_that_dvc_looks_for(checkout, monkeypatch):
+    """Without them `index` ended with "No such file or directory: data/represent"."""
+    monkeypatch.setattr("commands.studies.subprocess.run", lambda *_, **__: SimpleNamespace(returncode=3))
+    assert CliRunner().invoke(app, ["repro"]).exit_code == 3
+    made = {folder.name for folder in Path("data").iterdir()}
+    assert made == {"caption", "represent", "project", "fidelity", "quality"}
 
 
 def test_the_default_study_is_there_to_go_back_to():
