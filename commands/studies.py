@@ -43,6 +43,19 @@ def plan(
 
 
 @app.command()
+def convert(
+    checkpoint: Annotated[str, typer.Argument(help="A hub id, or a folder.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write it, such as checkpoints/simcse-sup.")],
+    revision: Annotated[str | None, typer.Option(help="The commit of a hub id.")] = None,
+) -> None:
+    """Write a checkpoint of pickled weights, such as SimCSE's, as safetensors, the only ones that are read."""
+    from stages.care.convert import convert
+
+    with one_sentence():
+        typer.echo(f"{convert(checkpoint, revision, folder)} can be named as a checkpoint now.")
+
+
+@app.command()
 def repro(
     targets: Annotated[list[str] | None, typer.Argument(help="Stages, as dvc.yaml names them; default all.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 1 if any item failed or any input was faulty.")] = False,
@@ -63,7 +76,8 @@ def repro(
         study = read_study()
         check(study)
         fill_in(study)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"
 

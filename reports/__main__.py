@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import yaml
-
 from registry.store import places
 from registry.store.database import connect, migrate_when_behind
 from registry.store.faults import told
 from registry.store.objects import ObjectStore
+from registry.store.params import parsed
 from reports.report import build
 
 
@@ -15,7 +14,7 @@ def main() -> None:
     """Build the report and say where it is."""
     try:
         root = places.root()
-        study = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["study"]
+        study = parsed((root / "params.yaml").read_bytes(), "params.yaml")["study"]
         engine = connect(places.registry_url())
         migrate_when_behind(engine)
         print(build(engine, ObjectStore(places.objects_url()), study, root / "data" / "report"))

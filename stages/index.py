@@ -149,8 +149,8 @@ def index_items(index: Index, stage: Stage, entry: str) -> int:
         count += len(rows)
     for path in sorted(folder.rglob(WHOLE)):
         for row in DISK.read(path):
-            value = json.loads(row["value"])
-            index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
+            if value := json.loads(row["value"]):  # none where the whole failed
+                index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
     return count
 
 
@@ -235,7 +235,8 @@ def sync() -> dict[str, int]:
             index_corpus(index, name, settings)
         for section in ROLES:
             for name, settings in study.variants(section).items():
-                index.model(section, name, Adapted(name, settings, section).identity)
+                adapted = Adapted(name, settings, section)
+                index.model(section, name, adapted.identity | adapted.counted)
         index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
             counts[stage.kind_of(entry)] += index_items(index, stage, entry)

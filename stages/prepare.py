@@ -80,7 +80,7 @@ def read(study: Study, name: str) -> tuple[list[Sample], list[Problem]]:
     problems = [problem for problem in found if isinstance(problem, Problem)]
     if not samples:
         first = f" The first problem: {problems[0].message}" if problems else ""
-        raise ValueError(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in params.yaml.")
+        raise ValueError(f"Corpus {name} holds no usable sample.{first} Look at corpora.{name} in {study.file}.")
     return samples, problems
 
 

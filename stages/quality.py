@@ -1,13 +1,21 @@
-"""``quality@measure``: how close each caption is to its sample's references, per item and per cell."""
+"""``quality@measure``: how close each caption is to its sample's references, per item and per cell.
+
+An entry may say which of a captioner's candidates count: ``candidates: first`` (where it does not say), ``mean`` or
+``best`` (:mod:`models.measures.captions.several`). All of them and the choice are in the key of an item only where it
+is not the first.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
+from models.measures.captions.meteor import Incomplete
+from models.measures.captions.several import joined, whole
 from models.measures.regions import columns, flat
 from registry.store.axes import Point
 from registry.store.dag import STAGES
@@ -27,35 +35,49 @@ READ = ("sample", "key", "status", "caption", *STAGE.axes)
 CAPTIONS_A_BATCH = 2048
 
 
-def captions_of(corpus: str, captioners: Iterable[str]) -> list[str]:
-    """The distinct captions of a corpus, in order of their first appearance."""
-    rows = (row for name in captioners for row in DISK.rows(CAPTIONED / name / corpus, ("status", "caption")))
-    return list(dict.fromkeys(row["caption"] for row in rows if row["status"] == "ok"))
+def read(choice: str) -> tuple[str, ...]:
+    """The columns of captions that are read."""
+    return READ if choice == "first" else (*READ, "candidates")
+
+
+def counted(row: Mapping[str, Any], choice: str) -> list[str]:
+    """The captions of a row that count."""
+    return [row["caption"]] if choice == "first" else row["candidates"]
+
+
+def captions_of(corpus: str, captioners: Iterable[str], choice: str) -> list[str]:
+    """The distinct captions of a corpus that count, in order of their first appearance."""
+    rows = (row for name in captioners for row in DISK.rows(CAPTIONED / name / corpus, read(choice)))
+    return list(dict.fromkeys(text for row in rows if row["status"] == "ok" for text in counted(row, choice)))
 
 
 def plan(
     measure: Adapted, corpora: Iterable[str], captioners: Sequence[str], outputs: Outputs
 ) -> Iterator[tuple[str, list[Task]]]:
     """Every caption, shard by shard, and behind a corpus' shards its cells as wholes."""
+    choice, chosen = measure.candidates, measure.counted
     for corpus in filter(measure.concerns, corpora):
         records = Records(corpus, measure.adapter.needs, outputs)
-        cells: dict[Point, dict[str, str]] = defaultdict(dict)
+        cells: dict[Point, dict[str, list[str]]] = defaultdict(dict)
         for path in outputs.shards(PREPARED / corpus):
             shard = path.relative_to(PREPARED)
             tasks = []
-            for row in (row for name in captioners for row in outputs.read(CAPTIONED / name / shard, READ)):
+            for row in (row for name in captioners for row in outputs.read(CAPTIONED / name / shard, read(choice))):
                 if row["status"] != "ok":
                     continue
                 axes = {axis: row[axis] for axis in STAGE.axes}
+                texts = counted(row, choice)
                 parts = records.parts(row["sample"], row["caption"], axes) | {"measure": measure.identity}
-                tasks.append(Task(corpus, row["sample"], axes, parts, (row["key"],), row["caption"]))
-                cells[Point.of(axes)][row["sample"]] = row["caption"]
+                parts |= {"captions": texts, **chosen} if chosen else {}
+                tasks.append(Task(corpus, row["sample"], axes, parts, (row["key"],), texts))
+                cells[Point.of(axes)][row["sample"]] = texts
             tasks.sort(key=lambda task: task.columns["inpainter"] or "")  # whose pictures lie in one shard
             yield str(shard), tasks
         wholes = []
         for point, captions in cells.items():
             axes = {axis: getattr(point, axis) for axis in STAGE.axes}
-            parts = records.whole_parts(captions, axes) | {"measure": measure.identity}
+            of_cell = captions if chosen else {sample: texts[0] for sample, texts in captions.items()}
+            parts = records.whole_parts(of_cell, axes) | {"measure": measure.identity} | chosen
             wholes.append(Task(corpus, "", axes, parts, inputs=captions))
         yield f"{corpus}/{WHOLE}", wholes
 
@@ -76,18 +98,33 @@ class Scorer:
             self.fit(tasks[0].corpus)
         if not tasks[0].sample:
             return [self.whole(task) for task in tasks]
-        records = [self.records.record(task.sample, task.inputs, task.columns) for task in tasks]
-        return [Outcome(flat(values)) for values in self.measure.adapter.score(records)]
+        adapter = self.measure.adapter
+        records = [self.records.record(task.sample, text, task.columns) for task in tasks for text in task.inputs]
+        try:
+            scores = iter([flat(values) for values in adapter.score(records)])
+        except Incomplete as error:
+            if len(records) > 1:  # of several tasks the loop asks again, one by one
+                raise
+            return [Outcome(flat(error.values), reason=str(error))]
+        several = [[next(scores) for _ in task.inputs] for task in tasks]
+        return [Outcome(joined(self.measure.candidates, some, adapter.metrics)) for some in several]
 
     def whole(self, task: Task) -> Outcome:
         """The values of a cell as a whole."""
-        records = [self.records.record(sample, text, task.columns) for sample, text in task.inputs.items()]
-        return Outcome({**flat(self.measure.adapter.corpus(records)), "items": len(records)})
+        captions, choice = task.inputs.items(), self.measure.candidates
+        records = [[self.records.record(sample, text, task.columns) for text in texts] for sample, texts in captions]
+        try:
+            return Outcome({**whole(choice, self.measure.adapter, records), "items": len(records)})
+        except Incomplete as error:
+            if choice == "best":  # what it knows is about the captions that are best by one metric
+                raise
+            return Outcome({**flat(error.values), "items": len(records)}, reason=str(error))
 
     def fit(self, corpus: str) -> None:
         """Make ready for the captions of a corpus."""
         self.records = Records(corpus, self.measure.adapter.needs)
-        self.measure.adapter.fit(self.records.fitted_to(captions_of(corpus, self.captioners)))
+        texts = captions_of(corpus, self.captioners, self.measure.candidates)
+        self.measure.adapter.fit(self.records.fitted_to(texts))
         self.corpus = corpus
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from models.adapters.finite import finite
 from models.measures.embeddings.cosine import cosine
 from models.measures.embeddings.drift import LAYERED, VERSION, drift
 from models.measures.regions import REGIONS, column
@@ -70,6 +71,9 @@ def compare(encoder: Any, tasks: Sequence[Task]) -> list[Outcome]:
     """The embeddings and the drift of one batch; equal pictures are encoded once."""
     different = {picture.digest: picture for task in tasks for picture in pictures(task)}
     encoded = encoder.encode([picture.pixels() for picture in different.values()])
+    for cls, looks in encoded:
+        finite(cls, "the embedding of a picture")
+        finite(looks, "the attention to a picture")
     seen = dict(zip(different, encoded, strict=True))
     outcomes = []
     for task in tasks:

@@ -18,6 +18,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "navier-stokes": "models.inpainters.classical:NavierStokes",
         "biharmonic": "models.inpainters.classical:Biharmonic",
         "stable-diffusion": "models.inpainters.stable_diffusion:StableDiffusion",
+        "stable-diffusion-controlnet": "models.inpainters.controlnet:StableDiffusionControlNet",
         "stable-diffusion-3": "models.inpainters.stable_diffusion_3:StableDiffusion3",
     },
     "painters": {
@@ -81,7 +82,7 @@ def build(role: str, name: str, settings: Mapping[str, Any]) -> Any:
     Traceback (most recent call last):
         ...
     ValueError: There is no adapter for inpainters (entry mine) "telae"; did you mean "telea"? \
-Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3, telea.
+Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3, stable-diffusion-controlnet, telea.
     """
     if role not in CATALOGUE:
         raise ValueError(unknown("role", role, CATALOGUE))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, model_validator
 
+from models.adapters.finite import OVERFLOW
 from models.adapters.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,6 +111,16 @@ class GumbelSampling:
         return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
 
 
+def numbers(input_ids: LongTensor, scores: Tensor) -> Tensor:
+    """A logits processor that changes nothing; raises ValueError where a row's best score is NaN or infinite.
+
+    What is chosen from such scores is the first word of the vocabulary, or the end.
+    """
+    if not scores.amax(-1).isfinite().all():
+        raise ValueError(f"the probabilities of words are NaN; {OVERFLOW}")
+    return scores
+
+
 def generation(settings: Decoding, seeds: Sequence[int]) -> dict[str, Any]:
     """Arguments of transformers' ``generate`` for a batch of one row an item; ``seeds`` are the items'.
 
@@ -120,8 +131,9 @@ def generation(settings: Decoding, seeds: Sequence[int]) -> dict[str, Any]:
         "max_new_tokens": settings.max_tokens,
         "num_return_sequences": settings.candidates,
         "do_sample": settings.sample,
+        "logits_processor": [numbers],
     }
     if not settings.sample:
         return arguments | {"num_beams": settings.beams, "length_penalty": settings.length_penalty}
     rows = [seed for item in seeds for seed in candidate_seeds(item, settings.candidates)]
-    return arguments | {"num_beams": 1, "logits_processor": [GumbelSampling(settings, rows)]}
+    return arguments | {"num_beams": 1, "logits_processor": [numbers, GumbelSampling(settings, rows)]}

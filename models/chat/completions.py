@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from models.adapters.roles import Reply
+from models.adapters.thinking import answered
 
 Fields = Mapping[str, Any]
 
@@ -39,7 +40,8 @@ def replies(choices: Sequence[Fields], count: int, what: str, form: type[BaseMod
     Raises
     ------
     ValueError
-        There are fewer, or one is empty, withheld by the server's filter, or no JSON of the form.
+        There are fewer, or one is empty, withheld by the server's filter, cut off while the model was thinking, or no
+        JSON of the form.
 
     >>> replies([{"message": {"content": " a star "}, "finish_reason": "stop"}], 1, "reply", None)
     [Reply(text='a star', finish='stop')]
@@ -57,7 +59,7 @@ def replies(choices: Sequence[Fields], count: int, what: str, form: type[BaseMod
 
 
 def _reply(choice: Fields, what: str, form: type[BaseModel] | None) -> Reply:
-    text, ended = (choice["message"]["content"] or "").strip(), choice.get("finish_reason")
+    text, ended = answered(choice["message"]["content"] or ""), choice.get("finish_reason")
     if ended == "content_filter":
         raise ValueError(f"the endpoint's filter withheld the {what}")
     if not text:

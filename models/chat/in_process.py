@@ -12,6 +12,7 @@ from PIL import Image
 from models.adapters.decoding import Decoding, generation
 from models.adapters.pretrained import Pretrained, read
 from models.adapters.roles import Conversation, Reply
+from models.adapters.thinking import OPEN, answered
 from models.chat.choices import apart, normalised
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class InProcess(ABC):
         def reply(rows: list[int]) -> list[list[Reply]]:
             batch = self._batch([prompts[i].inputs for i in rows])
             ids = self._model.generate(**batch, **generation(decoding, [seeds[i] for i in rows]))
-            replies = self._replies(ids[:, prompts[rows[0]].length :])
+            replies = self._replies(ids[:, prompts[rows[0]].length :], [prompts[row] for row in rows])
             count = decoding.candidates
             return [replies[i : i + count] for i in range(0, len(replies), count)]
 
@@ -196,14 +197,19 @@ class InProcess(ABC):
             batch["pixel_values"] = batch["pixel_values"].to(self._model.dtype)
         return batch
 
-    def _replies(self, ids: Tensor) -> list[Reply]:
-        """Replies out of generated tokens, filled up behind their end."""
+    def _replies(self, ids: Tensor, prompts: Sequence[Prompt]) -> list[Reply]:
+        """Replies out of generated tokens, filled up behind their end; as many of each prompt, one after the other."""
         import torch
 
         end = self._model.generation_config.eos_token_id
         ended = torch.isin(ids, torch.tensor([] if end is None else end, device=ids.device)).any(1).tolist()
         texts = self._processor.batch_decode(ids, skip_special_tokens=True)
-        return [Reply(text.strip(), "stop" if done else "length") for text, done in zip(texts, ended, strict=True)]
+        ends = [self._tokenizer.decode(prompt.inputs["input_ids"][0, -8:]).rstrip() for prompt in prompts]
+        thinking = [end.endswith(OPEN) for end in ends for _ in range(len(texts) // len(ends))]
+        return [
+            Reply(answered(text, begun), "stop" if done else "length")
+            for text, begun, done in zip(texts, thinking, ended, strict=True)
+        ]
 
     def _scored(
         self, prompts: Sequence[Prompt], asked: Sequence[tuple[int, tuple[int, ...]]]

@@ -154,7 +154,7 @@ class Diffusion(ABC):
             )
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._pipeline = pipeline.from_pretrained(
-            **source, dtype=getattr(torch, self.settings.dtype), use_safetensors=True, **self._without(parts)
+            **source, dtype=getattr(torch, self.settings.dtype), use_safetensors=True, **self._parts(parts)
         ).to(self.device)
         self._pipeline.set_progress_bar_config(disable=True)
         denoiser = getattr(self._pipeline, part)
@@ -281,8 +281,8 @@ class Diffusion(ABC):
 
         return attending
 
-    def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
-        """Which of a checkpoint's parts are not read, as arguments of ``from_pretrained``."""
+    def _parts(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """Parts of the pipeline that are not read as they are stored, as arguments of ``from_pretrained``."""
         return {}
 
     @property

@@ -29,7 +29,7 @@ class StableDiffusion(diffusion.Diffusion):
 
     Settings: ClassVar = diffusion.Settings
 
-    def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
+    def _parts(self, stored: dict[str, Any]) -> dict[str, Any]:
         return {"safety_checker": None, "requires_safety_checker": False}
 
     def _encode(self, text: str) -> dict[str, Tensor]:

@@ -49,8 +49,8 @@ class StableDiffusion3(diffusion.Diffusion):
 
     settings: Settings
 
-    def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
-        there = "T5EncoderModel" in parts.get("text_encoder_3", [])
+    def _parts(self, stored: dict[str, Any]) -> dict[str, Any]:
+        there = "T5EncoderModel" in stored.get("text_encoder_3", [])
         return {} if there and self.settings.t5 else {"text_encoder_3": None, "tokenizer_3": None}
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from models.measures.captions.semantic import Semantic
 from models.measures.pictures.perceptual import Lpips
 from models.measures.pictures.pixel import SSIM_WINDOW, Pixel
 from models.measures.regions import REGIONS
+from models.pocket import WEIGHTS
+
+POCKET = "pocket_"
+"""What the name of a metric begins with where one of our own small checkpoints stands behind it."""
 
 CAPTION_METRICS = (*Lexical.Settings().metrics, "sbert")
 """What can be asked for; ``bleu`` gives ``bleu_1`` to ``bleu_4``."""
@@ -37,7 +42,8 @@ def score_captions(
     :class:`~models.measures.captions.lexical.Lexical` and :class:`~models.measures.captions.semantic.Semantic`. A
     metric that cannot be had (METEOR without Java, ``sbert`` without ``semantic``, which is passed unloaded) is missing
     there and named with the reason under ``"unavailable"``, a key which is there only then. So is METEOR's corpus
-    value, where METEOR cannot align some captions: only their items lack it.
+    value, where METEOR cannot align some captions: only their items lack it. By a pocket checkpoint it is
+    ``pocket_sbert``, since no paper's numbers are meant by that.
 
     Raises
     ------
@@ -62,12 +68,16 @@ def score_captions(
         scores = _lexical(records, whole, lexical, tokenizer, unavailable)
         corpus, items = scores.corpus, scores.items
     if "sbert" in metrics and not semantic:
-        unavailable["sbert"] = "no sentence embedder was given: name a sentence-transformers checkpoint"
+        unavailable["sbert"] = (
+            "no sentence embedder was given: name a sentence-transformers checkpoint (--embedder, or `semantic` in "
+            "Python)"
+        )
     elif "sbert" in metrics and semantic:
         semantic.load()
         semantic.fit(Corpus(references))
-        corpus |= semantic.corpus(records)
-        items = [item | values for item, values in zip(items, semantic.score(records), strict=True)]
+        name = called("sbert", semantic.settings.checkpoint)
+        corpus |= {name: semantic.corpus(records)["sbert"]}
+        items = [item | {name: values["sbert"]} for item, values in zip(items, semantic.score(records), strict=True)]
     named = {record.sample: item for record, item in zip(records, items, strict=True)}
     return {"corpus": corpus, "items": named} | ({"unavailable": unavailable} if unavailable else {})
 
@@ -82,7 +92,8 @@ def score_images(
     """Metric → region → value for two pictures (H, W, 3) uint8; without a mask (H, W) bool only the ``whole``.
 
     A metric that cannot be had (LPIPS without ``lpips``, which is passed unloaded; pictures too small) is missing and
-    named with the reason under ``"unavailable"``, a key which is there only then. PSNR of equal pixels is None.
+    named with the reason under ``"unavailable"``, a key which is there only then. PSNR of equal pixels is None. LPIPS
+    by a pocket trunk is ``pocket_lpips``.
 
     Raises
     ------
@@ -100,7 +111,7 @@ def score_images(
     if min(original.shape[:2]) < SSIM_WINDOW:
         unavailable["ssim"] = f"SSIM's window is {SSIM_WINDOW} pixels wide, and the pictures are smaller"
     if "lpips" in metrics and not lpips:
-        unavailable["lpips"] = "no LPIPS weights were given: name a trunk's weights"
+        unavailable["lpips"] = "no LPIPS weights were given: name a trunk's weights (--weights, or `lpips` in Python)"
     elif "lpips" in metrics and lpips:
         lpips.load()
         try:
@@ -110,8 +121,20 @@ def score_images(
     regions = ("whole",) if mask is None else REGIONS
     unavailable = {name: reason for name, reason in unavailable.items() if name in metrics}
     chosen = [name for name in IMAGE_METRICS if name in metrics and name not in unavailable]
-    scores: dict[str, Any] = {name: {region: values[name][region] for region in regions} for name in chosen}
+    labels = {"lpips": called("lpips", lpips.settings.weights)} if lpips and "lpips" in chosen else {}
+    scores: dict[str, Any] = {
+        labels.get(name, name): {region: values[name][region] for region in regions} for name in chosen
+    }
     return scores | ({"unavailable": unavailable} if unavailable else {})
+
+
+def called(metric: str, checkpoint: str) -> str:
+    """A metric's name by the checkpoint behind it.
+
+    >>> called("sbert", str(WEIGHTS / "sbert")), called("sbert", "sentence-transformers/all-mpnet-base-v2")
+    ('pocket_sbert', 'sbert')
+    """
+    return POCKET + metric if Path(checkpoint).resolve().is_relative_to(WEIGHTS.resolve()) else metric
 
 
 def _lexical(
@@ -126,6 +149,8 @@ def _lexical(
     try:
         measure.fit(corpus)
         measure.load()
+        if measure.broken:
+            raise measure.broken
         scores = measure.evaluate(records)
     except MeteorError as error:  # not about one caption: the program does not run here
         unavailable["meteor"] = str(error)

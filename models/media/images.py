@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from models.adapters.finite import finite
+
 
 def encode_png(picture: np.ndarray) -> bytes:
     """PNG bytes of a picture (H, W, 3) uint8 or of a mask (H, W) bool; equal arrays give equal bytes.
@@ -55,10 +57,12 @@ def to_float(pictures: Sequence[np.ndarray]) -> np.ndarray:
 def from_float(batch: np.ndarray) -> list[np.ndarray]:
     """A float batch (N, 3, H, W), clipped to [0, 1], as a list of (H, W, 3) uint8 pictures (round half to even).
 
+    Raises ``ValueError`` where a value is NaN or infinite, which would be painted black or white.
+
     >>> from_float(np.ones((1, 3, 1, 1), np.float32))[0].tolist()
     [[[255, 255, 255]]]
     """
-    levels = np.rint(np.clip(batch, 0, 1) * 255).astype(np.uint8)
+    levels = np.rint(np.clip(finite(batch, "the picture"), 0, 1) * 255).astype(np.uint8)
     return list(levels.transpose(0, 2, 3, 1))
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
 
 from registry.pins.content import content_at
 from registry.store import places
+from registry.store.params import parsed
 
 PROVENANCE = "data/provenance/"
 
@@ -51,7 +51,7 @@ def behind(repo: Any, files: Any, path: str) -> dict[str, Any]:
     params = content_at(files, "params.yaml").open("params.yaml")
     kept = [out.def_path for stage in stages for out in stage.outs if out.def_path.startswith(PROVENANCE)]
     runs = computed(files, kept) | wrote(names)
-    return {"study": yaml.safe_load(params)["study"], "runs": sorted(runs)}
+    return {"study": parsed(params.read(), "params.yaml")["study"], "runs": sorted(runs)}
 
 
 def computed(files: Any, provenance: Iterable[str]) -> set[str]:

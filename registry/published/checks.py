@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from registry.published import Number
 from registry.published.columns import APPENDIX, Check, Column, captions, certain_sign, fidelity
-from registry.published.strengths import strengths, strongest, weaker
+from registry.published.strengths import STRONG, WEAK, strengths, strongest, weaker
 
 EXACTLY = 1e-9
 """Room for binary fractions in comparisons of decimal ones."""
@@ -67,6 +67,10 @@ def summary(checks: Sequence[Check]) -> str:
     of_kind = Counter(each.kind for each in checks)
     disagree = Counter(each.kind for each in wrong)
     counts = [f"  {kind}: {count} checked, {disagree[kind]} disagree" for kind, count in of_kind.items()]
+    counts.append(
+        f"  a correlation is strong from |r| = {STRONG} and weak below {WEAK}: our choice, because the paper gives no "
+        "numbers (large and medium effects in Cohen 1988)"
+    )
     total = f"{len(checks)} statements could be checked; {len(wrong)} disagree beyond rounding."
     return "\n".join([*(each.sentence for each in wrong), "", total, *counts, UNCHECKED])
 

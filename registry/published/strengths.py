@@ -9,7 +9,8 @@ from registry.published import Number
 from registry.published.columns import APPENDIX, Check, Column, captions, fidelity, strength
 
 WEAK, STRONG = 0.3, 0.5
-"""|r| below the one is called weak, from the other on strong (Cohen 1988)."""
+"""|r| below the one is called weak, from the other on strong: our choice, for the paper gives no numbers. These are
+Cohen's (1988) medium and large effects; the bounds are wide apart, so that only what is clearly neither disagrees."""
 
 SAID = {
     "flickr": {"mse": "strong", "lpips": "strong", "ssim": "weak"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from registry.store import places
@@ -12,7 +13,8 @@ def run(*command: str) -> str:
 
     Raises ``ValueError`` with what it complains about, and ``FileNotFoundError`` where git is not installed.
     """
-    done = subprocess.run(["git", *command], cwd=places.root(), capture_output=True, check=False)
+    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+    done = subprocess.run(["git", *command], cwd=places.root(), capture_output=True, check=False, env=environment)
     if done.returncode:
         raise ValueError(f"git {command[0]}: {' '.join((done.stderr or done.stdout).decode().split())}")
     return done.stdout.decode()

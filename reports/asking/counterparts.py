@@ -78,8 +78,9 @@ def counterpart(one: Number, text: Text, study: Study) -> Beside | None:
         if (ours := grid.at(where, one.metric)) is None:
             continue
         change = None
-        if one.inpainter and not one.region:
-            change = relative_change(ours, grid.at((one.corpus, *ORIGINAL, *text), one.metric))
+        original = (one.corpus, *ORIGINAL, *text)
+        if one.inpainter and not one.region and not grid.low(original, one.metric):
+            change = relative_change(ours, grid.at(original, one.metric))
         return Beside(one, text, in_our_unit(one), ours, change, grid.items(where, one.metric))
     return None
 

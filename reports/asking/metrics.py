@@ -29,6 +29,8 @@ class Metric:
     """Whether its values hang on a model's weights, so that its name alone does not say what was measured."""
     declared: bool = True
     """Whether a measure declares it; else its name is all that is known of it."""
+    most: float | None = None
+    """The largest value there can be; None where there is none, or it is not known."""
 
     @property
     def arrow(self) -> str:
@@ -43,8 +45,8 @@ def declared(connection: Connection) -> list[Metric]:
     """Declarations of metrics, in the order of the tables."""
     table = schema.Metric
     columns = (table.name, table.label, table.higher_is_better, table.decimals, table.definition, table.about)
-    statement = select(*columns, table.checkpoint).order_by(table.position, table.name)
-    return [Metric(*row) for row in connection.execute(statement)]
+    statement = select(*columns, table.checkpoint, table.high).order_by(table.position, table.name)
+    return [Metric(*row[:-1], most=row.high) for row in connection.execute(statement)]
 
 
 def undeclared(name: str, regions: Collection[str], said: bool) -> Metric:

@@ -138,12 +138,13 @@ def failures(connection: Connection, study: int) -> pd.DataFrame:
 
 
 def means(connection: Connection, study: int) -> pd.DataFrame:
-    """Corpus, axes, kind, metric, region, mean over items, how many have a value, and how many were measured."""
+    """Corpus, axes, kind, metric, region, mean over items and of squares, how many have a value, how many there are."""
     value = Measurement.value
     what = (Placement.kind, Measurement.metric, Measurement.region)
     statement = (
         standing(study, *where, *what)
-        .add_columns(func.avg(value).label("mean"), func.count(value).label("n"), func.count().label("items"))
+        .add_columns(func.avg(value).label("mean"), func.avg(value * value).label("square"))
+        .add_columns(func.count(value).label("n"), func.count().label("items"))
         .join(Measurement, Measurement.item_id == Placement.item_id)
         .where(
             Measurement.layer == PER_ITEM, *(Placement.kind.not_like(f"{kind}.%") for kind in UNAVERAGED)

@@ -14,6 +14,7 @@ from registry.store import places
 from registry.store.database import connect, migrate_when_behind
 from reports.asking import queries
 from reports.asking.axes import PICTURE, TEXT, WHERE, coincident, distinct, label, ordered
+from reports.asking.grids import comparable
 from reports.asking.metrics import INSIDE, Metric
 from reports.asking.study import Study
 from reports.statistics.analysis import Correlation, estimate
@@ -41,14 +42,16 @@ def opened_study(name: str) -> Iterator[Study]:
 def study_values(study: Study, asked: Sequence[str], usual: Sequence[str] = ()) -> pd.DataFrame:
     """One row for each measured repainted picture or its caption: corpus, axes, sample, metric, value.
 
-    Fidelity is that inside the mask. A metric that several measures took is that of the first by name. Raises
-    ``ValueError`` for a metric that was asked for and never measured, and where nothing has a value.
+    Fidelity is that inside the mask; a picture whose value is undefined for one configuration is left out for all, as
+    in the report (:func:`~reports.asking.grids.comparable`). A metric that several measures took is that of the first
+    by name. Raises ``ValueError`` for a metric that was asked for and never measured, and where nothing has a value.
     """
     rows = queries.values(study.connection, study.id, [*asked, *usual], INSIDE)
     unknown = next((metric for metric in asked if metric not in set(rows["metric"])), None)
     if unknown:
         measured = queries.metrics(study.connection, study.id)
         raise ValueError(f"Study {study.name!r} has no metric {unknown!r}; {hint(unknown, measured)}")
+    rows = comparable(rows)
     rows = rows[(rows["inpainter"] != "") & rows["value"].notna()]
     first = rows[["metric", "kind"]].drop_duplicates().astype(object).groupby("metric")["kind"].min()
     rows = rows[rows["kind"].astype(object) == rows["metric"].astype(object).map(first)]
@@ -140,5 +143,5 @@ def correlated(study: Study) -> Correlated:
     for corpus, rows in frame.groupby("corpus"):
         if rows[STUDY.unit].nunique() >= FEWEST:
             x, y = ([column for column in some if rows[column].notna().any()] for some in (xs, ys))
-            found[str(corpus)] = estimate(rows, x, y, Roles(STUDY.unit, STUDY.item))
+            found[str(corpus)] = estimate(rows, x, y, Roles(STUDY.unit, STUDY.item, family=STUDY.family))
     return Correlated(values, frame, ys, found)

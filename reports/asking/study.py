@@ -13,7 +13,7 @@ from registry.store.axes import AXES
 from registry.store.objects import ObjectStore
 from reports.asking import provenance, queries
 from reports.asking.axes import FIRST, TEXT, WHERE, Names, Text, coincident, controls, ordered, texts
-from reports.asking.grids import Grid, grid
+from reports.asking.grids import Grid, comparable, grid
 from reports.asking.metrics import (
     ATTENTION,
     CAPTIONS,
@@ -67,18 +67,30 @@ class Study:
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """Means of every metric, as one measure took it."""
-        return self.everything[self.everything["kind"] == self.everything["metric"].map(self.kinds)]
+        """Means of every metric, as one measure took it, over the same pictures (:func:`grids.comparable`)."""
+        rows = self.everything[self.everything["kind"] == self.everything["metric"].map(self.kinds)]
+        lacking = rows[(rows["n"] > 0) & (rows["n"] < rows["items"])]
+        key = [*WHERE, "kind", "metric"]
+        for region, some in lacking.groupby("region"):
+            metrics = sorted(set(some["metric"]))
+            values = comparable(queries.values(self.connection, self.id, metrics, str(region)))
+            values = values.astype(dict.fromkeys(key, object)).assign(square=values["value"] ** 2)
+            of = values.groupby(key).agg(mean=("value", "mean"), square=("square", "mean"), n=("value", "count"))
+            there = (rows["region"] == region) & rows["metric"].isin(metrics)
+            found = of.reindex(pd.MultiIndex.from_frame(rows.loc[there, key]))
+            rows.loc[there, ["mean", "square", "n"]] = found.to_numpy()
+        return rows
 
     @cached_property
     def grids(self) -> dict[str, Grid]:
         """Means by region of the picture; under "" those of captions as wholes."""
-        return {region: grid(self.means[self.means["region"] == region], "mean", "n") for region in (*REGIONS, "")}
+        means = self.means
+        return {r: grid(means[means["region"] == r], "mean", "n", self.metrics) for r in (*REGIONS, "")}
 
     @cached_property
     def summary(self) -> Grid:
         """Values over a corpus as a whole."""
-        return grid(queries.summaries(self.connection, self.id), "value", "items")
+        return grid(queries.summaries(self.connection, self.id), "value", "items", self.metrics)
 
     @cached_property
     def layers(self) -> pd.DataFrame:

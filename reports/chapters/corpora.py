@@ -25,6 +25,7 @@ from reports.asking.axes import (
 from reports.asking.axes import label as said_by
 from reports.asking.grids import measured, tidy
 from reports.asking.metrics import EVEN, INSIDE, LAYERED, OUTSIDE, REGIONS, SCATTERED, SHARED, Metric
+from reports.asking.sources import family
 from reports.asking.study import Study
 from reports.chapters.links import Link, label, link, map_latex
 from reports.figures.curves import Chart, chart, contrast
@@ -36,6 +37,13 @@ from reports.site.numbers import percent
 from reports.site.pages import Page, slugs
 from reports.site.tables import Table, table
 from reports.statistics.points import relative_change
+
+NUMBERS = (
+    "x", "y", "n", "families", "effective_n",
+    "pearson", "low", "high", "p", "decided", "spearman", "spearman_low", "spearman_high", "spearman_p",
+    "critical_r", "detectable_r", "power", "sign_flips", "caveat",
+)  # fmt: skip
+"""What the table of correlations has of each."""
 
 
 class Move(NamedTuple):
@@ -142,13 +150,13 @@ def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Name
 
 
 def glance(study: Study, corpus: str, text: Text) -> Glance | None:
-    """The mildest and the harshest configuration by the first metric of the scatter's that was measured."""
-    grid = study.grids[""]
-    usable = {metric.name: metric for metric in measured(grid, corpus, study.quality)}
+    """The mildest and the harshest configuration, by the first metric of the scatter's that is not at the floor."""
+    grid, original = study.grids[""], (corpus, *ORIGINAL, *text)
+    usable = {one.name: one for one in measured(grid, corpus, study.quality) if not grid.low(original, one.name)}
     metric = next((usable[name] for name in SCATTERED[1] if name in usable), None)
     if metric is None:
         return None
-    reference = grid.at((corpus, *ORIGINAL, *text), metric.name)
+    reference = grid.at(original, metric.name)
     moves = []
     for names in repaintings(study.order):
         value = None if names[1] in study.controls else grid.at((corpus, *names, *text), metric.name)
@@ -164,6 +172,7 @@ def looking(study: Study, corpus: str) -> list[Looking]:
     """The curves of each encoder, one an inpainter with its variants, the controls left out."""
     some = study.layers[(study.layers["corpus"] == corpus) & ~study.layers["inpainter"].isin(study.controls)]
     some = some.assign(entry=some["inpainter"].str.split("/").str[0])
+    families = {name: family(study.params, name) for name in study.order["inpainter"]}
     encoders = []
     for kind, seen in some.groupby("kind"):
         by_layer = {view: layers_of(seen, view.metric, view.region, study.order) for view in LAYERED}
@@ -171,7 +180,7 @@ def looking(study: Study, corpus: str) -> list[Looking]:
         once = distinct(seen, study.same)
         inside, outside = (layers_of(once, EVEN, region, study.order) for region in (INSIDE, OUTSIDE))
         if inside and outside:
-            charts = {"inside and outside the mask": contrast(inside, outside, SHARED)} | charts
+            charts = {"inside and outside the mask": contrast(inside, outside, SHARED, families)} | charts
         encoders.append(Looking(str(kind).partition(".")[2], charts))
     return encoders
 
@@ -208,9 +217,8 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     grounding = [tidy(study.grids[region], study.grounding, FIRST, region=region) for region in REGIONS]
     links = [(section.name, one) for section in study.once(sections) for one in section.links]
     said = [{"corpus": corpus} | dict(zip(TEXT, one.text, strict=True)) for corpus, one in links]
-    numbers = ["x", "y", "n", "pearson", "low", "high", "spearman", "critical_r"]
     correlations = [
-        where | {name: getattr(pair, name) for name in numbers if name != "critical_r"} | {"critical_r": one.critical}
+        where | {name: getattr(pair, name) for name in NUMBERS}
         for where, (_, one) in zip(said, links, strict=True)
         for pair in one.pairs
     ]
@@ -222,7 +230,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "grounding": pd.concat(grounding),
         "captions": tidy(study.grids[""], study.quality, FIRST),
         "captions_corpus": tidy(study.summary, study.quality, FIRST),
-        "correlations": columns(pd.DataFrame(correlations, columns=["corpus", *TEXT, *numbers])),
+        "correlations": columns(pd.DataFrame(correlations, columns=["corpus", *TEXT, *NUMBERS])),
         "attention": columns(study.layers, PICTURE),
         "drift": drift.reset_index(),
         "points": columns(pd.concat(points).reset_index()) if points else pd.DataFrame(),

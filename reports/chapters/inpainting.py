@@ -14,7 +14,7 @@ from reports.asking.factors import factors
 from reports.asking.provenance import commits, seeds
 from reports.asking.seen import seen
 from reports.asking.sources import columns as columns_of
-from reports.asking.sources import correlated
+from reports.asking.sources import correlated, family
 from reports.asking.study import Study
 from reports.chapters import corpora
 from reports.chapters.notes import notes
@@ -22,8 +22,9 @@ from reports.figures.similarity import similarities
 from reports.site.latex import latex
 from reports.site.numbers import number
 from reports.site.pages import Page
-from reports.statistics.claims.judging import Finding
+from reports.statistics.claims.judging import MARKS, Finding
 from reports.statistics.claims.kinds import KINDS
+from reports.statistics.claims.links import STRENGTH
 from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
 from reports.statistics.variability import variability
 
@@ -77,6 +78,10 @@ def pages(study: Study) -> list[Page]:
         "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
         "failures_more": max(0, len(failures) - FAILURES_SHOWN),
         "claims": asked(found),
+        "marks": MARKS,
+        "strength": STRENGTH,
+        "families": families(study),
+        "caveats": caveats(found),
         "not_asked": not_asked(found),
         "judge": study.judge,
         "similarities": similarities(study),
@@ -124,13 +129,37 @@ def of_study(study: Study) -> list[Finding]:
             degraded(study, found.frame),
             columns_of(found.frame, [study.judge.name], []),
             found.by_corpus,
-            distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same),
+            layers(study),
             degraded(study, seen(study)),
             kinds_of(study),
             {corpus: apart for corpus, texts in said.items() if (apart := variability(texts)) is not None},
             guidances(study.params),
         )
     )
+
+
+def families(study: Study) -> dict[str, list[str]]:
+    """The inpainters of each family of checkpoints that has several, the controls left out."""
+    found: dict[str, list[str]] = {}
+    for name in study.order["inpainter"]:
+        if name not in study.controls:
+            found.setdefault(family(study.params, name), []).append(name)
+    return {one: names for one, names in found.items() if len(names) > 1}
+
+
+def caveats(found: Sequence[Finding]) -> dict[str, list[str]]:
+    """Claims that cannot be decided, by the reason."""
+    why: dict[str, list[str]] = {}
+    for one in found:
+        if one.basis.caveat and one.claim not in why.setdefault(one.basis.caveat, []):
+            why[one.basis.caveat].append(one.claim)
+    return why
+
+
+def layers(study: Study) -> pd.DataFrame:
+    """What was measured in the layers of encoders, of distinct configurations, with the family of each."""
+    rows = distinct(study.layers[~study.layers["inpainter"].isin(study.controls)], study.same)
+    return rows.assign(family=[family(study.params, name) for name in rows["inpainter"]])
 
 
 def kinds_of(study: Study) -> dict[str, str]:
@@ -198,10 +227,30 @@ def flat(found: Sequence[Finding], kinds: Mapping[str, str]) -> pd.DataFrame:
     """Findings as a CSV shows them, with where the paper makes each claim and the kind of its corpus."""
     sources = {claim.text: claim.source for claim in CLAIMS}
     rows = [
-        {**one._asdict(), **one.estimate._asdict(), "source": sources[one.claim], "kind": kinds.get(one.corpus, "")}
+        {
+            **one._asdict(),
+            **one.estimate._asdict(),
+            **one.basis._asdict(),
+            "source": sources[one.claim],
+            "kind": kinds.get(one.corpus, ""),
+        }
         for one in found
     ]
-    names = ["claim", "source", "corpus", "kind", "judge", "verdict", "value", "low", "high", "n", "of"]
+    names = [
+        "claim",
+        "source",
+        "corpus",
+        "kind",
+        "judge",
+        "verdict",
+        "value",
+        "low",
+        "high",
+        "n",
+        "families",
+        "effective_n",
+    ]
+    names += ["of", "caveat"]
     return pd.DataFrame(rows, columns=names)
 
 

@@ -18,7 +18,7 @@ from reports.chapters.gallery import gallery
 from reports.figures.plane import COLOURS, SEVERAL, SHAPES, HeatMap, Point, Scatter, heat_map, scatter
 from reports.site.latex import latex
 from reports.statistics.analysis import Correlation
-from reports.statistics.points import constant, critical_r
+from reports.statistics.points import constant
 
 
 class Link(NamedTuple):
@@ -29,8 +29,15 @@ class Link(NamedTuple):
     text: Text
     n: int
     critical: float | None
+    """About the smallest |r| that is called different from zero: the median over pairs."""
     detectable: float | None
     """The true |r| that is found in four of five studies: the median over pairs."""
+    families: int | None
+    """Families of checkpoints that intervals are for."""
+    effective: tuple[float, float] | None
+    """As many independent configurations say as much, from the least to the most over pairs."""
+    caveats: list[str]
+    """Why pairs have no interval."""
     pairs: list[Correlation]
     """Those that have a correlation."""
     constant: list[str]
@@ -76,9 +83,25 @@ def link(study: Study, corpus: str, text: Text, same: Mapping[Names, Names]) -> 
     plot = draw(study, corpus, text, points, same, pairs)
     same_everywhere = [metrics[name].title for name in constant(tested, list(metrics))]
     n = len(tested)
-    found_r = [pair.detectable_r for pair in pairs if pair.detectable_r is not None]
-    detectable = median(found_r) if found_r else None
-    return Link(said_by(text), text, n, critical_r(n), detectable, pairs, same_everywhere, maps, plot, tested)
+    critical, detectable, sizes = (
+        [value for pair in pairs if (value := getattr(pair, name)) is not None]
+        for name in ("critical_r", "detectable_r", "effective_n")
+    )
+    return Link(
+        said_by(text),
+        text,
+        n,
+        median(critical) if critical else None,
+        median(detectable) if detectable else None,
+        max((pair.families for pair in pairs if pair.families is not None), default=None),
+        (min(sizes), max(sizes)) if sizes else None,
+        list(dict.fromkeys(pair.caveat for pair in pairs if pair.caveat)),
+        pairs,
+        same_everywhere,
+        maps,
+        plot,
+        tested,
+    )
 
 
 def draw(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reports.asking.axes import ORIGINAL, label
 from reports.asking.metrics import INSIDE
 from reports.asking.models import described
 from reports.asking.study import Study
+from reports.site.numbers import number
 
 NEEDS_JAVA = ("meteor",)
 """Metrics that have no value where there is no Java."""
@@ -14,7 +16,35 @@ NEEDS_JAVA = ("meteor",)
 
 def notes(study: Study) -> list[str]:
     """Plain sentences, the most important first."""
-    return [*failed(study), *missing(study), *behind(study), *undefined(study), *ambiguous(study), *controls(study)]
+    return [
+        *floors(study),
+        *failed(study),
+        *missing(study),
+        *behind(study),
+        *undefined(study),
+        *ambiguous(study),
+        *controls(study),
+    ]
+
+
+def floors(study: Study) -> Iterator[str]:
+    """Captions of originals that are as good as those of any other picture, and what must not be concluded there."""
+    grid, found = study.grids[""], []
+    for corpus in study.order["corpus"]:
+        for text in study.texts:
+            original = (corpus, *ORIGINAL, *text)
+            low = [m for m in study.quality if m.higher_is_better and grid.low(original, m.name)]
+            values = [f"{m.title} {number(grid.at(original, m.name) or 0.0, m.decimals)}" for m in low]
+            if values:
+                found.append(f"{label(text)} on {corpus} ({', '.join(values)})")
+    if found:
+        yield (
+            f"At the floor already for the originals: {'; '.join(found)}. There the captions of untouched pictures are "
+            "as good as none. Do not conclude from these numbers that repainting spares captions or harms them, that "
+            "one inpainter is better than another, or that fidelity does or does not go with captions: there is "
+            "nothing to lose. No percentages stand beside them, and none is called best. The cosine of a sentence "
+            "encoder is above zero for any two sentences, so that it may move all the same."
+        )
 
 
 def failed(study: Study) -> Iterator[str]:
@@ -63,8 +93,9 @@ def undefined(study: Study) -> Iterator[str]:
     for name, gone in lacking.items():
         if gone and values.get(name, 0) and name in titles:
             yield (
-                f"{titles[name]} is undefined for {gone:,} measurements (equal pixels, for example); its means "
-                "leave them out, and small type in a cell says over how many items such a mean is."
+                f"{titles[name]} is undefined for {gone:,} measurements (equal pixels, for example). Pictures of which "
+                "a configuration has none are left out of its means for all configurations of a corpus, so that all "
+                "are compared on the same pictures; small type in a cell says how many these are."
             )
 
 

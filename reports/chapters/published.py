@@ -21,6 +21,8 @@ from reports.site.latex import latex
 from reports.site.numbers import number, percent, signed
 from reports.site.pages import Page, slugs
 from reports.statistics.analysis import Correlation
+from reports.statistics.claims.judging import MARKS
+from reports.statistics.claims.links import STRENGTH, alike_everywhere, unstable_everywhere
 from reports.statistics.points import FEWEST, is_constant
 
 KINDS = {
@@ -94,7 +96,8 @@ class Sign(NamedTuple):
     ours: str
     flips: str
     """How often it turns when a configuration is left out, published and here; "" where the paper does not count."""
-    agrees: bool
+    verdict: str
+    """By the rule of the findings, over all caption metrics."""
     title: str
 
 
@@ -127,7 +130,15 @@ def pages(study: Study) -> list[Page]:
     views = [(table, view) for table in found.tables for view in table.views]
     names = slugs(f"published {table.title} {view.said}" for table, view in views)
     latexed = {f"{name}.tex": latex(view_texts(view)) for name, (_, view) in zip(names, views, strict=True)}
-    return [Page("published.html", "Published", "published.html.j2", {"compared": found}, latexed)]
+    return [
+        Page(
+            "published.html",
+            "Published",
+            "published.html.j2",
+            {"compared": found, "marks": MARKS, "strength": STRENGTH},
+            latexed,
+        )
+    ]
 
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
@@ -259,10 +270,7 @@ def span(values: Sequence[float], decimals: int) -> str:
 
 
 def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, metrics: Mapping[str, Metric]) -> Signs:
-    """Signs of fidelity against the captions of one captioner, beside what the paper says of that kind of data.
-
-    What the paper calls unstable agrees where leaving out one configuration turns a sign.
-    """
+    """Signs of fidelity against the captions of one captioner, beside what the paper says of that kind of data."""
     counted = {(one.corpus, one.row.lower()): one.text for one in numbers if one.metric == FLIPS}
     said = SIGNS.get(published, {}) | {name: 0 for corpus, name in UNSTABLE if corpus == published}
     found = []
@@ -272,12 +280,12 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
         if ours:
             turned, chances = flips(pairs)
             alike = sum(r * sign > 0 for r in ours.values())
-            text = f"{alike} of {len(ours)} {WORDS[sign]}" if sign else f"unstable: {turned} of {chances} turn"
+            text = f"{alike} of {len(ours)} {WORDS[sign]}" if sign else f"{turned} of {chances} turn"
             count = counted.get((published, name))
             turns = f"flips: {count} published, {turned} of {chances} here" if count else ""
             title = ", ".join(f"{metrics[y].title} {r:+.2f}" for y, r in ours.items()).replace("-", "−")
-            agrees = alike == len(ours) if sign else turned > 0
-            found.append(Sign(metrics[name], text, turns, agrees, f"r with {title}"))
+            verdict = alike_everywhere(pairs, sign) if sign else unstable_everywhere(pairs)
+            found.append(Sign(metrics[name], text, turns, verdict, f"{verdict}: r with {title}"))
     return Signs(corpus, link.said, published, found)
 
 

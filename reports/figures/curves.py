@@ -70,9 +70,15 @@ def chart(values: Mapping[str, pd.DataFrame], y: str) -> Chart:
     return drawn(tracks, y)
 
 
-def contrast(inside: Mapping[str, pd.DataFrame], outside: Mapping[str, pd.DataFrame], y: str) -> Chart:
+def contrast(
+    inside: Mapping[str, pd.DataFrame],
+    outside: Mapping[str, pd.DataFrame],
+    y: str,
+    families: Mapping[str, str] | None = None,
+) -> Chart:
     """Two regions in one plane: their means over all configurations with 95 % intervals over these, in front of faint
-    curves of each inpainter; what is outside is dashed.
+    curves of each inpainter; what is outside is dashed. With ``families`` (of inpainters) means and intervals are over
+    the means of these.
 
     >>> moved = pd.DataFrame({"blur": [0.1, 0.4], "centre-mask": [0.1, 0.2]})
     >>> [(curve.name, curve.style) for curve in contrast({"telea": moved}, {"telea": moved / 2}, "TVD").curves]
@@ -84,6 +90,8 @@ def contrast(inside: Mapping[str, pd.DataFrame], outside: Mapping[str, pd.DataFr
             style = f"faint {dash}".strip()
             tracks.append(Track("", number % COLOURS, table.mean(axis=1), None, None, style, f"{name}, {region}"))
         everything = pd.concat(tables, axis=1)
+        if families is not None:
+            everything = everything.T.groupby([families[names[-1]] for names in everything.columns]).mean().T
         mean, n = everything.mean(axis=1), everything.shape[1]
         half = everything.std(axis=1).fillna(0) * stats.t.ppf(0.975, max(n - 1, 1)) / np.sqrt(n)
         front.append(Track(region, COLOURS, mean, mean - half, mean + half, f"bold {dash}".strip()))

@@ -66,38 +66,50 @@ class Table(NamedTuple):
         return [any(value.aside for value in column) for column in zip(*values, strict=True)]
 
 
-def best_of(values: np.ndarray, metric: Metric) -> float | None:
-    """The best of a column; None where nothing stands out.
+def best_of(values: np.ndarray, low: np.ndarray, metric: Metric) -> float | None:
+    """The best of a column; None where several share it as it is printed, or where it is at the floor (``low``).
 
-    >>> mse = Metric("mse", "MSE", False, 4, "")
-    >>> best_of(np.array([0.2, math.nan, 0.3]), mse), best_of(np.array([0.2, 0.2]), mse)
+    >>> mse, none = Metric("mse", "MSE", False, 4, ""), np.zeros(3, bool)
+    >>> best_of(np.array([0.2, math.nan, 0.3]), none, mse), best_of(np.array([0.2, 0.20001, 0.3]), none, mse)
     (0.2, None)
+    >>> best_of(np.array([0.002, 0.001, 0.0]), ~none, Metric("cider", "CIDEr", True, 3, "")) is None
+    True
     """
-    known = values[np.isfinite(values)]
-    if metric.higher_is_better is None or not len(known) or known.min() == known.max():
+    known = np.flatnonzero(np.isfinite(values))
+    if metric.higher_is_better is None or len(known) < 2:
         return None
-    return float(known.max() if metric.higher_is_better else known.min())
+    best = max(known, key=lambda place: values[place] * (1 if metric.higher_is_better else -1))
+    shown = [number(values[place], metric.decimals) for place in known]
+    if shown.count(number(values[best], metric.decimals)) > 1 or (metric.higher_is_better and low[best]):
+        return None
+    return float(values[best])
 
 
 def rows_of(
     found: Grid, corpus: str, text: Text, metrics: Sequence[Metric], order: Order, notes: Mapping[Names, str]
 ) -> Rows:
-    """The rows of one captioner; the originals come first, as the reference that the others are compared with."""
+    """The rows of one captioner; the originals come first, as the reference that the others are compared with.
+
+    No change is given against a reference at the floor. Controls, and pictures that stand in an earlier row (both have
+    ``notes``), are not the best.
+    """
     names = [n for n in (ORIGINAL, *repaintings(order)) if (corpus, *n, *text) in found.value.index]
     index = pd.MultiIndex.from_tuples([(corpus, *n, *text) for n in names], names=WHERE)
     columns = [metric.name for metric in metrics]
     values = found.value.reindex(index)[columns].to_numpy()
     counts = found.n.reindex(index)[columns].fillna(0).to_numpy().astype(int)
-    repainted = np.array([n != ORIGINAL for n in names], bool)
-    reference = values[0] if not repainted.all() else np.full(len(metrics), math.nan)
-    best = [best_of(column, metric) for column, metric in zip(values[repainted].T, metrics, strict=True)]
+    low = np.array([[found.low((corpus, *n, *text), column) for column in columns] for n in names])
+    rivals = np.array([n != ORIGINAL and n not in notes for n in names], bool)
+    reference = np.where(low[0], math.nan, values[0]) if ORIGINAL in names else np.full(len(metrics), math.nan)
+    columns_of = zip(values[rivals].T, low[rivals].T, metrics, strict=True)
+    best = [best_of(column, lows, metric) for column, lows, metric in columns_of]
     rows = []
-    for n, line, count in zip(names, values, counts, strict=True):
+    for n, line, count, rival in zip(names, values, counts, rivals, strict=True):
         cells = [
             Value(
                 float(value) if math.isfinite(value) else None,
                 number(value, metric.decimals),
-                n != ORIGINAL and value == top,
+                rival and value == top,
                 percent(relative_change(value, base)) if n != ORIGINAL else "",
                 int(had) if had < count.max() else None,
             )

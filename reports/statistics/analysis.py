@@ -41,6 +41,7 @@ class Correlation:
     n: int
     """Units that have both."""
     items: int | None
+    """Items of which a unit has both."""
     cells: int
     missing: int
     """Units × items, and how many of these lack x or y."""
@@ -239,8 +240,8 @@ def coefficients(found: Sequence[TableGroup], pair: Pair) -> Correlation:
     """Count units and items, and compute the three coefficients."""
     cells = sum(group.cells[pair.x].size for group in found)
     held = sum(int((np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y])).sum()) for g in found)
-    counts = [group.items for group in found if group.items is not None]
-    items = sum(counts) if counts else None
+    both = [np.isfinite(g.cells[pair.x]) & np.isfinite(g.cells[pair.y]) for g in found if g.items is not None]
+    items = sum(int(of.any(axis=0).sum()) for of in both) if both else None
     n = len({int(unit) for stratum in pair.strata for unit in stratum.units})
     name = found[0].name if len(found) == 1 else ""
     result = Correlation(pair.x, pair.y, name, n, items, cells, cells - held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,13 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from registry.store.tables import read_csv
 from reports.statistics.points import FEWEST
 
 ABSENT = {"", "na", "n/a", "nan", "none", "null", "<na>"}
 """Texts, in small letters, that stand in a column of numbers for nothing measured."""
+
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 LARGEST = 1e100
 """Products of four such numbers are still numbers."""
@@ -86,28 +89,15 @@ def read_table(path: Path) -> pd.DataFrame:
 
     What is called None or NA is called so: nothing but an empty place is absent, except where numbers are expected.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no table {path}; give a CSV file, or the name of a study in the registry.")
-    content = path.read_bytes()
-    if b"\0" in content:
-        kind = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "no text: it has NUL bytes"
-        raise ValueError(f"{path} is {kind}; save it as CSV in UTF-8.")
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(
-            f"{path} is not in UTF-8 but in another encoding (line {line} has the byte 0x{content[error.start]:02x}); "
-            "save it as UTF-8."
-        ) from None
-    try:
-        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} is not a CSV file: {reason}. Its first line must name the columns.") from None
-    if frame.empty:
+    names, rows = read_csv(path, "table", "Give a CSV file, or the name of a study in the registry.")
+    if not rows:
         raise ValueError(f"{path} has no rows below its header; there is nothing to correlate.")
-    return frame
+    for line, cells in rows:
+        if isinstance(cells, str):
+            raise ValueError(f"{path}: line {line} {cells}.")
+        if any("\0" in cell for cell in cells):
+            raise ValueError(f"{path} is no text: it has NUL bytes in line {line}. Save it as CSV in UTF-8.")
+    return pd.DataFrame([[cell.strip() for cell in cells] for _, cells in rows], columns=names, dtype=str)
 
 
 def known(frame: pd.DataFrame, column: str) -> str:
@@ -134,9 +124,11 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     values = pd.to_numeric(given, errors="coerce")
     wrong = np.flatnonzero(values.isna() & given.notna())
     if len(wrong):
+        first = str(given.iloc[wrong[0]])
+        way = "write decimal points" if DECIMAL_COMMA.fullmatch(first) else "correct it"
         raise ValueError(
-            f"Column {column!r} holds {str(given.iloc[wrong[0]])!r} in row {wrong[0] + 1}, "
-            "where a number was expected; correct it, or leave the place empty where nothing was measured."
+            f"Column {column!r} holds {first!r} in row {wrong[0] + 1}, where a number was expected; {way}, or leave "
+            "the place empty where nothing was measured."
         )
     values = values.astype(float).where(np.isfinite(values))
     largest = values.abs().max()

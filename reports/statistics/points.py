@@ -1,4 +1,4 @@
-"""Changes, critical values and intervals of single numbers, and points that count once."""
+"""Changes of single numbers, and points that count once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 T = TypeVar("T")
 
@@ -30,34 +29,6 @@ def relative_change(value: float, reference: float | None) -> float | None:
     if not reference or not np.isfinite(reference) or not np.isfinite(value):
         return None
     return round(100 * (value - reference) / abs(reference), 9)
-
-
-def critical_r(n: int, level: float = 0.05) -> float | None:
-    """The smallest |r| of ``n`` independent points that a two-sided test calls different from zero at ``level``.
-
-    From t = r √((n − 2) / (1 − r²)) with n − 2 degrees of freedom. None for n < 3, where there is no test.
-
-    >>> round(critical_r(9), 3)
-    0.666
-    """
-    if n < FEWEST:
-        return None
-    t = stats.t.ppf(1 - level / 2, n - 2)
-    return float(t / np.sqrt(n - 2 + t**2))
-
-
-def spearman_interval(rho: float, n: int) -> tuple[float, float] | None:
-    """95 % interval of a rank correlation of ``n`` independent points (Fieller, Hartley and Pearson 1957).
-
-    Fisher's z with variance 1.06 / (n − 3). None for n < 4.
-
-    >>> [round(end, 2) for end in spearman_interval(0.8, 12)]
-    [0.4, 0.94]
-    """
-    if n < 4:
-        return None
-    centre, half = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9)), stats.norm.ppf(0.975) * np.sqrt(1.06 / (n - 3))
-    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
 
 
 def representatives(contents: Mapping[T, Hashable]) -> dict[T, T]:

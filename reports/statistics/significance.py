@@ -5,9 +5,12 @@ all rows, ``pingouin.rm_corr``, a bootstrap of items) reject in 25 to 70 % of da
 Units of one family are not independent either, so where families are named they are what is left out and permuted.
 
 The statistic is Fisher's z over its jackknife standard error, clusters (units or families) left out one at a time.
-Studentising makes the test one of zero correlation and not of independence (DiCiccio and Romano 2017), so x and y may
-share a scale that differs from unit to unit. The interval is z ± the test's critical value times the same standard
-error: it leaves zero out exactly where p ≤ .05.
+Studentising makes the test one of zero correlation and not of independence (DiCiccio and Romano 2017), but only where
+units are many: two that are far out in x and in y do not miss each other when one is left out. So r is called different
+from zero where it is rare in each of several ways of drawing: with units shuffled, exact where x and y are independent;
+with families shuffled, where these are named; and with the signs of y − mean turned, which keeps a scale that x and y
+share (of eight clusters or more; of fewer a shared scale still makes 9 %). p and critical value are the largest. The
+interval is z ± that value times the same standard error: it leaves zero out exactly where p ≤ .05.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from reports.statistics.clusters import Places, effective_n, family_places
+from reports.statistics.clusters import FEWEST_TURNED, Scheme, effective_n, schemes
 from reports.statistics.points import FEWEST, is_constant, standard, tied
-from reports.statistics.resampling import AT_ONCE, DRAWS, EXACT, Stratum, induced, permutations, pooled_r
+from reports.statistics.resampling import AT_ONCE, DRAWS, EXACT, Stratum, pooled_r
 
 TIE = 1e-10
 """Statistics that differ by less are equal: sums in another order round otherwise."""
@@ -49,7 +52,7 @@ class Decision(NamedTuple):
     high: float | None
     """95 % interval, for new units of new families."""
     p: float | None
-    """Two-sided, by permuting units or families."""
+    """Two-sided: the largest of those by permuting units, by permuting families, and by turning signs."""
     decided: bool
     clusters: int
     """Units, or families where these are named."""
@@ -107,87 +110,89 @@ def decide(
 def permutation_tests(
     pairs: Sequence[Sequence[Stratum]], units: int, seed: int = 0, families: np.ndarray | None = None, most: int = EXACT
 ) -> Tests:
-    """Decide each pair by its statistic under shuffled units; a shuffle is the same for all pairs and groups.
+    """Decide each pair by its statistic, under every scheme of :func:`~reports.statistics.clusters.schemes`.
 
     ``families`` holds the family of each unit, as a number: these are shuffled then, and the units of each among
     themselves; of families of several sizes the larger leaves units out and the smaller has some twice. Up to ``most``
     units every order is looked at. Family-wise p are Westfall and Young's step-down max-T (1993, algorithm 4.1) over
-    the pairs. Sharing a shuffle keeps how pairs, and groups with the same units, depend on each other.
+    the pairs. Sharing a draw keeps how pairs, and groups with the same units, depend on each other.
     """
-    rng = np.random.default_rng([seed, 0])
-    if families is None:
-        clusters = np.arange(units)
-        orders, exact = permutations(units, rng, most=most)
-        places: Places = lambda subset: induced(orders, subset)  # noqa: E731
-    else:
-        clusters, exact = np.unique(families, return_inverse=True)[1], False
-        places = family_places(clusters, rng)
-        orders = np.empty((DRAWS, 0))
-    held: dict[bytes, np.ndarray] = {}
-    decisions, drawn = [], np.zeros((len(pairs), len(orders)))
-    observed = np.zeros(len(pairs))
+    clusters = np.arange(units) if families is None else np.unique(families, return_inverse=True)[1]
+    ways = schemes(units, None if families is None else clusters, np.random.default_rng([seed, 0]), most)
+    drawn = [np.zeros((len(pairs), way.draws)) for way in ways]
+    decisions, observed = [], np.zeros(len(pairs))
     for number, strata in enumerate(pairs):
-        for s in strata:
-            if s.units.tobytes() not in held:
-                held[s.units.tobytes()] = places(s.units).astype(np.intp)
-        shuffled = [held[s.units.tobytes()] for s in strata]
-        decision, observed[number], drawn[number] = decided(strata, clusters, shuffled, exact)
+        decision, observed[number], of = decided(strata, clusters, ways)
         decisions.append(decision)
+        for rows, some in zip(drawn, of, strict=False):
+            rows[number] = some
+    stepped = [step_down(observed, rows, way.exact) for rows, way in zip(drawn, ways, strict=True)]
+    return Tests(decisions, np.max(stepped, axis=0), ways[0].draws, ways[0].exact)
+
+
+def step_down(observed: np.ndarray, drawn: np.ndarray, exact: bool) -> np.ndarray:
+    """Family-wise p of statistics (pairs) among those that were drawn (pairs × draws)."""
     rank, more = np.argsort(-observed, kind="stable"), 0 if exact else 1
     largest = np.maximum.accumulate(drawn[rank[::-1]])[::-1]
     stepped = (largest >= observed[rank, None] - TIE).sum(axis=1)
-    family_wise = np.empty(len(pairs))
-    family_wise[rank] = np.maximum.accumulate((stepped + more) / (len(orders) + more))
-    return Tests(decisions, family_wise, len(orders), exact)
+    found = np.empty(len(observed))
+    found[rank] = np.maximum.accumulate((stepped + more) / (drawn.shape[1] + more))
+    return found
 
 
 def decided(
-    strata: Sequence[Stratum], clusters: np.ndarray, shuffled: Sequence[np.ndarray], exact: bool
-) -> tuple[Decision, float, np.ndarray]:
-    """The decision on one pair, its statistic |z| / se, and that of every shuffle."""
+    strata: Sequence[Stratum], clusters: np.ndarray, ways: Sequence[Scheme]
+) -> tuple[Decision, float, list[np.ndarray]]:
+    """The decision on one pair, its statistic |z| / se, and those drawn in each way; none where it has no decision."""
     points = np.concatenate([clusters[s.units] for s in strata])
-    count, draws = len(np.unique(points)), len(shuffled[0])
+    count = len(np.unique(points))
     r = float(pooled_r(strata, np.ones((1, len(clusters))))[0])
     open_ = Decision(r, None, None, None, False, count, effective_n(strata, clusters), None, None, None, "")
     if count < FEWEST_CLUSTERS:
         few = f"{count} are too few to say anything of new ones; {FEWEST_CLUSTERS} or more are needed"
-        return open_._replace(caveat=few), 0.0, np.zeros(draws)
-    (z,), (se,) = studentised(strata, clusters, [np.arange(len(s.units))[None] for s in strata])
+        return open_._replace(caveat=few), 0.0, []
+    (z,), (se,) = studentised(strata, clusters, [standard(s.y)[None] for s in strata])
     if not np.isfinite(se):
         of = "units" if len(points) == len(np.unique(np.concatenate([s.units for s in strata]))) == count else "parts"
-        return open_._replace(caveat=f"without one of the {of} a column is constant"), 0.0, np.zeros(draws)
-    step = max(500, AT_ONCE // len(points))
-    parts = [
-        studentised(strata, clusters, [places[start : start + step] for places in shuffled])
-        for start in range(0, draws, step)
-    ]
-    zs, ses = (np.concatenate(some) for some in zip(*parts, strict=True))
-    ses = np.where(np.isfinite(ses), ses, np.inf)
-    drawn, statistic = np.abs(zs) / ses, abs(z) / se
-    values = np.sort(drawn if exact else np.append(drawn, statistic))[::-1]  # the data are one of the random shuffles
-    p = float((values >= statistic - TIE).mean())
-    # The largest statistic that is not called different from zero: (k + 1) / n > LEVEL.
-    critical = float(values[int(LEVEL * len(values) + TIE)])
+        return open_._replace(caveat=f"without one of the {of} a column is constant"), 0.0, []
+    statistic, drawn, p, critical = abs(z) / se, [], 0.0, 0.0
+    for way in ways if count >= FEWEST_TURNED else ways[: len(ways) - (ways[-1].signs is not None)]:
+        zs, ses = all_drawn(strata, clusters, way)
+        drawn.append(np.abs(zs) / ses)
+        values = np.sort(drawn[-1] if way.exact else np.append(drawn[-1], statistic))[::-1]  # the data are one of them
+        p = max(p, float((values >= statistic - TIE).mean()))
+        # The largest statistic that is not called different from zero: (k + 1) / n > LEVEL.
+        critical = max(critical, float(values[int(LEVEL * len(values) + TIE)]))
+        if way is ways[0]:
+            some = slice(None, None, -(-way.draws // DRAWS))
+            of_zero = zs[some], ses[some]
     half = critical * se if p <= LEVEL else max(critical * se, abs(z))
-    some = slice(None, None, -(-draws // DRAWS))
 
     def power(true: float) -> float:
-        return float((np.abs(zs[some] + true) > critical * ses[some]).mean())
+        return float((np.abs(of_zero[0] + true) > critical * of_zero[1]).mean())
 
-    detectable = found_at(power)
     return (
         open_._replace(
             low=min(float(np.tanh(z - half)), r),
             high=max(float(np.tanh(z + half)), r),
             p=p,
             decided=p <= LEVEL,
-            critical=float(np.tanh(critical * np.median(ses))),
-            detectable=detectable,
+            critical=float(np.tanh(critical * np.median(of_zero[1]))),
+            detectable=found_at(power),
             power=power(float(np.arctanh(TYPICAL))),
         ),
         statistic,
         drawn,
     )
+
+
+def all_drawn(strata: Sequence[Stratum], clusters: np.ndarray, way: Scheme) -> tuple[np.ndarray, np.ndarray]:
+    """z and its standard error under every draw, the latter infinite where it has none."""
+    step = max(500, AT_ONCE // sum(len(s.units) for s in strata))
+    parts = [slice(start, start + step) for start in range(0, way.draws, step)]
+    found = [studentised(strata, clusters, [way.drawn(s, part) for s in strata]) for part in parts]
+    zs, ses = (np.concatenate(some) for some in zip(*found, strict=True))
+    return zs, np.where(np.isfinite(ses), ses, np.inf)
 
 
 def found_at(power: Callable[[float], float], wanted: float = 0.8, most: float = 4.0) -> float | None:
@@ -202,22 +207,19 @@ def found_at(power: Callable[[float], float], wanted: float = 0.8, most: float =
 
 
 def studentised(
-    strata: Sequence[Stratum], clusters: np.ndarray, places: Sequence[np.ndarray]
+    strata: Sequence[Stratum], clusters: np.ndarray, ys: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fisher's z of the pooled correlation under each draw, and its jackknife standard error over clusters.
 
-    ``places`` says of each stratum where a draw takes its y from. NaN where a column is constant once a cluster is out;
-    a stratum of which fewer than three units would stay is out with it.
+    ``ys`` holds each stratum's y by draw, centred and of length one. NaN where a column is constant once a cluster is
+    out; a stratum of which fewer than three units would stay is out with it.
     """
     ids = np.unique(np.concatenate([clusters[s.units] for s in strata]))
-    draws, points = len(places[0]), sum(len(s.units) for s in strata)
+    draws, points = len(ys[0]), sum(len(s.units) for s in strata)
     total, left, size = np.zeros(draws), np.zeros((draws, len(ids))), np.zeros(len(ids))
-    for s, place in zip(strata, places, strict=True):
+    for s, b in zip(strata, ys, strict=True):
         own, m = np.searchsorted(ids, clusters[s.units]), len(s.units)
-        a, b = standard(s.x), standard(s.y)[place]
-        if len(np.unique(own)) < m:  # families may give some units twice
-            b = b - b.mean(axis=1, keepdims=True)
-            b /= np.maximum(np.linalg.norm(b, axis=1, keepdims=True), TIE)
+        a = standard(s.x)
         sums, ab = [a, a * a, b, b * b], a * b
         r = ab.sum(axis=1)
         if len(ids) == m and (own == np.arange(m)).all():

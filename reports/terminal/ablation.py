@@ -25,6 +25,7 @@ def report(found: Ablation) -> str:
     if found.left_out:
         blind = ", ".join(found.left_out)
         said.append(f"Not where degradations are compared, for they paint the same pictures after each: {blind}.")
+    said += found.not_compared.values()
     rows = [
         [factor, one.level, one.other, str(one.n), number(one.effect, places)]
         + [f"{number(one.low, places)} to {number(one.high, places)}", "–" if one.d is None else number(one.d, 2)]

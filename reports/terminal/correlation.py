@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from reports.site.numbers import number, small
 from reports.statistics.analysis import Correlation
 from reports.statistics.cells import Roles
+from reports.statistics.clusters import FEWEST_TURNED
 from reports.statistics.stability import Stability
 
 LEFT = ("x", "y", "driver", "than", "sign", "fit")
@@ -38,24 +39,31 @@ def estimand(results: Sequence[Correlation], roles: Roles) -> list[str]:
     """The estimand, and the power: sentences above the table."""
     counts = {r.n for r in results if r.pearson is not None} or {0}
     n = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-    items = results[0].items
-    means = f", each the mean over its items ({items:,} × {roles.item})" if items is not None else ""
+    items = {r.x: max(other.items or 0 for other in results if other.x == r.x) for r in results}
+    fewer = "".join(f", {x} {had:,}" for x, had in items.items() if had < max(items.values()))
+    means = ""
+    if results[0].items is not None:
+        means = f", each the mean over its items ({max(items.values()):,} × {roles.item}{fewer})"
     said = [f"Pearson's r between {n} units ({roles.unit}){means}."]
     if roles.by:
         said.append(f"With several {roles.by}, r is the mean of their own correlations, weighted by units.")
-    missing, kind = max(r.missing for r in results), "units" if items is None else "cells"
+    missing, kind = max(r.missing for r in results), "units" if results[0].items is None else "cells"
     lack = "at most " * bool(missing) + f"{missing:,} of {results[0].cells:,} {kind} lack x or y"
     said.append(f"Missing: {lack}.")
     tested = next((r for r in results if r.pearson is not None), None)
     if tested is None:
         return said
-    level = "units" if tested.families is None else f"families ({roles.family}) and of units in them"
+    level = "units" if tested.families is None else f"families ({roles.family}) and of units"
+    turned = (tested.families or tested.n) >= FEWEST_TURNED
     ways = f"all {tested.permutations:,}" if tested.exact else f"{tested.permutations:,} random"
     pairs = f"over {tested.pairs_tested} pair{'s' * (tested.pairs_tested != 1)}"
-    said.append(f"p: {ways} permutations of {level}, studentised by leaving each out in turn.")
+    said.append(f"p: {ways} permutations of {level}{', and turns of their signs' * turned}, studentised.")
+    said.append("   It tests r = 0, of whatever shape x and y are: the largest p counts.")
     said.append(f"p-fw: family-wise (max-T) and q: Benjamini-Hochberg, {pairs}.")
     scope = "units" if tested.families is None else "families"
     said.append(f"Interval: for new {scope}, 95 %; it leaves zero out where p ≤ .05. ρ is Spearman's, τ Kendall's τ-b.")
+    if tested.families is None:
+        said.append("Units are taken for independent: name what several are variants of, as checkpoints, by --family.")
     said += families(results, roles)
     rule = next((r for r in results if r.critical_r is not None and r.power is not None), None)
     if rule is not None and rule.power is not None and len(counts) == 1:

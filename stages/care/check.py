@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import Projection
 from registry.store.dag import HOLDING
 from stages.corpora import corpus_of
+from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import Study
@@ -18,8 +21,9 @@ def check(study: Study) -> None:
     """
     if not study.entries("corpora"):
         raise ValueError("The study has no corpora, so there is nothing to look at; name one under `corpora`.")
+    paths: dict[str, Path] = {}
     for name, entry in study.entries("corpora").items():
-        corpus_of(entry)
+        paths[name] = Path(corpus_of(entry).settings.path)
         degradations_of(study, name)
     for section in ROLES:
         for name, entry in study.variants(section).items():
@@ -28,6 +32,8 @@ def check(study: Study) -> None:
             validated(f"the projection of {name}", Projection, adapted.projection)
             for corpus in adapted.corpora or ():
                 study.entry("corpora", corpus)
+    for name, path in paths.items():  # a mistake in writing is told first
+        check_watched(path, f"corpora.{name} in {study.file}", study.entry("corpora", name)["adapter"])
 
 
 def fill_in(study: Study) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from models.measures.captions.java import java_command
+from models.measures.captions.java import java_command, java_environment
 from registry.health import Check, stores
 from registry.lineage.locks import lock
 from registry.lineage.outputs import differing, misnamed
@@ -88,7 +88,7 @@ def java() -> Check:
     except FileNotFoundError as error:
         advice = "Until then METEOR is left out, and `tokenizer: none` is needed elsewhere."
         return Check("java", "warning", str(error), advice)
-    done = subprocess.run([command[0], "-version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([command[0], "-version"], capture_output=True, text=True, check=False, env=java_environment())
     said = (done.stderr or done.stdout).splitlines()
     if done.returncode:
         return Check("java", "problem", f"{command[0]} does not run: {said[:1]}", "Install a Java runtime again.")

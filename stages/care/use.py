@@ -7,17 +7,22 @@ from pathlib import Path
 
 from registry.store import git
 from stages.care.check import check
+from stages.corpora import Sample, corpus_of
 from stages.engine.study import PARAMS, STUDIES, Study, read_study
+from stages.prepare import read
 
 
 def choose(path: Path) -> Study:
     """Check a study file and copy it to ``params.yaml``, which DVC reads.
 
-    Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong with the study, and where
-    ``params.yaml`` has edits that are kept nowhere else.
+    Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong with the study and its corpora,
+    and where ``params.yaml`` has edits that are kept nowhere else.
     """
     study = read_study(path)
     check(study)
+    for name, entry in study.entries("corpora").items():
+        if not any(isinstance(each, Sample) for each in corpus_of(entry).samples()):
+            read(study, name)  # says why
     if PARAMS.is_file() and not is_kept(PARAMS.read_bytes(), path):
         raise ValueError(
             f"{PARAMS} has edits that are kept nowhere else; commit them, or copy the file to "

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.adapters.settings import Settings, unknown
 from registry.store.keys import digest
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_same
+from stages.corpora.watched import inside, shown
 from stages.engine.shards import storable
 
 ROUNDING = 1.0
@@ -35,11 +37,25 @@ class Subset(Settings):
 class FileSettings(Subset):
     """Settings that corpora of picture files share."""
 
+    UNWATCHED: ClassVar[tuple[str, ...]] = ()
+    """Settings that may lead out of the folder, into files that never change."""
+
     splits: tuple[str, ...] | None = None
     """Which splits to take; all where absent."""
 
     max_side: int | None = Field(512, ge=1)
     """Larger pictures are scaled down (Lanczos) to this longer side, boxes with them; null keeps every size."""
+
+    @model_validator(mode="after")
+    def _all_watched(self) -> FileSettings:
+        folder = getattr(self, "path", Path())
+        for name, place in self:
+            if name not in (*self.UNWATCHED, "path") and isinstance(place, Path) and not inside(folder / place, folder):
+                raise ValueError(
+                    f"`{name}` is {folder / place}, outside of {folder}, which alone is watched for changes; move it "
+                    "there, or let `path` be a folder that holds both"
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -94,11 +110,6 @@ def up_to(limit: int | None, found: Iterable[Sample | Problem]) -> Iterator[Samp
         yield each
         if len(seen) == limit:
             return
-
-
-def shown(path: Path) -> str:
-    """A path as text that can be stored and read, whatever bytes its name is made of."""
-    return path.as_posix().replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def checked_captions(sample: str, captions: Iterable[Any]) -> tuple[tuple[str, ...], list[Problem]]:
@@ -178,6 +189,8 @@ def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
     if not references:
         return
     try:
+        if entry.path.exists() and not entry.path.is_file():  # a pipe would be waited for
+            raise OSError("it is no file")
         data = entry.path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         yield Problem(sample, "missing_image", f"There is no picture at {shown(entry.path)}; {sample} is left out.")
@@ -218,7 +231,33 @@ def bad_record(where: str, error: Exception) -> Problem:
     "captions.jsonl:3 has no 'file'; it is left out."
     """
     reason = f"has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, AttributeError | TypeError):
+        reason = f"is not of the form that it should have ({error})"
     return Problem(storable(where), "bad_record", storable(f"{where} {reason}; it is left out."))
+
+
+KINDS = {str: "text", list: "a list", dict: "an object"}
+
+Kind = TypeVar("Kind", str, list[Any], dict[str, Any])
+
+
+def of_kind(kind: type[Kind], value: Any, name: str) -> Kind:
+    """The value of a field; raises ValueError, saying what it should be, where it is of another kind.
+
+    >>> of_kind(list, None, "captions")
+    Traceback (most recent call last):
+    ValueError: has captions that should be a list but is null
+    """
+    if isinstance(value, kind):
+        return value
+    raise ValueError(f"has {name} that should be {KINDS[kind]} but is {json.dumps(value, default=str)[:40]}")
+
+
+def identified(value: Any, name: str) -> str:
+    """An id, a text or a number, as text; raises ValueError where there is none."""
+    if isinstance(value, str | int) and str(value) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"has {name} that should be text or a number but is {json.dumps(value, default=str)[:40]}")
 
 
 Examine = Callable[[Entry, int | None], Iterable[Sample | Problem]]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from registry.store.tables import json_lines, read_json
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples
-from stages.corpora.tables import json_lines, read_json
+from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples, identified, of_kind
 from stages.engine.shards import storable
 
 
@@ -58,12 +58,16 @@ class Coco:
             try:
                 if isinstance(row, str):
                     raise ValueError(row)
+                sample, file, captions = row["image_id"], row["file"], row["captions"]
                 yield Entry(
-                    sample=str(row["image_id"]),
-                    split=str(row.get("split", "all")),
-                    path=images / row["file"],
-                    captions=[row["captions"]] if isinstance(row["captions"], str) else list(row["captions"]),
-                    objects=[annotated_object(thing, thing["category"]) for thing in row.get("objects", ())],
+                    sample=identified(sample, "image_id"),
+                    split=str(row.get("split") or "all"),
+                    path=images / of_kind(str, file, "file"),
+                    captions=[captions] if isinstance(captions, str) else of_kind(list, captions, "captions"),
+                    objects=[
+                        annotated_object(thing, thing["category"])
+                        for thing in of_kind(list, row.get("objects") or [], "objects")
+                    ],
                     size=declared_size(row),
                 )
             except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -83,14 +87,14 @@ class Coco:
         for number, image in enumerate(listed["images"], 1):
             try:
                 yield Entry(
-                    sample=str(image["id"]),
+                    sample=identified(image["id"], "id"),
                     split=split,
-                    path=images / image["file_name"],
+                    path=images / of_kind(str, image["file_name"], "file_name"),
                     captions=captions[str(image["id"])],
                     objects=objects[str(image["id"])],
                     size=declared_size(image),
                 )
-            except (AttributeError, KeyError, TypeError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 yield bad_record(f"{path.name}: image {number}", error)
         for image_id in sorted(captions.keys() - {str(image.get("id")) for image in listed["images"]}):
             message = f"{path.name} has captions of image {image_id}, which it does not list; they are left out."
@@ -120,8 +124,9 @@ def annotated_object(thing: dict[str, Any], label: Any) -> dict[str, Any]:
 
 
 def declared_size(record: dict[str, Any]) -> tuple[int, int] | None:
-    """(width, height) of a record that has both."""
-    return (record["width"], record["height"]) if "width" in record and "height" in record else None
+    """(width, height) of a record that has both; null is neither."""
+    width, height = record.get("width"), record.get("height")
+    return None if width is None or height is None else (width, height)
 
 
 def official_file(path: Path, parts: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:

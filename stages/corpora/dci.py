@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from registry.store.tables import read_json
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples
-from stages.corpora.tables import read_json
+from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples, of_kind
 from stages.engine.shards import storable
 
 UNUSABLE = 2
@@ -58,7 +58,7 @@ class Dci:
         """Every file with its split; what is in it is read once it is its turn."""
         folder = self.settings.path / self.settings.annotations
         if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in params.yaml.")
+            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in the study.")
         splits = {"all": sorted(path.name for path in folder.glob("*.json"))}
         table = self.settings.path / "splits.json"
         if table.exists():
@@ -75,7 +75,7 @@ class Dci:
             record = read_json(entry.path, "annotation")
             whole = replace(
                 entry,
-                path=self.settings.path / self.settings.photos / record["image"],
+                path=self.settings.path / self.settings.photos / of_kind(str, record["image"], "image"),
                 captions=self._references(record),
                 objects=list(_objects(record["mask_data"].values())),
             )

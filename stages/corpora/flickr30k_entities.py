@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from registry.store.tables import read_text
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, examined, file_samples, shown
-from stages.corpora.tables import read_text
+from stages.corpora.checks import Entry, FileSettings, examined, file_samples
+from stages.corpora.watched import shown
 from stages.engine.shards import storable
 
 SPLITS = ("train", "val", "test")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from registry.store.tables import csv_rows, json_lines
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, file_samples, shown
-from stages.corpora.tables import csv_rows, json_lines
+from stages.corpora.checks import Entry, FileSettings, file_samples, identified
+from stages.corpora.watched import inside, shown
 from stages.engine.shards import storable
 
 TABLES = ("captions.jsonl", "captions.csv", "metadata.jsonl", "metadata.csv")
@@ -62,15 +65,17 @@ class Folder:
         """The rows joined by id, and the pictures of the folder that no row names."""
         folder = self.settings.path
         if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in params.yaml.")
+            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in the study.")
         table = folder / self.settings.captions if self.settings.captions else _table_of(folder)
+        files = sorted(folder.rglob("[!.]*"))
+        there = Names(folder, files)
         entries: dict[str, Entry] = {}
         problems: list[Problem] = []
         named: set[Path] = set()
         for number, row in _rows(table):
             where = f"{table.name}:{number}"
             try:
-                entry = _entry(folder, row)
+                entry = _entry(there, row)
             except ValueError as error:
                 problems.append(Problem(where, "bad_record", f"{where} {storable(str(error))}; it is left out."))
                 continue
@@ -84,7 +89,7 @@ class Folder:
                 continue
             objects = [*first.objects, *(thing for thing in entry.objects if thing not in first.objects)]
             entries[entry.sample] = replace(first, captions=[*first.captions, *entry.captions], objects=objects)
-        for path in sorted(folder.rglob("[!.]*")):
+        for path in files:
             if path.suffix.lower() in PICTURES and path not in named:
                 name = shown(path.relative_to(folder))
                 message = f"{table.name} has no usable row for {name}; it is left out."
@@ -118,14 +123,44 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     yield from rows
 
 
-def _entry(folder: Path, row: dict[str, Any] | str) -> Entry:
+class Names:
+    """The files of a folder, found by what a table calls them.
+
+    macOS writes an accent as a character of its own (NFD), most else does not (NFC), and blanks at an end are lost on
+    the way: where no file has the very name, the one counts that differs in these alone.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
+        self.folder = folder
+        self.there = set(files)
+        self.alike: dict[str, list[Path]] = defaultdict(list)
+        for file in files:
+            self.alike[_plain(file.relative_to(folder).as_posix())].append(file)
+
+    def path(self, name: str) -> Path:
+        """The path of a file; raises ValueError where it leads out of the folder."""
+        path = self.folder / name
+        if not inside(path, self.folder):
+            raise ValueError(f"names a picture outside of {self.folder}, which alone is watched for changes: {name}")
+        if path in self.there:
+            return path
+        alike = self.alike.get(_plain(name), [])
+        return alike[0] if len(alike) == 1 else self.folder / name.strip()
+
+
+def _plain(name: str) -> str:
+    return "/".join(part.strip() for part in unicodedata.normalize("NFC", name).split("/"))
+
+
+def _entry(names: Names, row: dict[str, Any] | str) -> Entry:
     """A row as an entry; raises ValueError with what is missing."""
     if isinstance(row, str):
         raise ValueError(row)
     file = _of(row, FILE)
     if not isinstance(file, str) or not file.strip():
         raise ValueError(f"names no picture: one field must be {' or '.join(FILE)}")
-    file = PurePosixPath(file.strip().replace("\\", "/"))
+    written = file.replace("\\", "/")
+    file = PurePosixPath(written.strip())
     captions = _of(row, CAPTION)
     sample = row.get("id")
     objects = row.get("objects") or []
@@ -134,9 +169,9 @@ def _entry(folder: Path, row: dict[str, Any] | str) -> Entry:
     if not isinstance(objects, list) or not all(isinstance(thing, dict) for thing in objects):
         raise ValueError('has objects that are not a list of {"label", "box"}')
     return Entry(
-        sample=str(file if sample in (None, "") else sample),
+        sample=str(file) if sample in (None, "") else identified(sample, "id"),
         split=str(row.get("split") or "all"),
-        path=folder / file,
+        path=names.path(written),
         captions=captions if isinstance(captions, list) else [] if captions is None else [captions],
         objects=[
             {"label": storable(str(thing.get("label") or "")), "box": _box(thing.get("box"))} for thing in objects

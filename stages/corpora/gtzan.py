@@ -15,8 +15,9 @@ from pydantic import Field
 from models.media.audio import Spectrogram, beginning, read_audio, to_picture
 from registry.store.faults import Passing
 from stages.corpora import Problem, Sample, Source
-from stages.corpora.checks import Entry, Subset, in_order, shown, up_to
+from stages.corpora.checks import Entry, Subset, in_order, up_to
 from stages.corpora.pictures import Unreadable
+from stages.corpora.watched import shown
 
 Genre = Literal["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"]
 SOUNDS = {".wav", ".au"}
@@ -80,7 +81,7 @@ class Gtzan:
             clips = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in SOUNDS)
             if not clips:
                 raise FileNotFoundError(
-                    f"There is no clip (.wav or .au) of GTZAN in {folder}. Correct the corpus's path in params.yaml: it"
+                    f"There is no clip (.wav or .au) of GTZAN in {folder}. Correct the corpus's path in the study: it"
                     " is the folder that holds blues, classical and so on."
                 )
             entries += [Entry(shown(Path(path.stem)), "all", path, [genre]) for path in clips]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from registry.store.tables import csv_rows
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples
-from stages.corpora.tables import csv_rows
 from stages.engine.shards import storable
 
 

@@ -25,6 +25,13 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Typ
 """What Pillow's decoders raise on damaged files."""
 
 
+DARKEST = 4096
+"""A picture of 16 bits whose values are all below this holds 12 bits or fewer, unstretched."""
+
+FAINT = 32
+"""By how much black and white of a mask may be off, of 255, as lossy formats leave them."""
+
+
 class Unreadable(ValueError):
     """A picture that cannot be read; the message names it, says why and what to do."""
 
@@ -48,11 +55,17 @@ def _opened(file: Path | bytes, name: str) -> Iterator[Image.Image]:
         raise Unreadable(f"{name} cannot be decoded ({error or type(error).__name__}). Replace it.") from error
 
 
-def _rgb(image: Image.Image, name: str) -> Image.Image:
+def _rgb(image: Image.Image, name: str, scaled: bool) -> Image.Image:
+    """The picture in RGB; ``scaled``: whether its format says its largest value, as which 65535 is read."""
     if image.mode.startswith("I"):
         levels = np.asarray(image)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise Unreadable(f"{name} holds integers beyond 16 bits. Save it with 8 or 16 bits a channel.")
+        if image.mode == "I" and not scaled:
+            raise Unreadable(f"{name} holds integers of unknown range (32 bits). Save it with 8 or 16 bits a channel.")
+        if not scaled and 0 < levels.max() < DARKEST:
+            raise Unreadable(
+                f"{name} has 16 bits, but no value in it is over {levels.max()}: it would be black. Stretch its values "
+                "to 65535, or save it with 8 bits."
+            )
         return Image.fromarray(np.rint(levels / 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise Unreadable(f"{name} holds floating-point values of unknown range. Save it with 8 or 16 bits a channel.")
@@ -90,15 +103,48 @@ def picture_size(data: bytes, name: str = "The picture") -> tuple[int, int]:
         return image.size[::-1] if turned else image.size
 
 
+def read_mask(file: Path) -> np.ndarray:
+    """The mask (H, W) bool in a file, upright; True = repaint, where it is brighter.
+
+    A mask has two values and some of both: black and anything else, such as 0 and 1, or what is nearly black and
+    nearly white. What is transparent counts as black.
+
+    Raises :class:`Unreadable` for anything else, which could be read in two ways, and as :func:`read_picture` does.
+    """
+    with _opened(file, str(file)) as image:
+        _orientation(image)
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "black"), upright)
+        if upright.mode not in ("1", "L", "F") and not upright.mode.startswith("I"):
+            upright = upright.convert("RGB")
+        pixels = np.asarray(upright).astype(float)
+    colours = pixels.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
+    brightness = colours.sum(axis=1)
+    two = len(np.unique(colours, axis=0)) == 2 and brightness.min() == 0
+    off = np.abs(colours - np.where(colours > 127, 255, 0)).max()
+    alike = (colours.max(axis=1) > 127) == (colours.min(axis=1) > 127)
+    clear = off <= FAINT and alike.all() and brightness.max() - brightness.min() > colours.shape[1] * 127
+    if not two and not clear:
+        what = "is all of one value" if np.ptp(colours) == 0 else "has more than two values, or none that is black"
+        raise Unreadable(
+            f"The mask {file} {what}. Save it as a PNG that is white where the picture was repainted, and black "
+            "elsewhere."
+        )
+    return (brightness > brightness.max() / 2).reshape(pixels.shape[:2])
+
+
 def read_picture(file: Path | bytes, max_side: int | None = None, name: str | None = None) -> np.ndarray:
     """The picture (H, W, 3) uint8, RGB, upright, scaled down (Lanczos) until no side is longer than ``max_side``.
 
     The first frame of an animation; an EXIF orientation is applied; transparency lies on white; 16 bits become 8 by
-    their full scale (65535 becomes 255), so a 12-bit picture stored in 16 bits comes out dark: stretch it first. CMYK
-    is converted without a colour profile, and embedded profiles are not applied.
+    their full scale (65535 becomes 255). CMYK is converted without a colour profile, and embedded profiles are not
+    applied.
 
     Raises :class:`Unreadable` for a file that is missing, of a format not in ``FORMATS``, damaged, of floating-point
-    values, or larger than Pillow decodes without warning of a decompression bomb (89 million pixels).
+    values or integers of 32 bits, of 16 bits that hold 12 or fewer, or larger than Pillow decodes without warning of a
+    decompression bomb (89 million pixels).
 
     >>> buffer = io.BytesIO()
     >>> Image.new("LA", (20, 4), (0, 0)).save(buffer, "PNG")
@@ -109,7 +155,7 @@ def read_picture(file: Path | bytes, max_side: int | None = None, name: str | No
     with _opened(file, name) as image:
         # Called first, it makes exif_transpose turn by what the header says, as picture_size does.
         _orientation(image)
-        picture = _rgb(ImageOps.exif_transpose(image), name)
+        picture = _rgb(ImageOps.exif_transpose(image), name, scaled=image.format == "PPM")
         size = fitted(picture.size, max_side)
         return np.asarray(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))
 

@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples
+from stages.corpora.checks import Entry, FileSettings, bad_record, examined, file_samples, identified, of_kind
 from stages.corpora.coco import annotated_object, declared_size, official_file
 
 BROKEN = (
@@ -43,8 +43,11 @@ class RefCocoG:
         path: Path
         """The folder with ``refs(umd).p`` and ``instances.json``."""
 
+        UNWATCHED: ClassVar[tuple[str, ...]] = ("images",)
+
         images: Path = Path("../images/mscoco/images/train2014")
-        """COCO's train2014, from that folder; the default is where ``refer`` keeps it."""
+        """COCO's train2014, from that folder; the default is where ``refer`` keeps it. These never change, and are not
+        watched for changes where they lie elsewhere."""
 
         splits: tuple[Literal["train", "val", "test"], ...] | None = None
 
@@ -72,9 +75,9 @@ class RefCocoG:
                 if photograph is None or target is None:
                     raise ValueError("is about an object or a photograph that instances.json does not have")
                 yield Entry(
-                    sample=str(ref["ref_id"]),
+                    sample=identified(ref["ref_id"], "ref_id"),
                     split=str(ref["split"]),
-                    path=self.settings.path / self.settings.images / photograph["file_name"],
+                    path=self.settings.path / self.settings.images / of_kind(str, photograph["file_name"], "file_name"),
                     captions=[sentence["sent"] for sentence in ref["sentences"]],
                     objects=[target, *around.values()],
                     size=declared_size(photograph),
@@ -112,7 +115,7 @@ def read_plain_pickle(path: Path) -> list[Any]:
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(f"There is no file of refs at {path}. Correct the path in params.yaml.") from error
+        raise FileNotFoundError(f"There is no file of refs at {path}. Correct the path in the study.") from error
     try:
         # Python 2 wrote its strings as bytes.
         refs = _Plain(io.BytesIO(data), encoding="utf-8", errors="replace").load()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from registry.store.tables import csv_rows
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, bad_record, file_samples
-from stages.corpora.tables import csv_rows
 
 SPLITS = ("train", "valid", "test")
 
@@ -48,7 +48,7 @@ class RocoV2:
         if not tables:
             raise FileNotFoundError(
                 f"There is no train_captions.csv, valid_captions.csv or test_captions.csv in {self.settings.path}."
-                " Correct the path in params.yaml."
+                " Correct the path in the study."
             )
         for split, table in tables.items():
             images = self._images(split)

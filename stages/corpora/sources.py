@@ -8,8 +8,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-import yaml
-
+from registry.store.params import parsed
 from stages.corpora import CATALOGUE, Corpus, corpus_class, corpus_of
 from stages.engine.study import PARAMS, STUDIES
 
@@ -86,10 +85,7 @@ def _use(name: str, entry: Mapping[str, Any], study: str | None = None, called: 
 def _entries() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The corpora of params.yaml and of the studies: the file, the name that the entry has there, and the entry."""
     for file in (PARAMS, *sorted(STUDIES.glob("*.yaml"))):
-        try:
-            study = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{file} is no valid YAML: {' '.join(str(error).split())}.") from error
+        study = parsed(file.read_bytes(), file) if file.is_file() else None
         corpora = study.get("corpora") if isinstance(study, dict) else None
         for name, entry in (corpora if isinstance(corpora, dict) else {}).items():
             if isinstance(entry, dict) and "adapter" in entry:

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from models.worlds.plots import draw_series
+from registry.store.tables import read_json
 from stages.corpora import Problem, Sample, Source
 from stages.corpora.checks import Subset, checked_captions, in_order, up_to
-from stages.corpora.tables import read_json
 from stages.engine.shards import storable
 
 

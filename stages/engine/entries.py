@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from models.adapters import catalogue
-from models.adapters.settings import Settings, validated
+from models.adapters.settings import Settings, unknown, validated
 from registry.store.dag import SECTIONS
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
@@ -27,15 +27,21 @@ ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.rol
 
 DEFAULT_BATCH = 16
 
+CANDIDATES = ("first", "mean", "best")
+"""Which of a captioner's candidates a measure of captions counts (:mod:`models.measures.captions.several`)."""
+
 
 class Handling(Settings):
-    """How stages handle an entry. This is their business, and enters no key of the adapter's own items."""
+    """How stages handle an entry. This is their business, and enters no key of the adapter's own items, but for the
+    ``candidates`` that a measure of captions counts where they are not the first."""
 
     batch_size: int = Field(DEFAULT_BATCH, ge=1, strict=True)
     corpora: list[str] | None = None
     """Those that a measure or an encoder is for; all where absent."""
     projection: dict[str, Any] = {}
     """How an encoder's embeddings are brought into the plane."""
+    candidates: str = "first"
+    """Those of a captioner that a measure of captions counts."""
 
 
 def handling(name: str, entry: Mapping[str, Any], *what: str) -> tuple[Handling, dict[str, Any]]:
@@ -67,9 +73,13 @@ class Adapted:
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
         own = ["batch_size"] + ["corpora"] * SECTIONS[section].measures + ["projection"] * (section == "encoders")
+        own += ["candidates"] * (section == "quality")
         said, settings = handling(name, entry, *own)
         self.name = name
         self.batch_size, self.corpora, self.projection = said.batch_size, said.corpora, said.projection
+        self.candidates = said.candidates
+        if self.candidates not in CANDIDATES:
+            raise ValueError(unknown(f"choice of candidates (entry {name})", self.candidates, CANDIDATES))
         self.adapter = catalogue.build(ROLES[section], name, settings)
         self.kind = settings["adapter"]
 
@@ -77,6 +87,11 @@ class Adapted:
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item of this adapter, beside the item's inputs."""
         return identity_of(self.kind, self.adapter)
+
+    @property
+    def counted(self) -> dict[str, str]:
+        """Part of the key of a measure's items, beside its identity: which candidates count, where not the first."""
+        return {} if self.candidates == "first" else {"candidates": self.candidates}
 
     def concerns(self, corpus: str) -> bool:
         """Whether anything of a corpus is to be measured."""

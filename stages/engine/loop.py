@@ -111,6 +111,8 @@ class Execution:
         self.counts = Counter(items=0, recalled=0, computed=0, failed=0, passing=0)
         self.computed: Counter[tuple[str, str]] = Counter()
         """How many items of each sample were computed."""
+        self.nothing = 0
+        """Items that failed and have no value at all."""
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
         self.answered: dict[str, Entry] = {}
@@ -133,7 +135,7 @@ class Execution:
             write_shard(half / path, self.fill(tasks), self.node.fields)
         self.write_requests(half)
         self.progress.close()
-        if self.counts["items"] and self.counts["failed"] == self.counts["items"]:
+        if self.counts["items"] and self.nothing == self.counts["items"]:
             raise RuntimeError(f"Every item of {self.node.name} failed, first with: {next(iter(self.reasons))}")
         shutil.rmtree(out, ignore_errors=True)
         half.rename(out)
@@ -191,6 +193,7 @@ class Execution:
         if entry.reason:
             self.counts["failed"] += 1
             self.counts["passing"] += entry.passes
+            self.nothing += not entry.value.keys() - {"requests", "items"}
             self.reasons[entry.reason] += 1
         row = row_of(self.node, key, task, entry)
         where = (task.corpus, *(row[axis] or NONE for axis in self.node.axes))

@@ -15,7 +15,7 @@ from registry.store.items import Finding, ItemStore
 from registry.store.keys import digest, item_seed
 from registry.store.objects import ObjectStore
 from registry.tracking.runs import Tracker
-from stages.engine.tasks import Task, Worker
+from stages.engine.tasks import Outcome, Task, Worker, fault
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,15 @@ class Memory:
         self._worker: Worker | None = None
 
     def recall(self, keys: Iterable[str], data: bool = True) -> dict[str, Entry]:
-        """The known items; one whose image is missing or damaged in the object store counts as unknown.
+        """The known items; one that is no result, or whose image is missing or damaged, counts as unknown.
 
         Without ``data``, images are seen to be there and not read.
         """
         entries = {}
         for key, known in self.store.recall(keys).items():
             try:
+                if reason := fault(known.value or {}):
+                    raise ValueError(f"Of item {key} {reason}.")
                 found = self._image(known.object, data) if known.object else None
             except (FileNotFoundError, ValueError) as error:
                 log.warning("%s: %s Computing it again.", self.name, error)
@@ -112,7 +114,11 @@ class Memory:
             log.debug("%s: %s failed", self.name, tasks[0].sample, exc_info=True)
             reason = places.hidden(f"{type(error).__name__}: {error}")
             return [Entry(self.tracker.id, {}, None, reason, passes=passes(error))]
-        return [
-            Entry(self.tracker.id, one.value, one.data, digest=None if one.data is None else digest(one.data))
-            for one in outcomes
-        ]
+        return [self._entry(one) for one in outcomes]
+
+    def _entry(self, outcome: Outcome) -> Entry:
+        """The entry of an outcome, which has failed where it is no result."""
+        if reason := fault(outcome.value):
+            return Entry(self.tracker.id, {}, None, reason)
+        data = outcome.data
+        return Entry(self.tracker.id, outcome.value, data, outcome.reason, None if data is None else digest(data))

@@ -55,7 +55,7 @@ class Records:
             parts["picture"] = self.picture(sample, axes).digest
         return parts | self._grounds([sample], axes)
 
-    def whole_parts(self, captions: Mapping[str, str], axes: Axes) -> dict[str, Any]:
+    def whole_parts(self, captions: Mapping[str, str | list[str]], axes: Axes) -> dict[str, Any]:
         """Parts of the key of a cell's scores as a whole; its captions are given by sample."""
         parts = {"captions": _digest(captions), "references": self._all_references}
         if "picture" in self.needs:

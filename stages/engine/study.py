@@ -15,12 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
-from pydantic import StringConstraints, create_model
+from pydantic import PrivateAttr, StringConstraints, create_model, model_validator
 
 from models.adapters.references import resolved
 from models.adapters.settings import Settings, unknown, validated
 from registry.store.dag import HOLDING, SECTIONS, Stage
+from registry.store.params import parsed
 
 PARAMS = Path("params.yaml")
 STUDIES = Path("studies")
@@ -34,6 +34,9 @@ Judge = Annotated[Name, StringConstraints(max_length=22)]
 LONGEST = 255
 """Characters that the registry, and a folder, have for the name of a variant."""
 
+OURS = ("none", "original", "all")
+"""Names that tables and pages give to what is not there, to the untouched picture, and to all corpora."""
+
 SWEPT = re.compile(r"[A-Za-z0-9._+-]+")
 
 
@@ -41,8 +44,25 @@ class _Study(Settings):
     """The sections of ``params.yaml``; each maps names, chosen freely, to entries."""
 
     study: Name
+    _file: Path = PrivateAttr(PARAMS)
+
     models: dict[Name, dict[str, Any]]
     """Models that entries refer to by name, in place of describing them."""
+
+    @property
+    def file(self) -> Path:
+        """Where the study stands."""
+        return self._file
+
+    @model_validator(mode="after")
+    def _free_names(self) -> _Study:
+        for section in SECTIONS:
+            if taken := sorted(set(OURS) & set(self.entries(section))):
+                raise ValueError(
+                    f"{section} has an entry called {taken[0]!r}, which is a name that tables use themselves; call it "
+                    "something else"
+                )
+        return self
 
     def entries(self, section: str) -> dict[str, dict[str, Any]]:
         """The entries of a section, by name."""
@@ -78,7 +98,7 @@ class _Study(Settings):
         """
         entries = self.entries(section)
         if name not in entries:
-            raise ValueError(unknown(f"entry of {section} in {PARAMS}", name, entries))
+            raise ValueError(unknown(f"entry of {section} in {self.file}", name, entries))
         return resolved(entries[name], self.models)
 
 
@@ -138,10 +158,9 @@ def read_study(path: Path = PARAMS) -> Study:
     if not path.is_file():
         known = ", ".join(str(file) for file in sorted(STUDIES.glob("*.yaml")))
         raise FileNotFoundError(f"There is no study {path}; choose one of {known or 'your own'}.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
+    content = parsed(path.read_bytes(), path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no study: a study names itself and its sections, as params.yaml does.")
-    return validated(str(path), Study, content)
+    study = validated(str(path), Study, content)
+    study._file = path
+    return study

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+
+from models.adapters.finite import OVERFLOW
+from models.adapters.thinking import CLOSE, OPEN
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,37 @@ class Outcome:
 
     value: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
+    reason: str | None = None
+    """Why a part of the values is missing; the item counts as failed, and the others are kept."""
+
+
+def fault(value: Mapping[str, Any]) -> str | None:
+    """Why a value is no result: a number in it is NaN or infinite, or its caption is empty or holds thoughts.
+
+    >>> fault({"mse": 0.5, "layers": [0.1, float("nan")]})[:28]
+    'layers holds NaN or infinity'
+    >>> fault({"caption": " "})[:20], fault({"caption": "a cat", "ssim": None})
+    ('the caption is empty', None)
+    """
+    for name, one in value.items():
+        if not all(map(math.isfinite, _floats(one))):
+            return f"{name} holds NaN or infinity; {OVERFLOW}"
+    caption = value.get("caption")
+    if caption is not None and not caption.strip():
+        return f"the caption is empty; {OVERFLOW}"
+    if caption and (OPEN in caption or CLOSE in caption):
+        return "the caption holds what the model thought before it answered"
+    return None
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _floats(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _floats(one)
 
 
 class Worker(Protocol):

@@ -25,7 +25,7 @@ from stages.engine.memory import Entry, Memory
 from stages.engine.node import Together
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
-from stages.engine.tasks import Outcome, Task, Worker, with_requests
+from stages.engine.tasks import Outcome, Task, Worker, fault, with_requests
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,8 @@ class Waves:
             asked = case.conversation.send(reply)
         except StopIteration as end:
             value = {**end.value, "requests": case.requests}
+            if reason := fault(value):
+                return Entry(run, {"requests": case.requests}, None, reason)
             return Entry(run, value | ({"failures": case.failures} if case.failures else {}), None)
         except Exception as error:  # whatever one case does to a method must not stop the others
             log.debug("%s: %s failed", self.memory.name, case.task.sample, exc_info=True)

@@ -32,7 +32,7 @@ TRUCE = Path(__file__).resolve().parents[2] / "../shared/data/truce"
 pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))
 degradations = st.one_of(
     st.builds(Zero),
-    st.builds(Blur, kernel=st.floats(0.01, 1)),
+    st.builds(Blur, kernel=st.one_of(st.floats(0.01, 1), st.integers(1, 50).map(lambda half: 2 * half + 1))),
     st.builds(LowDim, colours=st.integers(1, 256), samples=st.integers(1, 30), quality=st.integers(1, 100)),
 )
 
@@ -69,14 +69,15 @@ def test_zero_is_black():
     assert (degrade(np.full((8, 8, 3), 7, np.uint8), mask, Zero())[mask] == 0).all()
 
 
-def test_blur_is_the_gaussian_that_scipy_computes():
+@pytest.mark.parametrize("kernel", [13, 0.2])
+def test_blur_is_the_gaussian_that_scipy_computes(kernel):
     picture = noise(64, 96)
     mask = region_mask((64, 96), {}, Centre())
     # 0.2 of 64 pixels are 12.8: a kernel of 13, 6 to each side, and OpenCV's sigma for it.
     sigma = 0.3 * ((13 - 1) / 2 - 1) + 0.8
     expected = gaussian_filter(picture.astype(float), (sigma, sigma, 0), mode="mirror", radius=(6, 6, 0))
     # OpenCV blurs bytes with a kernel of whole 256ths and rounds; half a level is the rounding.
-    assert np.abs(degrade(picture, mask, Blur())[mask] - expected[mask]).max() <= 1.5
+    assert np.abs(degrade(picture, mask, Blur(kernel=kernel))[mask] - expected[mask]).max() <= 1.5
 
 
 def test_a_kernel_of_one_pixel_is_the_identity():
@@ -84,11 +85,32 @@ def test_a_kernel_of_one_pixel_is_the_identity():
     assert np.array_equal(degrade(picture, np.ones((32, 32), bool), Blur(kernel=0.03)), picture)
 
 
+def test_a_fixed_kernel_is_the_same_whatever_the_picture_and_a_share_is_not():
+    """A lone white pixel spreads over as many pixels as the kernel is wide."""
+
+    def spread(side: int, kernel: float) -> int:
+        picture = np.zeros((side, 2 * side, 3), np.uint8)
+        picture[side // 2, side] = 255
+        return (degrade(picture, np.ones((side, 2 * side), bool), Blur(kernel=kernel))[side // 2, :, 0] > 0).sum()
+
+    assert [spread(side, 5) for side in (64, 256)] == [5, 5]
+    assert [spread(side, 5 / 64) for side in (64, 256)] != [5, 5]
+
+
+def test_the_paper_s_fixed_kernel_is_the_default_and_shares_keep_their_keys():
+    assert Blur().identity() == {"kind": "blur", "kernel": 75, "version": 1}
+    assert json.dumps(Blur(kernel=0.2).identity()) == '{"kind": "blur", "kernel": 0.2, "version": 1}'
+    with pytest.raises(ValueError, match='The setting "kernel" of degradation blur should be an odd number of pixels'):
+        degradation({"kind": "blur", "kernel": 12})
+    with pytest.raises(ValueError, match="odd number of pixels"):
+        degradation({"kind": "blur", "kernel": 1.5})
+
+
 def test_blur_lets_the_surroundings_flow_in():
     picture = np.zeros((64, 64, 3), np.uint8)
     mask = region_mask((64, 64), {}, Centre())
     picture[~mask] = 255
-    blurred = degrade(picture, mask, Blur())
+    blurred = degrade(picture, mask, Blur(kernel=13))
     assert blurred[16, 16, 0] > 100
     assert blurred[32, 32, 0] == 0
 

@@ -1,31 +1,26 @@
-"""The study file of the inpainting paper: what it names exists, is pinned, and has every prompted model's twin."""
+"""The study file of the inpainting paper: its sizes, its readings, and every prompted model's twin."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from dvc.utils.serialize import load_yaml
 
 from models.adapters.settings import validated
 from stages.corpora import corpus_of
 from stages.degrade import degradations_of
-from stages.engine.entries import ROLES, Adapted
+from stages.engine.entries import Adapted
 from stages.engine.study import Study
 
 FILE = Path(__file__).resolve().parents[2] / "studies" / "inpainting.yaml"
 READ = yaml.safe_load(FILE.read_text())
-MODELS = [(section, name) for section in ROLES for name in READ[section]]
 
 
 @pytest.fixture(scope="module")
 def study() -> Study:
     return validated(FILE.name, Study, READ)
-
-
-def test_dvc_reads_it_as_we_do():
-    assert load_yaml(str(FILE)) == READ, "merge keys included"
 
 
 def test_corpora_have_the_sizes_of_the_paper(study):
@@ -37,21 +32,43 @@ def test_corpora_have_the_sizes_of_the_paper(study):
     assert all(len(degradations_of(study, name)) == 3 for name in sizes)
 
 
-@pytest.mark.parametrize(("section", "name"), MODELS)
-def test_every_model_can_be_made_and_is_pinned(study, section, name):
-    adapted = Adapted(name, study.entry(section, name), section)
-    assert adapted.identity["adapter"] == adapted.kind
+def made(study: Study, name: str) -> Any:
+    return Adapted(name, study.variants("inpainters")[name], "inpainters").adapter
 
 
 def test_every_diffusion_model_is_there_with_and_without_prompt(study):
-    grid = [
-        name for name, entry in study.entries("inpainters").items() if entry["adapter"].startswith("stable-diffusion")
-    ]
-    made = {name: Adapted(name, study.entry("inpainters", name), "inpainters").adapter for name in grid}
-    assert sorted(grid) == ["sd15", "sd15-unprompted", "sd2", "sd2-unprompted", "sd3", "sd3-unprompted"]
-    for name, adapter in made.items():
-        assert adapter.prompted == (not name.endswith("-unprompted"))
-        assert 7.0 <= adapter.settings.guidance <= 7.5
-        assert adapter.settings.strength < made["sd15"].settings.strength or not name.startswith("sd3")
-        twin = adapter.settings.model_dump(exclude={"prompted"})
-        assert twin == made[name.removesuffix("-unprompted")].settings.model_dump(exclude={"prompted"})
+    for name in ("sd15", "sd2", "sd3"):
+        prompted, told_nothing = made(study, name), made(study, f"{name}-unprompted")
+        assert prompted.prompted and not told_nothing.prompted
+        assert 7.0 <= prompted.settings.guidance <= 7.5
+        twin = prompted.settings.model_dump(exclude={"prompted"})
+        assert twin == told_nothing.settings.model_dump(exclude={"prompted"})
+    assert made(study, "sd3").settings.strength < made(study, "sd15").settings.strength == 1
+
+
+@pytest.mark.parametrize("name", ["sd15", "sd2", "sd3"])
+def test_both_readings_of_strength_stand_side_by_side_with_seeds(study, name):
+    """At strength 1 nothing of a degradation is seen: three configurations are one picture; below they are three."""
+    readings = [one for one in study.variants("inpainters") if one.startswith(f"{name}-readings/")]
+    asked = {(made(study, one).settings.strength, made(study, one).settings.seed) for one in readings}
+    assert asked == {(strength, seed) for strength in (1.0, 0.6) for seed in (0, 1, 2)}
+    assert {made(study, one).sees_hole for one in readings if "strength=1.0" in one} == {False}
+    assert {made(study, one).sees_hole for one in readings if "strength=0.6" in one} == {True}
+    strength = made(study, name).settings.strength
+    again = made(study, f"{name}-readings/strength={strength},seed=0")
+    assert made(study, name).identity() == again.identity(), "one item under two names, computed once"
+
+
+def test_nine_configurations_are_five_pictures_where_strength_is_one(study):
+    """What README and the log say of both readings: a blind inpainter's three degradations share their items."""
+
+    def pictures(strengths: dict[str, float]) -> int:
+        found = (made(study, f"{name}-readings/strength={s},seed=0") for name, s in strengths.items())
+        return sum(3 if one.sees_hole else 1 for one in found)
+
+    assert pictures({"sd15": 1.0, "sd2": 1.0, "sd3": 0.6}) == 5
+    assert pictures({"sd15": 0.6, "sd2": 0.6, "sd3": 0.6}) == 9
+
+
+def test_indiana_is_frontal_as_the_file_says():
+    assert READ["corpora"]["indiana"]["projection"] == "Frontal"

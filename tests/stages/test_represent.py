@@ -84,3 +84,21 @@ def test_an_original_is_encoded_once_a_batch(encoder, scene):
 
     compare(Counting(), [task(original, one, mask) for one in (original, holed, holed)])
     assert len(seen) == 2 and all(one != other for one, other in pairwise(seen))
+
+
+@pytest.mark.parametrize("broken", ["embedding", "attention"])
+def test_an_encoder_of_nan_has_seen_nothing(scene, broken):
+    """A NaN embedding counted as equal to itself, and attention of NaN as no attention."""
+
+    class Overflowing:
+        def encode(self, pictures):
+            cls, looks = np.ones(4, np.float32), np.ones((2, 3, 64), np.float32)
+            (cls if broken == "embedding" else looks)[..., 0] = np.nan
+            return [(cls, looks) for _ in pictures]
+
+        def coverage(self, masks):
+            return [np.ones(64, np.float32) for _ in masks]
+
+    original, repainted, mask = scene
+    with pytest.raises(ValueError, match=f"the {broken} .* NaN or infinity"):
+        compare(Overflowing(), [task(original, repainted, mask)])

@@ -11,6 +11,7 @@ from PIL import Image
 from models.adapters import roles
 from models.adapters.backbones import read_backbone
 from models.adapters.checkpoints import identify
+from models.adapters.finite import finite
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need
 from models.measures.captions.references import check_own, check_references
@@ -136,7 +137,7 @@ class ClipScore(CaptionMeasure):
             keys, things = zip(*new[start : start + self._batch_size], strict=True)
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 found = torch.nn.functional.normalize(vectors(list(things)).double(), dim=1)
-            known.update(zip(keys, found.cpu().numpy(), strict=True))
+            known.update(zip(keys, finite(found.cpu().numpy(), "the embedding by CLIP"), strict=True))
 
     def _text_vectors(self, texts: Iterable[str]) -> Tensor:
         prefixed = [PREFIX + text for text in texts]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+
+OPTIONS = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"}
 
 
 class JavaMissing(FileNotFoundError):
@@ -14,7 +17,8 @@ class JavaMissing(FileNotFoundError):
 def java_command(jar: str, *options: str) -> list[str]:
     """The start of a command line that has a jar of pycocoevalcap on its class path.
 
-    The encoding is fixed, so that a result does not depend on the locale.
+    Encoding and language are fixed, so that a result does not depend on the locale: where decimals have commas, METEOR
+    would read "1.5" as no number. Run it with :func:`java_environment`.
 
     Raises
     ------
@@ -31,4 +35,11 @@ def java_command(jar: str, *options: str) -> list[str]:
     path = Path(folders[0], jar) if folders else Path(jar)
     if not path.is_file():
         raise FileNotFoundError(f"'{path}' is missing: reinstall pycocoevalcap, which carries it")
-    return [executable, "-Dfile.encoding=UTF-8", *options, "-cp", str(path)]
+    language = ("-Duser.language=en", "-Duser.country=US")
+    return [executable, "-Dfile.encoding=UTF-8", *language, *options, "-cp", str(path)]
+
+
+def java_environment() -> dict[str, str]:
+    """The environment of a Java process: this one's, without options that it would take up and greet with."""
+    kept = {name: value for name, value in os.environ.items() if name not in OPTIONS}
+    return kept | {"LC_ALL": "C.UTF-8"}

@@ -9,7 +9,7 @@ from models.adapters import roles
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need, some
 from models.measures.captions.java import java_command
-from models.measures.captions.meteor import Meteor, MeteorError
+from models.measures.captions.meteor import Incomplete, Meteor, MeteorError
 from models.measures.captions.ngrams import Bleu, Cider, Rouge, Texts, bleu
 from models.measures.captions.ptb import Tokenizer, tokenize
 from models.measures.captions.references import check_own, check_references
@@ -33,7 +33,8 @@ class Lexical(CaptionMeasure):
 
     An item's value is coco-caption's own multi-reference definition, equal to pycocoevalcap's per-image score: BLEU
     clips counts by the maximum over references and takes the closest length; ROUGE-L takes the best precision and the
-    best recall over references; METEOR the best-scoring reference; CIDEr the mean over references. Thus "the maximum
+    best recall over references, and is their F-measure as COCO's, or that recall, by which the paper says what ROUGE-L
+    is; METEOR the best-scoring reference; CIDEr the mean over references. Thus "the maximum
     over references" (paper 000, appendix C) is in each definition but CIDEr's, where it would make another metric.
     Corpus values are coco-caption's: pooled counts for BLEU and METEOR, the mean over items for ROUGE-L and CIDEr.
 
@@ -57,10 +58,10 @@ class Lexical(CaptionMeasure):
         Metric("bleu_4", "BLEU-4", 204, "captions", "as BLEU-1, up to four words in a row", high=1),
         Metric(
             "rouge_l",
-            "ROUGE-L",
+            "ROUGE-L F",
             205,
             "captions",
-            "F-measure of the longest common subsequence, β = 1.2 (Lin 2004)",
+            "F-measure of the longest common subsequence, β = 1.2, COCO's (Lin 2004)",
             high=1,
         ),
         Metric(
@@ -79,12 +80,26 @@ class Lexical(CaptionMeasure):
             "aligned words with stems, synonyms and paraphrases, version 1.5",
             high=1,
         ),
+        Metric(
+            "rouge_l_recall",
+            "ROUGE-L recall",
+            208,
+            "captions",
+            "share of a reference's words in the longest common subsequence, the best reference (Lin 2004)",
+            high=1,
+        ),
     )
 
     class Settings(roles.Settings):
         """``metrics``: which to compute. ``tokenizer``: see :func:`models.measures.captions.ptb.tokenize`."""
 
-        metrics: tuple[Literal["bleu", "rouge_l", "cider", "meteor"], ...] = ("bleu", "rouge_l", "cider", "meteor")
+        metrics: tuple[Literal["bleu", "rouge_l", "cider", "meteor", "rouge_l_recall"], ...] = (
+            "bleu",
+            "rouge_l",
+            "cider",
+            "meteor",
+            "rouge_l_recall",
+        )
         tokenizer: Tokenizer = "ptb"
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -98,6 +113,8 @@ class Lexical(CaptionMeasure):
                 self.unavailable["meteor"] = f"METEOR runs in Java: {missing}"
         self._metrics = [name for name in self.settings.metrics if name not in self.unavailable]
         self._meteor = Meteor() if "meteor" in self._metrics else None
+        self.broken: MeteorError | None = None
+        """Why METEOR's process does not run, there after ``load()``; then every score is without METEOR."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -116,8 +133,11 @@ class Lexical(CaptionMeasure):
 
     def load(self) -> None:
         """Start METEOR's process, which reads its tables for some ten seconds."""
-        if self._meteor:
-            self._meteor.start()
+        if self._meteor and not self.broken:
+            try:
+                self._meteor.start()
+            except MeteorError as error:
+                self.broken = error
 
     def close(self) -> None:
         """End METEOR's process; scoring again starts a new one."""
@@ -138,7 +158,7 @@ class Lexical(CaptionMeasure):
         texts = [text for own in corpus.references.values() for text in own]
         self._tokens = tokenize([*texts, *corpus.texts], self.settings.tokenizer)
         self._bleu = Bleu() if "bleu" in self._metrics else None
-        self._rouge = Rouge() if "rouge_l" in self._metrics else None
+        self._rouge = Rouge() if {"rouge_l", "rouge_l_recall"} & set(self._metrics) else None
         documents = [tuple(self._tokens[text] for text in own) for own in corpus.references.values()]
         self._cider = Cider(documents) if "cider" in self._metrics else None
         self._counted: dict[tuple[Texts, str], dict[str, Any]] = {}
@@ -150,15 +170,22 @@ class Lexical(CaptionMeasure):
         ------
         ValueError
             A record without references.
-        MeteorError
-            Naming the first caption that METEOR cannot align; the others are remembered, so that scoring them again
-            without it costs nothing.
+        Incomplete
+            Naming the first caption that METEOR cannot align, with its other values; the other captions are remembered,
+            so that scoring them again without it costs nothing.
         """
-        return self._complete(records).items
+        scores = self.evaluate(records)
+        for record, values in zip(records, scores.items, strict=True):
+            if record.sample in scores.failed and "meteor" not in values:
+                raise Incomplete(f"the caption of {record.sample!r}: {scores.failed[record.sample]}", values)
+        return scores.items
 
     def corpus(self, records: Sequence[Candidate]) -> dict[str, float]:
         """Metric → value of all captions as one corpus; raises as :meth:`score`, and where there is none."""
-        return self._complete(some(records)).corpus
+        scores = self.evaluate(some(records))
+        for key, reason in scores.failed.items():
+            raise Incomplete(f"the caption of {key!r}: {reason}", scores.corpus)
+        return scores.corpus
 
     def evaluate(self, records: Sequence[Candidate]) -> Scores:
         """Both at once; a caption that METEOR cannot align does not raise, but is named in ``failed``."""
@@ -169,7 +196,7 @@ class Lexical(CaptionMeasure):
             for value, own in zip(values, counted, strict=True):
                 value |= zip(BLEU, bleu([own["bleu"]]), strict=True)
             corpus |= zip(BLEU, bleu(own["bleu"] for own in counted), strict=True)
-        for name in ("rouge_l", "cider"):
+        for name in ("rouge_l", "rouge_l_recall", "cider"):
             if name in self._metrics and counted:
                 for value, own in zip(values, counted, strict=True):
                     value[name] = own[name]
@@ -188,12 +215,6 @@ class Lexical(CaptionMeasure):
             if not failed:
                 corpus["meteor"] = pooled
         return Scores(values, corpus, failed)
-
-    def _complete(self, records: Sequence[Candidate]) -> Scores:
-        scores = self.evaluate(records)
-        for key, reason in scores.failed.items():
-            raise MeteorError(f"the caption of {key!r}: {reason}")
-        return scores
 
     def _count(self, records: Sequence[Candidate]) -> list[dict[str, Any]]:
         for record in records:
@@ -214,10 +235,12 @@ class Lexical(CaptionMeasure):
         if self._bleu:
             own["bleu"] = self._bleu.counts(references, caption)
         if self._rouge:
-            own["rouge_l"] = self._rouge.score(references, caption)
+            own["rouge_l"], own["rouge_l_recall"] = self._rouge.score(references, caption)
         if self._cider:
             own["cider"] = self._cider.score(references, caption)
-        if self._meteor:
+        if self.broken:
+            own["meteor"] = self.broken
+        elif self._meteor:
             try:
                 own["meteor"] = self._meteor.statistics(caption, references)
             except MeteorError as error:

@@ -8,10 +8,10 @@ import subprocess
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
-from models.measures.captions.java import java_command
+from models.measures.captions.java import java_command, java_environment
 
 _JAR = "meteor/meteor-1.5.jar"
 _START_SECONDS = 300.0
@@ -19,6 +19,14 @@ _START_SECONDS = 300.0
 
 class MeteorError(RuntimeError):
     """METEOR's process died, did not answer in time, or refused a question."""
+
+
+class Incomplete(MeteorError):
+    """METEOR cannot be had; ``values`` are those of the other metrics."""
+
+    def __init__(self, message: str, values: Mapping[str, float]) -> None:
+        super().__init__(message)
+        self.values = values
 
 
 class Meteor:
@@ -42,7 +50,9 @@ class Meteor:
         self.close()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes there while it lives
         command = [*java_command(_JAR, "-Xmx2G"), "Meteor", "-", "-", "-stdio", "-l", "en", "-norm"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=java_environment()
+        )
         assert process.stdin and process.stdout  # the pipes
         self._process, self._questions = process, process.stdin
         self._answers: queue.Queue[bytes] = queue.Queue()

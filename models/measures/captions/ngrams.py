@@ -50,8 +50,8 @@ class Rouge:
     def __init__(self) -> None:
         self._references: dict[Texts, list[tuple[dict[str, int], int]]] = {}
 
-    def score(self, references: Texts, caption: str) -> float:
-        """The value of one caption, in [0, 1]."""
+    def score(self, references: Texts, caption: str) -> tuple[float, float]:
+        """F-measure and recall of one caption, each in [0, 1]."""
         if references not in self._references:
             self._references[references] = [_positions(text.split(" ")) for text in references]
         words = caption.split(" ")
@@ -59,8 +59,8 @@ class Rouge:
         precision = max(length for length, _ in common) / len(words)
         recall = max(length / size for length, size in common)
         if not precision or not recall:
-            return 0.0
-        return (1 + self.BETA**2) * precision * recall / (recall + self.BETA**2 * precision)
+            return 0.0, 0.0
+        return (1 + self.BETA**2) * precision * recall / (recall + self.BETA**2 * precision), recall
 
 
 def _positions(words: Sequence[str]) -> tuple[dict[str, int], int]:

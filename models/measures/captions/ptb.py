@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from models.measures.captions.java import JavaMissing, java_command
+from models.measures.captions.java import JavaMissing, java_command, java_environment
 
 Tokenizer = Literal["ptb", "none"]
 TOKENIZERS: tuple[str, ...] = get_args(Tokenizer)
@@ -47,7 +47,7 @@ def _ptb(lines: Sequence[str]) -> list[str]:
         ) from None
     command += ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
     text = "\n".join(lines).encode(errors="replace")
-    done = subprocess.run(command, input=text, capture_output=True, timeout=3600, check=False)
+    done = subprocess.run(command, input=text, capture_output=True, timeout=3600, check=False, env=java_environment())
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()[-500:]
         raise RuntimeError(f"the PTB tokenizer failed ({done.returncode}): {reason}")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.adapters import catalogue, roles
+from models.adapters.finite import finite
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need
 from models.measures.captions.references import check_own, check_references
@@ -105,7 +106,8 @@ class Semantic(CaptionMeasure):
 
     def _embed(self, texts: Iterable[str]) -> None:
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        self._vectors.update(zip(new, self._embedder.embed(new).astype(np.float64), strict=True))
+        vectors = finite(self._embedder.embed(new), f"the embedding of {self.settings.checkpoint!r}")
+        self._vectors.update(zip(new, vectors.astype(np.float64), strict=True))
 
     def _closest(self, record: Candidate) -> float:
         caption = self._vectors[record.text]

@@ -13,7 +13,7 @@ import numpy as np
 from models.measures import Metric
 from models.measures.regions import REGIONS
 
-VERSION = 1
+VERSION = 2
 """Raised when the same attention gives other numbers."""
 
 METRICS = (
@@ -64,7 +64,7 @@ METRICS = (
         "Entropy",
         404,
         "attention",
-        "entropy of attention from CLS to the repainted picture's patches",
+        "entropy of attention from CLS to the repainted picture's patches, of the mean over heads",
         higher_is_better=None,
         unit="nats",
         regional=True,
@@ -76,6 +76,29 @@ METRICS = (
         405,
         "attention",
         "how much more entropy attention from CLS has after repainting than before",
+        higher_is_better=None,
+        low=-math.inf,
+        unit="nats",
+        regional=True,
+        checkpoint=True,
+    ),
+    Metric(
+        "entropy_heads",
+        "Entropy, per head",
+        406,
+        "attention",
+        "entropy of each head's attention from CLS to the repainted picture's patches, the mean over heads",
+        higher_is_better=None,
+        unit="nats",
+        regional=True,
+        checkpoint=True,
+    ),
+    Metric(
+        "entropy_heads_change",
+        "Change of entropy, per head",
+        407,
+        "attention",
+        "as the change of entropy, of each head, the mean over heads",
         higher_is_better=None,
         low=-math.inf,
         unit="nats",
@@ -145,7 +168,8 @@ def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[s
     ``tvd_even`` is what ``tvd_sum`` of the whole picture would be if every patch moved as those of the region do on
     average, so that regions of different sizes can be compared. ``tvd_heads`` (layers, heads) is ``tvd_sum`` of each
     head's own. ``entropy`` (layers,) is the repainted picture's, ``entropy_change`` (layers,) how much that is more
-    than the original's.
+    than the original's: both of the mean over the heads, of which the paper says nothing. ``entropy_heads``
+    and ``entropy_heads_change`` (layers,) are the same of each head, averaged: less, by as much as heads differ.
 
     >>> looks = np.random.default_rng(0).random((2, 3, 4))
     >>> moved = drift(looks, looks, np.array([1.0, 0.0, 0.0, 0.0]))
@@ -163,4 +187,6 @@ def drift(before: np.ndarray, after: np.ndarray, coverage: np.ndarray) -> dict[s
         found["tvd_heads"][region] = absolute_difference(p, q, patches)
         found["entropy"][region] = entropy(mean_q, patches)
         found["entropy_change"][region] = found["entropy"][region] - entropy(mean_p, patches)
+        found["entropy_heads"][region] = entropy(q, patches).mean(1)
+        found["entropy_heads_change"][region] = found["entropy_heads"][region] - entropy(p, patches).mean(1)
     return found

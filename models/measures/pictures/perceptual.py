@@ -12,6 +12,7 @@ import numpy as np
 
 from models.adapters import roles
 from models.adapters.checkpoints import identify
+from models.adapters.finite import finite
 from models.measures import Metric, PictureMeasure
 from models.measures.regions import check_pair, region_means
 from models.media.images import to_float
@@ -149,6 +150,7 @@ class Lpips(PictureMeasure):
             ]
             whole = sum(lpips.spatial_average(layer) for layer in layers).item()
             spatial = sum(lpips.upsample(layer, mask.shape) for layer in layers)[0, 0].cpu().numpy()
+        finite(np.append(spatial, whole), "the distance by LPIPS")
         return region_means(spatial, mask) | {"whole": whole}
 
 

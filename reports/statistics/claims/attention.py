@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.statistics.claims.judging import Claim, Finding, least, mean, share
+from reports.statistics.claims.judging import INDEPENDENT, Basis, Claim, Finding, least, mean, share
 from reports.statistics.claims.kinds import EVERY
+from reports.statistics.clusters import effective
+from reports.statistics.points import FEWEST
 
 DEEPER = Claim("Attention drift grows with depth", "section 4, figure 5", EVERY)
 LATE = Claim("Attention drift peaks in later layers", "section 4, figure 5", EVERY, bound=0.5)
@@ -17,11 +19,19 @@ INSIDE = Claim("Attention drift sits inside the mask", "section 4, figure 8", EV
 PARTING = Claim("Inside and outside part with depth", "section 4, figure 8", EVERY)
 DIPS = Claim("Attention entropy dips in the middle layers", "section 4", EVERY)
 WIDENS = Claim("Attention entropy widens in deeper layers", "section 4", EVERY)
+
+SURE = 6
+"""Fewer families cannot say that most do: of five all would by a toss in one study of 32, and 2.5 % is one of 40."""
+
 ATTENTION = (DEEPER, LATE, INSIDE, PARTING, DIPS, WIDENS)
 
 
 def attention(layers: pd.DataFrame, corpus: str, encoder: str) -> Iterator[Finding]:
-    """Every claim about the attention of one encoder on one corpus (``layers``: ``metric``, ``region``, ``mean``)."""
+    """Every claim about the attention of one encoder on one corpus.
+
+    ``layers`` has ``degradation``, ``inpainter``, ``metric``, ``region``, ``layer`` and ``mean``; where it has
+    ``family``, too, intervals are for new families.
+    """
     yield drift_grows_with_depth(layers, corpus, encoder)
     yield drift_peaks_late(layers, corpus, encoder)
     yield drift_sits_inside(layers, corpus, encoder)
@@ -32,7 +42,25 @@ def attention(layers: pd.DataFrame, corpus: str, encoder: str) -> Iterator[Findi
 def by_layer(layers: pd.DataFrame, metric: str, region: str) -> pd.DataFrame:
     """Means of configurations (rows) by layer (columns, in order)."""
     rows = layers[(layers["metric"] == metric) & (layers["region"] == region)].dropna(subset="mean")
-    return rows.pivot(index=["degradation", "inpainter"], columns="layer", values="mean")
+    return rows.pivot(
+        index=[*rows.columns.intersection(["family"]), "degradation", "inpainter"], columns="layer", values="mean"
+    )
+
+
+def families(table: pd.DataFrame) -> np.ndarray | None:
+    """The family of each configuration; None where none is named."""
+    return table.index.get_level_values("family").to_numpy() if "family" in table.index.names else None
+
+
+def basis(of: np.ndarray | None, *columns: np.ndarray, fewest: int = FEWEST) -> Basis:
+    """What the mean of the configurations' values rests on, of several ``columns`` the least."""
+    known = [(values[np.isfinite(values)], of[np.isfinite(values)]) for values in columns if of is not None]
+    known = [(values, named) for values, named in known if len(values)]
+    if not known:
+        return INDEPENDENT
+    count = min(len(set(named)) for _, named in known)
+    few = f"{count} families are too few to say anything of new ones; {fewest} or more are needed"
+    return Basis(count, min(effective(named, values) for values, named in known), few if count < fewest else "")
 
 
 def trends(table: pd.DataFrame) -> np.ndarray:
@@ -45,33 +73,45 @@ def trends(table: pd.DataFrame) -> np.ndarray:
 
 def drift_grows_with_depth(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
     """Figure 5: attention drift increases with depth."""
-    slopes = trends(by_layer(layers, "tvd_sum", "whole"))
+    table = by_layer(layers, "tvd_sum", "whole")
+    slopes, named = trends(table), families(table)
     of = f"rank correlation of layer and drift, over configurations; it grows in {(slopes > 0).sum()} of {len(slopes)}"
-    return DEEPER.finding(corpus, encoder, mean(slopes), of)
+    return DEEPER.finding(corpus, encoder, mean(slopes, families=named), of, basis(named, slopes))
 
 
 def drift_peaks_late(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
-    """Figure 5: across all inpainting variants, attention drift peaks in later layers: in the deeper half of them."""
+    """Figure 5: across all inpainting variants, attention drift peaks in later layers: in the deeper half of them.
+
+    Of families those are counted most of whose configurations peak there.
+    """
     table = by_layer(layers, "tvd_sum", "whole").dropna()
     peaks = table.to_numpy(float).argmax(axis=1) if table.size else np.empty(0)
     first = f"; {(peaks == 0).sum()} of {len(peaks)} in the first layer"
-    late = share(int((peaks >= table.shape[1] / 2).sum()), len(peaks))
-    return LATE.finding(corpus, encoder, late, f"share of configurations that peak in the deeper half{first}")
+    late, named = (peaks >= table.shape[1] / 2).astype(float), families(table)
+    what = "configurations that peak"
+    if named is not None:
+        late, what = pd.Series(late).groupby(named).mean().gt(0.5).to_numpy(float), "families that mostly peak"
+    rests = basis(None if named is None else np.unique(named), late, fewest=SURE)
+    found = share(int(late.sum()), len(late))
+    return LATE.finding(corpus, encoder, found, f"share of {what} in the deeper half{first}", rests)
 
 
 def drift_sits_inside(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
     """Figure 8: across all layers, attention drifts more inside the mask than outside, patch for patch."""
     gaps = gap(layers)
-    several = [gaps[layer].to_numpy(float) for layer in gaps]
-    more = sum(float(np.nanmean(values)) > 0 for values in several)
+    named, several = families(gaps), [gaps[layer].to_numpy(float) for layer in gaps]
+    more = sum((mean(values, families=named).value or 0.0) > 0 for values in several)
     of = "drift of a patch inside minus outside where it is least, in the whole picture’s units, over configurations"
-    return INSIDE.finding(corpus, encoder, least(several), f"{of}; more inside in {more} of {len(several)} layers")
+    of += f"; more inside in {more} of {len(several)} layers"
+    return INSIDE.finding(corpus, encoder, least(several, named), of, basis(named, *several))
 
 
 def inside_parts_from_outside(layers: pd.DataFrame, corpus: str, encoder: str) -> Finding:
     """Figure 8: the divergence of inside and outside increases in deeper layers."""
     of = "rank correlation of layer and drift inside minus outside, over configurations"
-    return PARTING.finding(corpus, encoder, mean(trends(gap(layers))), of)
+    gaps = gap(layers)
+    slopes, named = trends(gaps), families(gaps)
+    return PARTING.finding(corpus, encoder, mean(slopes, families=named), of, basis(named, slopes))
 
 
 def gap(layers: pd.DataFrame) -> pd.DataFrame:
@@ -86,6 +126,8 @@ def entropy_dips_and_widens(layers: pd.DataFrame, corpus: str, encoder: str) -> 
     if table.shape[1] < 3:
         return
     first, middle, last = (part.mean(axis=1) for part in np.array_split(table.to_numpy(float), 3, axis=1))
-    of = "of entropy in nats, over configurations"
-    yield DIPS.finding(corpus, encoder, mean(first - middle), f"first third of the layers minus middle third {of}")
-    yield WIDENS.finding(corpus, encoder, mean(last - middle), f"last third of the layers minus middle third {of}")
+    named = families(table)
+    for claim, part, which in ((DIPS, first, "first"), (WIDENS, last, "last")):
+        of = f"{which} third of the layers minus middle third of entropy in nats, over configurations"
+        apart = part - middle
+        yield claim.finding(corpus, encoder, mean(apart, families=named), of, basis(named, apart))

@@ -8,7 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from reports.statistics.points import FEWEST
+
 SUPPORTED, REFUTED, OPEN, UNCLAIMED = "supported", "not supported", "undecidable", "not claimed"
+
+MARKS = {SUPPORTED: "supported", REFUTED: "refuted", OPEN: "open", UNCLAIMED: "unclaimed"}
+"""How pages mark a verdict: ✓, ✗, ?, and nothing."""
 
 
 class Estimate(NamedTuple):
@@ -18,6 +23,26 @@ class Estimate(NamedTuple):
     low: float | None
     high: float | None
     n: int
+
+
+class Basis(NamedTuple):
+    """What an estimate rests on, where its units come in families, such as the variants of one checkpoint."""
+
+    families: int | None = None
+    """How many families the interval is for; None where units are independent."""
+    effective_n: float | None = None
+    """As many independent units say as much."""
+    caveat: str = ""
+    """Why there is no interval."""
+
+    def __str__(self) -> str:
+        if self.families is None:
+            return ""
+        n = "" if self.effective_n is None else f", as much as {self.effective_n:.1f} independent ones"
+        return f" of {self.families} families{n}"
+
+
+INDEPENDENT = Basis()
 
 
 class Claim(NamedTuple):
@@ -32,9 +57,11 @@ class Claim(NamedTuple):
     """On which side of ``bound`` the quantity is said to lie: 1 above, -1 below."""
     bound: float = 0.0
 
-    def finding(self, corpus: str, judge: str, estimate: Estimate, of: str, said: str | None = None) -> Finding:
+    def finding(
+        self, corpus: str, judge: str, estimate: Estimate, of: str, basis: Basis = INDEPENDENT, said: str | None = None
+    ) -> Finding:
         """What a corpus says of it; ``said`` is the verdict where another rule than the interval gives it."""
-        return Finding(self.text, corpus, judge, said or verdict(estimate, self.sign, self.bound), estimate, of)
+        return Finding(self.text, corpus, judge, said or verdict(estimate, self.sign, self.bound), estimate, of, basis)
 
 
 class Finding(NamedTuple):
@@ -48,6 +75,7 @@ class Finding(NamedTuple):
     estimate: Estimate
     of: str
     """What the estimate is, and what it has n of."""
+    basis: Basis = INDEPENDENT
 
     @property
     def title(self) -> str:
@@ -56,7 +84,8 @@ class Finding(NamedTuple):
         if value is None:
             return f"{self.verdict}: no {self.of}"
         interval = f" [{low:+.2f}, {high:+.2f}]" if low is not None else ""
-        return f"{self.verdict}: {value:+.2f}{interval}, n = {n}, {self.of}".replace("-", "−")
+        why = f"; {self.basis.caveat}" if self.basis.caveat else ""
+        return f"{self.verdict}: {value:+.2f}{interval}, n = {n}{self.basis}, {self.of}{why}".replace("-", "−")
 
 
 def verdict(estimate: Estimate, sign: int, bound: float = 0.0) -> str:
@@ -73,21 +102,29 @@ def verdict(estimate: Estimate, sign: int, bound: float = 0.0) -> str:
     return SUPPORTED if (low > bound) == (sign > 0) else REFUTED
 
 
-def mean(values: np.ndarray, level: float = 0.05) -> Estimate:
+def mean(values: np.ndarray, level: float = 0.05, families: np.ndarray | None = None) -> Estimate:
     """Mean and t interval (95 % unless another ``level`` is given) of independent values; none of fewer than three.
+
+    Of values in ``families`` it is that of the families' means, each weighing the same: for a new family.
 
     >>> [round(float(end), 2) for end in mean(np.array([1.0, 2.0, 3.0]))]
     [2.0, -0.48, 4.48, 3.0]
+    >>> [round(float(end), 2) for end in mean(np.array([1.0, 1.0, 2.0, 3.0]), families=np.array([0, 0, 1, 2]))]
+    [2.0, -0.48, 4.48, 4.0]
     """
-    values = values[np.isfinite(values)]
-    n = len(values)
-    if n < 3:
+    known = np.isfinite(values)
+    values, n = values[known], int(known.sum())
+    if families is not None and n:
+        own = np.unique(families[known], return_inverse=True)[1]
+        values = np.bincount(own, values) / np.bincount(own)
+    count = len(values)
+    if count < FEWEST:
         return Estimate(float(values.mean()) if n else None, None, None, n)
-    half = stats.t.ppf(1 - level / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    half = stats.t.ppf(1 - level / 2, count - 1) * values.std(ddof=1) / np.sqrt(count)
     return Estimate(float(values.mean()), float(values.mean() - half), float(values.mean() + half), n)
 
 
-def least(several: Sequence[np.ndarray]) -> Estimate:
+def least(several: Sequence[np.ndarray], families: np.ndarray | None = None) -> Estimate:
     """The smallest of several means, for a claim that all of them are positive.
 
     All are positive with an error of 2.5 % where each one's 95 % interval is (intersection and union, Berger 1982), so
@@ -97,7 +134,10 @@ def least(several: Sequence[np.ndarray]) -> Estimate:
     >>> found.value, round(found.low, 2), round(found.high, 2)
     (2.0, -0.48, 5.58)
     """
-    return smallest([mean(values) for values in several], [mean(values, 0.05 / len(several)) for values in several])
+    narrow, wide = (
+        [mean(values, level, families) for values in several] for level in (0.05, 0.05 / max(len(several), 1))
+    )
+    return smallest(narrow, wide)
 
 
 def smallest(narrow: Sequence[Estimate], wide: Sequence[Estimate]) -> Estimate:

@@ -8,12 +8,29 @@ import numpy as np
 from scipy import stats
 
 from reports.statistics.analysis import Correlation
-from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, Claim, Estimate, Finding, smallest, verdict
+from reports.statistics.claims.judging import (
+    INDEPENDENT,
+    OPEN,
+    REFUTED,
+    SUPPORTED,
+    Basis,
+    Claim,
+    Estimate,
+    Finding,
+    smallest,
+    verdict,
+)
 from reports.statistics.claims.kinds import EVERY, GROUNDED, MEDICAL, NATURAL, REFERRING, SERIES
-from reports.statistics.points import spearman_interval
+from reports.statistics.significance import FEWEST_CLUSTERS, decide
 
 STRONG = 0.6
 """The least |r| that is called strong (Evans 1996, Straightforward Statistics for the Behavioral Sciences)."""
+
+STRENGTH = (
+    f"A correlation is called strong from |r| = {STRONG}: our choice, because the paper gives no number (Evans 1996 "
+    "has strong from .6 to .79), and larger than Cohen’s .5, because means over pictures go together more closely than "
+    "single values."
+)
 
 WITH = {
     "mse": Claim("Lower MSE goes with better captions", "section 4", GROUNDED, -1),
@@ -32,11 +49,19 @@ def estimate_of(found: Correlation) -> Estimate:
     return Estimate(found.pearson, found.low, found.high, found.n)
 
 
+def basis_of(*found: Correlation) -> Basis:
+    """What correlations of the same configurations rest on."""
+    counts = [one.families for one in found if one.families is not None]
+    sizes = [one.effective_n for one in found if one.effective_n is not None]
+    why = next((one.caveat for one in found if one.caveat), "")
+    return Basis(min(counts, default=None), min(sizes) if counts and sizes else None, why)
+
+
 def fidelity_goes_with_captions(found: Correlation, corpus: str) -> Finding:
     """Section 4: lower MSE, lower LPIPS and higher PSNR go with better captions."""
     metric, captioner = found.y.partition("@")[::2]
     of = f"Pearson’s r with {metric} over configurations"
-    return WITH[found.x].finding(corpus, captioner, estimate_of(found), of)
+    return WITH[found.x].finding(corpus, captioner, estimate_of(found), of, basis_of(found))
 
 
 def ssim_is_unstable(found: Correlation, corpus: str) -> Finding:
@@ -45,29 +70,39 @@ def ssim_is_unstable(found: Correlation, corpus: str) -> Finding:
     How often it turns is printed and decides nothing: of nine configurations with ρ = .6 it does in 13 % of data sets.
     """
     metric, captioner = found.y.partition("@")[::2]
-    r, least = estimate_of(found), weak_r(found.n)
+    r, basis = estimate_of(found), basis_of(found)
+    n = independent(found)
+    least = weak_r(n)
     of = f"Pearson’s r with {metric} over configurations; its sign turns {found.sign_flips or 0} times"
     of += f"; weak below {least:.2f}" if least is not None else ""
-    return UNSTABLE.finding(corpus, captioner, r, of, instability(r))
+    return UNSTABLE.finding(corpus, captioner, r, of, basis, instability(r, n))
 
 
-def instability(r: Estimate) -> str:
+def independent(found: Correlation) -> float:
+    """As many independent units as a correlation may count on: no more than families, however little these share."""
+    if found.families is None or found.effective_n is None:
+        return found.n
+    return min(found.effective_n, found.families)
+
+
+def instability(r: Estimate, n: float | None = None) -> str:
     """Whether a correlation is unstable: supported where it is weaker than :func:`weak_r`, not supported where its 95 %
     interval has one sign.
 
     So a strong correlation (true |ρ| ≥ ``STRONG``) is called unstable in at most 5 % of data sets, and none at all
     (ρ = 0) steady in at most 5 %. The first is the most powerful such test; with nine units it finds ρ = 0 in 21 %.
+    ``n`` is as many independent units as there are, where that is not all of them.
 
     >>> [instability(Estimate(r, r - 0.5, r + 0.5, 9)) for r in (0.05, 0.3, 0.6)]
     ['supported', 'undecidable', 'not supported']
     """
-    least = weak_r(r.n)
+    least = weak_r(r.n if n is None else n)
     if r.value is not None and least is not None and abs(r.value) <= least:
         return SUPPORTED
     return REFUTED if verdict(r, 1) != OPEN else OPEN
 
 
-def weak_r(n: int, strong: float = STRONG, error: float = 0.05) -> float | None:
+def weak_r(n: float, strong: float = STRONG, error: float = 0.05) -> float | None:
     """The |r| that ``n`` independent units stay below in ``error`` of data sets where |ρ| = ``strong``.
 
     Fisher's z, with variance 1 / (n − 3). None for n < 4.
@@ -81,20 +116,49 @@ def weak_r(n: int, strong: float = STRONG, error: float = 0.05) -> float | None:
     return float(np.tanh(spread * np.sqrt(stats.ncx2.ppf(error, 1, (np.arctanh(strong) / spread) ** 2))))
 
 
+def alike_everywhere(found: Sequence[Correlation], sign: int) -> str:
+    """Whether correlations all have a sign: supported where each interval has it, not supported where one has not.
+
+    The error is 2.5 % of each: intersection and union, and Bonferroni's (:func:`smallest`).
+    """
+    known = [estimate_of(one) for one in found if one.pearson is not None]
+    wide = [Estimate(one.value, *ends(one, len(known)), one.n) for one in known]
+    return verdict(smallest(*([turned(one, sign) for one in some] for some in (known, wide))), 1)
+
+
+def unstable_everywhere(found: Sequence[Correlation]) -> str:
+    """Whether correlations are all unstable: supported where each is, not supported where one surely has a sign.
+
+    See :func:`instability`; of several correlations the sure ones are by Bonferroni.
+    """
+    known = [(estimate_of(one), independent(one)) for one in found if one.pearson is not None]
+    if all(instability(r, n) == SUPPORTED for r, n in known):
+        return SUPPORTED
+    wide = [Estimate(r.value, *ends(r, len(known)), r.n) for r, _ in known]
+    return REFUTED if any(verdict(one, 1) != OPEN for one in wide) else OPEN
+
+
+def ends(r: Estimate, times: int) -> tuple[float | None, float | None]:
+    """Ends of an interval as wide as that of one of several must be; none where it has none."""
+    return (None, None) if r.low is None else widened(r, times)
+
+
 def ssim_is_strong(found: Correlation, corpus: str) -> Finding:
     """Appendix E.4: SSIM's correlation is a strong positive one."""
     metric, captioner = found.y.partition("@")[::2]
     of = f"Pearson’s r with {metric} over configurations; strong from {STRONG}"
-    return STEADY.finding(corpus, captioner, estimate_of(found), of)
+    return STEADY.finding(corpus, captioner, estimate_of(found), of, basis_of(found))
 
 
 def strength(found: Correlation) -> Estimate:
     """r in the direction in which fidelity helps: that of an error is turned."""
-    value, low, high, n = estimate_of(found)
-    if found.x not in ("mse", "lpips"):
-        return Estimate(value, low, high, n)
-    value, low, high = (None if end is None else -end for end in (value, high, low))
-    return Estimate(value, low, high, n)
+    return turned(estimate_of(found), -1 if found.x in ("mse", "lpips") else 1)
+
+
+def turned(r: Estimate, sign: int) -> Estimate:
+    """An estimate times 1 or -1."""
+    value, low, high = r[:3] if sign > 0 else (None if end is None else -end for end in (r.value, r.high, r.low))
+    return Estimate(value, low, high, r.n)
 
 
 def difference(one: Estimate, other: Estimate, times: int = 1) -> Estimate:
@@ -135,7 +199,7 @@ def mse_and_lpips_are_strongest(found: Mapping[str, Correlation], corpus: str) -
     narrow = [difference(strength(found[one]), strength(found[other])) for one, other in pairs]
     wide = [difference(strength(found[one]), strength(found[other]), len(pairs)) for one, other in pairs]
     of = f"r with {metric} of MSE or LPIPS minus that of PSNR or SSIM, signs turned, over configurations; the smallest"
-    return STRONGEST.finding(corpus, captioner, smallest(narrow, wide), of)
+    return STRONGEST.finding(corpus, captioner, smallest(narrow, wide), of, basis_of(*found.values()))
 
 
 def referring_is_stronger(
@@ -151,7 +215,7 @@ def referring_is_stronger(
                 metric, captioner = pair[1].partition("@")[::2]
                 judge = " ".join(filter(None, (captioner, pair[0].upper())))
                 of = f"−r with {metric} in {one} minus that in {other}, over configurations"
-                yield REFERENT.finding("", judge, apart, of)
+                yield REFERENT.finding("", judge, apart, of, basis_of(by_corpus[one][pair], by_corpus[other][pair]))
 
 
 def poor_captions_break_the_link(links: Sequence[Finding], varied: Mapping[str, float]) -> Finding:
@@ -165,10 +229,10 @@ def poor_captions_break_the_link(links: Sequence[Finding], varied: Mapping[str, 
         if one.estimate.value is not None and one.corpus in varied:
             by_corpus.setdefault(one.corpus, []).append(-one.estimate.value)
     n = len(by_corpus)
-    found = Estimate(None, None, None, n)
-    if n > 3:
-        strengths = [np.mean(some) for some in by_corpus.values()]
-        rho = stats.spearmanr([varied[corpus] for corpus in by_corpus], strengths).statistic
-        low, high = spearman_interval(float(rho), n) or (None, None)
-        found = Estimate(float(rho), low, high, n)
-    return SPARSE.finding("", "", found, "rank correlation of variability of references and −r, over corpora")
+    found, basis = Estimate(None, None, None, n), INDEPENDENT
+    if n >= FEWEST_CLUSTERS:
+        rho = decide(
+            [varied[corpus] for corpus in by_corpus], [np.mean(some) for some in by_corpus.values()], ranks=True
+        )
+        found, basis = Estimate(rho.estimate, rho.low, rho.high, n), Basis(caveat=rho.caveat)
+    return SPARSE.finding("", "", found, "rank correlation of variability of references and −r, over corpora", basis)

@@ -10,7 +10,7 @@ from models.captioners import audio, blip, lp_music_caps, prompted
 from models.chat import causal_lm, llava_onevision, openai_compatible, qwen2_5_vl
 from models.embedders import sbert, simcse
 from models.encoders import vit
-from models.inpainters import classical, stable_diffusion, stable_diffusion_3
+from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
 from models.measures.captions import chair, clipscore, grounding, lexical, semantic
 from models.measures.captions.candidates import CaptionMeasure
@@ -23,6 +23,7 @@ INPAINTERS: dict[str, type[Inpainter]] = {
     "navier-stokes": classical.NavierStokes,
     "biharmonic": classical.Biharmonic,
     "stable-diffusion": stable_diffusion.StableDiffusion,
+    "stable-diffusion-controlnet": controlnet.StableDiffusionControlNet,
     "stable-diffusion-3": stable_diffusion_3.StableDiffusion3,
 }
 PAINTERS: dict[str, type[Painter]] = {

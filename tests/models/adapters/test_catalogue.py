@@ -85,10 +85,11 @@ def test_what_is_built_has_the_settings():
     ("settings", "message"),
     [
         ({}, "Entry mine names no adapter: set `adapter` to one of identity, telea, navier-stokes, biharmonic, "
-             "stable-diffusion, stable-diffusion-3."),
+             "stable-diffusion, stable-diffusion-controlnet, stable-diffusion-3."),
         ({"adapter": "stable-difusion"},
          'There is no adapter for inpainters (entry mine) "stable-difusion"; did you mean "stable-diffusion"? '
-         "Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3, telea."),
+         "Known: biharmonic, identity, navier-stokes, stable-diffusion, stable-diffusion-3, "
+         "stable-diffusion-controlnet, telea."),
         ({"adapter": "telea", "radios": 3},
          'There is no setting of telea (entry mine) "radios"; did you mean "radius"? Known: radius.'),
         ({"adapter": "telea", "radius": 0},

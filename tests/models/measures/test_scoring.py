@@ -57,7 +57,7 @@ def test_what_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     scores = score_captions(CAPTIONS, REFERENCES, tokenizer="none")
     assert "no `java` on the PATH" in scores["unavailable"]["meteor"]
     assert "name a sentence-transformers checkpoint" in scores["unavailable"]["sbert"]
-    assert set(scores["corpus"]) == {"bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider"}
+    assert set(scores["corpus"]) == {"bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "rouge_l_recall", "cider"}
     with pytest.raises(JavaMissing, match="choose tokenizer 'none'"):
         score_captions(CAPTIONS, REFERENCES, ["bleu"], "ptb")
 

@@ -24,6 +24,7 @@ from reports.chapters.published import compare, flips, signs
 from reports.report import build
 from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
+from reports.statistics.claims.judging import SUPPORTED
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = shipped()
@@ -162,6 +163,9 @@ def test_signs_of_the_papers_own_numbers_are_those_of_its_check() -> None:
         certain = [certain_sign(fidelity(NUMBERS, "flickr")[name], y) for y in columns.values()]
         agreeing = int(sign.ours.split()[0])
         assert sign.metric.name == name
+        surely = [pair.low > 0 if wanted > 0 else pair.high < 0 for pair in one.pairs if pair.x == name]
+        assert (sign.verdict == SUPPORTED) == all(surely), "as among the findings"
+        assert sign.title.startswith(sign.verdict)
         assert certain.count(wanted) <= agreeing <= len(certain) - certain.count(-wanted)
 
 

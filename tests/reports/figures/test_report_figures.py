@@ -27,7 +27,6 @@ from reports.figures.sweeps import axes_of, sweep
 from reports.site.pages import TEMPLATES
 from reports.statistics.analysis import Correlation, correlate, estimate
 from reports.statistics.cells import Roles
-from reports.statistics.points import spearman_interval
 
 COLOURS = {"telea": 0, "sd": 1}
 SSIM, MSE = Metric("ssim", "SSIM", True, 3, ""), Metric("mse", "MSE", False, 4, "")
@@ -220,18 +219,6 @@ class TestHeatMaps:
         assert by_name["mse"].title == "MSE and SBERT: Pearson −0.70 [−0.95, +0.02], n = 9"
         none = heat_map([pair("mse", -0.7, -0.6)], "pearson", [MSE, LPIPS], [SBERT]).lines[0].squares[0]
         assert not none.beyond and "[−1.00, +1.00]" in none.title
-
-    def test_an_interval_of_ranks_covers_the_truth_as_often_as_it_says(self) -> None:
-        """Bivariate normal with r = 0.5: Spearman's ρ is 6/π · arcsin(r/2) = 0.483 (Pearson 1907)."""
-        rng, rho = np.random.default_rng(0), 6 / np.pi * np.arcsin(0.25)
-        covered = []
-        for _ in range(800):
-            x, noise = rng.normal(size=(2, 15))
-            found = stats.spearmanr(x, 0.5 * x + np.sqrt(0.75) * noise).statistic
-            low, high = spearman_interval(float(found), 15)
-            covered.append(low < rho < high)
-        assert 0.92 < np.mean(covered) < 0.98
-        assert spearman_interval(0.9, 3) is None
 
 
 def test_inside_and_outside_stand_in_one_plane() -> None:

@@ -4,16 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.statistics.analysis import estimate
+from reports.statistics.analysis import Correlation, estimate
 from reports.statistics.cells import Roles
-from reports.statistics.claims.attention import attention
+from reports.statistics.claims.attention import attention, drift_peaks_late
 from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, Estimate, least, mean
 from reports.statistics.claims.kinds import REFERRING, SERIES
 from reports.statistics.claims.links import (
+    alike_everywhere,
     difference,
     mse_and_lpips_are_strongest,
     referring_is_stronger,
     ssim_is_strong,
+    unstable_everywhere,
 )
 from reports.statistics.claims.masking import encoder_sees, guidance_plateaus
 
@@ -125,6 +127,37 @@ def test_referring_expressions_beside_time_series():
     assert [(one.judge, one.verdict) for one in found] == [("blip MSE", SUPPORTED), ("blip LPIPS", SUPPORTED)]
     turned = referring_is_stronger(both, ["sbert@blip"], {"plots": REFERRING, "boxes": SERIES})
     assert {one.verdict for one in turned} == {REFUTED}
+
+
+def test_a_sign_is_published_alike_only_where_every_interval_has_it():
+    """One meaning with the findings: an interval decides, and no count of signs or of their turns."""
+
+    def pair(r, low, high):
+        return Correlation("mse", "sbert", "", 9, None, 9, 0, pearson=r, low=low, high=high)
+
+    sure, open_, other = pair(-0.8, -0.9, -0.3), pair(-0.5, -0.9, 0.1), pair(0.9, 0.6, 0.97)
+    assert alike_everywhere([sure, sure], -1) == alike_everywhere([other], 1) == SUPPORTED
+    assert alike_everywhere([sure, open_], -1) == OPEN, "all negative, and one may be chance"
+    assert alike_everywhere([sure, other], -1) == REFUTED
+    weak, none = pair(0.05, -0.6, 0.7), pair(0.05, None, None)
+    assert unstable_everywhere([weak, weak]) == unstable_everywhere([none]) == SUPPORTED
+    assert unstable_everywhere([weak, open_]) == OPEN
+    assert unstable_everywhere([weak, other]) == REFUTED
+
+
+def test_most_families_peak_late_only_where_six_do():
+    """Exact: of five families all must, and that is one of 32."""
+
+    def told(count):
+        rows = [("centre", f"sd{f}/{v}", f"sd{f}", "tvd_sum", "whole", layer, layer + f)
+                for f in range(count) for v in range(2) for layer in LAYERS]  # fmt: skip
+        columns = ["degradation", "inpainter", "family", "metric", "region", "layer", "mean"]
+        return drift_peaks_late(pd.DataFrame(rows, columns=columns), "one", "vit")
+
+    assert told(6).verdict == SUPPORTED and told(6).estimate.n == 6
+    few = told(5)
+    assert few.verdict == OPEN and few.estimate.value == 1.0
+    assert few.title.endswith("5 families are too few to say anything of new ones; 6 or more are needed")
 
 
 def test_strong_is_more_than_positive():

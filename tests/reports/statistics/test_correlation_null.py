@@ -78,13 +78,14 @@ def normal(rng: np.random.Generator, n: int, r: float) -> np.ndarray:
 
 
 def test_the_rule_keeps_level_coverage_and_power() -> None:
-    """Normal data, 10 units, 300 sets: 5 % ± 3.2 standard deviations of 1.3 %; Pearson's own t finds .8 in 86 %."""
+    """Normal data, 10 units, 300 sets: 5 % ± 3.2 standard deviations of 1.3 %; Pearson's own t finds .8 in 86 %, a
+    permutation alone in 69: the rest is what holding the level under a shared scale costs."""
     rng = np.random.default_rng(5)
     wrong, _ = shares(normal(rng, 10, 0.0) for _ in range(300))
     power, held = shares((normal(rng, 10, 0.8) for _ in range(300)), 0.8)
     assert 0.01 <= wrong <= 0.09
     assert held >= 0.90
-    assert power >= 0.60
+    assert power >= 0.50
 
 
 def test_detectable_is_what_the_rule_finds_in_four_of_five() -> None:
@@ -94,13 +95,19 @@ def test_detectable_is_what_the_rule_finds_in_four_of_five() -> None:
     assert 0.68 <= power <= 0.92
 
 
-def test_a_scale_that_x_and_y_share_is_no_correlation() -> None:
-    """20 units, 300 sets: a plain permutation calls 20 % and more different from zero; ours at most 5 % + 3.5 sd."""
+@pytest.mark.parametrize("units", [10, 24])
+def test_a_scale_that_x_and_y_share_is_no_correlation(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 sets: at most 5 % + 2.6 standard deviations; Student's t is wrong in 15 % and more, and a studentised
+    permutation without turns of signs still in more than ours."""
     rng = np.random.default_rng(7)
-    sets = [np.exp(0.7 * rng.normal(size=20)) * normal(rng, 20, 0.0) for _ in range(300)]
+    sets = [np.exp(0.7 * rng.normal(size=units)) * normal(rng, units, 0.0) for _ in range(200)]
     plain = np.mean([stats.pearsonr(*data).pvalue <= 0.05 for data in sets])
-    wrong, _ = shares(map(tuple, sets))
-    assert wrong <= 0.095 < 0.14 < plain
+    wrong, held = shares(map(tuple, sets))
+    monkeypatch.setattr(clusters, "FEWEST_TURNED", np.inf)
+    permuted, _ = shares(map(tuple, sets))
+    assert wrong <= 0.09 < 0.15 < plain
+    assert wrong < permuted
+    assert held >= 0.91
 
 
 def families(rng: np.random.Generator, sizes: Sequence[int], r: float, icc: float = 0.9) -> tuple[np.ndarray, ...]:
@@ -111,7 +118,7 @@ def families(rng: np.random.Generator, sizes: Sequence[int], r: float, icc: floa
     return x, y, named
 
 
-@pytest.mark.parametrize("sizes", [[3, 3, 3, 3], [5, 2, 1, 4, 3, 5]])
+@pytest.mark.parametrize("sizes", [[3, 3, 3, 3], [5, 2, 1, 4, 3, 5], [1, 1, 1, 2, 5]])
 def test_variants_of_a_checkpoint_are_not_independent(sizes: list[int]) -> None:
     """150 sets each: 5 % + 2.7 standard deviations; 95 % − 3 of them. Units as such: a fifth and more."""
     rng = np.random.default_rng(8)
@@ -120,6 +127,13 @@ def test_variants_of_a_checkpoint_are_not_independent(sizes: list[int]) -> None:
     _, held = shares((families(rng, sizes, 0.6) for _ in range(150)), 0.6)
     assert wrong <= 0.10 < np.mean([stats.pearsonr(x, y).pvalue <= 0.05 for x, y, _ in sets])
     assert held >= 0.89
+
+
+def test_families_that_share_nothing_are_no_licence_either() -> None:
+    """Five of ten units in one family, nothing shared: 300 sets, 5 % + 2.6 sd (families shuffled alone: 8.6 %)."""
+    rng = np.random.default_rng(14)
+    wrong, _ = shares(families(rng, [1, 1, 1, 2, 5], 0.0, icc=0.0) for _ in range(300))
+    assert wrong <= 0.083
 
 
 def test_groups_of_the_same_units_are_pooled_at_the_level_and_with_their_power() -> None:

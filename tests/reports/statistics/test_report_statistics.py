@@ -7,19 +7,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from reports.asking.metrics import Metric
 from reports.figures.plane import scatter, span, ticks
 from reports.statistics.analysis import Correlation, estimate
 from reports.statistics.cells import Roles
-from reports.statistics.points import constant, critical_r, relative_change, representatives
-
-# Critical values of Pearson's r, two-sided .05, as printed in textbooks by degrees of freedom: 3 → .878, 7 → .666,
-# 8 → .632, 28 → .361, 98 → .197.
-PRINTED = {5: 0.878, 9: 0.666, 10: 0.632, 30: 0.361, 100: 0.197}
+from reports.statistics.points import constant, relative_change, representatives
 
 
 def correlated(points: pd.DataFrame, xs: list[str], ys: list[str]) -> list[Correlation]:
@@ -28,23 +23,7 @@ def correlated(points: pd.DataFrame, xs: list[str], ys: list[str]) -> list[Corre
     return [one for one in found if one.pearson is not None]
 
 
-@pytest.mark.parametrize(("n", "r"), PRINTED.items())
-def test_critical_r_is_the_printed_one(n: int, r: float) -> None:
-    assert critical_r(n) == pytest.approx(r, abs=5e-4)
-
-
-def test_a_correlation_at_the_critical_value_has_p_of_exactly_the_level() -> None:
-    x = np.arange(8.0)
-    x = (x - x.mean()) / np.linalg.norm(x - x.mean())
-    noise = np.array([1.0, -2, 3, 0, 1, -1, 2, -3])
-    noise -= noise.mean() + (noise @ x) * x
-    r = critical_r(8)
-    y = r * x + math.sqrt(1 - r**2) * noise / np.linalg.norm(noise)
-    assert stats.pearsonr(x, y).pvalue == pytest.approx(0.05, rel=1e-9)
-
-
-def test_fewer_than_three_points_have_no_test_and_no_correlation() -> None:
-    assert critical_r(2) is None
+def test_fewer_than_three_points_have_no_correlation() -> None:
     with pytest.raises(ValueError, match="needs 3 or more"):
         correlated(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), ["a"], ["b"])
     assert correlated(pd.DataFrame({"a": [1.0, 2.0, None], "b": [1.0, 2.0, 3.0]}), ["a"], ["b"]) == []
@@ -62,6 +41,7 @@ def test_correlations_are_those_of_pandas() -> None:
         assert pair.spearman == pytest.approx(both.rank().corr().iloc[0, 1])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=4, max_size=9, unique_by=lambda v: round(v, 3)), st.floats(0.1, 10))
 def test_correlation_ignores_scale_and_turns_with_sign(values: list[float], scale: float) -> None:
     rng = np.random.default_rng(len(values))

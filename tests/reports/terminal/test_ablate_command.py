@@ -143,6 +143,24 @@ def test_by_default_a_study_is_asked_for_all_that_varies(registry) -> None:
     assert len(found["interactions"]) == 6
 
 
+def test_a_factor_that_no_inpainter_sees_is_left_out_with_its_reason(registry, monkeypatch) -> None:
+    """As in a study of photographs with classical inpainters alone."""
+
+    def classical(*asked) -> pd.DataFrame:
+        rows = study_rows(*asked)
+        return rows[rows["inpainter"].isin(["as-is", "telea"])]
+
+    monkeypatch.setattr("reports.terminal.ablate.study_rows", classical)
+    found = ablated("toy", "--value", "sbert")
+    assert {one["factor"] for one in found["effects"]} == {"inpainter"}
+    assert found["not_compared"].keys() == {"degradation"}
+    assert "telea paints the same pictures" in found["not_compared"]["degradation"]
+    said = runner.invoke(app, ["ablate", "toy", "--value", "sbert"]).stdout
+    assert "degradation is no factor here" in said
+    asked = runner.invoke(app, ["ablate", "toy", "--value", "sbert", "--factor", "degradation"])
+    assert asked.exit_code == 2 and "degradation is no factor here" in asked.stderr
+
+
 def of_the_toy(registry, *names: str) -> Ablations:
     with registry.engine.connect() as connection:
         study = Study(connection, registry.objects, "toy")
@@ -211,7 +229,7 @@ def test_holm_over_several_tables_is_holm_over_one(table: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.csv", "--value", "sbert"], "There is no table missing.csv"),
+        (["missing.csv", "--value", "sbert"], "There is no table at missing.csv"),
         (["s.csv", "--value", "sbert", "--item", "image"], "A table needs --factor; its columns are image, inpainter"),
         (["s.csv", "--value", "sbert", "--factor", "inpainter"], "A table needs --item"),
         (["s.csv", "--value", "sbret", "--factor", "inpainter", "--item", "image"], "did you mean 'sbert'?"),

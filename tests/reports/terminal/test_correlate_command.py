@@ -118,7 +118,7 @@ def test_what_is_called_none_is_called_so_and_averages_are_asked_for(tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "There is no table missing.csv"),
+        (["missing.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "There is no table at missing.csv"),
         (["scores.csv", "--x", "mse", "--y", "sbret", "--unit", "config"], "did you mean 'sbert'?"),
         (["scores.csv", "--x", "mse", "--y", "config", "--unit", "config"], "'config' holds 'a' in row 1"),
         (["scores.csv", "--x", "mse", "--y", "sbert"], "A table needs --unit; its columns are config, mse"),
@@ -126,7 +126,7 @@ def test_what_is_called_none_is_called_so_and_averages_are_asked_for(tmp_path: P
         (["empty.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "empty.csv is not a CSV file"),
         (
             ["latin.csv", "--x", "mse", "--y", "sbert", "--unit", "config"],
-            "another encoding (line 2 has the byte 0xe9)",
+            "is not UTF-8: byte 0xe9 in line 2",
         ),
         (["nul.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "nul.csv is no text: it has NUL bytes"),
         (["twice.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "'captioner' tells them apart"),

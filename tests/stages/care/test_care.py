@@ -185,7 +185,7 @@ def test_a_study_is_chosen_by_one_command_and_no_edit_is_lost(here):
     commit(here, "a study of my own")
     assert "params.yaml is now the study full" in told("use", "studies/full.yaml")
     study = (here.path / "studies/mine.yaml").resolve()
-    study.write_text((here.path / "params.yaml").read_text().replace("telea", "biharmonic"))
+    study.write_text((here.path / "params.yaml").read_text().replace("adapter: telea", "adapter: biharmonic"))
     told("use", "studies/mine.yaml")
     assert (here.path / "params.yaml").read_text() == study.read_text()
     (here.path / "params.yaml").write_text(study.read_text() + "# an edit\n")

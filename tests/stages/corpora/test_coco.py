@@ -52,7 +52,8 @@ def test_real_photographs_in_both_forms(tmp_path):
     assert all(isinstance(each, Sample) and len(each.references) == 5 for each in lines)
     assert sum(len(each.annotations.get("objects", ())) for each in lines) == sum(len(row["objects"]) for row in rows)
     publish(tmp_path, rows)
-    pair = read(path=tmp_path, **OFFICIAL, images=(PHOTOS / "images").resolve())
+    (tmp_path / "images").symlink_to((PHOTOS / "images").resolve())
+    pair = read(path=tmp_path, **OFFICIAL, images="images")
     assert {each.split for each in pair} == {"val2017"}
     for one, other in zip(lines, pair, strict=True):
         assert (one.sample, one.source, one.references) == (other.sample, other.source, other.references)
@@ -128,6 +129,29 @@ def test_what_is_wrong_in_lines_is_told(tmp_path, rows):
     ]  # fmt: skip
     assert found[1].references == ("One sentence, not a list.",)
     assert found[2].message == "captions.jsonl:3 has no 'file'; it is left out."
+
+
+def test_lines_with_null_or_of_another_form_say_what_to_mend(tmp_path, rows):
+    """From public reports: a null or an object where a list is expected gave ``None`` as an id and keys as captions."""
+    good = rows[0] | {"objects": [{"category": "dog", "bbox": [1, 2, 3, 4]}]}
+    changes = [
+        {"image_id": 1, "captions": {"0": "a", "1": "b"}}, {"image_id": 2, "captions": None}, {"image_id": None},
+        {"image_id": 4, "file": None}, {"image_id": 5, "objects": None},
+        {"image_id": 6, "width": None, "height": None}, {"image_id": True},
+    ]  # fmt: skip
+    (tmp_path / "captions.jsonl").write_text("\n".join(json.dumps(good | change) for change in changes))
+    found = read(path=tmp_path, images="val2017")
+    samples = {each.sample: each for each in found if isinstance(each, Sample)}
+    assert samples.keys() == {"5", "6"} and not samples["5"].annotations
+    assert samples["6"].annotations["objects"] == [{"label": "dog", "box": [1, 2, 3, 4]}]
+    told = [each.message for each in found if not isinstance(each, Sample)]
+    assert told == [
+        'captions.jsonl:1 has captions that should be a list but is {"0": "a", "1": "b"}; it is left out.',
+        "captions.jsonl:2 has captions that should be a list but is null; it is left out.",
+        "captions.jsonl:3 has image_id that should be text or a number but is null; it is left out.",
+        "captions.jsonl:4 has file that should be text but is null; it is left out.",
+        "captions.jsonl:7 has image_id that should be text or a number but is true; it is left out.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -65,8 +66,8 @@ def test_the_accepted_tables_say_the_same(tmp_path, name, text):
 
 def test_a_tab_separated_table_from_elsewhere(tmp_path):
     paint(tmp_path / "pictures/a.png")
-    (tmp_path / "table.tsv").write_text("file\tcaption\na.png\tOne, two.\n")
-    samples, _ = read(tmp_path / "pictures", captions="../table.tsv")
+    (tmp_path / "table.tsv").write_text("file\tcaption\npictures/a.png\tOne, two.\n")
+    samples, _ = read(tmp_path, captions="table.tsv")
     assert samples[0].references == ("One, two.",)
 
 
@@ -181,8 +182,10 @@ def test_an_unquoted_comma_is_explained(tmp_path):
     ("name", "content", "message"),
     [
         ("captions.csv", b"bild,beschreibung\na.png,x\n", "has the columns bild, beschreibung. One must be file or"),
+        ("captions.csv", b"file,caption,caption\na.png,x,y\n", "names a column 'caption' in the places 2, 3"),
+        ("captions.csv", b"image_name| number| comment\na.png| 0| x\n", "has the columns image_name, number, comment"),
         ("captions.csv", b"", "has no header. Its first line names the columns"),
-        ("captions.csv", b'file,caption\na.png,"no end\n', "is not valid CSV near line"),
+        ("captions.csv", b'file,caption\na.png,"no end\n', "is not valid CSV .*quote that opens in line 2"),
         ("captions.csv", "file,caption\na.png,Käfer\n".encode("latin-1"), "is not UTF-8: byte 0xe4 in line 2"),
         ("notes.txt", b"", "has no table of captions: expected one of captions.jsonl, captions.csv"),
     ],
@@ -232,3 +235,45 @@ def test_a_picture_that_is_replaced_after_it_was_listed_is_not_kept_under_the_ol
         sample.picture()
     paint(tmp_path / "a.png", colour="red")
     assert (sample.picture() == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("captions", ["../c.csv", "/c.csv", "sub/../../c.csv"])
+def test_a_table_outside_the_folder_is_refused_since_nobody_would_notice_its_changes(tmp_path, captions):
+    with pytest.raises(ValueError, match="`captions` is .*c.csv, outside of .*alone is watched for changes; move it"):
+        read(tmp_path, captions=captions)
+
+
+def test_a_picture_outside_the_folder_is_a_problem_of_its_row(tmp_path):
+    paint(tmp_path / "in/a.png")
+    paint(tmp_path / "b.png")
+    (tmp_path / "in/captions.csv").write_text(f"file,caption\na.png,A.\n../b.png,B.\n{tmp_path / 'in/a.png'},C.\n")
+    (sample, same), [problem] = read(tmp_path / "in")
+    assert sample.references == ("A.",) and same.references == ("C.",)
+    assert "captions.csv:3 names a picture outside of" in problem.message
+
+
+def test_names_that_look_alike_are_found(tmp_path):
+    composed, apart = "na\u00efve.png", "nai\u0308ve.png"
+    paint(tmp_path / apart)
+    paint(tmp_path / " lead.png")
+    paint(tmp_path / "trail.png")
+    rows = f"file,caption\n{composed},A.\n lead.png,B.\ntrail.png ,C.\n"
+    (tmp_path / "captions.csv").write_text(rows, encoding="utf-8")
+    samples, problems = read(tmp_path)
+    assert problems == [] and [sample.references for sample in samples] == [("A.",), ("B.",), ("C.",)]
+
+
+def test_names_that_only_look_alike_stay_two_where_both_are_there(tmp_path):
+    paint(tmp_path / "na\u00efve.png", colour="red")
+    paint(tmp_path / "nai\u0308ve.png", colour="blue")
+    (tmp_path / "captions.csv").write_text("file,caption\nna\u00efve.png,A.\nnai\u0308ve.png,B.\n", encoding="utf-8")
+    samples, problems = read(tmp_path)
+    assert problems == [] and samples[0].source != samples[1].source
+
+
+def test_a_pipe_among_the_pictures_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    paint(tmp_path / "a.png")
+    (tmp_path / "captions.csv").write_text("file,caption\npipe.png,A.\na.png,B.\n")
+    [sample], [problem] = read(tmp_path)
+    assert sample.sample == "a.png" and "pipe.png cannot be opened (it is no file)" in problem.message

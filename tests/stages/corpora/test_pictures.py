@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from stages.corpora.pictures import Unreadable, fitted, picture_size, read_picture
+from stages.corpora.pictures import Unreadable, fitted, picture_size, read_mask, read_picture
 
 
 def saved(image: Image.Image, format: str = "PNG", **options) -> bytes:
@@ -150,7 +150,7 @@ def broken() -> dict[str, tuple[bytes, str]]:
         "damaged": (png[:60] + bytes(40) + png[100:], "cannot be decoded"),
         "bomb": (bomb + png[33:], "is too large to be decoded safely"),
         "float": (saved(Image.new("F", (2, 2), 0.5), "TIFF"), "holds floating-point values of unknown range"),
-        "wide": (saved(Image.new("I", (2, 2), 70000), "TIFF"), "holds integers beyond 16 bits"),
+        "wide": (saved(Image.new("I", (2, 2), 70000), "TIFF"), "holds integers of unknown range"),
     }
 
 
@@ -175,3 +175,69 @@ def test_damage_gives_a_picture_or_unreadable_and_nothing_else(format, data):
     else:
         assert picture.ndim == 3
         assert max(picture.shape) <= 32
+
+
+HOLE = np.zeros((8, 12), bool)
+HOLE[2:6, 3:7] = True
+
+
+def ways_to_save_a_mask() -> dict[str, Image.Image]:
+    """One mask as different programs save it."""
+    ones = HOLE.astype(np.uint8)
+    davis = Image.fromarray(ones, "P")
+    davis.putpalette([0, 0, 0, 128, 0, 0])
+    strokes = np.zeros((*HOLE.shape, 4), np.uint8)
+    strokes[HOLE] = 255
+    red = np.zeros((*HOLE.shape, 3), np.uint8)
+    red[HOLE] = (255, 0, 0)
+    return {
+        "one bit": Image.fromarray(HOLE), "0 and 255": Image.fromarray(ones * 255), "0 and 1": Image.fromarray(ones),
+        "16 bits, 0 and 1": Image.fromarray(ones.astype(np.uint16)), "rgb": Image.fromarray(ones * 255).convert("RGB"),
+        "16 bits": Image.fromarray(ones.astype(np.uint16) * 65535), "palette": davis,
+        "red on black": Image.fromarray(red), "white strokes on nothing": Image.fromarray(strokes),
+        "opaque": Image.fromarray(ones * 255).convert("RGBA"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ways_to_save_a_mask())
+def test_a_mask_is_the_same_however_it_was_saved(tmp_path, name):
+    ways_to_save_a_mask()[name].save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask(tmp_path / "mask.png"), HOLE)
+
+
+def test_a_mask_of_a_lossy_format_is_read(tmp_path):
+    big = np.kron(HOLE, np.ones((16, 16))) > 0
+    Image.fromarray(big).convert("L").save(tmp_path / "mask.jpg", quality=95)
+    assert np.array_equal(read_mask(tmp_path / "mask.jpg"), big)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), "is all of one value"),
+        (np.full((4, 4), 255, np.uint8), "is all of one value"),
+        (np.array([[0, 1, 2]], np.uint8), "has more than two values"),
+        (np.array([[0, 128, 255]], np.uint8), "has more than two values"),
+        (np.array([[1, 2]], np.uint8), "none that is black"),
+        (
+            np.dstack([np.tile(np.arange(8, dtype=np.uint8) * 30, (8, 1))] * 3 + [np.eye(8, dtype=np.uint8) * 255]),
+            "more",
+        ),
+    ],
+    ids=["black", "white", "classes", "grey", "no black", "a photograph with a hole"],
+)
+def test_what_could_be_read_in_two_ways_is_no_mask(tmp_path, pixels, message):
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    with pytest.raises(Unreadable, match=f"{message}.*white where the picture was repainted"):
+        read_mask(tmp_path / "mask.png")
+
+
+def test_twelve_bits_in_sixteen_are_refused_rather_than_black(tmp_path):
+    with pytest.raises(Unreadable, match="no value in it is over 4095: it would be black"):
+        read_picture(saved(Image.fromarray(np.array([[0, 4095]], np.uint16))))
+    assert read_picture(saved(Image.fromarray(np.zeros((2, 2), np.uint16)))).max() == 0, "black is black"
+
+
+def test_a_grey_map_of_sixteen_bits_says_its_largest_value(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 1000 " + struct.pack(">HH", 0, 1000))
+    assert read_picture(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 255]

@@ -72,6 +72,24 @@ def test_agrees_with_pycocoevalcap(corpus: dict[str, tuple[str, list[str]]]) -> 
         assert all(METRICS[name].low <= item[name] <= METRICS[name].high + 1e-9 for item in items.values())
 
 
+@settings(max_examples=50, deadline=None)
+@given(corpora)
+def test_rouge_s_recall_is_the_best_over_references_as_lin_defines_it(corpus: dict[str, tuple[str, list[str]]]) -> None:
+    """Lin 2004, section 3.1: LCS(reference, caption) / words of the reference; pycocoevalcap's own subsequences."""
+    measure = fitted({key: texts for key, (_, texts) in corpus.items()}, ("rouge_l_recall",))
+    items = measure.score({key: caption for key, (caption, _) in corpus.items()})
+    for key, (caption, texts) in corpus.items():
+        split = [text.split(" ") for text in texts]
+        expected = max(my_lcs(words, caption.split(" ")) / len(words) for words in split)
+        assert items[key] == {"rouge_l_recall": pytest.approx(expected)}
+
+
+def test_a_long_caption_has_all_recall_and_little_f() -> None:
+    caption = {"1": "there is a red star and much else in this picture"}
+    (values,) = fitted({"1": ["a red star"]}, ("rouge_l", "rouge_l_recall")).score(caption).values()
+    assert values["rouge_l_recall"] == 1 and values["rouge_l"] == pytest.approx(2.44 * 3 / 11 / (1 + 1.44 * 3 / 11))
+
+
 @given(st.lists(st.sampled_from("abcd"), max_size=40), st.lists(st.sampled_from("abcd"), max_size=40))
 def test_longest_common_subsequence(one: list[str], other: list[str]) -> None:
     assert _common_length(one, *_positions(other)) == my_lcs(one, other)
@@ -86,7 +104,7 @@ def published() -> dict:
 
 @pytest.fixture
 def lexical(meteor: Meteor) -> Lexical:
-    return with_process(Lexical(Lexical.Settings(tokenizer="none")), meteor)
+    return with_process(Lexical(Lexical.Settings(metrics=(*COUNTED, "meteor"), tokenizer="none")), meteor)
 
 
 def with_process(measure: Lexical, meteor: Meteor) -> Lexical:

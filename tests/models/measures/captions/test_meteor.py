@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable
@@ -110,3 +111,20 @@ def test_the_process_ends_with_close_and_with_its_owner(actor: Path) -> None:
     process = meteor._process
     del meteor
     assert process.poll() is not None
+
+
+def test_the_language_of_this_machine_is_no_part_of_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where decimals have commas, Java read METEOR's own numbers wrong. The value is what it gives in English."""
+    if shutil.which("java") is None:
+        pytest.skip("needs Java")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=de -Duser.country=DE")
+    monkeypatch.setenv("_JAVA_OPTIONS", "-Duser.language=it -Duser.country=IT")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    meteor = Meteor()
+    riding = ["a man riding a brown horse on a beach", "a person rides a horse near the sea"]
+    dogs = ["two dogs play in the snow", "a pair of dogs playing outside in winter"]
+    bus = ["a red bus parked in front of a building", "a double decker bus at a stop"]
+    captions = ["a man riding a horse", "two dogs in snow", "a red bus in the street"]
+    counted = [meteor.statistics(*pair) for pair in zip(captions, (riding, dogs, bus), strict=True)]
+    assert meteor.scores(counted)[1] == pytest.approx(0.26906673135002684, abs=1e-12)
+    meteor.close()

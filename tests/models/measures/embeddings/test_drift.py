@@ -42,6 +42,17 @@ def test_entropies_are_scipys(before, after):
     )
 
 
+@given(LOOKS, LOOKS)
+def test_entropies_of_heads_are_the_means_of_scipys_and_no_more_than_that_of_the_mean(before, after):
+    """Entropy is concave: averaging heads that look elsewhere can only spread attention (Jensen)."""
+    found = drift(before, after, COVERAGE)
+    p, q = distributions(before), distributions(after)
+    assert found["entropy_heads"]["whole"] == pytest.approx(shannon(q, axis=-1).mean(1))
+    assert (found["entropy_heads"]["whole"] <= found["entropy"]["whole"] + 1e-9).all()
+    change = (shannon(q, axis=-1) - shannon(p, axis=-1)).mean(1)
+    assert found["entropy_heads_change"]["whole"] == pytest.approx(change)
+
+
 @given(LOOKS, LOOKS, st.floats(0.1, 10))
 def test_drift_is_symmetric_and_blind_to_how_much_is_looked_at_all(before, after, factor):
     there, back = drift(before, after, COVERAGE), drift(factor * after, before, COVERAGE)
