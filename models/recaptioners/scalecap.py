@@ -28,8 +28,9 @@ DESCRIBE = (
 """Prism's prompt, with which the paper's first captions are written."""
 
 QUESTIONS = """\
-Turn every object that a sentence mentions into an instruction of the form "Describe more details about the [object].", one \
-a line. Leave out objects that the sentence only supposes, as behind "it might be" or "there are probably". Write \
+Turn every object that a sentence mentions into an instruction of the form \
+"Describe more details about the [object].", \
+one a line. Leave out objects that the sentence only supposes, as behind "it might be" or "there are probably". Write \
 the instructions and nothing else.
 
 Sentence: A woman in a green coat walks a dog past the window of a bakery.
@@ -73,7 +74,7 @@ Position information: {positions}
 Following the order of the basic context, put all details of the object and position information into one \
 comprehensive description of the image. No analysis and no opinion."""
 
-INSTRUCTION = re.compile(r"^\W*(Describe more details about (the .+?|.+?))\.?\s*$", re.IGNORECASE)
+INSTRUCTION = re.compile(r"[\W\d]*Describe more details about (.+?)\.?\s*", re.IGNORECASE)
 
 
 def instructions(reply: Reply) -> list[str]:
@@ -89,8 +90,8 @@ def instructions(reply: Reply) -> list[str]:
     ['the star']
     """
     lines = reply.text.splitlines()
-    found = [match.group(2) for line in (lines[:-1] if reply.finish == "length" else lines)
-             if (match := INSTRUCTION.match(line))]  # fmt: skip
+    found = [match[1] for line in (lines[:-1] if reply.finish == "length" else lines)
+             if (match := INSTRUCTION.fullmatch(line))]  # fmt: skip
     if not found:
         raise ValueError(f"there is no instruction in the reply {reply.text[:80]!r}")
     return list(dict.fromkeys(found))
@@ -103,7 +104,7 @@ def ratings(text: str, seeing: Scores, blind: Scores) -> list[float]:
     """
     gaps = np.exp(seeing.log_probabilities) - np.exp(blind.log_probabilities)
     words = critical(text)
-    inside = [any(start < end and stop > begin for start, end in words) for begin, stop in seeing.spans]
+    inside = [any(start < stop and end > begin for start, end in words) for begin, stop in seeing.spans]
     rated = []
     for start, end in spans(text):
         own = [gap for gap, (begin, stop), counts in zip(gaps, seeing.spans, inside, strict=True)

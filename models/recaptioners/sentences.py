@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ABBREVIATIONS = frozenset(
-    re.findall(
-        r"\S+",
-        """
-    mr mrs ms dr prof st jr sr vs etc e.g i.e cf fig figs no approx ca
-    al inc ltd co dept est ft oz lb lbs""",
-    )
-)
+ABBREVIATION = re.compile(r"mr|mrs|ms|dr|prof|st|jr|sr|vs|e\.g|i\.e|cf|figs?|approx|inc|ltd|dept|ft|oz|lbs?")
 END = re.compile(r"""[.!?…]+["'”’)\]]*(?=\s|$)|\n+""")
 
 FUNCTION_WORDS = frozenset(Path(__file__).with_name("function_words.txt").read_text(encoding="utf-8").split())
 """Words of English's closed classes: articles, pronouns, prepositions, conjunctions, auxiliaries and particles. The
 paper finds them by a tagger; what is in a closed class and in an open one ("like", "down", "one") counts as closed."""
+
+QUOTES = frozenset("\"'”’)]")
 
 WORD = re.compile(r"[^\W_]+(?:[.,'’-][^\W_]+)*")
 
@@ -37,7 +32,8 @@ def spans(text: str) -> list[tuple[int, int]]:
         before = text[start : end.start()].split()
         word = before[-1].lower().lstrip("([\"'“‘") if before else ""
         single = len(before) == 1 and word.isdigit() or len(word) == 1 and word.isalpha() and word != "i"
-        if end.group() == "." and (word in ABBREVIATIONS or single) and end.end() < len(text.rstrip()):
+        quoted = end.group()[-1] in QUOTES and text[end.end() :].lstrip()[:1].islower()
+        if quoted or end.group() == "." and (ABBREVIATION.fullmatch(word) or single) and end.end() < len(text.rstrip()):
             continue
         found.append((start, end.end()))
         start = end.end()
@@ -63,5 +59,5 @@ def critical(text: str) -> list[tuple[int, int]]:
     >>> [text[start:end] for start, end in critical(text)]
     ['star', 'left', '3.5', 'discs']
     """
-    words = ((word.group().lower(), word.span()) for word in WORD.finditer(text))
-    return [span for word, span in words if word not in FUNCTION_WORDS and word.split("'")[0] not in FUNCTION_WORDS]
+    words = ((re.sub("n?['’].*", "", word.group().lower()), word.span()) for word in WORD.finditer(text))
+    return [span for word, span in words if word not in FUNCTION_WORDS]

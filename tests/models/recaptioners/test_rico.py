@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,40 +10,8 @@ import pytest
 
 from models.adapters.requests import Ask, Encode, Failure, Paint
 from models.adapters.roles import Reply
-from models.recaptioners import Case
 from models.recaptioners.rico import Rico, prompt, revision
-
-
-@dataclass(frozen=True)
-class Named:
-    """A picture of which nothing but its name matters."""
-
-    digest: str
-
-    def pixels(self) -> np.ndarray:
-        raise AssertionError("a method looks at no pixels")
-
-
-ORIGINAL = Named("original")
-
-
-def played(method: Any, caption: str, answer: Callable[[Any], Any]) -> tuple[dict[str, Any], list[Any]]:
-    """What a method returns where ``answer`` replies to its requests, and what it asked."""
-    asked: list[Any] = []
-    conversation = method.recaption(Case(ORIGINAL, caption))
-
-    def reply(request: Any) -> Any:
-        asked.append(request)
-        return answer(request)
-
-    request = next(conversation)
-    try:
-        while True:
-            request = conversation.send(
-                [reply(one) for one in request] if isinstance(request, list) else reply(request)
-            )
-    except StopIteration as end:
-        return end.value, asked
+from tests.models.recaptioners.playing import Named, played
 
 
 def rico(**settings: Any) -> Rico:
