@@ -34,6 +34,10 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",
         "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
     },
+    "recaptioners": {
+        "rico": "models.recaptioners.rico:Rico",
+        "scalecap": "models.recaptioners.scalecap:ScaleCap",
+    },
     "encoders": {
         "vit": "models.encoders.vit:Vit",
     },

@@ -37,9 +37,12 @@ class Recaptioner(Protocol):
     def Settings(self) -> type[BaseModel]:
         """The pydantic model of its settings in ``params.yaml``."""
 
+    ROLES: ClassVar[Mapping[str, str]]
+    """The roles of the models that it may ask, each with the role of the catalogue whose models can play it."""
+
     @property
-    def asks(self) -> Mapping[str, str]:
-        """The roles of the models that it asks, each with the role of the catalogue whose models can play it."""
+    def asks(self) -> frozenset[str]:
+        """The roles of the models that it asks as it is set."""
 
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: its settings."""

@@ -110,6 +110,7 @@ class Rico:
     """
 
     VERSION: ClassVar[int] = 1
+    ROLES: ClassVar[Mapping[str, str]] = {"painter": "painters", "reviser": "chat", "judge": "encoders"}
 
     class Settings(roles.Settings):
         rounds: int = Field(2, ge=1)
@@ -134,10 +135,10 @@ class Rico:
         return self.settings.variant != "edit"
 
     @property
-    def asks(self) -> Mapping[str, str]:
-        judged = self.settings.accept == "closer"
-        painter = {"painter": "painters"} if self.paints or judged else {}
-        return painter | {"reviser": "chat"} | ({"judge": "encoders"} if judged else {})
+    def asks(self) -> frozenset[str]:
+        if self.settings.accept == "closer":
+            return frozenset(self.ROLES)
+        return frozenset({"painter", "reviser"} if self.paints else {"reviser"})
 
     def identity(self) -> dict[str, Any]:
         return {**self.settings.model_dump(exclude={"prompt"}), "prompt": self.prompt}

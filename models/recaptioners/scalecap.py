@@ -122,6 +122,8 @@ class ScaleCap:
     """
 
     VERSION: ClassVar[int] = 1
+    ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat"}
+    asks: ClassVar[frozenset[str]] = frozenset(ROLES)
 
     class Settings(roles.Settings):
         budget: int | None = Field(None, ge=1)
@@ -137,10 +139,6 @@ class ScaleCap:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-
-    @property
-    def asks(self) -> Mapping[str, str]:
-        return {"captioner": "chat", "language_model": "chat"}
 
     def identity(self) -> dict[str, Any]:
         return self.settings.model_dump()

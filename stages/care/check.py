@@ -8,6 +8,7 @@ from stages.corpora import corpus_of
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import Study
+from stages.recaption import variants
 
 
 def check(study: Study) -> None:
@@ -18,6 +19,8 @@ def check(study: Study) -> None:
     for name, entry in study.entries("corpora").items():
         corpus_of(entry)
         degradations_of(study, name)
+    for name in study.entries("recaptioners"):
+        _ = [one.identity for one in variants(study, name).values()]
     for section in ROLES:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section)
