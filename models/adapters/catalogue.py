@@ -37,6 +37,10 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "recaptioners": {
         "rico": "models.recaptioners.rico:Rico",
         "scalecap": "models.recaptioners.scalecap:ScaleCap",
+        "laclip": "models.recaptioners.laclip:LaClip",
+        "veclip": "models.recaptioners.fusing:VeClip",
+        "capsfusion": "models.recaptioners.fusing:CapsFusion",
+        "sharegpt4v": "models.recaptioners.sharegpt4v:ShareGpt4v",
     },
     "encoders": {
         "vit": "models.encoders.vit:Vit",

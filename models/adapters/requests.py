@@ -19,7 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -335,5 +335,10 @@ class Measure(Request):
 Replies = Any
 """The reply to one request, or a list of replies to a list of requests."""
 
-Conversation = Generator[Request | list[Request], Replies, Value]
+Returned = TypeVar("Returned")
+
+Asking = Generator[Request | list[Request], Replies, Returned]
+"""A part of a method that asks, and what it returns to the rest."""
+
+Conversation = Asking[Value]
 """A method that was called."""

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Conversation, Encode, Paint
+from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured
 from models.adapters.roles import Reply
 from models.recaptioners import NOTHING, Case, filled
 
@@ -145,26 +145,27 @@ class Rico:
 
     def recaption(self, case: Case) -> Conversation:
         caption, steps = case.caption, [{"caption": case.caption}]
+        shown: tuple[Pictured, ...] = (case.picture,)
         for _ in range(self.settings.rounds):
-            shown, seen = (case.picture,), {}
             if self.paints:
                 painting = yield Paint("painter", caption)
                 if not painting:
                     break
-                shown, seen = (case.picture, painting), {"painting": painting.digest}
+                shown = (case.picture, painting)
+                steps[-1]["painting"] = painting.digest
             asked = filled(self.prompt, caption=caption)
             revised = yield Ask("reviser", asked, pictures=shown, read=revision)
             if not revised:
                 break  # asked the same again, it would say the same
-            steps[-1] |= seen | {"analysis": revised.analysis}
+            steps[-1]["analysis"] = revised.analysis
             if self.settings.accept == "closer" and not (yield from self._closer(case, caption, revised.caption)):
-                steps[-1] |= {"refused": revised.caption}
+                steps[-1]["refused"] = revised.caption
                 break
             caption = revised.caption
             steps.append({"caption": caption})
         return {"caption": caption, "steps": steps}
 
-    def _closer(self, case: Case, before: str, after: str) -> Conversation:
+    def _closer(self, case: Case, before: str, after: str) -> Asking[bool]:
         """Whether the painting of a caption is closer to the picture than that of the caption before."""
         paintings = yield [Paint("painter", before), Paint("painter", after)]
         if not all(paintings):

@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Conversation, LogProbs, Scores
-from models.adapters.roles import Reply
+from models.adapters.requests import Ask, Asking, Conversation, LogProbs
+from models.adapters.roles import Reply, Scores
 from models.recaptioners import Case, filled, plain
 from models.recaptioners.sentences import critical, spans
 
@@ -157,7 +157,7 @@ class ScaleCap:
         if not asked:
             return {"caption": case.caption, "steps": steps}
         answers = yield [Ask("captioner", question, pictures=(case.picture,), read=plain) for _, question in asked]
-        kept = {form: [] for form in forms}
+        kept: dict[str, list[str]] = {form: [] for form in forms}
         steps["questions"] = []
         for (form, question), answer in zip(asked, answers, strict=True):
             if answer and said.rate_answers:
@@ -176,7 +176,7 @@ class ScaleCap:
         caption = yield Ask("language_model", whole, read=plain)
         return {"caption": caption or case.caption, "steps": steps}
 
-    def _rated(self, case: Case, prompt: str, text: str) -> Conversation:
+    def _rated(self, case: Case, prompt: str, text: str) -> Asking[list[tuple[str, float | None]]]:
         """The sentences of a text with their ratings; None where there are no probabilities to rate them by."""
         found = [text[start:end] for start, end in spans(text)]
         if not found:
@@ -184,7 +184,9 @@ class ScaleCap:
         seeing, blind = yield [
             LogProbs("captioner", prompt, pictures=pictures, continuation=text) for pictures in ((case.picture,), ())
         ]
-        known = ratings(text, seeing, blind) if seeing and blind else [None] * len(found)
+        known: Sequence[float | None] = [None] * len(found)
+        if seeing and blind:
+            known = ratings(text, seeing, blind)
         return list(zip(found, known, strict=True))
 
     def _golden(self, rated: Sequence[tuple[str, float | None]]) -> list[str]:

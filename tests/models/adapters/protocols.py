@@ -15,6 +15,7 @@ from models.measures import PictureMeasure
 from models.measures.captions import chair, clipscore, grounding, lexical, semantic
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.pictures import clap, perceptual, pixel
+from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -37,6 +38,14 @@ CAPTIONERS: dict[str, type[Captioner]] = {
     "openai-compatible": prompted.OpenAICompatible,
     "speech-seq2seq": audio.SpeechSeq2Seq,
     "lp-music-caps": lp_music_caps.LpMusicCaps,
+}
+RECAPTIONERS: dict[str, type[Recaptioner]] = {
+    "rico": rico.Rico,
+    "scalecap": scalecap.ScaleCap,
+    "laclip": laclip.LaClip,
+    "veclip": fusing.VeClip,
+    "capsfusion": fusing.CapsFusion,
+    "sharegpt4v": sharegpt4v.ShareGpt4v,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
