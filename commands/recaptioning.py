@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,7 +18,9 @@ def recaption(
     method: Annotated[str, typer.Option(help="rico, scalecap, laclip, veclip, capsfusion or sharegpt4v.")] = "rico",
     out: Annotated[Path, typer.Option(help="Where records go: .jsonl, .parquet or .tar.")] = Path("captions.jsonl"),
     models: Annotated[Path | None, typer.Option(help="YAML: `models`, and settings by the methods' names.")] = None,
-    on_existing: Annotated[str, typer.Option(help="skip, overwrite, append or prepend to a first caption.")] = "overwrite",
+    on_existing: Annotated[
+        Literal["skip", "overwrite", "append", "prepend"], typer.Option(help="What becomes of a caption that is there.")
+    ] = "overwrite",
     sidecars: Annotated[bool, typer.Option("--sidecars", help="Write a .txt beside each picture, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
 ) -> None:
@@ -28,10 +30,19 @@ def recaption(
     with one_sentence():
         study = rewriting.study_of(folder, method, models)
         if dry_run:
-            typer.echo(rewriting.forecast(study))
+            typer.echo(rewriting.cost(study))
             return
-        rewriting.check_formats(out, on_existing)
         if models is None:
-            typer.echo("These are pocket models, which know generated worlds and nothing else; name others with --models.")
-        records = rewriting.rewrite(study)
-        rewriting.deliver(records, out, folder, on_existing, sidecars)
+            typer.echo(
+                "Pocket models write these captions: they know the generated worlds alone. Name others by --models."
+            )
+        records = rewriting.rewrite(study, on_existing)
+        rewriting.write(records, out, folder)
+        if sidecars:
+            rewriting.write_sidecars(records, folder)
+    failed = [one for one in records if one["caption"] is None]
+    if failed:
+        reasons = out.with_suffix(".failed.jsonl")
+        rewriting.write(failed, reasons, folder)
+        typer.echo(f"{len(failed)} pictures got no caption; {reasons} says why.")
+    typer.echo(f"{len(records) - len(failed)} captions in {out}")

@@ -81,7 +81,7 @@ def inside(study: Study) -> Iterator[Path]:
         os.chdir(here)
 
 
-def rewrite(study: Study) -> list[dict[str, Any]]:
+def rewrite(study: Study, existing: Existing) -> list[dict[str, Any]]:
     """Caption anew the pictures of a folder; a record for each, in the order of their names.
 
     A record holds ``file_name``, ``caption``, ``first`` (the caption before), ``method``, ``key`` and ``models``; where
@@ -89,21 +89,25 @@ def rewrite(study: Study) -> list[dict[str, Any]]:
     """
     with inside(study):
         samples, problems = prepare.read(study, CORPUS)
+        if existing == "skip":
+            samples = [sample for sample in samples if not sample.references]
         execute(prepare.node_of(study, CORPUS, samples, problems))
         node = recaption.node(study, ENTRY)
         execute(node)
         method = recaption.variants(study, ENTRY)[ENTRY]
-        records = [record(row, method) for row in DISK.rows(STAGES["recaption"].folder(ENTRY))]
+        records = [record(row, method, existing) for row in DISK.rows(STAGES["recaption"].folder(ENTRY))]
     missing = [{"file_name": one.sample, "caption": None, "reason": one.message} for one in problems]
     return sorted(records + missing, key=lambda one: one["file_name"])
 
 
-def record(row: Mapping[str, Any], method: recaption.Recaptioning) -> dict[str, Any]:
+def record(row: Mapping[str, Any], method: recaption.Recaptioning, existing: Existing) -> dict[str, Any]:
     """What is written of one picture."""
     value = json.loads(row["value"])
     found = {
         "file_name": row["sample"],
-        "caption": value.get("caption"),
+        "caption": merged(value["caption"], next(iter(row["references"]), ""), existing)
+        if "caption" in value
+        else None,
         "first": value.get("first", ""),
         "method": method.kind,
         "key": row["key"],
@@ -113,20 +117,25 @@ def record(row: Mapping[str, Any], method: recaption.Recaptioning) -> dict[str, 
     return found | ({"reason": row["reason"]} if row["reason"] else {}) | ({"failures": failures} if failures else {})
 
 
-def merged(record: Mapping[str, Any], existing: Existing) -> str:
+def merged(new: str, old: str, existing: Existing) -> str:
     """The caption to be written where there was one.
 
-    >>> merged({"caption": "A red star.", "first": "star"}, "append")
+    >>> merged("A red star.", "star", "append")
     'star A red star.'
     """
-    new, old = record["caption"], record["first"]
-    if not old or existing == "overwrite":
-        return new
-    return {"skip": old, "append": f"{old} {new}", "prepend": f"{new} {old}"}[existing]
+    if existing == "append":
+        return f"{old} {new}".lstrip()
+    return f"{new} {old}".rstrip() if existing == "prepend" else new
 
 
 def write(records: Sequence[Mapping[str, Any]], out: Path, folder: Path) -> None:
-    """Write records as JSON lines, Parquet, or a WebDataset tar with the pictures, after the suffix of ``out``."""
+    """Write records as JSON lines, Parquet, or a WebDataset tar with the pictures, after the suffix of ``out``; what has
+    no caption is left out of the tar.
+
+    Raises ``ValueError`` for another suffix.
+    """
+    if out.suffix not in FORMATS:
+        raise ValueError(f"{out} ends in none of {', '.join(FORMATS)}.")
     out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_name(f".{out.name}.half")
     if out.suffix == ".jsonl":
@@ -134,15 +143,13 @@ def write(records: Sequence[Mapping[str, Any]], out: Path, folder: Path) -> None
     elif out.suffix == ".parquet":
         flat = [{**one, "models": canonical(one.get("models", {}))} for one in records]
         pq.write_table(pa.Table.from_pylist(flat), half)
-    elif out.suffix == ".tar":
+    else:
         with tarfile.open(half, "w") as tar:
-            for one in records:
+            for one in (one for one in records if one["caption"]):
                 for name, data in members(one, folder):
                     info = tarfile.TarInfo(name)
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
-    else:
-        raise ValueError(f"{out} ends in none of {', '.join(FORMATS)}.")
     half.replace(out)
 
 
@@ -157,5 +164,5 @@ def members(record: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, byte
 
 def write_sidecars(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write each caption as ``.txt`` beside its picture."""
-    for one in records:
+    for one in (one for one in records if one["caption"]):
         (folder / one["file_name"]).with_suffix(".txt").write_text(one["caption"] + "\n", encoding="utf-8")
