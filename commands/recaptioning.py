@@ -33,9 +33,7 @@ def recaption(
             typer.echo(rewriting.cost(study))
             return
         if models is None:
-            typer.echo(
-                "Pocket models write these captions: they know the generated worlds alone. Name others by --models."
-            )
+            typer.echo("Pocket models write these, and know the generated worlds alone; name others by --models.")
         records = rewriting.rewrite(study, on_existing)
         rewriting.write(records, out, folder)
         if sidecars:

@@ -36,8 +36,8 @@ FORMATS = (".jsonl", ".parquet", ".tar")
 def study_of(folder: Path, method: str, models: Path | None) -> Study:
     """The study of a folder: its pictures, and a method as ``models`` sets it.
 
-    ``models`` is a YAML file with ``models``, as in params.yaml, and by the methods' names the settings of each. Without
-    it the default study's are taken, which run on pocket models.
+    ``models`` is a YAML file with ``models``, as in params.yaml, and by the methods' names the settings of each.
+    Without it the default study's are taken, which run on pocket models.
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong.
     """
@@ -102,12 +102,10 @@ def rewrite(study: Study, existing: Existing) -> list[dict[str, Any]]:
 
 def record(row: Mapping[str, Any], method: recaption.Recaptioning, existing: Existing) -> dict[str, Any]:
     """What is written of one picture."""
-    value = json.loads(row["value"])
+    value, before = json.loads(row["value"]), json.loads(row["parts"])["caption"]
     found = {
         "file_name": row["sample"],
-        "caption": merged(value["caption"], next(iter(row["references"]), ""), existing)
-        if "caption" in value
-        else None,
+        "caption": merged(value["caption"], before, existing) if "caption" in value else None,
         "first": value.get("first", ""),
         "method": method.kind,
         "key": row["key"],
@@ -129,8 +127,9 @@ def merged(new: str, old: str, existing: Existing) -> str:
 
 
 def write(records: Sequence[Mapping[str, Any]], out: Path, folder: Path) -> None:
-    """Write records as JSON lines, Parquet, or a WebDataset tar with the pictures, after the suffix of ``out``; what has
-    no caption is left out of the tar.
+    """Write records as JSON lines, Parquet, or a WebDataset tar with the pictures, after the suffix of ``out``.
+
+    What has no caption is left out of the tar.
 
     Raises ``ValueError`` for another suffix.
     """
