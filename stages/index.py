@@ -40,6 +40,7 @@ from stages.engine.provenance import read_provenance
 from stages.engine.shards import DISK, WHOLE, digest_of
 from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
+from stages.recaption import variants
 
 log = logging.getLogger(__name__)
 
@@ -237,6 +238,9 @@ def sync() -> dict[str, int]:
             for name, settings in study.variants(section).items():
                 adapted = Adapted(name, settings, section)
                 index.model(section, name, adapted.identity | adapted.counted)
+        for entry in study.entries("recaptioners"):
+            for name, method in variants(study, entry).items():
+                index.model("recaptioners", name, method.identity)
         index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
             counts[stage.kind_of(entry)] += index_items(index, stage, entry)

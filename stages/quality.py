@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ from stages.engine.tasks import Outcome, Task
 log = logging.getLogger(__name__)
 
 STAGE = STAGES["quality"]
-CAPTIONED = STAGES["caption"].folder()
+CAPTIONED, RECAPTIONED = STAGES["caption"], STAGES["recaption"]
 READ = ("sample", "key", "status", "caption", *STAGE.axes)
 CAPTIONS_A_BATCH = 2048
 
@@ -42,17 +43,17 @@ def read(choice: str) -> tuple[str, ...]:
 
 def counted(row: Mapping[str, Any], choice: str) -> list[str]:
     """The captions of a row that count."""
-    return [row["caption"]] if choice == "first" else row["candidates"]
+    return [row["caption"]] if choice == "first" else row.get("candidates") or [row["caption"]]
 
 
-def captions_of(corpus: str, captioners: Iterable[str], choice: str) -> list[str]:
+def captions_of(corpus: str, sources: Iterable[Path], choice: str) -> list[str]:
     """The distinct captions of a corpus that count, in order of their first appearance."""
-    rows = (row for name in captioners for row in DISK.rows(CAPTIONED / name / corpus, read(choice)))
+    rows = (row for source in sources for row in DISK.rows(source / corpus, read(choice)))
     return list(dict.fromkeys(text for row in rows if row["status"] == "ok" for text in counted(row, choice)))
 
 
 def plan(
-    measure: Adapted, corpora: Iterable[str], captioners: Sequence[str], outputs: Outputs
+    measure: Adapted, corpora: Iterable[str], sources: Sequence[Path], outputs: Outputs
 ) -> Iterator[tuple[str, list[Task]]]:
     """Every caption, shard by shard, and behind a corpus' shards its cells as wholes."""
     choice, chosen = measure.candidates, measure.counted
@@ -62,10 +63,10 @@ def plan(
         for path in outputs.shards(PREPARED / corpus):
             shard = path.relative_to(PREPARED)
             tasks = []
-            for row in (row for name in captioners for row in outputs.read(CAPTIONED / name / shard, read(choice))):
+            for row in (row for source in sources for row in outputs.read(source / shard, read(choice))):
                 if row["status"] != "ok":
                     continue
-                axes = {axis: row[axis] for axis in STAGE.axes}
+                axes = {axis: row.get(axis) for axis in STAGE.axes}
                 texts = counted(row, choice)
                 parts = records.parts(row["sample"], row["caption"], axes) | {"measure": measure.identity}
                 parts |= {"captions": texts, **chosen} if chosen else {}
@@ -85,9 +86,9 @@ def plan(
 class Scorer:
     """Scores captions, fitted to one corpus at a time."""
 
-    def __init__(self, measure: Adapted, captioners: Sequence[str]) -> None:
+    def __init__(self, measure: Adapted, sources: Sequence[Path]) -> None:
         self.measure = measure
-        self.captioners = captioners
+        self.sources = sources
         self.corpus = ""
 
     def load(self) -> str:
@@ -123,7 +124,7 @@ class Scorer:
     def fit(self, corpus: str) -> None:
         """Make ready for the captions of a corpus."""
         self.records = Records(corpus, self.measure.adapter.needs)
-        texts = captions_of(corpus, self.captioners, self.measure.candidates)
+        texts = captions_of(corpus, self.sources, self.measure.candidates)
         self.measure.adapter.fit(self.records.fitted_to(texts))
         self.corpus = corpus
 
@@ -132,15 +133,15 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the measure that a study calls NAME."""
     entry = study.entry("quality", name)
     measure = Adapted(name, entry, "quality")
-    captioners = list(study.variants("captioners"))
+    sources = [stage.folder(name) for stage in (CAPTIONED, RECAPTIONED) for name in study.variants(str(stage.section))]
     return Node(
         stage=STAGE,
         entry=name,
         settings=entry,
         study=study.study,
-        total=outputs.count(s for n in captioners for s in measure.shards(outputs, CAPTIONED / n)),
-        plan=plan(measure, study.entries("corpora"), captioners, outputs),
-        worker=Scorer(measure, captioners),
+        total=outputs.count(shard for source in sources for shard in measure.shards(outputs, source)),
+        plan=plan(measure, study.entries("corpora"), sources, outputs),
+        worker=Scorer(measure, sources),
         metrics=[(name, pa.float64()) for name in columns(measure.adapter.metrics)],
         batch_size=CAPTIONS_A_BATCH,
     )

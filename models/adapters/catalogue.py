@@ -42,6 +42,14 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",
         "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
     },
+    "recaptioners": {
+        "rico": "models.recaptioners.rico:Rico",
+        "scalecap": "models.recaptioners.scalecap:ScaleCap",
+        "laclip": "models.recaptioners.laclip:LaClip",
+        "veclip": "models.recaptioners.fusing:VeClip",
+        "capsfusion": "models.recaptioners.fusing:CapsFusion",
+        "sharegpt4v": "models.recaptioners.sharegpt4v:ShareGpt4v",
+    },
     "encoders": {
         "vit": "models.encoders.vit:Vit",
     },

@@ -19,12 +19,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from models.adapters.decoding import Decoding
-from models.adapters.roles import Reply, Turn
+from models.adapters.roles import Reply, Scores, Turn
 from models.media.images import encode_png
 
 
@@ -219,7 +219,7 @@ class Choose(Spoken):
 
 @dataclass(frozen=True)
 class LogProbs(Spoken):
-    """Ask how probable a continuation is. The reply is ln P of each of its tokens, given what stands before it.
+    """Ask how probable a continuation is. The reply are the :class:`Scores` of it, given what stands before it.
 
     With ``begun`` it goes on behind the beginning of a reply.
     """
@@ -243,10 +243,11 @@ class LogProbs(Spoken):
     ) -> list[tuple[Value, bytes | None]]:
         conversations = [one.conversation() for one in requests]
         found = model.log_probabilities(conversations, [one.continuation for one in requests])
-        return [({"log_probabilities": [float(one) for one in tokens]}, None) for tokens in found]
+        return [({"log_probabilities": one.log_probabilities.tolist(), "spans": one.spans}, None) for one in found]
 
-    def reply(self, value: Value, picture: Pictured | None) -> tuple[float, ...]:
-        return tuple(value["log_probabilities"])
+    def reply(self, value: Value, picture: Pictured | None) -> Scores:
+        spans = tuple((start, end) for start, end in value["spans"])
+        return Scores(np.array(value["log_probabilities"], np.float64), spans)
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,34 @@ class Embed(Request):
         cls, model: Any, requests: Sequence[Embed], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
         return [({"vector": vector.tolist()}, None) for vector in model.embed([one.text for one in requests])]
+
+    def reply(self, value: Value, picture: Pictured | None) -> np.ndarray:
+        return np.array(value["vector"], np.float32)
+
+
+@dataclass(frozen=True)
+class Encode(Request):
+    """Ask for the vector of a picture, an encoder's CLS. The reply is (D,) float32."""
+
+    KIND: ClassVar[str] = "encode"
+    PLAYED_BY: ClassVar[str] = "encoders"
+
+    picture: Pictured
+
+    def parts(self) -> dict[str, Any]:
+        return {"picture": self.picture.digest}
+
+    def pictures_seen(self) -> tuple[Pictured, ...]:
+        return (self.picture,)
+
+    @classmethod
+    def answers(
+        cls, model: Any, requests: Sequence[Encode], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Value, bytes | None]]:
+        return [
+            ({"vector": vector.tolist()}, None)
+            for vector, _ in model.encode([one.picture.pixels() for one in requests])
+        ]
 
     def reply(self, value: Value, picture: Pictured | None) -> np.ndarray:
         return np.array(value["vector"], np.float32)
@@ -306,5 +335,10 @@ class Measure(Request):
 Replies = Any
 """The reply to one request, or a list of replies to a list of requests."""
 
-Conversation = Generator[Request | list[Request], Replies, Value]
+Returned = TypeVar("Returned")
+
+Asking = Generator[Request | list[Request], Replies, Returned]
+"""A part of a method that asks, and what it returns to the rest."""
+
+Conversation = Asking[Value]
 """A method that was called."""

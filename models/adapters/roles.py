@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel
@@ -86,6 +86,17 @@ class Reply:
     finish: str
 
 
+class Scores(NamedTuple):
+    """How probable a text is, token by token.
+
+    ``log_probabilities``: ln P of each token given those before, (tokens,) float64. ``spans``: what each token spells,
+    as (start, end) of the text's characters; empty for the first parts of a character of several tokens.
+    """
+
+    log_probabilities: np.ndarray
+    spans: tuple[tuple[int, int], ...]
+
+
 class Chat(Adapter, Protocol):
     """Answers conversations with any number of pictures, and gives the probabilities of replies.
 
@@ -100,10 +111,8 @@ class Chat(Adapter, Protocol):
         ``seeds`` has one integer a conversation. Raises ValueError where one of them cannot be answered, saying why.
         """
 
-    def log_probabilities(
-        self, conversations: Sequence[Conversation], continuations: Sequence[str]
-    ) -> list[np.ndarray]:
-        """ln P of each token of a continuation, given the conversation and the tokens before: (tokens,) float64.
+    def log_probabilities(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Scores]:
+        """How probable each continuation is, given its conversation.
 
         Text and continuation are cut into tokens apart, and the end of the reply is no part of it: the continuation is
         how a reply begins, or how one that the last turn has begun goes on.
@@ -112,8 +121,8 @@ class Chat(Adapter, Protocol):
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each choice as the beginning of a reply, given that it is one of them: (choices,), sum 1.
 
-        That is exp of the sum of :meth:`log_probabilities`, divided by its sum over the choices. Raises ValueError
-        where a choice is the beginning of another one, since both would count the same replies.
+        That is exp of the sum of its ln P (:meth:`log_probabilities`), divided by its sum over the choices. Raises
+        ValueError where a choice is the beginning of another one, since both would count the same replies.
         """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from models.adapters.roles import Reply
+from models.adapters.roles import Reply, Scores
 from models.adapters.thinking import answered
 
 Fields = Mapping[str, Any]
@@ -104,8 +104,8 @@ def first_tokens(fields: Fields) -> dict[str, float]:
     return {one["token"]: float(one["logprob"]) for one in likeliest}
 
 
-def continuation_scores(prompt: Fields, whole: Fields, text: str) -> np.ndarray:
-    """ln P of the tokens by which the prompt of ``whole`` is longer than that of ``prompt``, which spell ``text``.
+def continuation_scores(prompt: Fields, whole: Fields, text: str) -> Scores:
+    """How probable those tokens are by which the prompt of ``whole`` is longer than that of ``prompt``: the text's.
 
     Raises
     ------
@@ -113,8 +113,8 @@ def continuation_scores(prompt: Fields, whole: Fields, text: str) -> np.ndarray:
         The server gave no probabilities of its prompt, or of one that goes on in another way.
 
     >>> known = [None, {"5": {"logprob": -0.1}}, {"7": {"logprob": -2.5, "decoded_token": "yes"}}]
-    >>> continuation_scores({"usage": {"prompt_tokens": 2}}, {"prompt_logprobs": known}, "yes").tolist()
-    [-2.5]
+    >>> continuation_scores({"usage": {"prompt_tokens": 2}}, {"prompt_logprobs": known}, "yes")
+    Scores(log_probabilities=array([-2.5]), spans=((0, 3),))
     """
     if not (known := whole.get("prompt_logprobs")):
         raise ValueError(
@@ -129,7 +129,23 @@ def continuation_scores(prompt: Fields, whole: Fields, text: str) -> np.ndarray:
             f"the endpoint gave the probability of {_short(spelt)!r} where that of {_short(text)!r} was asked for: it "
             "ignored `continue_final_message`, or cuts the text into tokens in another way"
         )
-    return np.array([token["logprob"] for token in own], np.float64)
+    return Scores(np.array([token["logprob"] for token in own], np.float64), spelt_spans(text, own))
+
+
+def spelt_spans(text: str, tokens: Sequence[Fields]) -> tuple[tuple[int, int], ...]:
+    """What each token spells of a text; a character of several tokens is the last one's.
+
+    >>> spelt_spans("a né", [{"decoded_token": spelt} for spelt in ("a", " n", "\ufffd", "é")])
+    ((0, 1), (1, 3), (3, 3), (3, 4))
+    """
+    spelt = [(token.get("decoded_token") or "").replace("\ufffd", "") for token in tokens]
+    more = _blanks("".join(spelt)) - _blanks(text)  # before the text's first token
+    ends = np.clip(np.cumsum([0, *map(len, spelt)]) - more, 0, len(text)).tolist()
+    return tuple(zip(ends, ends[1:], strict=False))
+
+
+def _blanks(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def _short(text: str) -> str:

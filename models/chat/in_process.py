@@ -11,7 +11,7 @@ from PIL import Image
 
 from models.adapters.decoding import Decoding, generation
 from models.adapters.pretrained import Pretrained, read
-from models.adapters.roles import Conversation, Reply
+from models.adapters.roles import Conversation, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat.choices import apart, normalised
 
@@ -115,10 +115,8 @@ class InProcess(ABC):
 
         return self._in_batches([(prompt.shapes, prompt.length) for prompt in prompts], reply)
 
-    def log_probabilities(
-        self, conversations: Sequence[Conversation], continuations: Sequence[str]
-    ) -> list[np.ndarray]:
-        """ln P of each token of a continuation, (tokens,) float64.
+    def log_probabilities(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Scores]:
+        """How probable each continuation is, token by token.
 
         Raises
         ------
@@ -128,7 +126,10 @@ class InProcess(ABC):
         tokens = [self._tokens(text) for text in continuations]
         prompts = [self._prompt(one, len(ids)) for one, ids in zip(conversations, tokens, strict=True)]
         scored = self._scored(prompts, [(i, ids[:-1]) for i, ids in enumerate(tokens)])
-        return [np.append(path, last[ids[-1]]) for (path, last), ids in zip(scored, tokens, strict=True)]
+        spelt = [tuple(self._tokenizer(t, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"])
+                 for t in continuations]  # fmt: skip
+        known = [np.append(path, last[ids[-1]]) for (path, last), ids in zip(scored, tokens, strict=True)]
+        return [Scores(*one) for one in zip(known, spelt, strict=True)]
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each choice among them, (choices,) float64; what differs in the last token only, or in the

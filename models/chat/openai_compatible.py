@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.adapters.decoding import Decoding, candidate_seeds
-from models.adapters.roles import Conversation, Reply, Turn
+from models.adapters.roles import Conversation, Reply, Scores, Turn
 from models.adapters.settings import unknown
 from models.chat.choices import apart, normalised
 from models.chat.client import Endpoint, listed
@@ -176,10 +176,8 @@ class OpenAICompatible:
 
         return [[reply for some in item for reply in some] for item in self._all(jobs, ask)]
 
-    def log_probabilities(
-        self, conversations: Sequence[Conversation], continuations: Sequence[str]
-    ) -> list[np.ndarray]:
-        """ln P of each token of a continuation, (tokens,) float64, by vLLM's ``prompt_logprobs``.
+    def log_probabilities(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Scores]:
+        """How probable each continuation is, token by token, by vLLM's ``prompt_logprobs``.
 
         vLLM cuts text and continuation into tokens together, and gives probabilities at temperature 1 unless started
         with another ``--logprobs-mode``.
@@ -225,7 +223,7 @@ class OpenAICompatible:
                     raise ValueError(
                         f"{missing[0]!r} is not among the {len(likely)} likeliest first tokens, and {error}"
                     ) from None
-                found.append(normalised([float(one.sum()) for one in scores]))
+                found.append(normalised([float(one.log_probabilities.sum()) for one in scores]))
             else:
                 found.append(normalised([likely[choice] for choice in some]))
         return found

@@ -123,6 +123,17 @@ STAGES = {
             originals=True,
         ),
         Stage(
+            name="recaption",
+            kind="recaption",
+            section="recaptioners",
+            axis="recaptioner",
+            axes=(*GRID, "captioner", "recaptioner"),
+            inputs=("prepare", "inpaint", "caption"),
+            fields=(("caption", pa.string()),),
+            output="captions",
+            originals=True,
+        ),
+        Stage(
             name="represent",
             kind="represent",
             section="encoders",
@@ -165,8 +176,8 @@ STAGES = {
             kind="quality",
             section="quality",
             role="measures",
-            axes=(*GRID, "captioner"),
-            inputs=("prepare", "degrade", "inpaint", "caption"),
+            axes=(*GRID, "captioner", "recaptioner"),
+            inputs=("prepare", "degrade", "inpaint", "caption", "recaption"),
             output="quality",
             measures=True,
             originals=True,
@@ -174,7 +185,17 @@ STAGES = {
         ),
         Stage(
             name="index",
-            inputs=("prepare", "degrade", "inpaint", "caption", "represent", "project", "fidelity", "quality"),
+            inputs=(
+                "prepare",
+                "degrade",
+                "inpaint",
+                "caption",
+                "recaption",
+                "represent",
+                "project",
+                "fidelity",
+                "quality",
+            ),
         ),
         Stage(name="report", inputs=("index",)),
     )
@@ -187,7 +208,7 @@ HOLDING = tuple(stage for stage in STAGES.values() if stage.kind)
 MAKING = tuple(stage.kind for stage in HOLDING if not stage.measures)
 """The kinds of what is measured, the originals first."""
 
-REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "measure")
+REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "encode", "measure")
 """The kinds of what methods ask of models: an item that was made of such items was made of all of them."""
 
 UNAVERAGED = tuple(stage.kind for stage in HOLDING if not stage.averaged)

@@ -12,6 +12,7 @@ from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import Study
+from stages.recaption import variants
 
 
 def check(study: Study) -> None:
@@ -25,6 +26,8 @@ def check(study: Study) -> None:
     for name, entry in study.entries("corpora").items():
         paths[name] = Path(corpus_of(entry).settings.path)
         degradations_of(study, name)
+    for name in study.entries("recaptioners"):
+        _ = [one.identity for one in variants(study, name).values()]
     for section in ROLES:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section)

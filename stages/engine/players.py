@@ -30,7 +30,8 @@ class Player:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Part of the key of every request to this model."""
-        return identity_of(self.entry["adapter"], catalogue.build(self.role, self.name, self.entry))
+        adapter = catalogue.build(self.role, self.name, self.entry)
+        return identity_of(self.entry["adapter"], adapter)
 
     def parts(self, request: Request) -> dict[str, Any]:
         """The parts of a request's key."""

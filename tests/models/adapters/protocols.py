@@ -16,6 +16,7 @@ from models.measures.captions import chair, clipscore, grounding, lexical, seman
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.pictures import clap, perceptual, pixel
 from models.painters import pipelines
+from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -46,6 +47,14 @@ CAPTIONERS: dict[str, type[Captioner]] = {
     "openai-compatible": prompted.OpenAICompatible,
     "speech-seq2seq": audio.SpeechSeq2Seq,
     "lp-music-caps": lp_music_caps.LpMusicCaps,
+}
+RECAPTIONERS: dict[str, type[Recaptioner]] = {
+    "rico": rico.Rico,
+    "scalecap": scalecap.ScaleCap,
+    "laclip": laclip.LaClip,
+    "veclip": fusing.VeClip,
+    "capsfusion": fusing.CapsFusion,
+    "sharegpt4v": sharegpt4v.ShareGpt4v,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,

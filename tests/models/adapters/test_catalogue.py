@@ -23,6 +23,9 @@ protocols = {
     "embedders": roles.Embedder,
 }
 light = sorted(sys.modules)
+from models.recaptioners import Recaptioner
+
+protocols["recaptioners"] = Recaptioner
 missing = {}
 for role, adapters in catalogue.CATALOGUE.items():
     protocol = protocols.get(role, roles.Adapter)

@@ -10,6 +10,7 @@ PROTOCOLS = {
     "inpainters": protocols.INPAINTERS,
     "chat": protocols.CHAT,
     "captioners": protocols.CAPTIONERS,
+    "recaptioners": protocols.RECAPTIONERS,
     "encoders": protocols.ENCODERS,
     "embedders": protocols.EMBEDDERS,
     "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES},

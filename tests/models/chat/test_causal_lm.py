@@ -34,8 +34,8 @@ def test_a_picture_is_refused_in_one_sentence(causal_checkpoint):
 def test_variables_of_the_template_are_given_and_in_the_identity(causal_checkpoint):
     question = [[Turn("user", "ba de fi")]]
     plain, brief = loaded(causal_checkpoint), loaded(causal_checkpoint, template={"brief": True})
-    (one,), (other,) = (model.log_probabilities(question, ["ko"]) for model in (plain, brief))
-    (begun,) = plain.log_probabilities([[*question[0], Turn("assistant", "lo")]], ["ko"])
+    ((one, _),), ((other, _),) = (model.log_probabilities(question, ["ko"]) for model in (plain, brief))
+    ((begun, _),) = plain.log_probabilities([[*question[0], Turn("assistant", "lo")]], ["ko"])
     assert other == pytest.approx(begun, abs=1e-5) and one[0] != other[0]
     assert plain.identity() != brief.identity()
 

@@ -106,7 +106,8 @@ def by_hand(family, checkpoint) -> ByHand:
 
 @pytest.mark.parametrize("name", SEEING)
 def test_log_probabilities_are_those_of_transformers_own_forward(chat, by_hand, conversations, name):
-    (own,) = chat.log_probabilities([conversations[name]], [LONG])
+    ((own, spans),) = chat.log_probabilities([conversations[name]], [LONG])
+    assert "".join(LONG[start:end] for start, end in spans).replace(" ", "") == LONG.replace(" ", "")
     witness = by_hand.log_probabilities(conversations[name], LONG)
     assert own.shape == witness.shape and len(own) >= 9, "a token a word at least"
     assert own == pytest.approx(witness, abs=2e-4)
@@ -134,7 +135,14 @@ def test_what_comes_beside_an_item_makes_no_difference(chat, conversations):
         chances = chat.log_probabilities(some, [texts[i] for i in order])
         chosen = chat.choose(some, [choices[i] for i in order])
         replies = [chat.answer(some, how, seeds) for how in (GREEDY, sampled)]
-        return list(zip((one.tobytes() for one in chances), (one.tobytes() for one in chosen), *replies, strict=True))
+        return list(
+            zip(
+                (one.log_probabilities.tobytes() for one in chances),
+                (one.tobytes() for one in chosen),
+                *replies,
+                strict=True,
+            )
+        )
 
     together = everything(list(range(len(turns))))
     assert everything(list(range(len(turns)))[::-1]) == together[::-1]
@@ -145,7 +153,9 @@ def test_choosing_is_comparing_what_the_choices_add_up_to(chat, conversations):
     choices = [*CHOICES, "a red star", "a red ring", "a blue ring on the left"]
     for conversation in conversations.values():
         (chosen,) = chat.choose([conversation], [choices])
-        sums = np.array([one.sum() for one in chat.log_probabilities([conversation] * len(choices), choices)])
+        sums = np.array(
+            [one.log_probabilities.sum() for one in chat.log_probabilities([conversation] * len(choices), choices)]
+        )
         assert chosen.sum() == pytest.approx(1, abs=1e-12)
         assert chosen == pytest.approx(np.exp(sums) / np.exp(sums).sum(), rel=1e-3, abs=1e-9)
 
@@ -163,8 +173,8 @@ def test_choices_of_one_token_share_a_forward_and_equal_questions_too(chat, conv
 def test_a_text_is_as_probable_as_its_halves(chat, conversations):
     """Law: P(a b) = P(a) P(b | a), where a is a reply that has been begun."""
     question = conversations["one picture"]
-    whole, first = chat.log_probabilities([question] * 2, [LONG, "there is a small"])
-    (second,) = chat.log_probabilities(
+    (whole, _), (first, _) = chat.log_probabilities([question] * 2, [LONG, "there is a small"])
+    ((second, _),) = chat.log_probabilities(
         [[*question, Turn("assistant", "there is a small")]], ["yellow star on a mint background"]
     )
     assert np.concatenate([first, second]) == pytest.approx(whole, abs=2e-4)
@@ -184,7 +194,7 @@ def test_a_reply_says_why_it_ended(chat, by_hand, conversations):
 
 def test_more_turns_matter(chat, conversations):
     *before, last = conversations["several turns"]
-    one, other = chat.log_probabilities([[*before, last], [last]], ["yes"] * 2)
+    (one, _), (other, _) = chat.log_probabilities([[*before, last], [last]], ["yes"] * 2)
     assert one[0] != other[0]
 
 

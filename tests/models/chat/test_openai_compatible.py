@@ -177,8 +177,9 @@ def test_a_server_that_lists_too_few_tokens_is_told(server):
 def test_log_probabilities_are_those_behind_the_prompt(server):
     vllm = server(like_vllm)
     question = [*QUESTION, Turn("assistant", "a")]
-    plain, begun = chat(vllm.endpoint).log_probabilities([QUESTION, question], ["red star", " red star"])
+    (plain, spans), (begun, _) = chat(vllm.endpoint).log_probabilities([QUESTION, question], ["red star", " red star"])
     assert plain == pytest.approx(np.log([0.5, 0.25])) and begun == pytest.approx(plain)
+    assert ["red star"[start:end] for start, end in spans] == ["red", " star"]
     assert {body.get("prompt_logprobs", 0) for body in vllm.requests} == {0}
 
 

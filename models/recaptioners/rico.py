@@ -1,0 +1,177 @@
+"""RICO: recaptioning by visual reconstruction (paper *RICO*, sections 3.1 to 3.3 and table 12).
+
+A painter paints what the caption says, a reviser compares the painting with the picture and revises the caption; so for
+some rounds: c_i = R(T(c_{i-1}), v_0, c_{i-1}).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from models.adapters import roles
+from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured
+from models.adapters.roles import Reply
+from models.recaptioners import NOTHING, Case, filled
+
+TASK = (
+    "A caption was written of the first image. From the caption alone a text-to-image model painted the second image. "
+    "Compare the two images: where they differ, the caption is wrong, ambiguous or incomplete. Revise the caption so "
+    "that an image painted of it would come closer to the first image."
+)
+ALONE = "A caption was written of the image. Correct what is wrong or ambiguous in it, and add details that it lacks."
+ASPECTS = """
+What to compare:
+- Visual details: colour, shape, texture and material of objects.
+- Composition and layout: where things are, how they stand to each other, the structure of the scene.
+- People, if there are any: pose, expression, skin tone, clothes, hair.
+- Perspective and style: kind of image, camera angle, depth of field, light, artistic style.
+- Text in the image: words, symbols and signs, letter by letter.
+- Image quality: blur, artefacts, objects that are drawn inconsistently.
+- World knowledge: names and real things that should be kept.
+- Colour aesthetics: palette, grading, mood."""
+ADVICE = """
+How to improve the caption:
+- Add details that were lost.
+- Make ambiguous descriptions precise.
+- Correct what is wrong.
+- Say key attributes: "a red leather couch", not "a couch".
+Keep it natural, and shorter than 512 tokens."""
+CAPTION = "\nThe caption is: {caption}\n"
+REPLY = "Write the revised caption between <revised_caption> and </revised_caption>."
+ANALYSIS = " Behind it write your analysis of the differences between <analysis> and </analysis>."
+
+Variant = Literal["full", "without-tips", "without-analysis", "edit"]
+
+TAGGED = r"<\s*{0}\s*>(.*?)(?:<\s*/\s*{0}\s*>|\Z)"
+REVISED = re.compile(TAGGED.format(r"revised[\s_-]*caption"), re.IGNORECASE | re.DOTALL)
+ANALYSED = re.compile(TAGGED.format("analysis"), re.IGNORECASE | re.DOTALL)
+
+
+def prompt(variant: Variant) -> str:
+    """The reviser's prompt: the paper's (table 12) in our words, or one of its ablations (table 6; table 2's edit).
+
+    >>> "<analysis>" in prompt("full"), "<analysis>" in prompt("without-analysis"), "What to" in prompt("without-tips")
+    (True, False, False)
+    """
+    task = ALONE if variant == "edit" else TASK
+    tips = "" if variant in {"without-tips", "edit"} else ASPECTS + ADVICE
+    analysis = "" if variant in {"without-analysis", "edit"} else ANALYSIS
+    return task + tips + CAPTION + REPLY + analysis
+
+
+class Revision(NamedTuple):
+    """A revised caption, and the analysis that came with it."""
+
+    caption: str
+    analysis: str
+
+
+def revision(reply: Reply) -> Revision:
+    """Read a reviser's reply; tags in any case, with a blank, a hyphen or an underscore, and without their end.
+
+    Of several revised captions outside the analysis the last one counts.
+
+    Raises
+    ------
+    ValueError
+        There is no revised caption in it, or one that was cut off. The released code takes the whole reply then.
+
+    >>> revision(Reply("<Revised caption>A red star.</revised_caption> <analysis>It was blue.", "stop"))
+    Revision(caption='A red star.', analysis='It was blue.')
+    >>> revision(Reply("A red star.", "stop"))
+    Traceback (most recent call last):
+    ValueError: there is no <revised_caption> in the reply
+    """
+    analysis = " ".join(part.strip() for part in ANALYSED.findall(reply.text))
+    found = list(REVISED.finditer(ANALYSED.sub("\n", reply.text)))
+    if not found:
+        raise ValueError("there is no <revised_caption> in the reply")
+    if reply.finish == "length" and found[-1].end() == len(found[-1].string) and "</" not in found[-1].group():
+        raise ValueError("the revised caption was cut off at `max_tokens`: raise it")
+    caption = " ".join(found[-1].group(1).split())
+    if caption.strip(" .").lower() in NOTHING:
+        raise ValueError(f"the revised caption is {caption!r}")
+    return Revision(caption, analysis)
+
+
+class Rico:
+    """Revises a caption by what a painting of it shows.
+
+    ``rounds`` is the paper's N. Variants ``without-tips`` and ``without-analysis`` are the ablations of its table 6,
+    ``edit`` is the revision without a painting of its table 2. ``prompt`` takes the place of the paper's; ``{caption}``
+    in it stands for the caption. With ``accept: closer`` a revision counts only where its painting is closer to the
+    picture than that of the caption before, by the cosine of a judge's vectors, and a round that changes nothing is the
+    last; the paper takes every revision.
+    """
+
+    VERSION: ClassVar[int] = 1
+    ROLES: ClassVar[Mapping[str, str]] = {"painter": "painters", "reviser": "chat", "judge": "encoders"}
+
+    class Settings(roles.Settings):
+        rounds: int = Field(2, ge=1)
+        variant: Variant = "full"
+        prompt: str = ""
+        accept: Literal["always", "closer"] = "always"
+
+        @field_validator("prompt")
+        @classmethod
+        def _holds_the_caption(cls, text: str) -> str:
+            if text and "{caption}" not in text:
+                raise ValueError("should hold {caption}, where the caption goes")
+            return text
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.prompt = settings.prompt or prompt(settings.variant)
+
+    @property
+    def paints(self) -> bool:
+        """Whether the reviser sees a painting."""
+        return self.settings.variant != "edit"
+
+    @property
+    def asks(self) -> frozenset[str]:
+        if self.settings.accept == "closer":
+            return frozenset(self.ROLES)
+        return frozenset({"painter", "reviser"} if self.paints else {"reviser"})
+
+    def identity(self) -> dict[str, Any]:
+        return {**self.settings.model_dump(exclude={"prompt"}), "prompt": self.prompt}
+
+    def recaption(self, case: Case) -> Conversation:
+        caption, steps = case.caption, [{"caption": case.caption}]
+        shown: tuple[Pictured, ...] = (case.picture,)
+        for _ in range(self.settings.rounds):
+            if self.paints:
+                painting = yield Paint("painter", caption)
+                if not painting:
+                    break
+                shown = (case.picture, painting)
+                steps[-1]["painting"] = painting.digest
+            asked = filled(self.prompt, caption=caption)
+            revised = yield Ask("reviser", asked, pictures=shown, read=revision)
+            if not revised:
+                break  # asked the same again, it would say the same
+            steps[-1]["analysis"] = revised.analysis
+            if self.settings.accept == "closer" and not (yield from self._closer(case, caption, revised.caption)):
+                steps[-1]["refused"] = revised.caption
+                break
+            caption = revised.caption
+            steps.append({"caption": caption})
+        return {"caption": caption, "steps": steps}
+
+    def _closer(self, case: Case, before: str, after: str) -> Asking[bool]:
+        """Whether the painting of a caption is closer to the picture than that of the caption before."""
+        paintings = yield [Paint("painter", before), Paint("painter", after)]
+        if not all(paintings):
+            return False
+        vectors = yield [Encode("judge", picture) for picture in (case.picture, *paintings)]
+        if not all(isinstance(vector, np.ndarray) for vector in vectors):
+            return False
+        original, first, second = (vector / np.linalg.norm(vector) for vector in vectors)
+        return bool(original @ second > original @ first)

@@ -1,0 +1,199 @@
+"""``recaption@method``: the captions of a study rewritten by a method that asks several models.
+
+Its cases are the captions of originals and, where an entry says ``repainted: true``, those of repainted pictures: first
+captions of any captioner; or with ``references: true`` what a corpus says of its pictures itself. What it returns are
+captions like others, on an axis of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from models.adapters import catalogue
+from models.adapters.references import resolved
+from models.adapters.requests import Ask, Conversation
+from models.adapters.settings import Settings, unknown, validated
+from models.recaptioners import Case, Recaptioner, plain
+from registry.store.dag import STAGES
+from stages.engine.entries import identity_of
+from stages.engine.loop import command, execute
+from stages.engine.node import Node
+from stages.engine.pictures import Picture, picture_of
+from stages.engine.players import Player
+from stages.engine.shards import DISK, Outputs
+from stages.engine.study import Study, read_study, swept
+from stages.engine.tasks import Task
+from stages.engine.waves import Method
+
+STAGE = STAGES["recaption"]
+PREPARED, REPAINTED, CAPTIONED = (STAGES[name].folder() for name in ("prepare", "inpaint", "caption"))
+PICTURED = ("sample", "key", "image_digest")
+READ = ("corpus", "sample", "key", "status", "caption", *STAGES["caption"].axes)
+
+
+class Scope(Settings):
+    """Which captions an entry rewrites: those of some captioners and corpora (all where absent), of originals alone or
+    of ``repainted`` pictures too; or the first of each sample's ``references``.
+
+    A picture without a reference is captioned first, with ``first_prompt`` (prompt #1 of paper *RICO*, table 10), by
+    who plays ``captioner``.
+    """
+
+    captioners: list[str] | None = None
+    corpora: list[str] | None = None
+    repainted: bool = False
+    references: bool = False
+    first_prompt: str = "Describe this image in detail. Your answer should be concise and informative."
+
+
+class Recaptioning:
+    """A variant of an entry of ``recaptioners``: the method, who plays its roles, and what it is for.
+
+    ``method`` names it; of its settings those named like its roles say which models play them, by their names in
+    ``models`` or described in place.
+
+    Raises ``ValueError``, in one sentence, for what is wrong or missing in it.
+    """
+
+    def __init__(self, name: str, entry: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
+        settings = dict(entry)
+        self.name = name
+        self.scope = validated(name, Scope, {key: settings.pop(key) for key in settings.keys() & Scope.model_fields})
+        known = catalogue.CATALOGUE["recaptioners"]
+        self.kind = settings.pop("method", None)
+        if self.kind not in known:
+            raise ValueError(unknown(f"method of recaptioning (entry {name})", self.kind, known))
+        method = catalogue.target("recaptioners", self.kind)
+        played = {"captioner": "chat", **method.ROLES} if self.scope.references else method.ROLES
+        roles = {role: settings.pop(role) for role in settings.keys() & played.keys()}
+        self.method: Recaptioner = method(validated(f"{self.kind} (entry {name})", method.Settings, settings))
+        for role in sorted(self.method.asks ^ roles.keys() - (played.keys() - method.ROLES.keys())):
+            if role in roles:
+                raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
+            raise ValueError(f"{name} names no {role}: {self.kind} asks one of the {method.ROLES[role]}.")
+        self.players = {role: player(name, role, said, played[role], models) for role, said in roles.items()}
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Part of the key of every item, beside the picture and its first caption."""
+        players = {
+            role: {"model": one.identity, "decoding": one.decoding.decided()} for role, one in self.players.items()
+        }
+        first = {"first_prompt": self.scope.first_prompt} if self.scope.references else {}
+        return {**identity_of(self.kind, self.method), "players": players, **first}
+
+    def run(self, case: Case) -> Conversation:
+        """The method's requests, behind the one for a first caption where there is none.
+
+        Raises ``ValueError`` where there is none to be had.
+        """
+        if not case.caption:
+            if "captioner" not in self.players:
+                raise ValueError("the picture has no caption to rewrite: name a `captioner` who writes one")
+            first = yield Ask("captioner", self.scope.first_prompt, pictures=(case.picture,), read=plain)
+            if not first:
+                raise ValueError(f"the picture has no first caption: {first.reason}")
+            case = replace(case, caption=first)
+        value = yield from self.method.recaption(case)
+        return {**value, "first": case.caption}
+
+
+def player(name: str, role: str, said: Any, kind: str, models: Mapping[str, Mapping[str, Any]]) -> Player:
+    """Who plays a role: ``said`` is the name of a model, or an entry that names or describes one."""
+    entry = {"model": said} if isinstance(said, str) else said
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{name} has {said!r} for {role}: name a model of `models`, or describe one.")
+    return Player(role, resolved(entry, models), kind)
+
+
+class Shown(NamedTuple):
+    """A case of one variant of an entry."""
+
+    variant: str
+    case: Case
+
+
+def variants(study: Study, name: str) -> dict[str, Recaptioning]:
+    """The variants of an entry of ``recaptioners``.
+
+    Raises ``ValueError`` where the entry is wrong, or sweeps over who plays a role.
+    """
+    entry = study.entry("recaptioners", name)
+    some = {one: Recaptioning(one, said, study.models) for one, said in swept(name, entry, study.models).items()}
+    first = next(iter(some.values()))
+    for one in some.values():
+        if one.identity["players"] != first.identity["players"]:
+            raise ValueError(f"{name} sweeps over who plays a role; make an entry for each.")
+    for corpus in first.scope.corpora or ():
+        study.entry("corpora", corpus)
+    for captioner in set(first.scope.captioners or ()) - study.variants("captioners").keys():
+        raise ValueError(unknown(f"captioner (entry {name})", captioner, study.variants("captioners")))
+    return some
+
+
+def plan(some: Mapping[str, Recaptioning], study: Study, outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
+    """The tasks of one entry, shard by shard."""
+    for name, one in some.items():
+        below = Path(*Path(name).parts[1:])
+        for corpus in one.scope.corpora or study.entries("corpora"):
+            for path in outputs.shards(PREPARED / corpus):
+                shard = path.relative_to(PREPARED)
+                yield str(below / shard), list(cases(one, study, shard, outputs))
+
+
+def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Iterator[Task]:
+    """The tasks of one shard: each caption of an original, and where they are wanted of a repainted picture."""
+    held = [PREPARED, *(REPAINTED / name for name in study.variants("inpainters") if one.scope.repainted)]
+    rows = ((row, folder / shard) for folder in held for row in outputs.read(folder / shard, PICTURED))
+    pictures = {row["key"]: picture_of(row, path) for row, path in rows}
+    if one.scope.references:
+        for row in outputs.read(PREPARED / shard, (*READ, "references")):
+            if row["status"] == "ok":
+                yield task(one, row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
+        return
+    for captioner in one.scope.captioners or study.variants("captioners"):
+        for row in outputs.read(CAPTIONED / captioner / shard, (*READ, "parents")):
+            parent = row["parents"][0]
+            if row["status"] == "ok" and parent in pictures:
+                yield task(one, row, pictures[parent], row["caption"], (parent, row["key"]))
+
+
+def task(one: Recaptioning, row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
+    """The task of one caption; ``row`` says where it stands."""
+    columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
+    parts = {"picture": picture.digest, "caption": caption, "method": one.identity}
+    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, Case(picture, caption)))
+
+
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
+    """The stage of the method that a study calls NAME."""
+    some = variants(study, name)
+
+    def run(shown: Shown, settings: None) -> Conversation:
+        return some[shown.variant].run(shown.case)
+
+    def planned() -> Iterator[tuple[str, list[Task]]]:
+        return plan(some, study, outputs)
+
+    return Node(
+        stage=STAGE,
+        entry=name,
+        settings=study.entry("recaptioners", name),
+        study=study.study,
+        total=sum(len(tasks) for _, tasks in planned()),
+        plan=planned(),
+        worker=Method(run, None, next(iter(some.values())).players),
+    )
+
+
+def main(name: str) -> None:
+    """Rewrite captions by the method that params.yaml calls NAME."""
+    execute(node(read_study(), name))
+
+
+if __name__ == "__main__":
+    command(main)

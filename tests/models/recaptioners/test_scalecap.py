@@ -1,0 +1,124 @@
+"""ScaleCap as its paper writes it: ratings by equations 4 and 5, questions in turn, a budget that is one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.adapters.requests import Ask, Failure, LogProbs
+from models.adapters.roles import Reply, Scores
+from models.recaptioners.scalecap import ScaleCap, instructions, ratings
+from models.recaptioners.sentences import spans
+from tests.models.recaptioners.playing import played
+
+CAPTION = "A red star is left of a disc. It may be warm. A dog sleeps."
+
+
+def scores(text: str, seen: bool, unlikely: str = "warm") -> Scores:
+    """A model that a picture makes sure of every word but one."""
+    words = [match.span() for match in re.finditer(r"\S+", text)]
+    chances = [0.9 if seen and unlikely not in text[start:end] else 0.1 for start, end in words]
+    return Scores(np.log(chances), tuple(words))
+
+
+def answered(request: Any) -> Any:
+    if isinstance(request, LogProbs):
+        return scores(request.continuation, bool(request.pictures))
+    if request.text.startswith("Turn every object"):
+        sentence = request.text.rpartition("Sentence: ")[2]
+        named = [word for word in ("star", "disc", "dog") if word in sentence]
+        return request.read(Reply("\n".join(f"Describe more details about the {one}." for one in named), "stop"))
+    if request.pictures:
+        return request.read(Reply(f"About: {request.text}", "stop"))
+    return request.read(Reply(f"summary of {request.text.count('About')} answers", "stop"))
+
+
+def asked_of(asked: list[Any]) -> list[str]:
+    return [one.text for one in asked if isinstance(one, Ask) and one.pictures]
+
+
+def scalecap(**settings: Any) -> ScaleCap:
+    return ScaleCap(ScaleCap.Settings(**settings))
+
+
+def test_a_sentence_is_rated_by_its_likeliest_gain_over_critical_tokens():
+    """By hand: p - p' is .8 for words that the picture makes likely, 0 for "warm"; "It may be" has no critical word."""
+    assert ratings(CAPTION, scores(CAPTION, True), scores(CAPTION, False)) == pytest.approx([0.8, 0.0, 0.8])
+    only = "It is."
+    assert ratings(only, scores(only, True), scores(only, False)) == [-1.0]
+
+
+def test_ratings_do_not_depend_on_how_words_are_cut_into_tokens():
+    """Law: a token counts where it spells a part of a critical word; here each is cut in two of the same gap."""
+    whole = [scores(CAPTION, seen) for seen in (True, False)]
+    halves = []
+    for known in whole:
+        cut = [(part, value) for (a, b), value in zip(known.spans, known.log_probabilities, strict=True)
+               for part in ((a, (a + b) // 2), ((a + b) // 2, b))]  # fmt: skip
+        halves.append(Scores(np.array([value for _, value in cut]), tuple(part for part, _ in cut)))
+    assert ratings(CAPTION, *halves) == pytest.approx(ratings(CAPTION, *whole))
+
+
+def test_what_golden_sentences_name_is_asked_about_and_put_together():
+    value, asked = played(scalecap(), CAPTION, answered)
+    assert asked_of(asked) == [
+        f"Describe more details about {what}the {name}."
+        for name in ("star", "disc", "dog")
+        for what in ("", "the position of ")
+    ]
+    assert [sentence["rating"] for sentence in value["steps"]["sentences"]] == pytest.approx([0.8, 0.0, 0.8])
+    assert not any("warm" in one.text for one in asked if isinstance(one, Ask))
+    final = asked[-1].text
+    assert "summary of 3 answers" in final and "A red star is left of a disc. A dog sleeps." in final
+    assert value["caption"] == "summary of 0 answers"
+
+
+def test_a_larger_budget_asks_what_a_smaller_one_asked_and_more():
+    """Section 2.1: N limits the number of object and position questions."""
+    asked = {budget: asked_of(played(scalecap(budget=budget), CAPTION, answered)[1]) for budget in (1, 2, 3, 5, 99)}
+    assert {budget: len(questions) for budget, questions in asked.items()} == {1: 1, 2: 2, 3: 3, 5: 5, 99: 6}
+    assert all(questions == asked[99][: len(questions)] for questions in asked.values())
+
+
+def test_a_higher_threshold_keeps_less():
+    kept = {t: played(scalecap(threshold=t), CAPTION, answered)[1][2:] for t in (-1.0, 0.0)}
+    assert len([one for one in kept[-1.0] if one.text.startswith("Turn")]) == 3
+    assert len([one for one in kept[0.0] if one.text.startswith("Turn")]) == 2
+
+
+def test_without_a_golden_sentence_all_count():
+    """As in the released code."""
+    value, asked = played(scalecap(threshold=0.9), CAPTION, answered)
+    assert len([one for one in asked if isinstance(one, Ask) and one.text.startswith("Turn")]) == 3
+    assert value["caption"].startswith("summary")
+
+
+def test_answers_can_be_rated_too():
+    """The prompt of a rating is what was asked."""
+    _, asked = played(scalecap(rate_answers=True, budget=1), CAPTION, answered)
+    rated = [one for one in asked if isinstance(one, LogProbs)]
+    assert [one.text for one in rated[2:]] == ["Describe more details about the star."] * 2
+
+
+def test_only_lines_of_the_form_count_in_order_and_once():
+    text = "Sure:\n1. Describe more details about the dog.\n- describe more details about the cat\nDescribe the sky."
+    assert instructions(Reply(text + "\nDescribe more details about the dog.", "stop")) == ["the dog", "the cat"]
+    with pytest.raises(ValueError, match="no instruction"):
+        instructions(Reply("There is nothing to ask.", "stop"))
+    cut = "Describe more details about the dog.\nDescribe more details about the c"
+    assert instructions(Reply(cut, "length")) == ["the dog"]
+
+
+def test_without_probabilities_every_sentence_counts():
+    value, _ = played(scalecap(), CAPTION, lambda r: Failure("none") if isinstance(r, LogProbs) else answered(r))
+    assert [sentence["rating"] for sentence in value["steps"]["sentences"]] == [None] * len(spans(CAPTION))
+    assert len(value["steps"]["questions"]) == 6
+
+
+def test_where_nothing_is_answered_the_caption_stays():
+    for caption in (CAPTION, ""):
+        value, _ = played(scalecap(), caption, lambda request: [] if isinstance(request, list) else Failure("dead"))
+        assert value["caption"] == caption
