@@ -81,7 +81,8 @@ class Recaptioning:
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item, beside the picture and its first caption."""
         players = {
-            role: {"model": one.identity, "decoding": one.decoding.decided()} for role, one in self.players.items()
+            role: {"model": one.identity} | ({"decoding": one.decoding.decided()} if one.role == "chat" else {})
+            for role, one in self.players.items()
         }
         first = {"first_prompt": self.scope.first_prompt} if self.scope.references else {}
         return {**identity_of(self.kind, self.method), "players": players, **first}

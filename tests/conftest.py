@@ -79,6 +79,7 @@ SMALL = {
     "degradations": {"centre-mask": {"kind": "zero"}, "blur": {"kind": "blur"}},
     "inpainters": {"identity": {"adapter": "identity"}, "telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},
+    "recaptioners": {},
     "encoders": {"vit": {"adapter": "vit", "checkpoint": "models/pocket/weights/vit"}},
     "fidelity": {"pixel": {"adapter": "pixel"}},
     "quality": {"lexical": {"adapter": "lexical", "metrics": ["bleu", "rouge_l", "cider"], "tokenizer": "none"}},

@@ -32,6 +32,7 @@ SMALLEST = {
     "degradations": {"centre-mask": {"kind": "zero"}},
     "inpainters": {"telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},
+    "recaptioners": {},
     "encoders": {},
     "fidelity": {},
     "quality": {},

@@ -38,10 +38,13 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_shard(Path("data/caption/blip/scenes/part-00.parquet"), captioned, fields)
 
 
+CAPTIONED = Path("data/caption/blip")
+
+
 def planned(**choice: str) -> tuple[quality.Scorer, list, list]:
     measure = Adapted("lexical", ROUGE | choice, "quality")
-    (_, items), (_, wholes) = quality.plan(measure, ["scenes"], ["blip"], DISK)
-    return quality.Scorer(measure, ["blip"]), items, wholes
+    (_, items), (_, wholes) = quality.plan(measure, ["scenes"], [CAPTIONED], DISK)
+    return quality.Scorer(measure, [CAPTIONED]), items, wholes
 
 
 def scored(**choice: str) -> tuple[list[dict], dict]:

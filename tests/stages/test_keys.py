@@ -20,9 +20,9 @@ import pytest
 
 from models.captioners.prompted import Instructed
 from registry.store.axes import AXES
-from registry.store.dag import IMAGE, MAKING, TEXTS
+from registry.store.dag import IMAGE, MAKING, STAGES, TEXTS
 from registry.store.keys import item_key
-from stages import caption, degrade, inpaint, prepare, quality, represent
+from stages import caption, degrade, inpaint, prepare, quality, recaption, represent
 from stages.corpora import Sample
 from stages.engine.entries import Adapted
 from stages.engine.pairs import pairs
@@ -108,7 +108,7 @@ def planned(kind: str) -> Iterator[Task]:
     if "checkpoint" in ENTRIES[kind]:
         measure.identity = {"adapter": name, "version": 1, "checkpoint": "made up"}
     if stage == "quality":
-        plan = quality.plan(measure, ["scenes"], ["blip"], DISK)
+        plan = quality.plan(measure, ["scenes"], [STAGES["caption"].folder("blip")], DISK)
     else:
         plan = {"fidelity": pairs, "represent": represent.plan}[stage](measure, ["telea"], DISK)
     for _, tasks in plan:
@@ -153,6 +153,9 @@ def write_boxes() -> None:
         for row, name in named
     ]
     shard("inpaint/telea", repainted, degradation=pa.string(), inpainter=pa.string(), image=IMAGE)
+    captioned = [row | {"captioner": "blip", "parents": [row["key"]], "key": f"said {row['key']}", "caption": "a star"}
+                 for row in prepared]  # fmt: skip
+    shard("caption/blip", captioned, captioner=pa.string(), caption=pa.string())
 
 
 def made(kind: str) -> Iterator[Task]:
@@ -178,8 +181,21 @@ def made(kind: str) -> Iterator[Task]:
         plans = [degrade.plan(study, DISK)]
     elif kind == "repainted":
         plans = [inpaint.plan(model, DISK) for model in models[:2]]
-    else:
+    elif kind == "caption":
         plans = [caption.plan(model, ["scenes"], ["telea"], DISK) for model in models[2:]]
+    else:
+        entry = {
+            "method": "rico",
+            "painter": "any",
+            "reviser": "any",
+            "captioners": ["blip"],
+            "prompt": "Mend {caption}.",
+        }
+        described = {"any": {"adapter": "stable-diffusion-3", "checkpoint": "somewhere"}}
+        rico = recaption.Recaptioning("rico", entry, described)
+        for one in rico.players.values():
+            one.identity = {"adapter": "any", "version": 1}
+        plans = [recaption.plan({"rico": rico}, study, DISK)]
     return (task for plan in plans for _, tasks in plan for task in tasks)
 
 

@@ -25,6 +25,7 @@ degradations:
 inpainters:
   telea: {adapter: telea}
 captioners: {}
+recaptioners: {}
 encoders: {}
 fidelity: {}
 quality: {}

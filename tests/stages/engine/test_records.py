@@ -61,7 +61,7 @@ def write(masks: dict[str, np.ndarray], graph: dict = GRAPH, references: tuple[s
 def measured(adapter: str = "grounding", **settings: str) -> tuple[Adapted, list[Task], list[Task]]:
     """A measure, its items and its wholes."""
     measure = Adapted(adapter, {"adapter": adapter, **settings}, "quality")
-    (_, items), (_, wholes) = plan(measure, ["scenes"], ["blip"], DISK)
+    (_, items), (_, wholes) = plan(measure, ["scenes"], [Path("data/caption/blip")], DISK)
     return measure, items, wholes
 
 
@@ -84,7 +84,7 @@ def test_a_caption_is_scored_by_region(data: Path) -> None:
     """The ring is in the left half and named, the star in the right half and not."""
     write({"blur": LEFT, "zero": RIGHT})
     measure, items, wholes = measured()
-    score = Scorer(measure, ["blip"])
+    score = Scorer(measure, [Path("data/caption/blip")])
     by_degradation = {}
     for task, outcome in zip(items, score.compute(items, [0] * len(items)), strict=True):
         assert set(outcome.value) <= set(columns(measure.adapter.metrics))
@@ -140,7 +140,7 @@ def test_a_measure_that_needs_the_picture_gets_what_was_captioned_and_its_digest
     """The original or the repainted picture, and for a cell those of all its samples."""
     measure = Adapted("clip", {"adapter": "clipscore", "checkpoint": "somewhere"}, "quality")
     measure.identity = {"adapter": "clipscore", "version": 1}
-    (_, items), (_, wholes) = plan(measure, ["scenes"], ["blip"], DISK)
+    (_, items), (_, wholes) = plan(measure, ["scenes"], [Path("data/caption/blip")], DISK)
     records = Records("scenes", measure.adapter.needs)
     expected = {None: BLACK, "blur": GREY, "zero": GREY + 1}
     for task in items:
@@ -165,7 +165,7 @@ def test_a_measure_that_needs_the_picture_gets_what_was_captioned_and_its_digest
 def test_a_corpus_that_cannot_be_fitted_fails_again_when_it_is_tried_again(data: Path) -> None:
     write({"blur": LEFT}, {"objects": [{"label": "dog", "box": [0, 0, 2, 2]}]})
     measure, items, _ = measured()
-    score = Scorer(measure, ["blip"])
+    score = Scorer(measure, [Path("data/caption/blip")])
     for _ in range(2):
         with pytest.raises(ValueError, match="are of no generated world"):
             score.compute(items, [0] * len(items))
