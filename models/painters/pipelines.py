@@ -24,7 +24,7 @@ class StableDiffusion(diffusion.Diffusion):
 
     PIPELINE = "StableDiffusionPipeline"
     DENOISER = ("unet", "UNet2DConditionModel")
-    ENCODED = BOTH[:2]
+    ENCODED: ClassVar[tuple[str, ...]] = BOTH[:2]
 
     def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
         return {"safety_checker": None, "requires_safety_checker": False}

@@ -95,7 +95,7 @@ def told(graph: Graph, rng: np.random.Generator) -> Description:
 
     pairs = [(i, j) for i in range(len(kept)) for j in range(i + 1, len(kept))]
     related = [pair for pair in pairs if chance(0.5)] if chance(0.7) else []
-    relations = []
+    relations: list[dict[str, Any]] = []
     for pair in related:
         i, j = pair if chance(0.5) else pair[::-1]
         relations.append({"subject": i, "predicate": relation(graph, kept[i], kept[j]), "object": j})

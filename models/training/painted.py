@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from itertools import permutations
 
@@ -103,10 +104,5 @@ def sheet(pictures: Sequence[np.ndarray], texts: Sequence[str], columns: int = 4
     for k, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
         x, y = k % columns * width, k // columns * height
         whole.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (x + 4, y + 4))
-        lines, line = [], ""
-        for word in text.split():
-            if len(line) + len(word) > 46:
-                lines, line = [*lines, line], ""
-            line += f"{word} "
-        draw.multiline_text((x + 4, y + side + 8), "\n".join([*lines, line]), fill="black")
+        draw.multiline_text((x + 4, y + side + 8), textwrap.fill(text, 46), fill="black")
     return whole

@@ -205,7 +205,7 @@ decoded: the ceiling.
         parts = named.float().flatten(0, 1).split(CLASSES, -1)
         each = [cross_entropy(part, truth[:, k], reduction="none").view(count, -1).mean(1)
                 for k, part in enumerate(parts)]  # fmt: skip
-        names = sum(((1 - sigma) * one).mean() for one in each)
+        names = torch.stack([((1 - sigma) * one).mean() for one in each]).sum()
         return drawn + NAMING * names, {"flow": drawn.detach(), "names": names.detach()}
 
     def pipeline(self, model: Painter) -> StableDiffusion3Pipeline:
