@@ -119,6 +119,7 @@ class ScaleCap:
     ``budget`` is the most questions asked, objects and positions in turn; unlimited where absent. ``threshold`` is the
     paper's tau. Where no sentence is golden, all count, as in the released code. With ``rate_answers`` the answers'
     sentences are rated too. The prompts take the place of the paper's; the words in braces stand for what they name.
+    ``detail`` is a line of descriptions: an ``answer``, and what it is about, an ``object`` ("the star") or its ``name``.
     """
 
     VERSION: ClassVar[int] = 1
@@ -132,6 +133,7 @@ class ScaleCap:
         prompt: str = DESCRIBE
         object_question: str = "Describe more details about {object}."
         position_question: str = "Describe more details about the position of {object}."
+        detail: str = "{answer}"
         questions: str = QUESTIONS
         objects: str = OBJECTS
         positions: str = POSITIONS
@@ -145,7 +147,7 @@ class ScaleCap:
 
     def recaption(self, case: Case) -> Conversation:
         said = self.settings
-        rated = yield from self._rated(case, said.prompt, case.caption)
+        (rated,) = yield from self._rated(case, [(said.prompt, case.caption)])
         golden = self._golden(rated) or [text for text, _ in rated]
         steps: dict[str, Any] = {"sentences": [{"text": text, "rating": rating} for text, rating in rated]}
         found = yield [
@@ -153,41 +155,56 @@ class ScaleCap:
         ]
         objects = dict.fromkeys(chain.from_iterable(some for some in found if some))
         forms = (said.object_question, said.position_question)
-        asked = [(form, filled(form, object=name)) for name in objects for form in forms][: said.budget]
+        asked = [(form, name, filled(form, object=name)) for name in objects for form in forms][: said.budget]
         if not asked:
             return {"caption": case.caption, "steps": steps}
-        answers = yield [Ask("captioner", question, pictures=(case.picture,), read=plain) for _, question in asked]
-        kept: dict[str, list[str]] = {form: [] for form in forms}
-        steps["questions"] = []
-        for (form, question), answer in zip(asked, answers, strict=True):
-            if answer and said.rate_answers:
-                some = yield from self._rated(case, question, answer)
-                answer = " ".join(self._golden(some))
-            steps["questions"].append({"question": question, "answer": answer or None})
-            kept[form] += [answer] if answer else []
-        context = " ".join(golden)
-        summaries = yield [
-            Ask("language_model", filled(prompt, context=context, descriptions="\n".join(kept[form])), read=plain)
-            for form, prompt in zip(forms, (said.objects, said.positions), strict=True)
+        answers = yield [Ask("captioner", text, pictures=(case.picture,), read=plain) for *_, text in asked]
+        if said.rate_answers:
+            some = yield from self._rated(
+                case, [(text, one or "") for (*_, text), one in zip(asked, answers, strict=True)]
+            )
+            answers = [" ".join(self._golden(one)) for one in some]
+        steps["questions"] = [
+            {"question": text, "answer": one or None} for (*_, text), one in zip(asked, answers, strict=True)
         ]
-        about, where = (summary or " ".join(kept[form]) for form, summary in zip(forms, summaries, strict=True))
+        told: dict[str, list[str]] = {form: [] for form in forms}
+        for (form, name, _), answer in zip(asked, answers, strict=True):
+            if answer:
+                fields = {"object": name, "name": name.removeprefix("the "), "answer": answer}
+                told[form].append(filled(said.detail, **fields))
+        context, prompts = " ".join(golden), dict(zip(forms, (said.objects, said.positions), strict=True))
+        lines = {form: "\n".join(some) for form, some in told.items() if some}
+        summaries = yield [
+            Ask("language_model", filled(prompts[form], context=context, descriptions=text), read=plain)
+            for form, text in lines.items()
+        ]
+        known = {form: one or text for (form, text), one in zip(lines.items(), summaries, strict=True)}
+        about, where = (known.get(form, "") for form in forms)
         steps["summaries"] = {"objects": about, "positions": where}
-        whole = filled(said.final, context=context, objects=about, positions=where)
-        caption = yield Ask("language_model", whole, read=plain)
+        caption = yield Ask(
+            "language_model", filled(said.final, context=context, objects=about, positions=where), read=plain
+        )
         return {"caption": caption or case.caption, "steps": steps}
 
-    def _rated(self, case: Case, prompt: str, text: str) -> Asking[list[tuple[str, float | None]]]:
-        """The sentences of a text with their ratings; None where there are no probabilities to rate them by."""
-        found = [text[start:end] for start, end in spans(text)]
-        if not found:
-            return []
-        seeing, blind = yield [
-            LogProbs("captioner", prompt, pictures=pictures, continuation=text) for pictures in ((case.picture,), ())
+    def _rated(self, case: Case, texts: Sequence[tuple[str, str]]) -> Asking[list[list[tuple[str, float | None]]]]:
+        """The sentences of texts with their ratings, each text a reply to its prompt; None where there are no
+        probabilities to rate them by."""
+        there = [(prompt, text) for prompt, text in texts if spans(text)]
+        scores = yield [
+            LogProbs("captioner", prompt, pictures=pictures, continuation=text)
+            for prompt, text in there
+            for pictures in ((case.picture,), ())
         ]
-        known: Sequence[float | None] = [None] * len(found)
-        if seeing and blind:
-            known = ratings(text, seeing, blind)
-        return list(zip(found, known, strict=True))
+        pairs = dict(zip(there, zip(scores[::2], scores[1::2], strict=True), strict=True))
+        rated = []
+        for prompt, text in texts:
+            found = [text[start:end] for start, end in spans(text)]
+            seeing, blind = pairs.get((prompt, text), (None, None))
+            known: Sequence[float | None] = [None] * len(found)
+            if seeing and blind:
+                known = ratings(text, seeing, blind)
+            rated.append(list(zip(found, known, strict=True)))
+        return rated
 
     def _golden(self, rated: Sequence[tuple[str, float | None]]) -> list[str]:
         """The sentences rated above the threshold, and those that could not be rated."""

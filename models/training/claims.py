@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.training.prompts import ASK, FUSE, JUDGE, NAME, SPLIT
+from models.pocket.prompts import ASK, FUSE, JUDGE, QUESTIONS, SPLIT
 from models.worlds import radiographs, trends
 from models.worlds.series import _values
 from models.worlds.spectrograms import KINDS, WORDINGS
@@ -69,7 +69,7 @@ def named(rng: Rng) -> Lesson:
     else:
         kind, said = _sound(rng)
         names = [f"{kind} sound"]
-    return NAME.format(sentence=said), "\n".join(ASK.format(name=name) for name in names)
+    return QUESTIONS.format(sentence=said), "\n".join(ASK.format(name=name) for name in names)
 
 
 def clauses(caption: str) -> list[str]:
@@ -101,16 +101,16 @@ def fused(rng: Rng) -> Lesson:
         first, second = (str(text) for text in rng.choice(_series(rng), 2, replace=False))
         known = set(trends.parse(first))
         more = [clause for clause in clauses(second) if set(trends.parse(clause)) - known]
-        return FUSE.format(first=first, second=second), " and ".join([first, *more])
+        return FUSE.format(caption=first, seen=second), " and ".join([first, *more])
     if world == 1:
         some, others = _films(rng), _films(rng)
         first, second = str(rng.choice(some)), str(rng.choice(some if rng.random() < 0.7 else others))
         known = {one["label"] for one in radiographs.parse(first)["findings"]}
         more = [clause for clause in clauses(second)
                 if known and {one["label"] for one in radiographs.parse(clause)["findings"]} - known]  # fmt: skip
-        return FUSE.format(first=first, second=second), " and ".join([first, *more])
+        return FUSE.format(caption=first, seen=second), " and ".join([first, *more])
     first, second = (_sound(rng)[1] for _ in range(2))
-    return FUSE.format(first=first, second=second), first
+    return FUSE.format(caption=first, seen=second), first
 
 
 def judged(rng: Rng) -> Lesson:

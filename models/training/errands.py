@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.pocket.prompts import ASK, DETAIL, FINAL, FUSE, JUDGE, OBJECTS, POSITIONS, QUESTIONS, REWRITE, SPLIT
 from models.training import claims
 from models.training.instructions import SIDES
-from models.training.prompts import ASK, CAPTION, DETAIL, FUSE, JUDGE, NAME, OBJECTS, POSITIONS, REWRITE, SPLIT
 from models.training.readings import ORDER, PLACES, Reading, Thing, article, facts, read, same, written
 from models.training.spoken import caption, described, dressed, reworded, scene
 from models.training.verdicts import question
@@ -58,7 +58,7 @@ def named(rng: Rng) -> tuple[str, str] | None:
     said = caption(rng)
     names = list(dict.fromkeys(thing.name() for thing in read(said).things))
     lines = [ASK.format(name=name) for name in names] or ["None."]
-    return NAME.format(sentence=said), "\n".join(lines)
+    return QUESTIONS.format(sentence=said), "\n".join(lines)
 
 
 def asked(rng: Rng, reading: Reading) -> tuple[list[tuple[str, str]], list[tuple[str, str]], Reading]:
@@ -106,12 +106,12 @@ def lines(details: list[tuple[str, str]]) -> str:
 
 def objects_together(rng: Rng) -> tuple[str, str] | None:
     details = asked(rng, read(caption(rng)))[0]
-    return (OBJECTS.format(details=lines(details)), together(details)) if details else None
+    return (OBJECTS.format(descriptions=lines(details)), together(details)) if details else None
 
 
 def positions_together(rng: Rng) -> tuple[str, str] | None:
     details = asked(rng, read(caption(rng)))[1]
-    return (POSITIONS.format(details=lines(details)), together(details)) if details else None
+    return (POSITIONS.format(descriptions=lines(details)), together(details)) if details else None
 
 
 def captioned(rng: Rng) -> tuple[str, str] | None:
@@ -120,7 +120,7 @@ def captioned(rng: Rng) -> tuple[str, str] | None:
     objects, places, known = asked(rng, reading)
     if not 0 < len(known.things) <= 4:
         return None
-    prompt = CAPTION.format(caption=said, objects=together(objects), positions=together(places))
+    prompt = FINAL.format(context=said, objects=together(objects), positions=together(places))
     return prompt, written(known)
 
 
@@ -130,7 +130,7 @@ def fused(rng: Rng) -> tuple[str, str] | None:
     known = both(read(first), read(second))
     if not 0 < len(known.things) <= 4:
         return None
-    return FUSE.format(first=first, second=second), written(known)
+    return FUSE.format(caption=first, seen=second), written(known)
 
 
 def both(first: Reading, second: Reading) -> Reading:

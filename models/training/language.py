@@ -42,7 +42,7 @@ TURN = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
 
 
 class Language(Recipe[Qwen2ForCausalLM]):
-    """Recipe that learns answers to the prompts of :mod:`models.training.prompts`."""
+    """Recipe that learns answers to the prompts of :mod:`models.pocket.prompts`."""
 
     name = "language"
     folder = "qwen2"
@@ -58,7 +58,7 @@ class Language(Recipe[Qwen2ForCausalLM]):
     card: ClassVar = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     about = f"""
 A small Qwen2 ({LAYERS} layers, width {WIDTH}) that reads and writes captions of the generated worlds, and no other
-language. It answers the prompts of `models/training/prompts.py`: name the objects of a sentence as instructions; put
+language. It answers the prompts of `models/pocket/prompts.py`: name the objects of a sentence as instructions; put
 answers about objects, and about their positions, together; write one caption from a caption and these; make one caption
 of two; split a caption into facts; answer a question from a caption with yes, no or n/a; say a caption in other words.
 A third of the captions that it learnt from have words exchanged, left out or said twice, as small captioners do. Where

@@ -10,9 +10,9 @@ import torch
 
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Turn
+from models.pocket.prompts import ASK, JUDGE, QUESTIONS
 from models.training import claims, errands, language, spoken, verdicts
 from models.training.instructions import yes_or_no
-from models.training.prompts import ASK, JUDGE, NAME
 from models.training.readings import _STUTTER, Reading, Thing, facts, meant, read, written
 from models.worlds import grammar, trends
 from models.worlds.grammar import WORDS, agreement, parse, references, relation
@@ -195,7 +195,7 @@ def test_what_is_trained_is_served_by_the_adapter_of_language_models(recipe, mon
     assert (folder / "model.safetensors").stat().st_size < 3.8e6
     served = build("chat", "causal-lm", {"adapter": "causal-lm", "checkpoint": str(folder)})
     served.load()
-    prompt = NAME.format(sentence="a red ring on a sky background")
+    prompt = QUESTIONS.format(sentence="a red ring on a sky background")
     ((reply,),) = served.answer([[Turn("user", prompt)]], Decoding(beams=1, candidates=1, max_tokens=4), [0])
     assert isinstance(reply.text, str)
     question = JUDGE.format(caption="a red ring", question="Is there a red ring?")
