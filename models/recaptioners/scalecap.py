@@ -119,7 +119,7 @@ class ScaleCap:
     ``budget`` is the most questions asked, objects and positions in turn; unlimited where absent. ``threshold`` is the
     paper's tau. Where no sentence is golden, all count, as in the released code. With ``rate_answers`` the answers'
     sentences are rated too. The prompts take the place of the paper's; the words in braces stand for what they name.
-    ``detail`` is a line of descriptions: an ``answer``, and what it is about, an ``object`` ("the star") or its ``name``.
+    ``detail`` is a line of descriptions: an ``answer``, and what it is about, ``object`` ("the star") or its ``name``.
     """
 
     VERSION: ClassVar[int] = 1
