@@ -29,14 +29,18 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "pixart-alpha": "models.painters.pipelines:PixArtAlpha",
     },
     "chat": {
+        "llava": "models.chat.llava:Llava",
         "llava-onevision": "models.chat.llava_onevision:LlavaOnevision",
+        "qwen2-vl": "models.chat.qwen2_vl:Qwen2Vl",
         "qwen2.5-vl": "models.chat.qwen2_5_vl:Qwen25Vl",
         "causal-lm": "models.chat.causal_lm:CausalLm",
         "openai-compatible": "models.chat.openai_compatible:OpenAICompatible",
     },
     "captioners": {
         "blip": "models.captioners.blip:Blip",
+        "llava": "models.captioners.prompted:Llava",
         "llava-onevision": "models.captioners.prompted:LlavaOnevision",
+        "qwen2-vl": "models.captioners.prompted:Qwen2Vl",
         "qwen2.5-vl": "models.captioners.prompted:Qwen25Vl",
         "openai-compatible": "models.captioners.prompted:OpenAICompatible",
         "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",

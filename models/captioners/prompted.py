@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Turn
-from models.chat import llava_onevision, openai_compatible, qwen2_5_vl
+from models.chat import llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
 from models.chat.in_process import ChatSettings, InProcess
 
 Model = TypeVar("Model", bound=InProcess | openai_compatible.OpenAICompatible)
@@ -73,6 +73,16 @@ class Prompted(Generic[Model]):
         return [[reply.text for reply in some] for some in self.chat.answer(turns, self.settings.decoding, seeds)]
 
 
+class Llava(Prompted[llava.Llava]):
+    """A caption by :class:`models.chat.llava.Llava`."""
+
+    MODEL = llava.Llava
+    VERSION: ClassVar[int] = MODEL.VERSION
+
+    class Settings(Instructed, ChatSettings):
+        """The model's settings beside those of the captions."""
+
+
 class LlavaOnevision(Prompted[llava_onevision.LlavaOnevision]):
     """A caption by :class:`models.chat.llava_onevision.LlavaOnevision`."""
 
@@ -80,6 +90,16 @@ class LlavaOnevision(Prompted[llava_onevision.LlavaOnevision]):
     VERSION: ClassVar[int] = MODEL.VERSION
 
     class Settings(Instructed, ChatSettings):
+        """The model's settings beside those of the captions."""
+
+
+class Qwen2Vl(Prompted[qwen2_vl.Qwen2Vl]):
+    """A caption by :class:`models.chat.qwen2_vl.Qwen2Vl`."""
+
+    MODEL = qwen2_vl.Qwen2Vl
+    VERSION: ClassVar[int] = MODEL.VERSION
+
+    class Settings(Instructed, qwen2_5_vl.Qwen25VlSettings):
         """The model's settings beside those of the captions."""
 
 

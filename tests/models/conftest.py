@@ -148,6 +148,63 @@ def qwen_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def llava_15_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CLIP for 32 x 32 pixels of which the last layer but one is read, without its CLS: 16 tokens a picture."""
+    import torch
+    from transformers import CLIPImageProcessor, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+    tokenizer = chat_tokenizer(["<image>"], WORDS)
+    torch.manual_seed(0)
+    config = LlavaConfig(
+        text_config={"model_type": "llama", **DECODER, "vocab_size": len(tokenizer), "initializer_range": 0.3},
+        vision_config={"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 48,
+                       "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": 32, "patch_size": 8},
+        image_token_index=3, image_seq_length=16,
+    )  # fmt: skip
+    size = {"height": 32, "width": 32}
+    processor = LlavaProcessor(
+        CLIPImageProcessor(size=size, crop_size=size, do_center_crop=False),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT.replace("IMAGE", "'<image>'"),
+    )
+    return save(LlavaForConditionalGeneration(config), processor, tmp_path_factory.mktemp("llava-1.5"))
+
+
+@pytest.fixture(scope="session")
+def qwen_2_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Patches of 4 pixels, four of them a token."""
+    import torch
+    from transformers import (
+        Qwen2VLConfig,
+        Qwen2VLForConditionalGeneration,
+        Qwen2VLImageProcessor,
+        Qwen2VLProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    tokenizer = chat_tokenizer(["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"], WORDS)
+    torch.manual_seed(0)
+    config = Qwen2VLConfig(
+        text_config={**DECODER, "vocab_size": len(tokenizer), "initializer_range": 0.3,
+                     "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}},
+        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2, "num_heads": 2, "patch_size": 4,
+                       "spatial_merge_size": 2, "initializer_range": 0.3},
+        vision_start_token_id=3, vision_end_token_id=4, image_token_id=5, video_token_id=6,
+    )  # fmt: skip
+    sizes = {"patch_size": 4, "merge_size": 2, "min_pixels": 16 * 16, "max_pixels": 64 * 64}
+    processor = Qwen2VLProcessor(
+        Qwen2VLImageProcessor(**sizes),
+        tokenizer,
+        Qwen2VLVideoProcessor(**sizes),
+        chat_template=CHAT.replace("IMAGE", "'<|vision_start|><|image_pad|><|vision_end|>'"),
+    )
+    return save(Qwen2VLForConditionalGeneration(config), processor, tmp_path_factory.mktemp("qwen2-vl"))
+
+
+@pytest.fixture(scope="session")
 def causal_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A language model without eyes."""
     import torch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from models.adapters.roles import Captioner, Chat, Embedder, Encoder, Inpainter, Painter
 from models.captioners import audio, blip, lp_music_caps, prompted
-from models.chat import causal_lm, llava_onevision, openai_compatible, qwen2_5_vl
+from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
 from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
@@ -35,14 +35,18 @@ PAINTERS: dict[str, type[Painter]] = {
     "pixart-alpha": pipelines.PixArtAlpha,
 }
 CHAT: dict[str, type[Chat]] = {
+    "llava": llava.Llava,
     "llava-onevision": llava_onevision.LlavaOnevision,
+    "qwen2-vl": qwen2_vl.Qwen2Vl,
     "qwen2.5-vl": qwen2_5_vl.Qwen25Vl,
     "causal-lm": causal_lm.CausalLm,
     "openai-compatible": openai_compatible.OpenAICompatible,
 }
 CAPTIONERS: dict[str, type[Captioner]] = {
     "blip": blip.Blip,
+    "llava": prompted.Llava,
     "llava-onevision": prompted.LlavaOnevision,
+    "qwen2-vl": prompted.Qwen2Vl,
     "qwen2.5-vl": prompted.Qwen25Vl,
     "openai-compatible": prompted.OpenAICompatible,
     "speech-seq2seq": audio.SpeechSeq2Seq,
