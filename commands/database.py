@@ -79,6 +79,7 @@ def copy(
 
 @registry.command()
 def published(
+    paper: Annotated[str | None, typer.Option(help="One paper, such as inpainting or rico; default all.")] = None,
     table: Annotated[str | None, typer.Option(help="A table by its number in the paper; default all.")] = None,
     metric: Annotated[str | None, typer.Option(help="One metric, such as mse or bleu_4.")] = None,
     corpus: Annotated[str | None, typer.Option(help="One corpus, such as flickr.")] = None,
@@ -92,9 +93,11 @@ def published(
     from registry.store.places import registry_url
 
     with one_sentence():
-        wanted = {"table": table, "metric": metric, "corpus": corpus}
+        wanted = {"paper": paper, "table": table, "metric": metric, "corpus": corpus}
         if check and any(wanted.values()):
-            raise ValueError("--check compares tables with each other; leave out --table, --metric and --corpus.")
+            raise ValueError(
+                "--check compares tables with each other; leave out --paper, --table, --metric and --corpus."
+            )
         found = numbers(connect(registry_url()), **wanted)
     if check:
         checks = recompute(found)

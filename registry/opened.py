@@ -73,15 +73,20 @@ class Registry:
 
         return trace(self.engine, id)
 
-    def published(self, table: str | None = None, metric: str | None = None, corpus: str | None = None) -> pd.DataFrame:
+    def published(
+        self,
+        table: str | None = None,
+        metric: str | None = None,
+        corpus: str | None = None,
+        paper: str | None = None,
+    ) -> pd.DataFrame:
         """Numbers that papers report, one row each; raises ``ValueError`` where no number is selected."""
         import pandas as pd
 
         from registry.published import numbers
 
-        return pd.DataFrame(
-            [number.as_json() for number in numbers(self.engine, table=table, metric=metric, corpus=corpus)]
-        )
+        found = numbers(self.engine, paper=paper, table=table, metric=metric, corpus=corpus)
+        return pd.DataFrame([number.as_json() for number in found])
 
     def _rows(self, view: str, study: str, **asked: str | None) -> pd.DataFrame:
         import pandas as pd

@@ -1,13 +1,19 @@
 """What papers report: every number of their tables, as data beside our own.
 
-One tidy CSV a paper, a line a number, in the paper's order: ``inpainting.csv`` holds tables 1 to 9 of *How Do
-Inpainting Artifacts Propagate to Language?*. ``row`` is the paper's own label. Corpora, degradations, inpainters and
-captioners have the names of ``studies/<paper>.yaml``, so that a study's results find their published ones by name;
-empty is what does not apply or what the paper does not say (which captioner described RefCOCOg and TRUCE). Metrics and
-regions have the registry's names; ``bleu`` is BLEU of an order that is not reported. The unit of MSE says on which
-scale intensities are: 0-1, and 0-255 for ROCOv2. ``change`` is the percentage printed beside a value, against the
-original pictures. Not there: numbers that only figures show, and what is blank in the text that was transcribed, which
-is all of table 1 but three counts of sign flips.
+One tidy CSV a paper, a line a number, in the paper's order. ``row`` is the paper's own label, with the model or the
+part of the table before it where a label comes twice. What was measured on has the names of ``studies/<paper>.yaml``,
+so that a study's results find their published ones by name; empty is what does not apply or what the paper does not
+say. ``change`` is what is printed in brackets beside a value (:data:`CHANGES`). Not there: numbers that only figures
+show, and what is blank in the text that was transcribed.
+
+- ``inpainting.csv``: tables 1 to 9 of *How Do Inpainting Artifacts Propagate to Language?*; of table 1 only three
+  counts of sign flips can be read. ``bleu`` is BLEU of an order that is not reported. The unit of MSE says on which
+  scale intensities are: 0-1, and 0-255 for ROCOv2.
+- ``precision_recall.csv``: tables 1 to 4 of *Precision or Recall?*; table 1 can be read for 1 and 3 submasks only.
+- ``rico.csv``: tables 1 to 11 of *RICO*; 7 and 10 hold prompts and no numbers. A pair "before / after" is two rows.
+- ``scalecap.csv``: tables 1 to 7 of *ScaleCap*. Most values lost their decimal point in the text ("462"); all have one
+  place, which the printed averages confirm wherever there is one. A corpus that ends in ``-subset`` is the paper's
+  sample, ``mean-of-5`` the mean of as many others.
 """
 
 from __future__ import annotations
@@ -28,6 +34,12 @@ from registry.store.schema import Published
 
 FILES = Path(__file__).parent
 
+CHANGES = {
+    "inpainting": "percent against the original pictures",
+    "rico": "in brackets the gain over the first captions",
+}
+"""What the papers print beside their values."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Number(Point):
@@ -37,12 +49,12 @@ class Number(Point):
     table: str
     row: str
     corpus: str
-    region: str
+    region: str = ""
     metric: str
     value: float
     decimals: int
-    change: float | None
-    unit: str
+    change: float | None = None
+    unit: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The row, column by column."""
@@ -52,6 +64,11 @@ class Number(Point):
     def text(self) -> str:
         """The value as the paper prints it."""
         return f"{self.value:.{self.decimals}f}"
+
+    @property
+    def change_text(self) -> str:
+        """The change as the paper prints it: of percentages two places, of gains those of the value."""
+        return "" if self.change is None else f"{self.change:+.{min(self.decimals, 2)}f}"
 
     @property
     def rounding(self) -> float:
@@ -119,10 +136,11 @@ def numbers(engine: Engine, **wanted: str | None) -> list[Number]:
 def narrowed(among: list[Number], column: str, name: str) -> list[Number]:
     """Select the numbers whose ``column`` is ``name``.
 
-    >>> narrowed(shipped(), "table", "10")
+    >>> narrowed(shipped(), "paper", "scale-cap")
     Traceback (most recent call last):
     ...
-    ValueError: No published number has table '10'. Did you mean '1'? There are: 1, 2, 3, 4, 5, 6, 7, 8, 9.
+    ValueError: No published number has paper 'scale-cap'. Did you mean 'scalecap'? There are: inpainting, \
+precision-recall, rico, scalecap.
     """
     found = [number for number in among if getattr(number, column) == name]
     if found:
@@ -151,11 +169,12 @@ def table(title: str, held: list[Number]) -> str:
     titles = {n.metric: n.metric + (f" [{n.unit}]" if n.unit else "") for n in held}
     rows: dict[str, dict[str, str]] = {}
     for number in held:
-        change = "" if number.change is None else f" ({number.change:+.2f})"
+        change = f" ({number.change_text})" if number.change_text else ""
         rows.setdefault(number.row, {})[number.metric] = number.text + change
     lines = [["", *titles.values()], *([row, *(cells.get(m, "") for m in titles)] for row, cells in rows.items())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    where = held[0].corpus + (", inside the mask" if held[0].region else "")
-    percent = "; percent against the original pictures" if any(n.change is not None for n in held) else ""
+    corpora = {number.corpus for number in held}
+    where = (": " + held[0].corpus if len(corpora) == 1 else "") + (", inside the mask" if held[0].region else "")
+    beside = f"; {CHANGES[held[0].paper]}" if any(n.change is not None for n in held) else ""
     lines = [[f"  {line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])] for line in lines]
-    return "\n".join([f"{title}: {where}{percent}", *("  ".join(line).rstrip() for line in lines)])
+    return "\n".join([f"{title}{where}{beside}", *("  ".join(line).rstrip() for line in lines)])

@@ -11,14 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from registry.published import Number
-from registry.published.columns import APPENDIX, Check, Column, captions, certain_sign, fidelity
+from registry.published import Number, precision_recall, rico, scalecap
+from registry.published.columns import APPENDIX, EXACTLY, Check, Column, captions, certain_sign, fidelity
 from registry.published.strengths import STRONG, WEAK, strengths, strongest, weaker
+from registry.published.tables import better
 
-EXACTLY = 1e-9
-"""Room for binary fractions in comparisons of decimal ones."""
-
-LOWER_IS_BETTER = {"mse", "lpips"}
 SMOOTHER = ("blur", "lowdim")
 
 SIGNS = {
@@ -45,20 +42,39 @@ BEST = (
 CENTRE_MASK_IS_WORST = ("refcocog", "truce")
 """Where centre masks are called consistently worse than smoother degradations."""
 
-UNCHECKED = "Not checked: table 1's correlations and ranges, which are blank in our text; means, which no table prints."
+UNCHECKED = (
+    "Not checked: what is blank in our text (the correlations and ranges of the inpainting paper's table 1, half of "
+    "table 1 of precision-recall); means, which no table of the inpainting paper prints."
+)
 
 
 def recompute(numbers: Sequence[Number]) -> list[Check]:
-    """Recompute what the numbers of the inpainting paper allow.
+    """Recompute what the numbers of the papers allow.
 
     >>> from registry.published import shipped
     >>> contradictions = [each for each in recompute(shipped()) if not each.agrees]
     >>> print(contradictions[0].sentence)
     Table 3, BLIP SD2-cm, bleu_3: the paper prints -4.47 %; its own numbers give -4.79 % (0.298 after 0.313).
     """
-    numbers = [number for number in numbers if number.paper == "inpainting"]
+    papers: dict[str, list[Number]] = defaultdict(list)
+    for number in numbers:
+        papers[number.paper].append(number)
+    return [each for paper, held in papers.items() for each in PAPERS[paper](held)]
+
+
+def inpainting(numbers: Sequence[Number]) -> Iterator[Check]:
+    """Everything that the numbers of the inpainting paper let one recompute."""
     rules = (percentages, psnr_of_mse, sign_flips, signs, strengths, strongest, weaker, best_values, centre_masks)
-    return [each for rule in rules for each in rule(numbers)]
+    for rule in rules:
+        yield from rule(numbers)
+
+
+PAPERS = {
+    "inpainting": inpainting,
+    "precision-recall": precision_recall.check,
+    "rico": rico.check,
+    "scalecap": scalecap.check,
+}
 
 
 def summary(checks: Sequence[Check]) -> str:
@@ -155,11 +171,6 @@ def signs(numbers: Sequence[Number]) -> Iterator[Check]:
                     words = {-1: "a negative correlation", 0: "one of either sign", 1: "a positive correlation"}
                     paper = f"finds {words[sign]} (appendix {APPENDIX[corpus]})"
                     yield Check("signs of correlations", where, paper, words[found], found != -sign)
-
-
-def better(one: Number, other: Number) -> bool:
-    """Whether one printed value is better than another of its column."""
-    return one.value < other.value if one.metric in LOWER_IS_BETTER else one.value > other.value
 
 
 def columns_of(numbers: Sequence[Number], corpus: str) -> Iterator[tuple[str, str | None, Column]]:

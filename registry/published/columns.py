@@ -14,6 +14,9 @@ Configuration = tuple[str | None, str | None]
 Column = dict[Configuration, Number]
 """A column of a table: inpainter and degradation -> number."""
 
+EXACTLY = 1e-9
+"""Room for binary fractions in comparisons of decimal ones."""
+
 APPENDIX = {"flickr": "E.1", "refcocog": "E.2", "truce": "E.3", "rocov2": "E.4"}
 
 

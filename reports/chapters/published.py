@@ -147,8 +147,9 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
 
 
 def comparison(study: Study) -> Comparison:
-    """The study beside every number that the registry has of papers."""
-    return compare(stored(study.connection), study, {one.name: one.links for one in study.once(sections)})
+    """The study beside every number that the registry has of the inpainting paper."""
+    numbers = [number for number in stored(study.connection) if number.paper == "inpainting"]
+    return compare(numbers, study, {one.name: one.links for one in study.once(sections)})
 
 
 def compare(numbers: Sequence[Number], study: Study, links: Mapping[str, Sequence[Link]]) -> Comparison:
