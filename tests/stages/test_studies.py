@@ -1,7 +1,7 @@
 """Every study file that is shipped: DVC reads it as we do, and the check of `palimpsest plan` passes it.
 
 Checkpoints that a study's comments tell one to fetch or to convert (``./checkpoints/…``) are stood in for by empty
-files: the check digests them, and loads none.
+files, which the check digests, and the folders of corpora by empty ones.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ def test_dvc_reads_it_as_we_do(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_model_can_be_made_and_is_pinned(file, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").symlink_to(ROOT / "models")
-    for name in {text for text in texts(yaml.safe_load(file.read_text())) if text.startswith("./checkpoints/")}:
-        there = tmp_path / name if Path(name).suffix else tmp_path / name / "model.safetensors"
+    checkout, study = tmp_path / "checkout", yaml.safe_load(file.read_text())
+    checkout.mkdir()
+    monkeypatch.chdir(checkout)
+    Path("models").symlink_to(ROOT / "models")
+    for name in {text for text in texts(study) if text.startswith("./checkpoints/")}:
+        there = Path(name) if Path(name).suffix else Path(name, "model.safetensors")
         there.parent.mkdir(parents=True, exist_ok=True)
         there.touch()
+    for corpus in study["corpora"].values():
+        Path(corpus["path"]).mkdir(parents=True, exist_ok=True)
     check(read_study(file))
 
 
