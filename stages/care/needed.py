@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,13 @@ from registry.garbage import Waste, shelve, sweep
 from registry.health import gigabytes
 from registry.lineage.locks import read_lock
 from registry.store import git, places
+from registry.store.dag import HOLDING
 from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.objects import ObjectStore
 from stages.engine.provenance import FOLDER
+from stages.engine.shards import DISK
+from stages.engine.study import Study, read_study
 
 
 def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]:
@@ -38,8 +42,37 @@ def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]
         )
     if remove and (busy := running()):
         raise ValueError(f"{', '.join(busy)} is running here; wait until it is done, and run again.")
-    swept = sweep(store, needed_keys(), grace, remove)
+    left = left_over(read_study(), remove)
+    swept = [left, *sweep(store, needed_keys(), grace, remove)]
     return [*swept, shelve(store.objects, cache(), remove)] if shards else swept
+
+
+LEFT_OVER = "outputs left over"
+
+
+def left_over(study: Study, remove: bool) -> Waste:
+    """Count the rows of outputs in ``data/`` whose entries the study does not have, and remove these if asked to.
+
+    Another study, or an entry of before, left them; their items stay in the registry as long as others need them, and
+    their files in DVC's cache.
+    """
+    found = []
+    for stage in HOLDING:
+        known = study.entries(stage.section) if stage.section and stage.each else None
+        if known is not None and stage.folder().is_dir():
+            found += [
+                (stage, path.name) for path in stage.folder().iterdir() if path.is_dir() and path.name not in known
+            ]
+    paths = [path for stage, entry in found for path in sorted(stage.folder(entry).rglob("*")) if path.is_file()]
+    rows = DISK.count(path for path in paths if path.suffix == ".parquet")
+    waste = Waste(LEFT_OVER, rows, 0, sum(path.stat().st_size for path in paths))
+    if remove:
+        for stage, entry in found:
+            shutil.rmtree(stage.folder(entry))
+            name = stage.addressed(entry)
+            (FOLDER / f"{name}.parquet").unlink(missing_ok=True)
+            (places.RUN_LINKS / f"{name}.json").unlink(missing_ok=True)
+    return waste
 
 
 def listing(found: Sequence[Waste], removed: bool) -> str:

@@ -1,0 +1,50 @@
+"""What another study left in ``data/`` is offered for removal, and is nobody's business before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from registry.store import places
+from stages.care.needed import LEFT_OVER, left_over
+from stages.engine.provenance import FOLDER
+from stages.engine.study import Study
+from tests.conftest import SMALL
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Outputs of an entry that the study has, and of two that it has not."""
+    monkeypatch.chdir(tmp_path)
+    for stage, entry, folder in (("prepare", "scenes", "."), ("prepare", "bad", "."), ("inpaint", "old", "bad")):
+        path = Path("data", stage, entry, folder, "part-00.parquet")
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"sample": ["a", "b"]}), path)
+        for kept in (FOLDER / f"{stage}@{entry}.parquet", places.RUN_LINKS / f"{stage}@{entry}.json"):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.touch()
+    return tmp_path
+
+
+def files() -> set[str]:
+    return {str(path) for path in Path("data").rglob("*") if path.is_file()}
+
+
+def test_what_the_study_does_not_have_is_counted_and_stays():
+    before = files()
+    found = left_over(Study.model_validate(SMALL), remove=False)
+    assert (found.kind, found.items) == (LEFT_OVER, 4) and found.bytes > 0
+    assert files() == before
+
+
+def test_removed_it_leaves_nothing_and_the_study_keeps_its_own():
+    left_over(Study.model_validate(SMALL), remove=True)
+    assert files() == {
+        "data/prepare/scenes/part-00.parquet",
+        "data/provenance/prepare@scenes.parquet",
+        "data/runs/prepare@scenes.json",
+    }
+    assert left_over(Study.model_validate(SMALL), remove=True).items == 0
