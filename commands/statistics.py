@@ -19,7 +19,9 @@ def correlate(
     unit: Annotated[str, typer.Option(help="The column of what was varied; of a study default `configuration`.")] = "",
     item: Annotated[str, typer.Option(help="The column of what every unit was measured on, such as an image.")] = "",
     by: Annotated[str, typer.Option(help="A column of corpora: correlated apart, then put together.")] = "",
-    family: Annotated[str, typer.Option(help="A column of families, such as checkpoints, whose units are not independent.")] = "",
+    family: Annotated[
+        str, typer.Option(help="A column of families, such as checkpoints, whose units are not independent.")
+    ] = "",
     average: Annotated[bool, typer.Option("--average", help="Average rows of one unit and item.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:

@@ -64,7 +64,7 @@ REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": 
 
 INSIDE, OUTSIDE, *_ = REGIONS
 
-SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
+SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1", "own_sbert"))
 """Metrics of pictures and of captions, from the one that says most: pages show the first that is there and varies."""
 
 

@@ -15,7 +15,6 @@ from reports.asking.axes import (
     PICTURE,
     TEXT,
     UNSAID,
-    Names,
     Order,
     Text,
     columns,
@@ -116,13 +115,12 @@ def section(study: Study, corpus: str) -> Section:
     """Compute everything that the page of a corpus shows."""
     order, grids = study.order, study.grids
     same = study.same[corpus]
-    notes = row_notes(same, study.controls)
     merged = [label(first, same, order) for first, times in Counter(same.values()).items() if times > 1]
     glances = [glance(study, corpus, text) for text in study.texts]
     links = [link(study, corpus, text, same) for text in study.texts]
 
     def shown(grid: Any, texts: Sequence[Text], metrics: Sequence[Metric]) -> Table:
-        return table(grid, corpus, texts, metrics, order, notes)
+        return table(grid, corpus, texts, metrics, order, same, study.controls)
 
     return Section(
         corpus,
@@ -141,12 +139,6 @@ def section(study: Study, corpus: str) -> Section:
         looking(study, corpus),
         views({title: shown(grids[r], study.texts, study.grounding) for r, title in REGIONS.items()}),
     )
-
-
-def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Names, str]:
-    """Notes of a table beside configurations that are special."""
-    notes = {names: f"= {first[0]}" for names, first in same.items() if names != first}
-    return notes | {names: "control" for names in same if names[1] in controls}
 
 
 def glance(study: Study, corpus: str, text: Text) -> Glance | None:

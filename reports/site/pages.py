@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from registry.tracking.asking import UI
 from reports.asking.axes import cell_name
+from reports.asking.models import worded
 
 SITE = Path(__file__).parent
 TEMPLATES = [SITE, SITE.parent / "chapters", SITE.parent / "figures"]
@@ -57,6 +58,7 @@ def render(study: str, pages: Sequence[Page]) -> dict[str, str]:
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    environment.filters["worded"] = worded
     style, script = ((SITE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {

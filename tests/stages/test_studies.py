@@ -37,17 +37,23 @@ def test_dvc_reads_it_as_we_do(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_model_can_be_made_and_is_pinned(file, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").symlink_to(ROOT / "models")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (here / "models").symlink_to(ROOT / "models")
+    for entry in read_study(file).entries("corpora").values():
+        (here / entry["path"]).resolve().mkdir(parents=True, exist_ok=True)
     for name in {text for text in texts(yaml.safe_load(file.read_text())) if text.startswith("./checkpoints/")}:
-        there = tmp_path / name if Path(name).suffix else tmp_path / name / "model.safetensors"
+        there = here / name if Path(name).suffix else here / name / "model.safetensors"
         there.parent.mkdir(parents=True, exist_ok=True)
         there.touch()
     check(read_study(file))
 
 
 def test_a_checkpoint_that_was_not_converted_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "shared/data/gtzan/genres").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="./checkpoints/.* does not exist"):
         check(read_study(ROOT / "studies/gtzan.yaml"))
 
