@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from commands import one_sentence, print_json
+from models.training import RECIPES
 
 app = typer.Typer()
 
@@ -168,9 +169,7 @@ def listing(corpus: dict[str, Any]) -> str:
 
 @app.command()
 def train(
-    name: Annotated[
-        str, typer.Argument(help="A pocket model; `palimpsest train --help` lists none, a wrong name does.")
-    ],
+    name: Annotated[str, typer.Argument(help=f"A pocket model: {', '.join(RECIPES)}.")],
     corpus: Annotated[
         list[Path] | None, typer.Option(help="A prepared corpus to learn from besides the world.")
     ] = None,

@@ -107,13 +107,17 @@ def known(frame: pd.DataFrame, column: str) -> str:
     raise ValueError(f"The table has no column {column!r}; {hint(column, [str(name) for name in frame.columns])}")
 
 
+ALIKE = 0.75
+"""How like a name must be to be meant: four of five letters, not two of four."""
+
+
 def hint(wrong: str, names: Sequence[str]) -> str:
     """The nearest of some names, or all of them.
 
     >>> hint("sbret", ["mse", "sbert"]), hint("x", ["mse", "sbert"])
     ("did you mean 'sbert'?", 'it has mse, sbert.')
     """
-    nearest = difflib.get_close_matches(wrong, names, n=1)
+    nearest = difflib.get_close_matches(wrong, names, n=1, cutoff=ALIKE)
     return f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(names) or 'none'}."
 
 
