@@ -77,7 +77,7 @@ def repro(
     environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}
     if strict:
         environment["PALIMPSEST_STRICT"] = "1"
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *(targets or [])], env=environment, check=False)
+    done = subprocess.run([sys.executable, "-m", "stages.care.repro", *(targets or [])], env=environment, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
     links = (read_link(stage.addressed(entry)) for stage, entry in study.stages())

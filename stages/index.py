@@ -10,6 +10,7 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,15 +150,10 @@ def log_cells(study: Study, store: ItemStore) -> None:
     for where, found in sorted(shown.items(), key=lambda pair: str(pair[0])):
         axes = {axis: name or NONE for axis, name in {"corpus": where.corpus, **where.named()}.items()}
         picture = Where(corpus=where.corpus, **{axis: getattr(where, axis) for axis in GRID})
-        cells.append((axes, means.get(picture, {}) | means.get(where, {}), found))
-
-    def logs() -> Iterator[CellLog]:
-        for axes, metrics, found in cells:
-            lines = lines_of(store.objects, found)
-            yield CellLog(axes, metrics, {"sheet.png": sheet(found, lines)} if lines else {})
-
+        metrics = means.get(picture, {}) | means.get(where, {})
+        cells.append(CellLog(axes, metrics, found, partial(drawn, store.objects, found)))
     params = study.model_dump()  # as written, for MLflow takes no names of variants
-    tracker.finish(params, {"cells": len(cells)}, logs(), cells)
+    tracker.finish(params, {"cells": len(cells)}, cells)
 
 
 def save_links(study: Study, engine: Engine) -> None:
@@ -182,9 +178,11 @@ def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     return lines
 
 
-def sheet(found: Sequence[Example], lines: Sequence[Line]) -> bytes:
+def drawn(objects: ObjectStore, found: Sequence[Example]) -> dict[str, bytes]:
+    """Draw the contact sheet of a cell, as a file of its run."""
     titles = ["original", "degraded", "repainted"] if found[0].repainted else ["original"]
-    return contact_sheet([*titles, "captions"], lines)
+    lines = lines_of(objects, found)
+    return {"sheet.png": contact_sheet([*titles, "captions"], lines)} if lines else {}
 
 
 def sync() -> dict[str, int]:

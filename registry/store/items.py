@@ -25,7 +25,6 @@ from registry.store.schema import Item, Parent, Run
 
 OK, FAILED = "ok", "failed"
 KEYS_A_QUERY = 10_000
-SIZES_A_MEAN = 100
 WAITS = 0.1, 2, 20
 """Seconds before each further try of what a lost connection cut off; a server restarts in less."""
 
@@ -175,15 +174,6 @@ class ItemStore:
                 for row in rows:
                     found = Finding(row.key, row.kind, row.parts, tuple(parents.get(row.key, ())), row.value)
                     yield found, row.run_id, row.object
-
-    def mean_size(self, kind: str) -> float | None:
-        """Bytes in an object of a kind of item, from a sample of the newest; None where there is none."""
-        newest = select(Item.object).where(Item.kind == kind, Item.object.is_not(None)).order_by(Item.id.desc())
-        with self.engine.connect() as connection:
-            addresses = connection.scalars(newest.limit(SIZES_A_MEAN))
-            found = [self.objects.size(address) for address in addresses if address]
-        sizes = [size for size in found if size is not None]
-        return sum(sizes) / len(sizes) if sizes else None
 
     def lose(self, known: Known, reason: str) -> None:
         """Turn a value whose object is missing or damaged into a failure, so that it is computed again.

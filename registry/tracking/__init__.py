@@ -3,8 +3,8 @@
 Experiments: a study's cells are in the experiment of its name (that is what people compare); the executions of its
 stages are in ``<study>/stages``. Tags tell runs apart: ``study``, ``registry`` (its URL, where a run's items are under
 the run's id), ``dvc.stage``, ``git.commit``; ``model`` or ``corpus`` of a stage's execution, and the axes of a cell, so
-that ``tags.study = 'default' AND tags.inpainter = 'telea'`` finds what it says. Cells that say what
-those of an earlier execution said are not logged again: the tag ``palimpsest.cells`` names the run that they are below.
+that ``tags.study = 'default' AND tags.inpainter = 'telea'`` finds what it says. A cell that says what one of an earlier
+execution said is not logged again: the file that the tag ``palimpsest.cells`` names lists the runs of all cells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CELLS = "palimpsest.cells"
-"""The tag that names the run whose cells' runs stand for an execution's own, where it found the same."""
+"""The tag of an execution that has cells: the name of the file that lists their runs."""
+
+LEFT_OUT = ("pandas", "scipy")
+"""Packages that MLflow imports where it finds them, and no client needs."""
 
 SECONDS = 5
 """How long a tracking server may take to say that it is there."""
@@ -42,7 +45,7 @@ def lightly() -> Iterator[None]:
     first, collects = "mlflow" not in sys.modules, gc.isenabled()
     gc.disable()
     try:
-        with without("pandas", "scipy"):
+        with without(*LEFT_OUT):
             yield
     finally:
         if first:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from registry.store import places
 from registry.tracking import CELLS, lightly, opened
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 PAST_RUNS = 1000
-MOST_RUNS = 50_000
-"""So many MLflow gives at once."""
+CELLS_FILE = "cells.json"
 
 UI = "http://127.0.0.1:5000"
 """Where ``palimpsest ui`` listens."""
@@ -31,13 +34,17 @@ def logged(run: str) -> dict[str, str]:
 
 
 class Past(NamedTuple):
-    """A past execution of a stage: its parameters, the device's name, the items computed and the seconds it took."""
+    """A past execution of a stage: its parameters, the device's name, the items computed and the seconds it took.
+
+    ``pixels`` is the mean number of a picture's, None where the run does not say.
+    """
 
     stage: str
     params: Mapping[str, str]
     device: str
     computed: int
     seconds: float
+    pixels: float | None = None
 
 
 def past() -> list[Past]:
@@ -62,6 +69,7 @@ def past() -> list[Past]:
             run.data.tags.get("device", "cpu"),
             int(run.data.metrics["computed"]),
             run.data.metrics["seconds"],
+            run.data.metrics.get("pixels"),
         )
         for run in found
     ]
@@ -78,6 +86,26 @@ def experiments() -> int:
         raise ConnectionError(str(error)) from None
 
 
+class Cells(NamedTuple):
+    """The runs of an execution's cells, with their axes; and of all cells so far, by digest of what they say."""
+
+    standing: dict[str, dict[str, str]]
+    known: dict[str, str]
+
+
+def newest_cells(client: MlflowClient, experiment: str, stage: str) -> Cells:
+    """The cells of the newest execution of a stage that finished and has any."""
+    listed = f"attributes.status = 'FINISHED' AND tags.`dvc.stage` = '{stage}' AND tags.`{CELLS}` = '{CELLS_FILE}'"
+    found = client.search_runs([experiment], listed, max_results=1, order_by=["attributes.start_time DESC"])
+    if not found:
+        return Cells({}, {})
+    run = found[0].info
+    path = Path(run.artifact_uri) / CELLS_FILE
+    if not path.is_absolute():
+        path = Path(client.download_artifacts(run.run_id, CELLS_FILE))
+    return Cells(**json.loads(path.read_text())) if path.exists() else Cells({}, {})
+
+
 def comparison_links(study: str) -> dict[str, str]:
     """The addresses of MLflow's pages that compare the cells of each corpus of a study, and under ``""`` of all.
 
@@ -87,15 +115,11 @@ def comparison_links(study: str) -> dict[str, str]:
     if (experiment := client.get_experiment_by_name(study)) is None:
         return {}
     where = [experiment.experiment_id]
-    indexed = "tags.`dvc.stage` = 'index' AND attributes.run_name = 'index' AND attributes.status = 'FINISHED'"
-    newest = client.search_runs(where, indexed, max_results=1, order_by=["attributes.start_time DESC"])
-    if not newest:
-        return {}
-    cells = f"tags.`mlflow.parentRunId` = '{newest[0].data.tags.get(CELLS, newest[0].info.run_id)}'"
     runs = defaultdict(list)
-    for run in client.search_runs(where, cells, max_results=MOST_RUNS, order_by=["attributes.run_name"]):
-        runs[""].append(run.info.run_id)
-        runs[run.data.tags["corpus"]].append(run.info.run_id)
+    cells = newest_cells(client, where[0], "index").standing
+    for run, axes in sorted(cells.items(), key=lambda cell: tuple(cell[1].values())):
+        runs[""].append(run)
+        runs[axes["corpus"]].append(run)
     uri = places.tracking_uri()
     server = places.hidden(uri).rstrip("/") if uri.startswith("http") else UI
     listed = {corpus: quote(json.dumps(ids, separators=(",", ":"))) for corpus, ids in runs.items()}

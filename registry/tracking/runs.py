@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,26 +15,32 @@ from registry.store import git, places
 from registry.store.items import Execution
 from registry.store.keys import canonical, digest
 from registry.tracking import CELLS, experiment_id, flatten, opened
+from registry.tracking.asking import CELLS_FILE, Cells, newest_cells
+from registry.tracking.finished import Finished, Logged, log_finished, log_values
 
 if TYPE_CHECKING:
-    from mlflow.entities import RunInfo
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-CELLS_DIGEST = "palimpsest.cells.digest"
-"""A tag of a run below which cells are: the digest of what they say."""
-
-PARAMS_A_BATCH = 100
 LOOKS_A_POINT = 10
 """How often the system is looked at, a second apart, for each point of its metrics in MLflow."""
 
 
 @dataclass(frozen=True)
 class CellLog:
-    """Contents of one cell's MLflow run: its axes, its summary metrics, and files to look at."""
+    """Contents of one cell's MLflow run: its axes, its summary metrics, and files to look at.
+
+    ``shown`` is what the files are drawn from, as JSON can hold it: with axes and metrics, it is all that a cell says.
+    """
 
     axes: Mapping[str, str]
     metrics: Mapping[str, float]
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    shown: Any = None
+    files: Callable[[], Mapping[str, bytes]] = dict
+    """Draws the files, once the cell is to be logged."""
+
+    @property
+    def name(self) -> str:
+        return " · ".join(self.axes.values())
 
 
 class Tracker:
@@ -52,7 +58,8 @@ class Tracker:
         if interrupted := self._interrupted():
             self.tags["palimpsest.resumes"] = interrupted
         self.started_at = datetime.now(UTC).replace(microsecond=0)
-        self.id = self.client.create_run(self.experiment, tags=self.tags, run_name=stage).info.run_id
+        run = self.client.create_run(self.experiment, tags=self.tags, run_name=stage).info
+        self.id, self.files = run.run_id, run.artifact_uri
         self.marker.parent.mkdir(exist_ok=True)
         self.marker.write_text(f"{self.id} {os.getpid()}")
         self.monitor: SystemMetricsMonitor | None = None
@@ -84,44 +91,35 @@ class Tracker:
             return None
         return run
 
-    def finish(
-        self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog], content: Any = None
-    ) -> None:
+    def finish(self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog]) -> None:
         """Log the execution and its cells, and close their runs.
 
-        ``content`` is all that the cells say and show, as JSON can hold it. An execution of this stage that logged the
-        same has its cells' runs stand for those of this one too, which is tagged with its id (``palimpsest.cells``);
-        ``cells`` are not asked for then, so that nothing is drawn. None means that they are logged in any case.
+        A cell that says what one of an earlier execution of this stage said has its run already: that one stands for
+        it, and nothing is drawn or logged. ``cells.json`` in the run's files names the run of every cell.
         """
-        self._log(self.id, flatten(params), metrics)
-        if content is None:
-            self._log_cells(cells)
-        elif earlier := self._earlier(said := self._digest(content)):
-            self.client.set_tag(self.id, CELLS, earlier)
-        else:
-            self._log_cells(cells)
-            self.client.set_tag(self.id, CELLS_DIGEST, said)
+        log_values(self.client, self.id, flatten(params), metrics)
+        if said := {self._digest(cell): cell for cell in cells}:
+            known = newest_cells(self.client, self.experiment, self.tags["dvc.stage"]).known
+            known |= self._log_cells({one: cell for one, cell in said.items() if one not in known})
+            standing = {known[one]: dict(cell.axes) for one, cell in said.items()}
+            self._keep(Logged(self.id, self.files), {CELLS_FILE: canonical(Cells(standing, known)._asdict()).encode()})
+            self.client.set_tag(self.id, CELLS, CELLS_FILE)
         self._end("FINISHED")
 
-    def _digest(self, content: Any) -> str:
+    def _digest(self, cell: CellLog) -> str:
         """What tells cells apart: what they say, and their tags but for the execution's own."""
         tags = {name: tag for name, tag in self.tags.items() if name not in ("git.commit", "palimpsest.resumes")}
-        return digest(canonical([tags, content]).encode())
+        return digest(canonical([tags, cell.axes, cell.metrics, cell.shown]).encode())
 
-    def _earlier(self, said: str) -> str | None:
-        """The run of the newest finished execution that logged cells that say the same."""
-        same = f"attributes.status = 'FINISHED' AND tags.`{CELLS_DIGEST}` = '{said}'"
-        found = self.client.search_runs([self.experiment], same, max_results=1, order_by=["attributes.start_time DESC"])
-        return found[0].info.run_id if found else None
-
-    def _log_cells(self, cells: Iterable[CellLog]) -> None:
-        for cell in cells:
-            tags = self.tags | {"mlflow.parentRunId": self.id} | dict(cell.axes)
-            run = self.client.create_run(self.experiment, tags=tags, run_name=" · ".join(cell.axes.values())).info
-            self._log(run.run_id, cell.axes, cell.metrics)
-            if cell.files:
-                self._keep(run, cell.files)
-            self.client.set_terminated(run.run_id)
+    def _log_cells(self, cells: Mapping[str, CellLog]) -> dict[str, str]:
+        """Log cells below this execution; returns their runs, by what they say."""
+        tags = self.tags | {"mlflow.parentRunId": self.id}
+        runs = [Finished(cell.name, tags | dict(cell.axes), cell.axes, cell.metrics) for cell in cells.values()]
+        logged = log_finished(self.client, self.experiment, runs)
+        for run, cell in zip(logged, cells.values(), strict=True):
+            if files := cell.files():
+                self._keep(run, files)
+        return {one: run.id for one, run in zip(cells, logged, strict=True)}
 
     def fail(self) -> None:
         """Close this execution's run as failed."""
@@ -144,27 +142,17 @@ class Tracker:
         self.monitor = SystemMetricsMonitor(self.id, 1, LOOKS_A_POINT, tracking_uri=places.tracking_uri())
         self.monitor.start()
 
-    def _log(self, run: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
-        from mlflow.entities import Metric, Param
-
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        numbers = [Metric(name, value, now, 0) for name, value in metrics.items()]
-        texts = [Param(name, value[:6000]) for name, value in params.items()]
-        for start in range(0, max(len(numbers), len(texts), 1), PARAMS_A_BATCH):
-            some = slice(start, start + PARAMS_A_BATCH)
-            self.client.log_batch(run, metrics=numbers[some], params=texts[some])
-
-    def _keep(self, run: RunInfo, files: Mapping[str, bytes]) -> None:
+    def _keep(self, run: Logged, files: Mapping[str, bytes]) -> None:
         """Keep files as a run's artifacts; on this disk without MLflow, which would ask its database for the folder."""
         from tempfile import TemporaryDirectory
 
-        folder = Path(run.artifact_uri)
+        folder = Path(run.files)
         with nullcontext(str(folder)) if folder.is_absolute() else TemporaryDirectory() as place:
             Path(place).mkdir(parents=True, exist_ok=True)
             for name, data in files.items():
                 (Path(place) / name).write_bytes(data)
             if not folder.is_absolute():
-                self.client.log_artifacts(run.run_id, place)
+                self.client.log_artifacts(run.id, place)
 
 
 class Curve:

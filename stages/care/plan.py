@@ -10,25 +10,34 @@ from __future__ import annotations
 import importlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from typing import NamedTuple
 
+from models.media.images import encode_png
 from registry.health import gigabytes
 from registry.store import places
 from registry.store.dag import GRID, SECTIONS, Stage
 from registry.store.database import connect
-from registry.store.items import ItemStore
+from registry.store.items import ItemStore, Known
 from registry.store.keys import item_key
 from registry.store.objects import ObjectStore
 from registry.tracking import flatten
 from registry.tracking.asking import Past, past
 from stages.care.check import check
 from stages.engine.entries import Adapted
-from stages.engine.loop import row_of
+from stages.engine.loop import light_row
 from stages.engine.memory import Entry
 from stages.engine.node import Node
 from stages.engine.shards import Outputs, Planned
 from stages.engine.study import Study, swept
+from stages.engine.tasks import Task
+
+LOOKED_AT = 4
+"""Number of pictures of a corpus that are looked at for their size."""
+
+ALIKE = 2
+"""Pictures of at most so many times the pixels, or of as much fewer, are of about one size."""
 
 MODEL = ("adapter", "checkpoint", "revision", "weights")
 """The settings that a model's speed hangs on most."""
@@ -41,8 +50,9 @@ class Forecast(NamedTuple):
     """Forecast of one stage. Equal items are computed once, so that ``known`` and ``missing`` may be fewer than all.
 
     ``not_known_yet`` items depend on missing ones: at most so many are to be computed, or known. ``hours`` are those of
-    all that is missing or not known yet, by device, as past runs went; ``bytes`` what its pictures take in the object
-    store, and as much again in ``data/`` and in DVC's cache. None where no past run or picture says.
+    all that is missing or not known yet, by device, as past runs went and as many pixels as a picture has; ``scaled``
+    where none of these runs saw pictures of about that size. ``bytes``: what its pictures take in the object store, as
+    the originals do, and as much again in ``data/`` and in DVC's cache. None where no past run or picture says.
     """
 
     stage: str
@@ -52,13 +62,22 @@ class Forecast(NamedTuple):
     not_known_yet: int
     hours: dict[str, float] | None
     bytes: int | None
+    scaled: bool = False
+
+
+class Size(NamedTuple):
+    """Mean size of pictures: their pixels, and their bytes as PNG."""
+
+    pixels: float
+    bytes: float
 
 
 class Asked(NamedTuple):
-    """A stage, and the number of items that it would hold if none failed."""
+    """A stage, the number of items that it would hold if none failed, and of samples of each corpus it is about."""
 
     node: Node
     items: int
+    samples: Mapping[str, int]
 
 
 def forecast(study: Study) -> list[Forecast]:
@@ -68,8 +87,10 @@ def forecast(study: Study) -> list[Forecast]:
     """
     check(study)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
-    runs, outputs = past(), Planned()
-    return [estimated(store, runs, stage, *walk(store, stage, outputs)) for stage in stages(study, outputs)]
+    outputs, sizes = Planned(), dict[str, Size]()
+    counted = [(stage, walk(store, stage, outputs, sizes)) for stage in stages(study, outputs)]
+    runs = past() if any(missing or later for _, (_, missing, later) in counted) else []
+    return [estimated(runs, stage, mean_size(sizes, stage.samples), *counts) for stage, counts in counted]
 
 
 def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
@@ -79,9 +100,18 @@ def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
         node = importlib.import_module(f"stages.{stage.name}").node(study, entry, outputs)
         if not stage.inputs:
             samples[entry] = node.total
-            yield Asked(node, node.total)
+            yield Asked(node, node.total, {entry: node.total})
         else:
-            yield Asked(node, held(study, stage, entry, samples))
+            concerned = concerned_by(study, stage, entry, samples)
+            yield Asked(node, held(study, stage, entry, concerned), concerned)
+
+
+def concerned_by(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> Mapping[str, int]:
+    """The corpora that a stage is about."""
+    if not stage.measures or not stage.section:
+        return samples
+    measure = Adapted(entry, study.entry(stage.section, entry), stage.section)
+    return {corpus: count for corpus, count in samples.items() if measure.concerns(corpus)}
 
 
 def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> int:
@@ -95,20 +125,21 @@ def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> 
             )
     pictures = stage.originals + prod(count for axis, count in points.items() if axis in GRID)
     others = prod(count for axis, count in points.items() if axis not in GRID)
-    concerned = samples
-    if stage.measures and stage.section:
-        measure = Adapted(entry, study.entry(stage.section, entry), stage.section)
-        concerned = {corpus: count for corpus, count in samples.items() if measure.concerns(corpus)}
-    return (sum(concerned.values()) + stage.wholes * len(concerned)) * pictures * others
+    return (sum(samples.values()) + stage.wholes * len(samples)) * pictures * others
 
 
-def walk(store: ItemStore, asked: Asked, outputs: Planned) -> tuple[int, int, int]:
-    """Count a stage's items that are known, missing, and not known yet; the known ones are left for later plans."""
+def walk(store: ItemStore, asked: Asked, outputs: Planned, sizes: dict[str, Size]) -> tuple[int, int, int]:
+    """Count a stage's items that are known, missing, and not known yet; the known ones are left for later plans.
+
+    ``sizes`` gets that of a corpus' pictures.
+    """
     node = asked.node
     tasks_known, keys_missing, found = Counter[bool](), defaultdict[bool, set[str]](set), Counter[bool]()
     for path, tasks in node.plan:
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
         known = store.recall(key for key, _ in keyed)
+        if not node.stage.inputs and node.entry not in sizes and (size := size_of(store, keyed, known)):
+            sizes[node.entry] = size
         outputs.known[node.out / path] = rows = []
         for key, task in keyed:
             whole = node.stage.together or not task.sample
@@ -118,7 +149,7 @@ def walk(store: ItemStore, asked: Asked, outputs: Planned) -> tuple[int, int, in
                 continue
             tasks_known[whole] += 1
             one = known[key]
-            row = row_of(node, key, task, Entry(one.run, one.value or {}, None, digest=one.object))
+            row = light_row(node, key, task, Entry(one.run, one.value or {}, None, digest=one.object))
             rows.append({name: row[name] for name in row.keys() - HEAVY})
     if found.total() < asked.items:  # what is about a whole has another key when all of it is there
         del found[True], tasks_known[True]
@@ -126,23 +157,54 @@ def walk(store: ItemStore, asked: Asked, outputs: Planned) -> tuple[int, int, in
     return tasks_known.total(), sum(map(len, keys_missing.values())), asked.items - found.total()
 
 
-def estimated(store: ItemStore, runs: Sequence[Past], stage: Asked, known: int, missing: int, later: int) -> Forecast:
-    """A stage's forecast, with the time and room that past runs and pictures speak for."""
+def size_of(store: ItemStore, keyed: Sequence[tuple[str, Task]], known: Mapping[str, Known]) -> Size | None:
+    """Size of a corpus' pictures, of which a few are looked at; one that is not known yet is read, or drawn."""
+    seen = []
+    for key, task in keyed[:: max(1, len(keyed) // LOOKED_AT)][:LOOKED_AT]:
+        if (one := known.get(key)) and one.object and (size := store.objects.size(one.object)) and one.value:
+            seen.append(Size(one.value["width"] * one.value["height"], size))
+            continue
+        with suppress(ValueError, OSError):  # what cannot be read fails in its stage
+            picture = task.inputs()
+            seen.append(Size(picture.shape[0] * picture.shape[1], len(encode_png(picture))))
+    return Size(*(sum(each) / len(seen) for each in zip(*seen, strict=True))) if seen else None
+
+
+def mean_size(sizes: Mapping[str, Size], samples: Mapping[str, int]) -> Size | None:
+    """Mean size of the pictures of several corpora.
+
+    >>> mean_size({"a": Size(100, 10), "b": Size(400, 40)}, {"a": 2, "b": 1})
+    Size(pixels=200.0, bytes=20.0)
+    """
+    counted = [(sizes[corpus], count) for corpus, count in samples.items() if corpus in sizes]
+    if not (total := sum(count for _, count in counted)):
+        return None
+    pixels, taken = (sum(size[n] * count for size, count in counted) for n in range(2))
+    return Size(pixels / total, taken / total)
+
+
+def estimated(runs: Sequence[Past], stage: Asked, size: Size | None, known: int, missing: int, later: int) -> Forecast:
+    """A stage's forecast, with the time that past runs speak for and the room that its pictures take."""
     node, todo = stage.node, missing + later
     settings = flatten(node.settings)
-    alike = [run for run in runs if run.stage.partition("@")[0] == node.name.partition("@")[0]]
+    alike = [run for run in runs if run.stage.partition("@")[0] == node.stage.name]
     alike = [run for run in alike if all(run.params.get(name) == settings.get(name) for name in MODEL)]
     alike = [run for run in alike if run.params == settings] or alike
+    scaled, factors = False, dict.fromkeys(range(len(alike)), 1.0)
+    if not (node.stage.wholes or node.stage.together):  # those do not look at pictures
+        ratios = {n: size.pixels / run.pixels for n, run in enumerate(alike) if size and run.pixels}
+        factors = {n: ratio for n, ratio in ratios.items() if 1 / ALIKE <= ratio <= ALIKE}
+        scaled = bool(todo and ratios and not factors)
+        factors = factors or ratios
     seconds: dict[str, float] = defaultdict(float)
     computed = Counter[str]()
-    for run in alike:
-        seconds[run.device] += run.seconds
-        computed[run.device] += run.computed
+    for n, factor in factors.items():
+        seconds[alike[n].device] += alike[n].seconds * factor
+        computed[alike[n].device] += alike[n].computed
     hours = {device: todo * seconds[device] / computed[device] / 3600 for device in sorted(seconds)}
     pictures = todo if any(name == "image" for name, _ in node.fields) else 0
-    size = store.mean_size(node.kind) if pictures else 0
-    room = None if size is None else round(size * pictures)
-    return Forecast(node.name, stage.items, known, missing, later, (hours or None) if todo else {}, room)
+    taken = 0 if not pictures else None if size is None else round(size.bytes * pictures)
+    return Forecast(node.name, stage.items, known, missing, later, (hours or None) if todo else {}, taken, scaled)
 
 
 def listing(stages: Sequence[Forecast]) -> str:
@@ -153,7 +215,7 @@ def listing(stages: Sequence[Forecast]) -> str:
         (
             stage.stage,
             *map(str, stage[1:5]),
-            timing(stage.hours),
+            timing(stage.hours) + " *" * stage.scaled,
             "unknown" if stage.bytes is None else room(stage.bytes),
         )
         for stage in stages
@@ -174,6 +236,10 @@ def listing(stages: Sequence[Forecast]) -> str:
         "",
         "Times are those of past runs of the same adapter and checkpoint, at most; pictures are in the object store,",
     ]
+    if any(stage.scaled for stage in stages):
+        lines.insert(
+            -1, "* No past run saw pictures of about this size: scaled by their pixels from those that there are."
+        )
     lines += ["and take as much again in data/ and in DVC's cache. What is not known yet depends on what is missing."]
     lines += ["Equal items are missing once, wherever they stand, so that a row need not add up."]
     return "\n".join(lines)

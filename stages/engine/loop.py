@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tqdm import tqdm
 
 from registry.store import places
 from registry.store.axes import NONE
-from registry.store.dag import IMAGE
+from registry.store.dag import IMAGE, STAGES
 from registry.store.imports import without
 from registry.store.items import FAILED, OK
 from registry.store.keys import canonical, item_key
@@ -37,11 +38,12 @@ from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Node, Plan, Together
 from stages.engine.provenance import write_provenance
-from stages.engine.shards import digest_of, image, shard_count, shard_of, write_shard
+from stages.engine.shards import DISK, digest_of, image, shard_count, shard_of, write_shard
 from stages.engine.tasks import Task, with_requests
 
 log = logging.getLogger(__name__)
 
+PREPARED = STAGES["prepare"].folder()
 EXAMPLES_A_CELL = 4
 REASONS = 10
 """Number of reasons of failures in a run link, the most frequent first."""
@@ -79,13 +81,20 @@ class Tally:
 
 def row_of(node: Node, key: str, task: Task, entry: Entry) -> dict[str, Any]:
     """The row of an item in its stage's output."""
+    row = {"parts": canonical(task.parts), "value": canonical(entry.value), **light_row(node, key, task, entry)}
+    if entry.digest is not None:
+        row["image"] = image(entry.data, f"{task.corpus}/{task.sample}.png")
+    return row
+
+
+def light_row(node: Node, key: str, task: Task, entry: Entry) -> dict[str, Any]:
+    """The columns of an item's row that later stages' plans may read."""
     row: dict[str, Any] = dict.fromkeys(name for name, _ in node.fields)
     row |= {"corpus": task.corpus, "sample": task.sample, "key": key}
     row["parents"] = list(with_requests(task, entry.value).parents)
-    row |= {"parts": canonical(task.parts), "status": FAILED if entry.reason else OK, "reason": entry.reason}
-    row |= {"value": canonical(entry.value)} | {**entry.value, **task.columns}
+    row |= {"status": FAILED if entry.reason else OK, "reason": entry.reason}
+    row |= {**entry.value, **task.columns}
     if entry.digest is not None:
-        row["image"] = image(entry.data, f"{task.corpus}/{task.sample}.png")
         row[digest_of("image")] = entry.digest
     return row
 
@@ -102,6 +111,8 @@ class Execution:
         self.counts = Counter(items=0, recalled=0, computed=0, failed=0)
         self.nothing = 0
         """Items that failed and have no value at all."""
+        self.computed: Counter[tuple[str, str]] = Counter()
+        """How many items of each sample were computed."""
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
         self.answered: dict[str, Entry] = {}
@@ -142,6 +153,7 @@ class Execution:
             for start in range(0, len(missing), node.batch_size):
                 batch = missing[start : start + node.batch_size]
                 entries |= self.memory.compute(node.kind, node.worker, batch)
+                self.computed.update((task.corpus, task.sample) for _, task in batch)
                 self.progress.update(len(batch))
         self.counts.update(items=len(keyed), recalled=len(keyed) - len(missing), computed=len(missing))
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
@@ -216,21 +228,33 @@ class Execution:
         return {} if self.node.stage.measures else self.cells
 
     def cell_logs(self) -> Iterator[CellLog]:
-        """What MLflow is told of each cell; sheets are drawn when they are asked for."""
+        """What MLflow is told of each cell."""
         for where, tally in self.logged.items():
-            files = {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
-            yield CellLog(self.named(where), tally.metrics(), files)
+            shown = [row["key"] for _, row in tally.examples]
+            yield CellLog(self.named(where), tally.metrics(), shown, partial(self.files, tally))
+
+    def files(self, tally: Tally) -> dict[str, bytes]:
+        """Draw a cell's contact sheet."""
+        return {"sheet.png": self.node.sheet(tally.examples)} if self.node.sheet and tally.examples else {}
+
+    def pixels(self) -> float | None:
+        """Mean number of pixels of the pictures that items were computed of; None where there was none."""
+        total = count = 0
+        for corpus in {corpus for corpus, _ in self.computed}:
+            for row in DISK.rows(PREPARED / corpus, ("sample", "width", "height")):
+                if row["width"] and (times := self.computed[corpus, row["sample"]]):
+                    count += times
+                    total += times * row["width"] * row["height"]
+        return total / count if count else None
 
     def log(self) -> None:
         """Log to MLflow, and write the provenance and the run link beside the output."""
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
-        content = [
-            [self.named(where), tally.metrics(), [row["key"] for _, row in tally.examples]]
-            for where, tally in self.logged.items()
-        ]
-        self.tracker.finish(self.node.settings, metrics, self.cell_logs(), content)
+        if pixels := self.pixels():
+            metrics["pixels"] = pixels
+        self.tracker.finish(self.node.settings, metrics, self.cell_logs())
         executions = {run.id: run for run in self.memory.store.executions(set(self.runs.values()))}
         write_provenance(self.node.name, [(key, executions[run]) for key, run in sorted(self.runs.items())])
         places.RUN_LINKS.mkdir(parents=True, exist_ok=True)

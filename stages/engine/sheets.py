@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -37,8 +38,17 @@ def contact_sheet(titles: Sequence[str], lines: Sequence[Line]) -> bytes:
             sheet.paste(thumb, (GAP + column * (THUMB + GAP), top))
         left = GAP + columns * (THUMB + GAP)
         draw.text((left, top), name, QUIET, font)
-        text = "\n".join(wrapped for t in texts for wrapped in textwrap.wrap(t, 64)[:3])
-        draw.multiline_text((left, top + LINE + 2), text, INK, font, spacing=3)
+        said = [wrapped for text in texts for wrapped in textwrap.wrap(text, 64)[:3]]
+        for row, text in enumerate(said, start=1):
+            sheet.paste(INK, (left, top + 2 + row * LINE), written(text))
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG", compress_level=1)  # there are hundreds of them
     return buffer.getvalue()
+
+
+@lru_cache(4096)
+def written(text: str) -> Image.Image:
+    """A line of text as a mask; the captions of the originals stand in every sheet of a corpus."""
+    mask = Image.new("L", (TEXT_WIDTH, LINE))
+    ImageDraw.Draw(mask).text((0, 0), text, 255, ImageFont.load_default(size=12))
+    return mask

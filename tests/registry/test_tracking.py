@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from mlflow import MlflowClient
 
 from registry.store import git
 from registry.tracking.asking import comparison_links
+from registry.tracking.finished import Finished, Logged, log_finished, send
 from registry.tracking.runs import CellLog, Curve, Tracker
 
 
@@ -85,15 +87,17 @@ def test_a_processor_is_named_and_left_alone(checkout):
     assert (run.data.tags["device"], run.data.metrics) == ("cpu", {"items": 3})
 
 
-def index(cider: float, drawn: list[float]) -> str:
-    """An index of one cell with this CIDEr; ``drawn`` is told of the sheets that are drawn."""
+def index(cider: float, drawn: list[float], *others: CellLog) -> str:
+    """An index of a cell with this CIDEr, and others; ``drawn`` is told of the sheets that are drawn."""
 
-    def cells():
+    def sheet():
         drawn.append(cider)
-        yield CellLog({"corpus": "scenes", "captioner": "blip"}, {"cider": cider}, {"sheet.png": b"drawn"})
+        return {"sheet.png": b"drawn"}
 
     tracker = Tracker("small", "small", "index")
-    tracker.finish({}, {"cells": 1}, cells(), [["scenes", "blip", cider]])
+    tracker.finish(
+        {}, {"cells": 1}, [CellLog({"corpus": "scenes", "captioner": "blip"}, {"cider": cider}, [], sheet), *others]
+    )
     return tracker.id
 
 
@@ -113,7 +117,6 @@ def test_cells_that_say_the_same_are_logged_once_and_stand_for_later_executions(
     again = index(0.5, drawn)
     assert (drawn, compared()) == ([0.5], first)
     client = client_of(checkout)
-    assert client.get_run(again).data.tags["palimpsest.cells"] == first
     assert client.get_run(again).info.status == "FINISHED"
     other = index(0.6, drawn)
     assert (drawn, compared()) == ([0.5, 0.6], other)
@@ -124,23 +127,69 @@ def test_cells_that_say_the_same_are_logged_once_and_stand_for_later_executions(
     assert drawn == [0.5, 0.6, 0.5], "the tags of cells name their registry"
 
 
+def test_a_cell_that_changed_is_logged_alone(checkout):
+    """The other one's run stands for it, and the comparison shows both."""
+    client, drawn = client_of(checkout), []
+    other = CellLog({"corpus": "series", "captioner": "blip"}, {"cider": 0.1})
+
+    def runs() -> set[str]:
+        return {run.info.run_id for run in client.search_runs([client.get_experiment_by_name("small").experiment_id])}
+
+    index(0.5, drawn, other)
+    before = runs()
+    again = index(0.6, drawn, other)
+    new = runs() - before - {again}
+    assert len(new) == 1
+    assert client.get_run(new.pop()).data.metrics == {"cider": 0.6}
+    shown = json.loads(parse_qs(urlsplit(comparison_links("small")[""]).fragment.partition("?")[2])["runs"][0])
+    assert [client.get_run(run).data.metrics["cider"] for run in shown] == [0.6, 0.1]
+    before = runs()
+    back = index(0.5, drawn, other)
+    assert runs() - before == {back}, "what was logged once is found again, whatever was between"
+
+
+def test_runs_written_at_once_are_those_of_the_client(checkout):
+    """MLflow's own client is the witness: what it reads of both differs in ids and times alone."""
+    client = MlflowClient(f"sqlite:///{checkout}/mlflow.db")
+    experiment = client.create_experiment("small", str(checkout / "artifacts"))
+    one = Finished(
+        "scenes · blip", {"corpus": "scenes", "study": "small"}, {"corpus": "s" * 7000}, {"a": 0.5, "b": math.nan}
+    )
+    bare = Finished("bare", {}, {}, {})
+    [*sent, _], [*written, _] = send(client, experiment, [one, bare]), log_finished(client, experiment, [one, bare])
+
+    def read(logged: Logged) -> dict:
+        run = client.get_run(logged.id)
+        assert logged.files == run.info.artifact_uri == f"{checkout}/artifacts/{logged.id}/artifacts"
+        data = run.to_dictionary()
+        history = client.get_metric_history(logged.id, "a")
+        for name in ("run_id", "artifact_uri", "start_time", "end_time"):
+            assert data["info"].pop(name)
+        return {**data, "history": [(point.value, point.step) for point in history]}
+
+    assert str(read(*sent)) == str(read(*written))  # a NaN equals none, and its text does
+    found = client.search_runs([experiment], "metrics.a = 0.5 AND tags.corpus = 'scenes'")
+    assert {run.info.run_id for run in found} == {sent[0].id, written[0].id}
+
+
 def test_cells_of_an_execution_that_was_cut_off_are_no_ones(checkout):
-    def cells():
-        yield CellLog({"corpus": "scenes"}, {})
+    def interrupted():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Tracker("small", "small", "index").finish({}, {}, cells(), "same")
+        Tracker("small", "small", "index").finish({}, {}, [CellLog({"corpus": "scenes"}, {}, files=interrupted)])
     whole = Tracker("small", "small", "index")
-    whole.finish({}, {}, [CellLog({"corpus": "scenes"}, {})], "same")
-    assert "palimpsest.cells" not in client_of(checkout).get_run(whole.id).data.tags
+    whole.finish({}, {}, [CellLog({"corpus": "scenes"}, {})])
+    client = client_of(checkout)
+    where = [client.get_experiment_by_name("small").experiment_id]
+    assert len(client.search_runs(where, f"tags.`mlflow.parentRunId` = '{whole.id}'")) == 1
 
 
 def test_files_of_cells_are_found_by_mlflow(checkout, monkeypatch):
     plain = index(0.5, [])
     monkeypatch.setenv("PALIMPSEST_ARTIFACTS", (checkout / "a folder").as_uri())
     tracker = Tracker("elsewhere", "elsewhere", "index")
-    tracker.finish({}, {}, [CellLog({"corpus": "scenes"}, {}, {"sheet.png": b"drawn"})])
+    tracker.finish({}, {}, [CellLog({"corpus": "scenes"}, {}, files=lambda: {"sheet.png": b"drawn"})])
     client = client_of(checkout)
     for experiment, parent in (("small", plain), ("elsewhere", tracker.id)):
         where = [client.get_experiment_by_name(experiment).experiment_id]
