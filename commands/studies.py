@@ -102,6 +102,12 @@ def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000)
     if uri.startswith(("http:", "https:")):
         typer.echo(hidden(uri))
         return
+    from registry.tracking.landing import addresses
+
+    with one_sentence():
+        pages = addresses(f"http://127.0.0.1:{port}")
+    for study, address in pages.items():
+        typer.echo(f"The cells of {study}: {address}")
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # not an argument, which every user could read
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

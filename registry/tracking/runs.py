@@ -21,6 +21,12 @@ from registry.tracking.finished import Finished, Logged, log_finished, log_value
 if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+EXECUTION = "palimpsest.execution"
+"""The tag of a cell that names the run of the execution that logged it."""
+
+SHEET = "sheet.png"
+"""The file of a cell's contact sheet."""
+
 LOOKS_A_POINT = 10
 """How often the system is looked at, a second apart, for each point of its metrics in MLflow."""
 
@@ -42,13 +48,21 @@ class CellLog:
     def name(self) -> str:
         return " · ".join(self.axes.values())
 
+    @property
+    def note(self) -> str:
+        """What MLflow's page of the run shows first: the contact sheet, where one is drawn."""
+        shown = f"![The contact sheet of this cell](get-artifact?path={SHEET}&run_uuid={{run}})"
+        return "" if self.files is dict else shown
+
 
 class Tracker:
     """The MLflow side of one execution of a stage."""
 
-    def __init__(self, experiment: str, study: str, stage: str) -> None:
+    def __init__(self, experiment: str, study: str, stage: str, cells: str | None = None) -> None:
+        """``cells``: the experiment that they go to, where that is not the execution's own."""
         self.client = opened()
         self.experiment = experiment_id(self.client, experiment)
+        self.cells = experiment_id(self.client, cells) if cells else self.experiment
         self.tags = {"study": study, "dvc.stage": stage, "git.commit": git.commit()}
         self.tags["registry"] = places.hidden(places.registry_url())
         node, _, entry = stage.partition("@")
@@ -113,9 +127,13 @@ class Tracker:
 
     def _log_cells(self, cells: Mapping[str, CellLog]) -> dict[str, str]:
         """Log cells below this execution; returns their runs, by what they say."""
-        tags = self.tags | {"mlflow.parentRunId": self.id}
-        runs = [Finished(cell.name, tags | dict(cell.axes), cell.axes, cell.metrics) for cell in cells.values()]
-        logged = log_finished(self.client, self.experiment, runs)
+        tags = self.tags | {EXECUTION: self.id}
+        if self.cells == self.experiment:
+            tags["mlflow.parentRunId"] = self.id  # a parent elsewhere would be shown as a row without numbers
+        runs = [
+            Finished(cell.name, tags | dict(cell.axes), cell.axes, cell.metrics, cell.note) for cell in cells.values()
+        ]
+        logged = log_finished(self.client, self.cells, runs)
         for run, cell in zip(logged, cells.values(), strict=True):
             if files := cell.files():
                 self._keep(run, files)
