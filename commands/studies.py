@@ -86,7 +86,8 @@ def repro(
         typer.echo(
             f"{link['stage']}: {link['failed']} failed items, {sum(link['problems'].values())} faults in its input"
         )
-    typer.echo("\nThe report:   data/report/index.html")
+    if not targets or "report" in targets:
+        typer.echo("\nThe report:   data/report/index.html")
     typer.echo("The runs:     palimpsest ui   (then open the address that it prints)")
     if strict and faults:
         raise typer.Exit(1)

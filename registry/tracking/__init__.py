@@ -108,12 +108,12 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 def drop_empty_default(client: MlflowClient) -> None:
     """Delete the experiment that MLflow makes in a new database file, where nobody has used it."""
-    if (
-        places.tracking_uri().startswith("sqlite:")
-        and (found := client.get_experiment("0")).lifecycle_stage == "active"
-    ):
-        if found.name == "Default" and not client.search_runs(["0"], max_results=1):
-            client.delete_experiment("0")
+    if not places.tracking_uri().startswith("sqlite:"):
+        return
+    found = client.get_experiment("0")
+    active = (found.name, found.lifecycle_stage) == ("Default", "active")
+    if active and not client.search_runs(["0"], max_results=1):
+        client.delete_experiment("0")
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

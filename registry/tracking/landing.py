@@ -22,14 +22,23 @@ KEY = "palimpsest"
 VIEW = f"mlflow.sharedViewState.{KEY}"
 """The tag of an experiment that holds it."""
 
+ASKED = f"viewStateShareKey={KEY}&workflowType=machine_learning"
+"""What an address asks for: that view, among the pages about runs and not about agents."""
+
 MOST_COLUMNS = 24
+
+NAME = "attributes.`Run Name`"
+NAME_WIDTH, AXIS_WIDTH, METRIC_WIDTH = 470, 140, 110
+"""Widths of columns in pixels: names of cells and of what they stand for are not cut."""
 
 
 def share_view(client: MlflowClient, experiment: str, axes: Sequence[str], metrics: Iterable[str]) -> None:
     """Keep the view of an experiment's runs: the axes and then the metrics as columns, in their order."""
     columns = [f"params.`{axis}`" for axis in axes] + [f"metrics.`{metric}`" for metric in metrics]
-    order = {"orderByKey": columns[0], "orderByAsc": True}
-    state = {"selectedColumns": columns[:MOST_COLUMNS], "columnOrder": [], "columnWidths": {}} | order
+    columns = columns[:MOST_COLUMNS]
+    widths = {one: AXIS_WIDTH if one.startswith("params.") else METRIC_WIDTH for one in columns} | {NAME: NAME_WIDTH}
+    state = {"selectedColumns": columns, "columnOrder": [NAME, *columns], "columnWidths": widths}
+    state |= {"orderByKey": columns[0], "orderByAsc": True}
     text = base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
     client.set_experiment_tag(experiment, VIEW, f"deflate;{text}")
 
@@ -46,8 +55,4 @@ def addresses(server: str) -> dict[str, str]:
         found = opened().search_experiments(order_by=["last_update_time DESC"])
     except MlflowException as error:
         raise ConnectionError(str(error)) from None
-    return {
-        one.name: f"{server}/#/experiments/{one.experiment_id}/runs?viewStateShareKey={KEY}"
-        for one in found
-        if VIEW in one.tags
-    }
+    return {one.name: f"{server}/#/experiments/{one.experiment_id}/runs?{ASKED}" for one in found if VIEW in one.tags}

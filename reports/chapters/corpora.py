@@ -28,6 +28,7 @@ from reports.asking.sources import family
 from reports.asking.study import Study
 from reports.chapters.links import Link, label, link, map_latex
 from reports.figures.curves import Chart, chart, contrast
+from reports.figures.drawings import drawing, said
 from reports.figures.maps import entries, maps
 from reports.figures.mosaic import mosaics
 from reports.figures.sweeps import sweeps
@@ -227,6 +228,20 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "drift": drift.reset_index(),
         "points": columns(pd.concat(points).reset_index()) if points else pd.DataFrame(),
     }
+
+
+def drawings(study: Study) -> dict[str, str]:
+    """The scatter plots of all corpora and captioners as SVG, by name; a sentence where there are none."""
+    links = [(section.name, one) for section in study.once(sections) for one in section.links]
+    names = slugs(f"{corpus} {one.said}" for corpus, one in links)
+    found = {
+        f"{name}.svg": drawing(
+            one.scatter, f"{one.scatter.y.title} against {one.scatter.x.title}: {corpus}, {one.said}"
+        )
+        for name, (corpus, one) in zip(names, links, strict=True)
+        if one.scatter
+    }
+    return found or {"nothing.svg": said("This study has no captions to set against fidelity.")}
 
 
 def main_numbers(study: Study) -> dict[str, Any]:

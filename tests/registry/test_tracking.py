@@ -225,7 +225,7 @@ def test_the_landing_page_has_cells_as_rows_and_axes_and_metrics_as_columns(chec
     shown = json.loads(zlib.decompress(base64.b64decode(state.removeprefix("deflate;"))))
     assert shown["selectedColumns"] == ["params.`corpus`", "params.`captioner`", "metrics.`cider`"]
     assert addresses("http://127.0.0.1:5001") == {
-        "small": f"http://127.0.0.1:5001/#/experiments/{cells}/runs?viewStateShareKey=palimpsest"
+        "small": f"http://127.0.0.1:5001/#/experiments/{cells}/runs?viewStateShareKey=palimpsest&workflowType=machine_learning"
     }
 
 

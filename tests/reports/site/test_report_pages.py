@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ from reports.asking import queries
 from reports.asking.provenance import Data, data
 from reports.asking.sources import STUDY, asked_and_usual, study_table, study_values
 from reports.asking.study import Study
+from reports.chapters.corpora import drawings
 from reports.chapters.inpainting import of_study
 from reports.report import build
 from reports.site.latex import latex
@@ -382,3 +385,27 @@ def test_the_paper_is_cited(text: str, texts: dict[str, str]) -> None:
     for page_ in (text, texts["where-we-differ.html"]):
         for part in INPAINTING:
             assert part in page_
+
+
+def test_dvc_plots_shows_pictures_and_fetches_nothing(page: Path, tmp_path: Path) -> None:
+    """DVC's own renderer is the witness: of pictures alone it makes a page without a script."""
+    from dvc_render.html import render_html
+    from dvc_render.image import ImageRenderer
+
+    plots = sorted((page.parent / "plots").iterdir())
+    assert [one.name for one in plots] == ["photos-blip.svg", "scenes-blip.svg"]
+    for one in plots:
+        root = ElementTree.fromstring(one.read_text(encoding="utf-8"))
+        marks = [mark for mark in root.iter("{http://www.w3.org/2000/svg}a") if "mark" in mark.get("class", "")]
+        assert len(marks) == 7 and root.get("width") == "600"
+    datapoints = [{"src": str(one), "rev": "workspace", "filename": one.name} for one in plots]
+    shown = Path(render_html([ImageRenderer([one], one["filename"]) for one in datapoints], tmp_path / "plots.html"))
+    text = shown.read_text()
+    assert text.count("<img") == 2 and "<script" not in text
+    assert yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] == ["data/report/plots"]
+    assert "/dvc_plots/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_a_study_without_captions_has_a_plot_that_says_so() -> None:
+    shown = drawings(SimpleNamespace(once=lambda make: []))
+    assert list(shown) == ["nothing.svg"] and "no captions" in shown["nothing.svg"]
