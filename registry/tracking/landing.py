@@ -9,7 +9,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry.tracking import lightly, opened
 
@@ -37,8 +37,8 @@ def share_view(client: MlflowClient, experiment: str, axes: Sequence[str], metri
     columns = [f"params.`{axis}`" for axis in axes] + [f"metrics.`{metric}`" for metric in metrics]
     columns = columns[:MOST_COLUMNS]
     widths = {one: AXIS_WIDTH if one.startswith("params.") else METRIC_WIDTH for one in columns} | {NAME: NAME_WIDTH}
-    state = {"selectedColumns": columns, "columnOrder": [NAME, *columns], "columnWidths": widths}
-    state |= {"orderByKey": columns[0], "orderByAsc": True}
+    state: dict[str, Any] = {"orderByKey": columns[0], "orderByAsc": True}
+    state |= {"selectedColumns": columns, "columnOrder": [NAME, *columns], "columnWidths": widths}
     text = base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
     client.set_experiment_tag(experiment, VIEW, f"deflate;{text}")
 

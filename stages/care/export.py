@@ -38,7 +38,7 @@ def export_rows(stage: Path, folder: Path) -> int:
                 if row.get(name):
                     path = folder / f"{called(row)}.{name}.png"
                     if path.exists():  # two names may differ only in what no file system takes
-                        path = path.with_name(f"{called(row)}.{row['key'][:8]}.{name}.png")
+                        path = folder / f"{called(row)}.{row['key'][:8]}.{name}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(row[name]["bytes"])
                     row[name] = path.relative_to(folder).as_posix()

@@ -26,8 +26,10 @@ from typing import Any, NamedTuple
 from registry.store.tables import csv_rows, json_lines, read_json, read_text
 
 TABLES = ("captions.jsonl", "captions.csv", "metadata.jsonl", "metadata.csv")
-FORMS = ("*/**/metadata.jsonl", "*/**/metadata.csv", "captions*.json", "annotations/captions*.json", "dataset*.json")
-FORMS += ("*.token", "*.token.txt", "**/*.parquet", "**/*.tar")
+FORMS: tuple[str, ...] = (
+    "*/**/metadata.jsonl", "*/**/metadata.csv", "captions*.json", "annotations/captions*.json", "dataset*.json",
+    "*.token", "*.token.txt", "**/*.parquet", "**/*.tar",
+)  # fmt: skip
 """Looked for in this order, where the folder has none of ``TABLES``; all files of the first form count."""
 
 FILE = ("file", "file_name", "filename", "image", "path")
