@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from reports.asking.axes import label
@@ -12,7 +11,6 @@ from reports.asking.metrics import SCATTERED, Metric
 from reports.asking.sources import correlated
 from reports.asking.study import Study
 from reports.chapters.corpora import sections
-from reports.site.numbers import number
 from reports.statistics.analysis import Correlation
 from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, Finding, verdict
 from reports.statistics.claims.links import estimate_of
@@ -53,7 +51,7 @@ def answer(study: Study, found: Sequence[Finding]) -> Answer | None:
     It is that of the first metric of pictures that says something, and of all captioners: yes where the 95 % interval
     of each one's correlation lies on the side of better captions.
     """
-    pairs = averaged(study)
+    judge, pairs = averaged(study)
     said = [label(text) for text in study.texts]
     said = [one for one in said if any(name == one for name, _ in pairs)] or [""] * bool(pairs)
     metrics = {one.name: one for one in study.fidelity}
@@ -62,11 +60,11 @@ def answer(study: Study, found: Sequence[Finding]) -> Answer | None:
         for name in SCATTERED[0]
         if name in metrics and any((one, name) in pairs for one in said)
     ]
-    if not rows or study.judge is None:
+    if not rows or judge is None:
         return None
     lead = rows[0]
     sides = [verdict(estimate_of(one), 1 if lead.metric.higher_is_better else -1) for one in lead.found if one]
-    of = f"{lead.metric.title} of the pictures, {study.judge.title} of the captions"
+    of = f"{lead.metric.title} of the pictures, {judge.title} of the captions"
     over = len(study.once(correlated).by_corpus)
     over_corpora = f"the {over} corpora on average" if over > 1 else "the one corpus"
     return Answer(
@@ -76,7 +74,7 @@ def answer(study: Study, found: Sequence[Finding]) -> Answer | None:
         claims(found),
         said,
         rows,
-        study.judge,
+        judge,
     )
 
 
@@ -97,14 +95,17 @@ def word(sides: Sequence[str], said: Sequence[str]) -> str:
     return f"{text[0].upper()}{text[1:]}: is the caption better where the repainted region is closer to its original?"
 
 
-def averaged(study: Study) -> dict[tuple[str, str], Correlation]:
-    """Correlations with the judging metric by captioner and metric of pictures: those of all corpora, or of the one."""
+def averaged(study: Study) -> tuple[Metric | None, dict[tuple[str, str], Correlation]]:
+    """The metric that judges captions, and its correlations by captioner and metric of pictures.
+
+    Those of all corpora together, or of the one: there, it is the first metric that is correlated with anything.
+    """
     found = study.once(correlated)
-    if study.judge is None:
-        return {}
     pairs = found.pooled or [one for some in found.by_corpus.values() for one in some]
     split = [(one, *one.y.partition("@")[::2]) for one in pairs if one.pearson is not None]
-    return {(said, one.x): replace(one, y=metric) for one, metric, said in split if metric == study.judge.name}
+    had = {metric for _, metric, _ in split}
+    judge = next((m for name in SCATTERED[1] for m in study.quality if m.name == name and name in had), None)
+    return judge, {(said, one.x): one for one, metric, said in split if judge and metric == judge.name}
 
 
 def moved(study: Study) -> str:
@@ -124,10 +125,9 @@ def moved(study: Study) -> str:
 def claims(found: Sequence[Finding]) -> str:
     """How many of the paper's claims hold, corpus by corpus and captioner by captioner."""
     times = Counter(one.verdict for one in found)
-    judged = sum(times[one] for one in (SUPPORTED, REFUTED, OPEN))
-    if not judged:
+    if not any(times[one] for one in (SUPPORTED, REFUTED, OPEN)):
         return ""
     return (
-        f"Of {number(judged, 0)} claims of the paper, each asked of a corpus, {times[SUPPORTED]} hold, "
-        f"{times[REFUTED]} do not, and {times[OPEN]} cannot be decided with so few pictures."
+        f"The paper’s claims, each asked of every corpus that it is about: {times[SUPPORTED]} times yes, "
+        f"{times[REFUTED]} times no, {times[OPEN]} times open, because the study is too small to tell."
     )

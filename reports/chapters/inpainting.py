@@ -104,7 +104,8 @@ def pages(study: Study) -> list[Page]:
     }
     latexed = {"findings.tex": findings_latex(found)} if found else {}
     latexed |= {"failures.tex": failures_latex(failures)} if len(failures) else {}
-    return [Page("index.html", "The answer", "inpainting.html.j2", given, latexed)]
+    title = "The answer" if given["answer"] else "The study"
+    return [Page("index.html", title, "inpainting.html.j2", given, latexed)]
 
 
 def shown(study: Study) -> Mosaic | None:
