@@ -64,12 +64,12 @@ def answer(study: Study, found: Sequence[Finding]) -> Answer | None:
         return None
     lead = rows[0]
     sides = [verdict(estimate_of(one), 1 if lead.metric.higher_is_better else -1) for one in lead.found if one]
-    of = f"{lead.metric.title} of the pictures, {judge.title} of the captions"
+    of = f"{lead.metric.title} for pictures and {judge.title} for captions"
     over = len(study.once(correlated).by_corpus)
     over_corpora = f"the {over} corpora on average" if over > 1 else "the one corpus"
     return Answer(
         word(sides, said),
-        f"It is said by {of}, over {over_corpora}.",
+        f"Measured by {of}, over {over_corpora}.",
         moved(study),
         claims(found),
         said,
