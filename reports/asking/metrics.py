@@ -46,7 +46,10 @@ def declared(connection: Connection) -> list[Metric]:
     table = schema.Metric
     columns = (table.name, table.label, table.higher_is_better, table.decimals, table.definition, table.about)
     statement = select(*columns, table.checkpoint, table.high).order_by(table.position, table.name)
-    return [Metric(*known, most=most) for *known, most in connection.execute(statement)]
+    return [
+        Metric(name, title, higher, decimals, definition, about, checkpoint, most=most)
+        for name, title, higher, decimals, definition, about, checkpoint, most in connection.execute(statement)
+    ]
 
 
 def undeclared(name: str, regions: Collection[str], said: bool) -> Metric:

@@ -284,8 +284,8 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
             count = counted.get((published, name))
             turns = f"flips: {count} published, {turned} of {chances} here" if count else ""
             title = ", ".join(f"{metrics[y].title} {r:+.2f}" for y, r in ours.items()).replace("-", "−")
-            said = alike_everywhere(pairs, sign) if sign else unstable_everywhere(pairs)
-            found.append(Sign(metrics[name], text, turns, said, f"{said}: r with {title}"))
+            verdict = alike_everywhere(pairs, sign) if sign else unstable_everywhere(pairs)
+            found.append(Sign(metrics[name], text, turns, verdict, f"{verdict}: r with {title}"))
     return Signs(corpus, link.said, published, found)
 
 

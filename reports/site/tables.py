@@ -110,7 +110,10 @@ def rows_of(
     low = np.array([[found.low((corpus, *n, *text), column) for column in columns] for n in names])
     rivals = np.array([n != ORIGINAL and n[1] not in controls for n in names], bool)
     reference = np.where(low[0], math.nan, values[0]) if ORIGINAL in names else np.full(len(metrics), math.nan)
-    best = [best_of(*column, metric) for *column, metric in zip(values[rivals].T, low[rivals].T, metrics, strict=True)]
+    best = [
+        best_of(column, floored, metric)
+        for column, floored, metric in zip(values[rivals].T, low[rivals].T, metrics, strict=True)
+    ]
     rows = []
     for n, line, count, rival in zip(names, values, counts, rivals, strict=True):
         cells = [

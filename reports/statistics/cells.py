@@ -6,14 +6,12 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from registry.store.tables import read_csv
 from reports.statistics.points import FEWEST
 
 ABSENT = {"", "na", "n/a", "nan", "none", "null", "<na>"}
@@ -82,22 +80,6 @@ def unit_means(values: np.ndarray) -> np.ndarray:
     level = ((filled.sum(axis=0) - effects @ own) / of_item).mean()
     plain[has] = effects + level
     return plain
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """The rows of a CSV file, all as text; raises ``FileNotFoundError`` or ``ValueError`` with one sentence.
-
-    What is called None or NA is called so: nothing but an empty place is absent, except where numbers are expected.
-    """
-    names, rows = read_csv(path, "table", "Give a CSV file, or the name of a study in the registry.")
-    if not rows:
-        raise ValueError(f"{path} has no rows below its header; there is nothing to correlate.")
-    for line, cells in rows:
-        if isinstance(cells, str):
-            raise ValueError(f"{path}: line {line} {cells}.")
-        if any("\0" in cell for cell in cells):
-            raise ValueError(f"{path} is no text: it has NUL bytes in line {line}. Save it as CSV in UTF-8.")
-    return pd.DataFrame([[cell.strip() for cell in cells] for _, cells in rows], columns=names, dtype=str)
 
 
 def known(frame: pd.DataFrame, column: str) -> str:
