@@ -74,15 +74,16 @@ def test_the_sql_is_sql_of_the_views():
 
 
 def test_words_and_papers_are_said():
+    said = " ".join(README.split())
     for word in (
         "An **item**",
-        "A\n**configuration**",
+        "A **configuration**",
         "A **cell**",
         "low-dimensional",
         ".venv/bin/activate",
         "make ui",
     ):
-        assert word in README
-    assert all(part in " ".join(README.split()) for part in INPAINTING)
+        assert word in said
+    assert all(part in said for part in INPAINTING)
     for rule in ("ui:", "plan:"):
         assert f"\n{rule} setup\n" in (ROOT / "Makefile").read_text()
