@@ -1,11 +1,18 @@
 # make repro: set up and run the default study.   make test: set up and pass the tests.
+# make ui, make plan: `palimpsest ui` and `palimpsest plan` without activating .venv.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint setup
+.PHONY: repro ui plan test lint setup
 
 repro: setup
 	palimpsest repro
+
+ui: setup
+	palimpsest ui
+
+plan: setup
+	palimpsest plan
 
 test: setup
 	pytest

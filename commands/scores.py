@@ -21,8 +21,8 @@ app = typer.Typer(no_args_is_help=True, help="Score captions or pictures of your
 @app.command(context_settings={"allow_extra_args": True})
 def captions(
     context: typer.Context,
-    hypotheses: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption"]}, as coco-caption\'s res.')],
-    references: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption", ...]}, as coco-caption\'s gts.')],
+    hypotheses: Annotated[Path, typer.Argument(help='JSON: {"id": "caption"} or COCO\'s list of results.')],
+    references: Annotated[Path, typer.Argument(help='JSON: {"id": ["caption", ...]} or COCO\'s annotations.')],
     metrics: Annotated[
         list[str] | None, typer.Option(help="bleu, meteor, rouge_l, rouge_l_recall, cider, sbert; default all.")
     ] = None,
@@ -32,12 +32,12 @@ def captions(
 ) -> None:
     """Score captions against references. Several metrics are told apart by commas or spaces."""
     from models.measures.captions.semantic import Semantic
-    from models.measures.scoring import CAPTION_METRICS, score_captions
+    from models.measures.scoring import CAPTION_METRICS, by_id, score_captions
 
     names = [name for text in (*(metrics or ()), *context.args) for name in text.replace(",", " ").split()]
     with one_sentence():
         semantic = Semantic(Semantic.Settings(checkpoint=embedder, revision=revision)) if embedder else None
-        res, gts = (read_json(path, "file of captions", advice=GIVE) for path in (hypotheses, references))
+        res, gts = (by_id(read_json(path, "file of captions", advice=GIVE)) for path in (hypotheses, references))
         print_json(score_captions(res, gts, names or CAPTION_METRICS, cast("Tokenizer", tokenizer), semantic))
 
 

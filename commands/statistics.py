@@ -20,7 +20,7 @@ def correlate(
     item: Annotated[str, typer.Option(help="The column of what every unit was measured on, such as an image.")] = "",
     by: Annotated[str, typer.Option(help="A column of corpora: correlated apart, then put together.")] = "",
     family: Annotated[
-        str, typer.Option(help="A column of families whose units are not independent: checkpoints.")
+        str, typer.Option(help="A column of families, such as checkpoints, whose units are not independent.")
     ] = "",
     average: Annotated[bool, typer.Option("--average", help="Average rows of one unit and item.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from commands import one_sentence, print_json
+from models.training import RECIPES
 
 app = typer.Typer()
 
@@ -98,7 +99,8 @@ def repro(
         )
     if any(link["failed"] for link in faults):
         typer.echo("`palimpsest repro --retry-failed` tries failed items again.")
-    typer.echo("\nThe report:   data/report/index.html")
+    if not targets or "report" in targets:
+        typer.echo("\nThe report:   data/report/index.html")
     typer.echo("The runs:     palimpsest ui   (then open the address that it prints)")
     if strict and faults:
         raise typer.Exit(1)
@@ -115,6 +117,12 @@ def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000)
     if uri.startswith(("http:", "https:")):
         typer.echo(hidden(uri))
         return
+    from registry.tracking.landing import addresses
+
+    with one_sentence():
+        pages = addresses(f"http://127.0.0.1:{port}")
+    for study, address in pages.items():
+        typer.echo(f"The cells of {study}: {address}")
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # not an argument, which every user could read
     raise typer.Exit(run(command, environment))
@@ -182,9 +190,7 @@ def listing(corpus: dict[str, Any]) -> str:
 
 @app.command()
 def train(
-    name: Annotated[
-        str, typer.Argument(help="A pocket model; `palimpsest train --help` lists none, a wrong name does.")
-    ],
+    name: Annotated[str, typer.Argument(help=f"A pocket model: {', '.join(RECIPES)}.")],
     corpus: Annotated[
         list[Path] | None, typer.Option(help="A prepared corpus to learn from besides the world.")
     ] = None,

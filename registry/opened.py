@@ -19,6 +19,7 @@ from registry.views import VIEWS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL.Image import Image
 
     from registry.lineage.groups import Group
     from registry.lineage.locks import Output
@@ -63,6 +64,20 @@ class Registry:
     def images(self, study: str, kind: str | None = None) -> pd.DataFrame:
         """The pictures of a study, one row each, as ``v_images`` has them; raises as ``measurements`` does."""
         return self._rows("v_images", study, kind=kind)
+
+    def picture(self, digest: str) -> Image:
+        """The picture of a digest, such as ``object`` of :meth:`images`, from the object store that settings name.
+
+        Raises ``FileNotFoundError`` where the store does not hold it.
+        """
+        import io
+
+        from PIL import Image
+
+        from registry.store import places
+        from registry.store.objects import ObjectStore
+
+        return Image.open(io.BytesIO(ObjectStore(places.objects_url()).get(digest)))
 
     def trace(self, id: str) -> Trace | Group | Output:
         """Trace something back to its origin; :mod:`registry.lineage.ids` says what can be named.

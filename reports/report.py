@@ -44,9 +44,11 @@ def build(engine: Engine, objects: ObjectStore, study: str, out: Path) -> Path:
         tables = {name: table for chapter in CHAPTERS for name, table in chapter.tables(asked).items()}
         metrics = corpora.main_numbers(asked)
         texts = render(study, pages)
+        texts |= {f"plots/{file}": text for file, text in corpora.drawings(asked).items()}
     folder = out / "tables"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    for stale in (folder, out / "plots"):
+        shutil.rmtree(stale, ignore_errors=True)
+        stale.mkdir(parents=True)
     for stale in out.glob("*.html"):
         stale.unlink()
     for name, table in tables.items():

@@ -18,6 +18,7 @@ import pyarrow as pa
 from sqlalchemy import Engine, update
 
 from models.measures.declared import declared
+from models.measures.regions import columns as columns_of
 from models.measures.regions import split_column
 from registry.cells import Example, Where, cell_means, examples
 from registry.indexing import Index
@@ -32,8 +33,9 @@ from registry.store.items import FAILED, Finding, ItemStore, Known, value_digest
 from registry.store.keys import canonical, digest
 from registry.store.objects import ObjectStore
 from registry.store.schema import PER_ITEM
-from registry.tracking.asking import comparison_links
-from registry.tracking.runs import CellLog, Tracker
+from registry.tracking.asking import comparison_links, stages_of
+from registry.tracking.landing import share_view
+from registry.tracking.runs import SHEET, CellLog, Tracker
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
 from stages.engine.provenance import read_provenance
@@ -174,7 +176,7 @@ def measurements(
 
 def log_cells(study: Study, store: ItemStore) -> None:
     """Log one MLflow run a finished cell, with all its metrics and a contact sheet."""
-    tracker = Tracker(study.study, study.study, "index")
+    tracker = Tracker(stages_of(study.study), study.study, "index", cells=study.study)
     with store.engine.connect() as connection:
         means = cell_means(connection, study.study)
         shown = examples(connection, study.study, EXAMPLES_A_CELL)
@@ -186,6 +188,11 @@ def log_cells(study: Study, store: ItemStore) -> None:
         cells.append(CellLog(axes, metrics, found, partial(drawn, store.objects, found)))
     params = study.model_dump()  # as written, for MLflow takes no names of variants
     tracker.finish(params, {"cells": len(cells)}, cells)
+    had = {metric for cell in cells for metric in cell.metrics}
+    inside = [name for name in columns_of(declared().values()) if not name.endswith(("_outside", "_whole"))]
+    share_view(
+        tracker.client, tracker.cells, [*cells[0].axes] if cells else ["corpus"], [m for m in inside if m in had]
+    )
 
 
 def save_links(study: Study, engine: Engine) -> None:
@@ -214,7 +221,7 @@ def drawn(objects: ObjectStore, found: Sequence[Example]) -> dict[str, bytes]:
     """Draw the contact sheet of a cell, as a file of its run."""
     titles = ["original", "degraded", "repainted"] if found[0].repainted else ["original"]
     lines = lines_of(objects, found)
-    return {"sheet.png": contact_sheet([*titles, "captions"], lines)} if lines else {}
+    return {SHEET: contact_sheet([*titles, "captions"], lines)} if lines else {}
 
 
 def sync() -> dict[str, int]:

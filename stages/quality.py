@@ -64,9 +64,9 @@ def plan(
             shard = path.relative_to(PREPARED)
             tasks = []
             for row in (row for source in sources for row in outputs.read(source / shard, read(choice))):
-                if row["status"] != "ok":
-                    continue
                 axes = {axis: row.get(axis) for axis in STAGE.axes}
+                if row["status"] != "ok" or not records.concerns(row["sample"], axes):
+                    continue
                 texts = counted(row, choice)
                 parts = records.parts(row["sample"], row["caption"], axes) | {"measure": measure.identity}
                 parts |= {"captions": texts, **chosen} if chosen else {}

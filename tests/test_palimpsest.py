@@ -136,6 +136,7 @@ def test_bad_input_is_one_sentence_and_exit_2(files, monkeypatch, command, sente
 
 def test_a_wrong_study_stops_before_anything_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
     params = (ROOT / "params.yaml").read_text()
     for right, wrong, sentence in [
         ("inpainters:", "inpainter:", 'no setting of params.yaml "inpainter"; did you mean "inpainters"'),
@@ -148,4 +149,38 @@ def test_a_wrong_study_stops_before_anything_runs(tmp_path, monkeypatch):
         done = runner.invoke(app, ["repro"])
         assert done.exit_code == 2, wrong
         assert sentence in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "params.yaml"]
+
+
+def test_the_version_is_said(monkeypatch):
+    done = runner.invoke(app, ["--version"])
+    assert done.exit_code == 0 and done.stdout.startswith("palimpsest 0.1.0")
+
+
+def test_the_help_of_train_names_what_can_be_trained():
+    from models.training import RECIPES
+
+    shown = " ".join(runner.invoke(app, ["train", "--help"], env={"COLUMNS": "400"}).stdout.split())
+    assert ", ".join(RECIPES) in shown
+
+
+def test_captions_come_as_coco_has_them_or_as_plain_texts(files):
+    res, gts = (json.loads((files / name).read_text()) for name in ("res.json", "gts.json"))
+    listed = [{"image_id": int(key), "caption": texts[0]} for key, texts in res.items()]
+    said = [{"id": 7, "image_id": int(key), "caption": text} for key, texts in gts.items() for text in texts]
+    forms = {
+        "as it was": (res, gts),
+        "COCO": (listed, {"images": [], "annotations": said}),
+        "plain": ({key: texts[0] for key, texts in res.items()}, gts),
+    }
+    scores = []
+    for one, other in forms.values():
+        (files / "one.json").write_text(json.dumps(one))
+        (files / "other.json").write_text(json.dumps(other))
+        options = ["--tokenizer", "none", "--metrics", "rouge_l"]
+        captions = ["score", "captions", str(files / "one.json"), str(files / "other.json"), *options]
+        scores.append(json.loads(runner.invoke(app, captions).stdout))
+    assert scores[0] == scores[1] == scores[2]
+    (files / "one.json").write_text('[{"caption": "a cat"}]')
+    done = runner.invoke(app, ["score", "captions", str(files / "one.json"), str(files / "gts.json")])
+    assert done.exit_code == 2 and "entry 1 of a list of captions" in done.stderr

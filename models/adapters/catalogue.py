@@ -68,6 +68,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "clap": "models.measures.pictures.clap:Clap",
         "lexical": "models.measures.captions.lexical:Lexical",
         "semantic": "models.measures.captions.semantic:Semantic",
+        "own-caption": "models.measures.captions.own:Own",
         "clipscore": "models.measures.captions.clipscore:ClipScore",
         "grounding": "models.measures.captions.grounding:Grounding",
         "chair": "models.measures.captions.chair:Chair",

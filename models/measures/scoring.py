@@ -82,6 +82,34 @@ def score_captions(
     return {"corpus": corpus, "items": named} | ({"unavailable": unavailable} if unavailable else {})
 
 
+def by_id(read: Any) -> Any:
+    """Captions as id → list of texts: of COCO's result lists and annotations, and of plain texts.
+
+    What is none of these is left as it is, for :func:`score_captions` to refuse. Raises ``ValueError`` for an entry of
+    a list that lacks its id or its caption.
+
+    >>> by_id([{"image_id": 1, "caption": "a cat"}, {"image_id": 1, "caption": "the cat"}])
+    {'1': ['a cat', 'the cat']}
+    >>> by_id({"annotations": [{"image_id": 1, "id": 7, "caption": "a cat"}]}), by_id({"1": "a cat"})
+    ({'1': ['a cat']}, {'1': ['a cat']})
+    """
+    if isinstance(read, Mapping) and isinstance(read.get("annotations"), list):
+        read = read["annotations"]
+    if isinstance(read, list):
+        found: dict[str, list[Any]] = {}
+        for number, one in enumerate(read, 1):
+            if not isinstance(one, Mapping) or not {"image_id", "caption"} <= set(one):
+                raise ValueError(
+                    f'entry {number} of a list of captions is {one!r:.60}: expected {{"image_id": …, "caption": "…"}}, '
+                    "as COCO has them"
+                )
+            found.setdefault(str(one["image_id"]), []).append(one["caption"])
+        return found
+    if isinstance(read, Mapping):
+        return {key: [texts] if isinstance(texts, str) else texts for key, texts in read.items()}
+    return read
+
+
 def score_images(
     original: np.ndarray,
     reconstructed: np.ndarray,

@@ -1,10 +1,12 @@
-"""MLflow: one parent run per execution of a stage, one run per cell below it. Nothing else imports mlflow.
+"""MLflow: one run per execution of a stage, one run per cell of what it made. Nothing else imports mlflow.
 
-Experiments: a study's cells are in the experiment of its name (that is what people compare); the executions of its
-stages are in ``<study>/stages``. Tags tell runs apart: ``study``, ``registry`` (its URL, where a run's items are under
-the run's id), ``dvc.stage``, ``git.commit``; ``model`` or ``corpus`` of a stage's execution, and the axes of a cell, so
-that ``tags.study = 'default' AND tags.inpainter = 'telea'`` finds what it says. A cell that says what one of an earlier
-execution said is not logged again: the file that the tag ``palimpsest.cells`` names lists the runs of all cells.
+Experiments: a study's cells are in the experiment of its name, each a row of its own (that is what people compare); the
+executions of its stages are in ``<study>/stages``, and what they made below them. The tag ``palimpsest.execution`` of a
+cell names the run of its execution. Tags tell runs apart: ``study``, ``registry`` (its URL, where a run's items are
+under the run's id), ``dvc.stage``, ``git.commit``; ``model`` or ``corpus`` of a stage's execution, and the axes of a
+cell, so that ``tags.study = 'default' AND tags.inpainter = 'telea'`` finds what it says. A cell that says what one of
+an earlier execution said is not logged again: the file that the tag ``palimpsest.cells`` names lists the runs of all
+cells.
 """
 
 from __future__ import annotations
@@ -95,12 +97,23 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
     if found := client.get_experiment_by_name(name):
         return found.experiment_id
+    drop_empty_default(client)
     try:
         return client.create_experiment(name, places.artifacts_url())
     except MlflowException:  # a colleague was quicker
         if found := client.get_experiment_by_name(name):
             return found.experiment_id
         raise
+
+
+def drop_empty_default(client: MlflowClient) -> None:
+    """Delete the experiment that MLflow makes in a new database file, where nobody has used it."""
+    if not places.tracking_uri().startswith("sqlite:"):
+        return
+    found = client.get_experiment("0")
+    active = (found.name, found.lifecycle_stage) == ("Default", "active")
+    if active and not client.search_runs(["0"], max_results=1):
+        client.delete_experiment("0")
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

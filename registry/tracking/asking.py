@@ -22,6 +22,15 @@ UI = "http://127.0.0.1:5000"
 """Where ``palimpsest ui`` listens."""
 
 
+def stages_of(study: str) -> str:
+    """The experiment of the executions of a study's stages.
+
+    >>> stages_of("default")
+    'default/stages'
+    """
+    return f"{study}/stages"
+
+
 def logged(run: str) -> dict[str, str]:
     """The parameters that a run was logged with, as dotted names; none where the tracking server does not know it."""
     with lightly():
@@ -116,7 +125,8 @@ def comparison_links(study: str) -> dict[str, str]:
         return {}
     where = [experiment.experiment_id]
     runs = defaultdict(list)
-    cells = newest_cells(client, where[0], "index").standing
+    executions = client.get_experiment_by_name(stages_of(study))
+    cells = newest_cells(client, executions.experiment_id, "index").standing if executions else {}
     for run, axes in sorted(cells.items(), key=lambda cell: tuple(cell[1].values())):
         runs[""].append(run)
         runs[axes["corpus"]].append(run)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """How many parameters MLflow takes at once."""
+NOTE = "mlflow.note.content"
 LONGEST = 6000
 """So many characters of a parameter are kept."""
 
@@ -26,6 +27,12 @@ class Finished:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
+    note: str = ""
+    """The run's description in Markdown, ``{run}`` standing for its id."""
+
+    def tagged(self, id: str) -> dict[str, str]:
+        """Its tags, with the description."""
+        return dict(self.tags) | ({NOTE: self.note.format(run=id)} if self.note else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ def send(client: MlflowClient, experiment: str, runs: Sequence[Finished]) -> lis
     logged = []
     for run in runs:
         info = client.create_run(experiment, tags=dict(run.tags), run_name=run.name).info
+        if run.note:
+            client.set_tag(info.run_id, NOTE, run.tagged(info.run_id)[NOTE])
         log_values(client, info.run_id, run.params, run.metrics)
         client.set_terminated(info.run_id)
         logged.append(Logged(info.run_id, info.artifact_uri))
@@ -105,7 +114,7 @@ def insert(store: SqlAlchemyStore, experiment: str, runs: Sequence[Finished]) ->
                 "lifecycle_stage": LifecycleStage.ACTIVE,
             }
         )
-        tags = {**run.tags, MLFLOW_RUN_NAME: run.name}
+        tags = run.tagged(one.id) | {MLFLOW_RUN_NAME: run.name}
         rows[SqlTag] += ({"run_uuid": one.id, "key": key, "value": value} for key, value in tags.items())
         params = {key: value[:LONGEST] for key, value in run.params.items()}
         rows[SqlParam] += ({"run_uuid": one.id, "key": key, "value": value} for key, value in params.items())

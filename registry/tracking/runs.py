@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 MOST_RUNS = 50_000
 """So many MLflow gives at once."""
 
+EXECUTION = "palimpsest.execution"
+"""The tag of a cell that names the run of the execution that logged it."""
+
+SHEET = "sheet.png"
+"""The file of a cell's contact sheet."""
+
 LOOKS_A_POINT = 10
 """How often the system is looked at, a second apart, for each point of its metrics in MLflow."""
 
@@ -47,13 +53,21 @@ class CellLog:
     def name(self) -> str:
         return " · ".join(self.axes.values())
 
+    @property
+    def note(self) -> str:
+        """What MLflow's page of the run shows first: the contact sheet, where one is drawn."""
+        shown = f"![The contact sheet of this cell](get-artifact?path={SHEET}&run_uuid={{run}})"
+        return "" if self.files is dict else shown
+
 
 class Tracker:
     """The MLflow side of one execution of a stage."""
 
-    def __init__(self, experiment: str, study: str, stage: str) -> None:
+    def __init__(self, experiment: str, study: str, stage: str, cells: str | None = None) -> None:
+        """``cells``: the experiment that they go to, where that is not the execution's own."""
         self.client = opened()
         self.experiment = experiment_id(self.client, experiment)
+        self.cells = experiment_id(self.client, cells) if cells else self.experiment
         self.tags = {"study": study, "dvc.stage": stage, "git.commit": git.commit()}
         self.tags["registry"] = places.hidden(places.registry_url())
         node, _, entry = stage.partition("@")
@@ -102,10 +116,9 @@ class Tracker:
         return run
 
     def _cells(self, run: str) -> list[str]:
-        """The runs of the cells below a run."""
-        where = [self.client.get_run(run).info.experiment_id]
-        below = f"tags.`mlflow.parentRunId` = '{run}'"
-        return [cell.info.run_id for cell in self.client.search_runs(where, below, max_results=MOST_RUNS)]
+        """The runs of the cells that the execution of a run logged."""
+        logged = f"tags.`{EXECUTION}` = '{run}'"
+        return [cell.info.run_id for cell in self.client.search_runs([self.cells], logged, max_results=MOST_RUNS)]
 
     def finish(self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog]) -> None:
         """Log the execution and its cells, and close their runs.
@@ -129,9 +142,13 @@ class Tracker:
 
     def _log_cells(self, cells: Mapping[str, CellLog]) -> dict[str, str]:
         """Log cells below this execution; returns their runs, by what they say."""
-        tags = self.tags | {"mlflow.parentRunId": self.id}
-        runs = [Finished(cell.name, tags | dict(cell.axes), cell.axes, cell.metrics) for cell in cells.values()]
-        logged = log_finished(self.client, self.experiment, runs)
+        tags = self.tags | {EXECUTION: self.id}
+        if self.cells == self.experiment:
+            tags["mlflow.parentRunId"] = self.id  # a parent elsewhere would be shown as a row without numbers
+        runs = [
+            Finished(cell.name, tags | dict(cell.axes), cell.axes, cell.metrics, cell.note) for cell in cells.values()
+        ]
+        logged = log_finished(self.client, self.cells, runs)
         for run, cell in zip(logged, cells.values(), strict=True):
             if files := cell.files():
                 self._keep(run, files)

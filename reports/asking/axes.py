@@ -117,6 +117,19 @@ def coincident(repainted: pd.DataFrame, corpus: str, order: Order) -> dict[Names
     return representatives({names: contents[names] for names in repaintings(order) if names in contents})
 
 
+def alike(names: Names, same: Mapping[Names, Names], order: Order) -> str:
+    """The degradations under which an inpainter paints the very same pictures as under its first, "any" for all.
+
+    >>> same = {("blur", "telea"): ("blur", "telea"), ("centre", "telea"): ("blur", "telea")}
+    >>> alike(("blur", "telea"), same, {"degradation": ["blur", "centre"]}), alike(("blur", "sd"), {}, {})
+    ('any', 'blur')
+    """
+    found = [degradation for (degradation, _), first in same.items() if first == names]
+    if len(found) < 2:
+        return names[0]
+    return "any" if len(found) == len(order["degradation"]) else ", ".join(found)
+
+
 def distinct(rows: pd.DataFrame, same: Mapping[str, Mapping[Names, Names]]) -> pd.DataFrame:
     """The rows of configurations that do not coincide with an earlier one (``same``: corpus -> :func:`coincident`).
 

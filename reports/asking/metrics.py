@@ -46,7 +46,10 @@ def declared(connection: Connection) -> list[Metric]:
     table = schema.Metric
     columns = (table.name, table.label, table.higher_is_better, table.decimals, table.definition, table.about)
     statement = select(*columns, table.checkpoint, table.high).order_by(table.position, table.name)
-    return [Metric(*row[:-1], most=row.high) for row in connection.execute(statement)]
+    return [
+        Metric(name, title, higher, decimals, definition, about, checkpoint, most=most)
+        for name, title, higher, decimals, definition, about, checkpoint, most in connection.execute(statement)
+    ]
 
 
 def undeclared(name: str, regions: Collection[str], said: bool) -> Metric:
@@ -64,7 +67,7 @@ REGIONS = {"region": "inside the mask", "outside": "outside the mask", "whole": 
 
 INSIDE, OUTSIDE, *_ = REGIONS
 
-SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1"))
+SCATTERED = (("lpips", "ssim", "psnr", "mse"), ("sbert", "cider", "rouge_l", "bleu_4", "bleu_1", "own_sbert"))
 """Metrics of pictures and of captions, from the one that says most: pages show the first that is there and varies."""
 
 

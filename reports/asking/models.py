@@ -46,10 +46,23 @@ def described(settings: Mapping[str, Any]) -> str:
     """Settings in one line, long digests cut short.
 
     >>> described({"adapter": "sbert", "checkpoint": "sha256:" + "ab" * 32, "layers": [1, 2]})
-    'adapter sbert, checkpoint sha256:abababababab…, layers [1,2]'
+    'adapter sbert, checkpoint sha256:abababababab…, layers (1, 2)'
     """
-    parts = (f"{k} {v if isinstance(v, str) else canonical(v)}" for k, v in settings.items() if v is not None)
+    parts = (f"{name} {worded(value)}" for name, value in settings.items() if value is not None)
     return HEX.sub(lambda match: match[0][:12] + "…", ", ".join(parts))
+
+
+def worded(value: Any) -> str:
+    """A setting as a sentence has it.
+
+    >>> worded({"bins": 64, "range": [0.5, 1e-05], "log": True, "seed": None})
+    '(bins 64, range (0.5, 1e-05), log yes, seed none)'
+    """
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {worded(one)}' for name, one in value.items())})"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(worded, value))})"
+    return {True: "yes", False: "no", None: "none"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def models(identities: pd.DataFrame) -> list[Model]:

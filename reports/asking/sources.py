@@ -126,6 +126,8 @@ class Correlated(NamedTuple):
     ys: list[str]
     by_corpus: dict[str, list[Correlation]]
     """Every pair of columns, over the configurations of a corpus; of caption metrics such as ``sbert@blip``."""
+    pooled: Sequence[Correlation] = ()
+    """Metrics of pictures with the judging metric of captions, over all corpora together; none where there is one."""
 
     def of(self, corpus: str, said: str) -> list[Correlation]:
         """The correlations of one captioner's metrics, these by their plain names."""
@@ -139,9 +141,11 @@ def correlated(study: Study) -> Correlated:
         return Correlated(pd.DataFrame(), pd.DataFrame(), [], {})
     values = study_values(study, *asked_and_usual(study))
     frame, xs, ys = study_table(study, values)
-    found = {}
+    found, judged = {}, columns(frame, [], [study.judge])
     for corpus, rows in frame.groupby("corpus"):
         if rows[STUDY.unit].nunique() >= FEWEST:
             x, y = ([column for column in some if rows[column].notna().any()] for some in (xs, ys))
             found[str(corpus)] = estimate(rows, x, y, Roles(STUDY.unit, STUDY.item, family=STUDY.family))
-    return Correlated(values, frame, ys, found)
+    several = frame[frame["corpus"].isin(found)]
+    pooled = estimate(several, xs, judged, STUDY) if len(found) > 1 else ()
+    return Correlated(values, frame, ys, found, pooled)

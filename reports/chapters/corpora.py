@@ -15,7 +15,6 @@ from reports.asking.axes import (
     PICTURE,
     TEXT,
     UNSAID,
-    Names,
     Order,
     Text,
     columns,
@@ -29,6 +28,7 @@ from reports.asking.sources import family
 from reports.asking.study import Study
 from reports.chapters.links import Link, label, link, map_latex
 from reports.figures.curves import Chart, chart, contrast
+from reports.figures.drawings import drawing, said
 from reports.figures.maps import entries, maps
 from reports.figures.mosaic import mosaics
 from reports.figures.sweeps import sweeps
@@ -116,13 +116,12 @@ def section(study: Study, corpus: str) -> Section:
     """Compute everything that the page of a corpus shows."""
     order, grids = study.order, study.grids
     same = study.same[corpus]
-    notes = row_notes(same, study.controls)
     merged = [label(first, same, order) for first, times in Counter(same.values()).items() if times > 1]
     glances = [glance(study, corpus, text) for text in study.texts]
     links = [link(study, corpus, text, same) for text in study.texts]
 
     def shown(grid: Any, texts: Sequence[Text], metrics: Sequence[Metric]) -> Table:
-        return table(grid, corpus, texts, metrics, order, notes)
+        return table(grid, corpus, texts, metrics, order, same, study.controls)
 
     return Section(
         corpus,
@@ -141,12 +140,6 @@ def section(study: Study, corpus: str) -> Section:
         looking(study, corpus),
         views({title: shown(grids[r], study.texts, study.grounding) for r, title in REGIONS.items()}),
     )
-
-
-def row_notes(same: Mapping[Names, Names], controls: Sequence[str]) -> dict[Names, str]:
-    """Notes of a table beside configurations that are special."""
-    notes = {names: f"= {first[0]}" for names, first in same.items() if names != first}
-    return notes | {names: "control" for names in same if names[1] in controls}
 
 
 def glance(study: Study, corpus: str, text: Text) -> Glance | None:
@@ -235,6 +228,20 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "drift": drift.reset_index(),
         "points": columns(pd.concat(points).reset_index()) if points else pd.DataFrame(),
     }
+
+
+def drawings(study: Study) -> dict[str, str]:
+    """The scatter plots of all corpora and captioners as SVG, by name; a sentence where there are none."""
+    links = [(section.name, one) for section in study.once(sections) for one in section.links]
+    names = slugs(f"{corpus} {one.said}" for corpus, one in links)
+    found = {
+        f"{name}.svg": drawing(
+            one.scatter, f"{one.scatter.y.title} against {one.scatter.x.title}: {corpus}, {one.said}"
+        )
+        for name, (corpus, one) in zip(names, links, strict=True)
+        if one.scatter
+    }
+    return found or {"nothing.svg": said("This study has no captions to set against fidelity.")}
 
 
 def main_numbers(study: Study) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reports.asking import examples
-from reports.asking.axes import FIRST, ORIGINAL, TEXT, UNSAID, WHERE, Text, label
+from reports.asking.axes import FIRST, ORIGINAL, TEXT, UNSAID, WHERE, Text, alike, distinct, label
 from reports.asking.examples import Place
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
@@ -36,6 +36,8 @@ class Entry(NamedTuple):
     where: dict[str, str]
     """The corpus, and the names on the axes that apply."""
     said: str
+    alike: str
+    """Its degradation, and all others under which the picture is the very same ("any")."""
     sample: str
     original: str | None
     degraded: str | None
@@ -137,6 +139,7 @@ def gallery(study: Study) -> Gallery | None:
     metric, connection = study.judge, study.connection
     kind = study.kinds[metric.name]
     drops = examples.drops(connection, study.id, metric.name, kind, study.controls, CANDIDATES)
+    drops = distinct(drops, study.same).reset_index(drop=True)
     if drops.empty:
         return None
     rows = list(chosen(drops))
@@ -201,6 +204,7 @@ def _entry(
     return Entry(
         {axis: name for axis in WHERE if (name := getattr(row, axis))},
         label(_text(row)),
+        alike((row.degradation, row.inpainter), study.same[row.corpus], study.order),
         row.name,
         picture("original"),
         picture("degraded"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from registry.published.papers import INPAINTING
 from reports.asking import queries
 from reports.asking.axes import LISTED, PICTURE, WHERE, columns, distinct
 from reports.asking.factors import factors
@@ -17,12 +18,14 @@ from reports.asking.sources import columns as columns_of
 from reports.asking.sources import correlated, family
 from reports.asking.study import Study
 from reports.chapters import corpora
+from reports.chapters.answer import answer
 from reports.chapters.notes import notes
+from reports.figures.mosaic import Mosaic, mosaics
 from reports.figures.similarity import similarities
 from reports.site.latex import latex
 from reports.site.numbers import number
 from reports.site.pages import Page
-from reports.statistics.claims.judging import MARKS, Finding
+from reports.statistics.claims.judging import MARKS, WORDS, Finding
 from reports.statistics.claims.kinds import KINDS
 from reports.statistics.claims.links import STRENGTH
 from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
@@ -77,8 +80,12 @@ def pages(study: Study) -> list[Page]:
         "notes": notes(study),
         "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
         "failures_more": max(0, len(failures) - FAILURES_SHOWN),
+        "answer": answer(study, found),
+        "strip": shown(study),
+        "paper": INPAINTING,
         "claims": asked(found),
         "marks": MARKS,
+        "words": WORDS,
         "strength": STRENGTH,
         "families": families(study),
         "caveats": caveats(found),
@@ -97,7 +104,14 @@ def pages(study: Study) -> list[Page]:
     }
     latexed = {"findings.tex": findings_latex(found)} if found else {}
     latexed |= {"failures.tex": failures_latex(failures)} if len(failures) else {}
-    return [Page("index.html", "The study", "inpainting.html.j2", given, latexed)]
+    title = "The answer" if given["answer"] else "The study"
+    return [Page("index.html", title, "inpainting.html.j2", given, latexed)]
+
+
+def shown(study: Study) -> Mosaic | None:
+    """The picture that stands first: that of the first corpus that has one."""
+    found = study.once(mosaics)
+    return next((found[name] for name in study.order["corpus"] if name in found and found[name].rows), None)
 
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
@@ -134,6 +148,7 @@ def of_study(study: Study) -> list[Finding]:
             kinds_of(study),
             {corpus: apart for corpus, texts in said.items() if (apart := variability(texts)) is not None},
             guidances(study.params),
+            found.pooled,
         )
     )
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.asking.axes import ORIGINAL, PICTURE, TEXT, UNSAID, Names, Order, Text
+from reports.asking.axes import ORIGINAL, PICTURE, TEXT, UNSAID, Names, Order, Text, alike
 from reports.asking.axes import label as said_by
 from reports.asking.metrics import INSIDE, SCATTERED
 from reports.asking.sources import correlated
@@ -54,10 +54,7 @@ def label(names: Names, same: Mapping[Names, Names], order: Order) -> str:
     >>> label(("blur", "telea"), same, {"degradation": ["blur", "centre"]})
     'telea (any)'
     """
-    alike = [degradation for (degradation, _), first in same.items() if first == names]
-    if len(alike) < 2:
-        return f"{names[1]} ({names[0]})"
-    return f"{names[1]} ({'any' if len(alike) == len(order['degradation']) else ', '.join(alike)})"
+    return f"{names[1]} ({alike(names, same, order)})"
 
 
 def points_of(study: Study, corpus: str, text: Text, names: Sequence[Names]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from reports.site.numbers import number, percent, signed
 from reports.site.pages import Page, slugs
 from reports.statistics.analysis import Correlation
 from reports.statistics.claims.judging import MARKS
+from reports.statistics.claims.judging import WORDS as ANSWERS
 from reports.statistics.claims.links import STRENGTH, alike_everywhere, unstable_everywhere
 from reports.statistics.points import FEWEST, is_constant
 
@@ -125,8 +126,10 @@ class Comparison(NamedTuple):
 
 
 def pages(study: Study) -> list[Page]:
-    """One page: what has a counterpart, what is context, and which way correlations go."""
+    """One page: what has a counterpart, what is context, and which way correlations go; none where there is no such."""
     found = study.once(comparison)
+    if not (found.tables or found.context or found.signs):
+        return []
     views = [(table, view) for table in found.tables for view in table.views]
     names = slugs(f"published {table.title} {view.said}" for table, view in views)
     latexed = {f"{name}.tex": latex(view_texts(view)) for name, (_, view) in zip(names, views, strict=True)}
@@ -281,11 +284,12 @@ def signs(numbers: Iterable[Number], corpus: str, link: Link, published: str, me
         if ours:
             turned, chances = flips(pairs)
             alike = sum(r * sign > 0 for r in ours.values())
-            text = f"{alike} of {len(ours)} {WORDS[sign]}" if sign else f"{turned} of {chances} turn"
             count = counted.get((published, name))
             turns = f"flips: {count} published, {turned} of {chances} here" if count else ""
             title = ", ".join(f"{metrics[y].title} {r:+.2f}" for y, r in ours.items()).replace("-", "−")
             verdict = alike_everywhere(pairs, sign) if sign else unstable_everywhere(pairs)
+            unstable = f"unstable: {ANSWERS[verdict]}, {turned} of {chances} turn"
+            text = f"{alike} of {len(ours)} {WORDS[sign]}" if sign else unstable
             found.append(Sign(metrics[name], text, turns, verdict, f"{verdict}: r with {title}"))
     return Signs(corpus, link.said, published, found)
 

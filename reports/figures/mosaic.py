@@ -28,6 +28,8 @@ class Strip(NamedTuple):
     degraded: Tile
     outline: str
     repainted: list[Tile]
+    spans: list[int]
+    """For each of them how many degradations have the very same picture from here on; 0 where it is shown above."""
 
 
 class Mosaic(NamedTuple):
@@ -81,7 +83,7 @@ def mosaic(study: Study, corpus: str, sample: str, standing: Mapping[tuple[str, 
         after = said(degradation, inpainter) if kind != "degraded" else ""
         return Tile(picture, changed_words(before, after)[1] if after else [], what)
 
-    before = said(*ORIGINAL)
+    before, same = said(*ORIGINAL), study.same[corpus]
     columns = firsts(name for name in order["inpainter"] if name not in controls)
     rows = []
     for degradation in firsts(order["degradation"]):
@@ -93,5 +95,14 @@ def mosaic(study: Study, corpus: str, sample: str, standing: Mapping[tuple[str, 
             for inpainter in columns
         ]
         first = tile("degraded", degradation, "", f"degraded: {degradation}")
-        rows.append(Strip(degradation, first, mask_outline(degraded.value), tiles))
+        rows.append(Strip(degradation, first, mask_outline(degraded.value), tiles, [1] * len(tiles)))
+    for number, inpainter in enumerate(columns):
+        top = None
+        for row in rows:
+            here = same.get((row.degradation, inpainter))
+            if top and here and here == same.get((top.degradation, inpainter)):
+                row.spans[number] = 0
+                top.spans[number] += 1
+            else:
+                top = row
     return Mosaic(corpus, sample, label(text), tile("original", "", "", "original"), columns, rows)

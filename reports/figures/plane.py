@@ -27,13 +27,17 @@ SEVERAL = SHAPES
 
 
 class Square(NamedTuple):
-    """One correlation of a heat map: ``strength`` is |r| in percent, ``beyond`` whether its interval excludes zero."""
+    """One correlation of a heat map: ``strength`` is |r| in percent, ``beyond`` whether its interval excludes zero.
+
+    ``interval`` is what stands in small type below it, "" where the pair has none.
+    """
 
     text: str
     sign: str
     strength: int
     beyond: bool
     title: str
+    interval: str = ""
 
 
 class Line(NamedTuple):
@@ -122,11 +126,13 @@ def square(pair: Correlation, kind: str, x: Metric, y: Metric) -> Square:
     """One correlation as the heat map shows it."""
     r = getattr(pair, kind)
     low, high = (pair.spearman_low, pair.spearman_high) if kind == "spearman" else (pair.low, pair.high)
+    known = low is not None and high is not None
     low, high = (-1.0, 1.0) if low is None or high is None else (low, high)
     text = f"{r:+.2f}".replace("-", "−")
     interval = f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")
+    short = f"{low:+.1f} … {high:+.1f}".replace("0.", ".").replace("-", "−") if known else ""
     title = f"{x.title} and {y.title}: {kind.title()} {text} {interval}, n = {pair.n}"
-    return Square(text, "positive" if r > 0 else "negative", round(100 * abs(r)), low > 0 or high < 0, title)
+    return Square(text, "positive" if r > 0 else "negative", round(100 * abs(r)), low > 0 or high < 0, title, short)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

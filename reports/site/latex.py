@@ -54,7 +54,7 @@ def latex(rows: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
 def table_latex(table: Table) -> str:
     """A table of configurations; captioners stand to the left where there are any."""
     rows = [(group.said, row) for group in table.groups for row in group.rows]
-    names = [(c, "original pictures" if row.reference else row.inpainter, row.degradation) for c, row in rows]
+    names = [(c, "original pictures" if row.reference else row.inpainter, row.alike) for c, row in rows]
     full = pd.MultiIndex.from_tuples(names, names=["captioner", "inpainter", "degradation"])
     index = full if any(group.said for group in table.groups) else full.droplevel("captioner")
     columns = [f"{metric.title} {metric.arrow}" for metric in table.metrics]

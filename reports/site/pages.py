@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from registry.tracking.asking import UI
 from reports.asking.axes import cell_name
+from reports.asking.models import worded
 
 SITE = Path(__file__).parent
 TEMPLATES = [SITE, SITE.parent / "chapters", SITE.parent / "figures"]
@@ -47,8 +48,8 @@ def slugs(names: Iterable[str]) -> list[str]:
     return taken
 
 
-def render(study: str, pages: Sequence[Page]) -> dict[str, str]:
-    """The text of each page, by file. Nothing in them is fetched, and no script runs but their own."""
+def templates() -> Environment:
+    """The environment of all templates."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
         autoescape=True,
@@ -57,6 +58,13 @@ def render(study: str, pages: Sequence[Page]) -> dict[str, str]:
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    environment.filters["worded"] = worded
+    return environment
+
+
+def render(study: str, pages: Sequence[Page]) -> dict[str, str]:
+    """The text of each page, by file. Nothing in them is fetched, and no script runs but their own."""
+    environment = templates()
     style, script = ((SITE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {

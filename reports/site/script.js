@@ -111,6 +111,24 @@ for (const figure of document.querySelectorAll(".heat, .findings")) {
   });
 }
 
+// What is folded opens for the address that leads into it.
+function unfold() {
+  const inside = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details");
+  if (inside && !inside.open) {
+    inside.open = true;
+    document.getElementById(decodeURIComponent(location.hash.slice(1))).scrollIntoView();
+  }
+}
+window.addEventListener("hashchange", unfold);
+unfold();
+
+// What reaches beyond its frame says so, until its end is seen.
+for (const frame of document.querySelectorAll(".scroll")) {
+  const more = () => frame.classList.toggle("more", frame.scrollWidth - frame.clientWidth - frame.scrollLeft > 8);
+  frame.addEventListener("scroll", more, { passive: true });
+  new ResizeObserver(more).observe(frame);
+}
+
 // The gallery: what the address asks for (#corpus=scenes&sort=drift) is shown, and the form writes the address.
 const form = document.getElementById("filter");
 if (form) {

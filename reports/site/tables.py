@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports.asking.axes import ORIGINAL, TEXT, WHERE, Names, Order, Text, label, repaintings
+from reports.asking.axes import ORIGINAL, TEXT, WHERE, Names, Order, Text, alike, label, repaintings
 from reports.asking.grids import Grid, measured
 from reports.asking.metrics import Metric
 from reports.site.numbers import number, percent
@@ -33,13 +33,15 @@ class Value(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """One configuration; ``note`` says what is special about it."""
+    """One configuration, with those whose pictures are the very same."""
 
     degradation: str
     inpainter: str
     n: int
     values: list[Value]
-    note: str
+    alike: str
+    """Its degradation as the table says it: "any" where the pictures do not depend on it."""
+    control: bool
 
     @property
     def reference(self) -> bool:
@@ -86,23 +88,32 @@ def best_of(values: np.ndarray, low: np.ndarray, metric: Metric) -> float | None
 
 
 def rows_of(
-    found: Grid, corpus: str, text: Text, metrics: Sequence[Metric], order: Order, notes: Mapping[Names, str]
+    found: Grid,
+    corpus: str,
+    text: Text,
+    metrics: Sequence[Metric],
+    order: Order,
+    same: Mapping[Names, Names],
+    controls: Sequence[str],
 ) -> Rows:
     """The rows of one captioner; the originals come first, as the reference that the others are compared with.
 
-    No change is given against a reference at the floor. Controls, and pictures that stand in an earlier row (both have
-    ``notes``), are not the best.
+    No change is given against a reference at the floor. Configurations with the very same pictures (``same``) are one
+    row. Controls are not the best.
     """
     names = [n for n in (ORIGINAL, *repaintings(order)) if (corpus, *n, *text) in found.value.index]
+    names = [n for n in names if same.get(n, n) == n]
     index = pd.MultiIndex.from_tuples([(corpus, *n, *text) for n in names], names=WHERE)
     columns = [metric.name for metric in metrics]
     values = found.value.reindex(index)[columns].to_numpy()
     counts = found.n.reindex(index)[columns].fillna(0).to_numpy().astype(int)
     low = np.array([[found.low((corpus, *n, *text), column) for column in columns] for n in names])
-    rivals = np.array([n != ORIGINAL and n not in notes for n in names], bool)
+    rivals = np.array([n != ORIGINAL and n[1] not in controls for n in names], bool)
     reference = np.where(low[0], math.nan, values[0]) if ORIGINAL in names else np.full(len(metrics), math.nan)
-    columns_of = zip(values[rivals].T, low[rivals].T, metrics, strict=True)
-    best = [best_of(column, lows, metric) for column, lows, metric in columns_of]
+    best = [
+        best_of(column, floored, metric)
+        for column, floored, metric in zip(values[rivals].T, low[rivals].T, metrics, strict=True)
+    ]
     rows = []
     for n, line, count, rival in zip(names, values, counts, rivals, strict=True):
         cells = [
@@ -115,7 +126,7 @@ def rows_of(
             )
             for value, had, metric, top, base in zip(line, count, metrics, best, reference, strict=True)
         ]
-        rows.append(TableRow(*n, int(count.max()), cells, notes.get(n, "")))
+        rows.append(TableRow(*n, int(count.max()), cells, alike(n, same, order), n[1] in controls))
     return Rows(label(text), rows)
 
 
@@ -125,7 +136,8 @@ def table(
     texts: Sequence[Text],
     metrics: Sequence[Metric],
     order: Order,
-    notes: Mapping[Names, str],
+    same: Mapping[Names, Names],
+    controls: Sequence[str],
 ) -> Table:
     """One group for each captioner that has values (``[UNSAID]`` for pictures), under the metrics that have values."""
     metrics = measured(found, corpus, metrics)
@@ -133,4 +145,5 @@ def table(
         return Table([], [])
     index = found.value.xs(corpus, level="corpus").index
     here = set(zip(*(index.get_level_values(axis) for axis in TEXT), strict=True))
-    return Table(metrics, [rows_of(found, corpus, text, metrics, order, notes) for text in texts if text in here])
+    some = [text for text in texts if text in here]
+    return Table(metrics, [rows_of(found, corpus, text, metrics, order, same, controls) for text in some])

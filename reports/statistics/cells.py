@@ -6,14 +6,12 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from registry.store.tables import read_csv
 from reports.statistics.points import FEWEST
 
 ABSENT = {"", "na", "n/a", "nan", "none", "null", "<na>"}
@@ -84,27 +82,15 @@ def unit_means(values: np.ndarray) -> np.ndarray:
     return plain
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """The rows of a CSV file, all as text; raises ``FileNotFoundError`` or ``ValueError`` with one sentence.
-
-    What is called None or NA is called so: nothing but an empty place is absent, except where numbers are expected.
-    """
-    names, rows = read_csv(path, "table", "Give a CSV file, or the name of a study in the registry.")
-    if not rows:
-        raise ValueError(f"{path} has no rows below its header; there is nothing to correlate.")
-    for line, cells in rows:
-        if isinstance(cells, str):
-            raise ValueError(f"{path}: line {line} {cells}.")
-        if any("\0" in cell for cell in cells):
-            raise ValueError(f"{path} is no text: it has NUL bytes in line {line}. Save it as CSV in UTF-8.")
-    return pd.DataFrame([[cell.strip() for cell in cells] for _, cells in rows], columns=names, dtype=str)
-
-
 def known(frame: pd.DataFrame, column: str) -> str:
     """The column, if the table has it; raises ``ValueError`` with the nearest name."""
     if column in frame.columns:
         return column
     raise ValueError(f"The table has no column {column!r}; {hint(column, [str(name) for name in frame.columns])}")
+
+
+ALIKE = 0.75
+"""How like a name must be to be meant: four of five letters, not two of four."""
 
 
 def hint(wrong: str, names: Sequence[str]) -> str:
@@ -113,7 +99,7 @@ def hint(wrong: str, names: Sequence[str]) -> str:
     >>> hint("sbret", ["mse", "sbert"]), hint("x", ["mse", "sbert"])
     ("did you mean 'sbert'?", 'it has mse, sbert.')
     """
-    nearest = difflib.get_close_matches(wrong, names, n=1)
+    nearest = difflib.get_close_matches(wrong, names, n=1, cutoff=ALIKE)
     return f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(names) or 'none'}."
 
 

@@ -53,6 +53,8 @@ class Observed(NamedTuple):
     """How much the references of each corpus vary (:func:`~reports.statistics.variability.variability`)."""
     guidance: Mapping[str, tuple[str, float]]
     """The guidance of each inpainter that has one, after what it shares with those that differ in nothing else."""
+    pooled: Sequence[Correlation] = ()
+    """What ``correlated`` holds, on average over corpora; none where there is one."""
 
 
 class Asked(NamedTuple):
@@ -73,7 +75,9 @@ def findings(study: Observed) -> list[Finding]:
         found += attention(rows, str(corpus), str(kind).partition(".")[2])
     for (corpus, encoder), rows in study.seen.groupby(["corpus", "encoder"], sort=False):
         found += masking.encoder_sees(rows, str(corpus), str(encoder))
+    kinds = [study.kinds.get(str(corpus), "") for corpus in study.frame["corpus"].unique()]
     errors = [one for one in found if one.claim in (links.WITH["mse"].text, links.WITH["lpips"].text)]
+    found += [one for pooled in study.pooled if (one := links.over_corpora(pooled, kinds))]
     found += links.referring_is_stronger(study.correlated, study.ys, study.kinds)
     found.append(links.poor_captions_break_the_link(errors, study.varied))
     place = {claim.text: number for number, claim in enumerate(CLAIMS)}

@@ -13,8 +13,8 @@ from registry.store.axes import AXES
 from reports.asking.axes import FIRST
 from reports.asking.factors import ITEM, entering, left_out, study_rows
 from reports.asking.sources import is_table, opened_study, study_values
-from reports.statistics.cells import read_table
 from reports.statistics.effects import Effect, Interaction, interactions, paired_effects, together
+from reports.terminal.tables import read_table
 
 
 class Ablation(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Any
 
 from reports.asking.sources import STUDY, asked_and_usual, is_table, opened_study, study_table, study_values
 from reports.statistics.analysis import Correlation, correlate
-from reports.statistics.cells import Roles, read_table
+from reports.statistics.cells import Roles
+from reports.terminal.tables import read_table
 
 
 def correlate_source(

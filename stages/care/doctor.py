@@ -119,6 +119,9 @@ def commit() -> Check:
     if edited:
         what = f"{len(edited)} tracked files differ from commit {here}, first {edited[0]}"
         return Check("git", "warning", what, "Commit them before a run that is to be told from others.")
+    if "dvc.lock" in git.answer("ls-files", "--others", "dvc.lock").split():
+        advice = "Commit it: git add dvc.lock && git commit."
+        return Check("git", "warning", "dvc.lock is in no commit, so that nothing can be pinned", advice)
     return Check("git", "ok", f"clean at commit {here}")
 
 

@@ -26,7 +26,7 @@ def choose(path: Path) -> Study:
     if PARAMS.is_file() and not is_kept(PARAMS.read_bytes(), path):
         raise ValueError(
             f"{PARAMS} has edits that are kept nowhere else; commit them, or copy the file to "
-            f"{STUDIES / 'mine.yaml'}, and run again."
+            f"{STUDIES}/NAME.yaml, and run again."
         )
     if path.resolve() != PARAMS.resolve():
         shutil.copyfile(path, PARAMS)

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from models.adapters.settings import Settings, unknown
 from registry.store.keys import digest
 from stages.corpora import Problem, Sample
-from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_same
+from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_picture, read_same
 from stages.corpora.watched import inside, shown
 from stages.engine.shards import storable
 
@@ -71,6 +72,9 @@ class Entry:
 
     size: tuple[int, int] | None = None
     """(width, height) as the annotations declare it."""
+
+    read: Callable[[], bytes] | None = None
+    """What gives the file's bytes where it is part of another file; ``path`` is then how it is called."""
 
 
 Found = TypeVar("Found", bound=Entry | Sample | Problem)
@@ -181,17 +185,20 @@ def _is_box(box: Any) -> bool:
     )
 
 
-def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
-    """The sample that an entry gives, if its captions and its file allow one, and everything that is wrong with it."""
+def examined(entry: Entry, max_side: int | None, uncaptioned: bool = False) -> Iterator[Sample | Problem]:
+    """The sample that an entry gives, if its captions and its file allow one, and everything that is wrong with it.
+
+    ``uncaptioned``: pictures without a caption are samples too.
+    """
     sample = storable(entry.sample)
     references, problems = checked_captions(sample, entry.captions)
-    yield from problems
-    if not references:
+    yield from (one for one in problems if not (uncaptioned and one.kind == "no_caption"))
+    if not references and not uncaptioned:
         return
     try:
-        if entry.path.exists() and not entry.path.is_file():  # a pipe would be waited for
+        if entry.read is None and entry.path.exists() and not entry.path.is_file():  # a pipe would be waited for
             raise OSError("it is no file")
-        data = entry.path.read_bytes()
+        data = entry.read() if entry.read else entry.path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         yield Problem(sample, "missing_image", f"There is no picture at {shown(entry.path)}; {sample} is left out.")
         return
@@ -220,8 +227,15 @@ def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
         source={"sha256": digest(data), "version": VERSION, "max_side": max_side},
         references=references,
         annotations={"objects": objects} if objects else {},
-        picture=partial(read_same, entry.path, digest(data), max_side),
+        picture=partial(read_stored, entry.read, max_side, shown(entry.path))
+        if entry.read
+        else partial(read_same, entry.path, digest(data), max_side),
     )
+
+
+def read_stored(read: Callable[[], bytes], max_side: int | None, name: str) -> np.ndarray:
+    """A picture that is part of another file, as :func:`~stages.corpora.pictures.read_picture` has it."""
+    return read_picture(read(), max_side, name)
 
 
 def bad_record(where: str, error: Exception) -> Problem:

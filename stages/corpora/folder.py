@@ -1,4 +1,4 @@
-"""Any folder of pictures with a table of captions: what a user brings on the first day."""
+"""Any folder of pictures, with captions or without: what a user brings on the first day."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from registry.store.tables import csv_rows, json_lines
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, file_samples, identified
-from stages.corpora.watched import inside, shown
+from stages.corpora.checks import Entry, FileSettings, examined, file_samples, identified
+from stages.corpora.released import CAPTION, FILE, PICTURES, Row, beside, rows, tables
+from stages.corpora.watched import inside, nowhere, shown
 from stages.engine.shards import storable
-
-TABLES = ("captions.jsonl", "captions.csv", "metadata.jsonl", "metadata.csv")
-FILE = ("file", "file_name", "filename", "image", "path")
-CAPTION = ("caption", "captions", "text")
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 class Folder:
-    """One row per caption, or per picture; the rows of one picture add up.
+    """Every picture in a folder, at any depth, with its captions in a table or the lines of a text file of its name;
+    without captions where there are none.
 
-    A row is a line of CSV under a header, or a JSON object, with
+    A table is one of those that :mod:`stages.corpora.released` reads: one row per caption, or per picture; the rows of
+    one picture add up. A row is a line of CSV under a header, or a JSON object, with
 
     - ``file`` (or ``file_name``, ``filename``, ``image``, ``path``): the picture, relative to the folder;
     - ``caption`` (or ``captions``, ``text``): a sentence, in JSONL also a list of them;
@@ -39,7 +37,7 @@ class Folder:
     """
 
     SOURCE = Source(
-        about="pictures of your own with a table of captions",
+        about="pictures of your own, with captions or without",
         where='your own folder: see "Your own pictures" in README.md',
         licence="yours",
         files=("{captions}",),
@@ -52,28 +50,27 @@ class Folder:
         """The folder with the pictures, at any depth."""
 
         captions: Path | None = None
-        """The table in it, ``.jsonl``, ``.csv`` or ``.tsv``. Where absent: ``captions.jsonl``, ``captions.csv``,
-        ``metadata.jsonl`` or ``metadata.csv``, whichever is there first."""
+        """The table in it. Where absent, the first that is there of those that :mod:`stages.corpora.released` reads."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def samples(self) -> Iterator[Sample | Problem]:
-        return file_samples(self._entries(), self.settings)
+        return file_samples(self._entries(), self.settings, partial(examined, uncaptioned=True))
 
     def _entries(self) -> list[Entry | Problem]:
         """The rows joined by id, and the pictures of the folder that no row names."""
         folder = self.settings.path
         if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}. Correct the corpus's path in the study.")
-        table = folder / self.settings.captions if self.settings.captions else _table_of(folder)
+            raise FileNotFoundError(nowhere(folder, "a corpus"))
         files = sorted(folder.rglob("[!.]*"))
         there = Names(folder, files)
         entries: dict[str, Entry] = {}
         problems: list[Problem] = []
         named: set[Path] = set()
-        for number, row in _rows(table):
-            where = f"{table.name}:{number}"
+        found = tables(folder, self.settings.captions)
+        for row in (row for table in found for row in rows(table, folder)):
+            where = storable(row.where)
             try:
                 entry = _entry(there, row)
             except ValueError as error:
@@ -83,44 +80,21 @@ class Folder:
             first = entries.setdefault(entry.sample, entry)
             if first is entry:
                 continue
-            if first.path != entry.path:
+            if first.path != entry.path or first.read != entry.read:
                 message = f"{where} gives the id {storable(entry.sample)} to a second picture; the first is kept."
                 problems.append(Problem(storable(entry.sample), "duplicate_id", message))
                 continue
             objects = [*first.objects, *(thing for thing in entry.objects if thing not in first.objects)]
             entries[entry.sample] = replace(first, captions=[*first.captions, *entry.captions], objects=objects)
         for path in files:
-            if path.suffix.lower() in PICTURES and path not in named:
-                name = shown(path.relative_to(folder))
-                message = f"{table.name} has no usable row for {name}; it is left out."
-                problems.append(Problem(name, "no_caption", message))
+            if path.suffix.lower() not in PICTURES or path in named:
+                continue
+            name, captions = path.relative_to(folder).as_posix(), beside(path)
+            entries.setdefault(name, Entry(name, "all", path, captions))
+            if found and not captions:
+                message = f"{found[0].name} has no usable row for {shown(Path(name))}; it is kept without captions."
+                problems.append(Problem(shown(Path(name)), "no_caption", message))
         return [*entries.values(), *problems]
-
-
-def _table_of(folder: Path) -> Path:
-    for name in TABLES:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(
-        f"{folder} has no table of captions: expected one of {', '.join(TABLES)}."
-        " Write captions.csv with the header file,caption and one line per caption."
-    )
-
-
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    if table.suffix == ".jsonl":
-        yield from json_lines(table, "table of captions")
-        return
-    if table.suffix not in (".csv", ".tsv"):
-        raise ValueError(f"{table} is neither .jsonl, .csv nor .tsv. Convert it to one of them.")
-    rows = csv_rows(table, "table of captions")
-    for _, row in rows:
-        if isinstance(row, dict) and not (any(name in row for name in FILE) and any(name in row for name in CAPTION)):
-            raise ValueError(
-                f"{table} has the columns {', '.join(row)}."
-                f" One must be {' or '.join(FILE)} and one {' or '.join(CAPTION)}."
-            )
-    yield from rows
 
 
 class Names:
@@ -134,17 +108,24 @@ class Names:
         self.folder = folder
         self.there = set(files)
         self.alike: dict[str, list[Path]] = defaultdict(list)
+        self.last: dict[str, list[Path]] = defaultdict(list)
         for file in files:
             self.alike[_plain(file.relative_to(folder).as_posix())].append(file)
+            self.last[file.name].append(file)
 
-    def path(self, name: str) -> Path:
-        """The path of a file; raises ValueError where it leads out of the folder."""
+    def path(self, name: str, anywhere: bool = False) -> Path:
+        """The path of a file; raises ValueError where it leads out of the folder.
+
+        ``anywhere``: it may lie at any depth, if only one is called so.
+        """
         path = self.folder / name
         if not inside(path, self.folder):
             raise ValueError(f"names a picture outside of {self.folder}, which alone is watched for changes: {name}")
         if path in self.there:
             return path
         alike = self.alike.get(_plain(name), [])
+        if not alike and anywhere:
+            alike = self.last.get(path.name, [])
         return alike[0] if len(alike) == 1 else self.folder / name.strip()
 
 
@@ -152,14 +133,15 @@ def _plain(name: str) -> str:
     return "/".join(part.strip() for part in unicodedata.normalize("NFC", name).split("/"))
 
 
-def _entry(names: Names, row: dict[str, Any] | str) -> Entry:
+def _entry(names: Names, found: Row) -> Entry:
     """A row as an entry; raises ValueError with what is missing."""
+    row = found.fields
     if isinstance(row, str):
         raise ValueError(row)
     file = _of(row, FILE)
     if not isinstance(file, str) or not file.strip():
         raise ValueError(f"names no picture: one field must be {' or '.join(FILE)}")
-    written = file.replace("\\", "/")
+    written = (found.base / file.replace("\\", "/")).as_posix() if found.base.parts else file.replace("\\", "/")
     file = PurePosixPath(written.strip())
     captions = _of(row, CAPTION)
     sample = row.get("id")
@@ -171,11 +153,12 @@ def _entry(names: Names, row: dict[str, Any] | str) -> Entry:
     return Entry(
         sample=str(file) if sample in (None, "") else identified(sample, "id"),
         split=str(row.get("split") or "all"),
-        path=names.path(written),
+        path=names.folder / written if found.read else names.path(written, found.anywhere),
         captions=captions if isinstance(captions, list) else [] if captions is None else [captions],
         objects=[
             {"label": storable(str(thing.get("label") or "")), "box": _box(thing.get("box"))} for thing in objects
         ],
+        read=found.read,
     )
 
 

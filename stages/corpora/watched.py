@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 DATA = Path("data")
 """Where results go."""
+
+HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+"""What the id of a data set on the Hugging Face hub looks like."""
 
 
 def shown(path: Path) -> str:
@@ -34,14 +38,29 @@ def check_watched(path: Path, where: str, source: str) -> None:
     if str(path).startswith("~"):
         raise ValueError(f"The path of {where} is {path}, and DVC reads no ~; write {path.expanduser()}.")
     if not path.exists():
-        raise FileNotFoundError(
-            f"There is no folder {path} for {where}. Correct its path; `palimpsest corpora {source}` says where to get "
-            "the files."
-        )
+        raise FileNotFoundError(nowhere(path, where, source))
     if inside(DATA, path):
         raise ValueError(f"The path of {where}, {path}, holds {DATA}/, where results go; give a folder of its own.")
     for file, reason in unwatchable(path):
         raise ValueError(f"DVC cannot watch {where}: {shown(file)} {reason}, or move it out of {path}.")
+
+
+def nowhere(path: Path, where: str, source: str = "folder") -> str:
+    """What is said of a corpus whose folder is missing; what looks like a data set of the hub gets its way there.
+
+    >>> nowhere(Path("me/cats"), "corpora.cats in params.yaml").partition("local copy: ")[2]
+    '`hf download me/cats --repo-type dataset --local-dir pictures/cats`, and make that folder its path.'
+    """
+    text = (
+        f"There is no folder {path} for {where}. Correct its path; `palimpsest corpora {source}` says where to get the "
+        "files."
+    )
+    if source == "folder" and HUB.fullmatch(path.as_posix()):
+        text += (
+            f" If it is a data set of the Hugging Face hub, get a local copy: `hf download {path} --repo-type dataset "
+            f"--local-dir pictures/{path.name}`, and make that folder its path."
+        )
+    return text
 
 
 def unwatchable(folder: Path) -> Iterator[tuple[Path, str]]:

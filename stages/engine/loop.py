@@ -34,6 +34,7 @@ from registry.store.dag import IMAGE, STAGES
 from registry.store.imports import without
 from registry.store.items import FAILED, OK
 from registry.store.keys import canonical, item_key
+from registry.tracking.asking import stages_of
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Node, Plan, Together
@@ -104,7 +105,7 @@ class Execution:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.tracker = Tracker(f"{node.study}/stages", node.study, node.name)
+        self.tracker = Tracker(stages_of(node.study), node.study, node.name)
         self.memory = Memory(node.name, self.tracker)
         self.numbers = [name for name, kind in node.fields if pa.types.is_floating(kind)]
         self.began = time.monotonic()

@@ -14,7 +14,9 @@ from registry.store.keys import canonical, digest
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.shards import DISK, Outputs
 
-PREPARED, DEGRADED, REPAINTED = (STAGES[name].folder() for name in ("prepare", "degrade", "inpaint"))
+PREPARED, DEGRADED, REPAINTED, CAPTIONED = (
+    STAGES[name].folder() for name in ("prepare", "degrade", "inpaint", "caption")
+)
 
 Axes = Mapping[str, str | None]
 
@@ -26,6 +28,7 @@ class Records:
         self.corpus = corpus
         self.needs = needs
         self.outputs = outputs
+        self._own: dict[str, dict[str, str]] = {}
 
     def record(self, sample: str, text: str, axes: Axes) -> Candidate:
         """A caption with what the measure needs of its sample."""
@@ -37,7 +40,14 @@ class Records:
             self.annotations[sample] if "annotations" in self.needs else {},
             fetch(mask) if mask else None,
             self.picture(sample, axes) if "picture" in self.needs else None,
+            self.own(sample, axes) if "own" in self.needs else None,
         )
+
+    def concerns(self, sample: str, axes: Axes) -> bool:
+        """Whether a sample has what the measure compares captions with."""
+        if {"references", "corpus_references"} & set(self.needs) and sample not in self.references:
+            return False
+        return "own" not in self.needs or self.own(sample, axes) is not None
 
     def fitted_to(self, texts: Iterable[str]) -> Corpus:
         """The corpus that a measure is fitted to before it scores some texts."""
@@ -53,6 +63,8 @@ class Records:
         parts["references"] = self._all_references if whole else self._own_references(sample)
         if "picture" in self.needs:
             parts["picture"] = self.picture(sample, axes).digest
+        if "own" in self.needs:
+            parts["own"] = self.own(sample, axes)
         return parts | self._grounds([sample], axes)
 
     def whole_parts(self, captions: Mapping[str, str | list[str]], axes: Axes) -> dict[str, Any]:
@@ -60,13 +72,15 @@ class Records:
         parts = {"captions": _digest(captions), "references": self._all_references}
         if "picture" in self.needs:
             parts["pictures"] = _digest([self.picture(sample, axes).digest for sample in sorted(captions)])
+        if "own" in self.needs:
+            parts["own"] = _digest({sample: self.own(sample, axes) for sample in captions})
         return parts | self._grounds(captions, axes)
 
     @cached_property
     def references(self) -> dict[str, list[str]]:
-        """References by sample."""
+        """References by sample, of those that have any."""
         rows = self.outputs.rows(PREPARED / self.corpus, ("sample", "status", "references"))
-        return {row["sample"]: row["references"] for row in rows if row["status"] == "ok"}
+        return {row["sample"]: row["references"] for row in rows if row["status"] == "ok" and row["references"]}
 
     @cached_property
     def annotations(self) -> dict[str, dict[str, Any]]:
@@ -85,6 +99,17 @@ class Records:
     def picture(self, sample: str, axes: Axes) -> Picture:
         """The picture that was captioned: the original, or what an inpainter made of it."""
         return self._pictures[sample, axes["degradation"], axes["inpainter"]]
+
+    def own(self, sample: str, axes: Axes) -> str | None:
+        """What the captioner of a caption said of the original; None where that failed."""
+        captioner = axes["captioner"] or ""
+        if captioner not in self._own:
+            self._own[captioner] = self._said_of_originals(captioner)
+        return self._own[captioner].get(sample)
+
+    def _said_of_originals(self, captioner: str) -> dict[str, str]:
+        rows = self.outputs.rows(CAPTIONED / captioner / self.corpus, ("sample", "status", "caption", "inpainter"))
+        return {row["sample"]: row["caption"] for row in rows if row["status"] == "ok" and row["inpainter"] is None}
 
     @cached_property
     def _masks(self) -> dict[tuple[str, str | None], Picture]:

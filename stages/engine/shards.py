@@ -12,6 +12,7 @@ and ``dvc.lock`` alone says whether they are whole, as it does of every file (:m
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,14 +80,15 @@ def with_digests(fields: Fields) -> Fields:
 
 
 def write_shard(path: Path, rows: Sequence[dict[str, Any]], fields: Fields) -> None:
-    """Write rows in the order given, with fixed settings and no metadata but the schema."""
+    """Write rows in the order given, with fixed settings; metadata are the schema and which columns are pictures."""
     path.parent.mkdir(parents=True, exist_ok=True)
     images = [name for name, kind in fields if kind == IMAGE]
     digested = [
         row | {digest_of(n): digest(row[n]["bytes"]) for n in images if row[n] and digest_of(n) not in row}
         for row in rows
     ]
-    table = pa.Table.from_pylist(digested, schema=pa.schema([*COMMON, *with_digests(fields)]))
+    schema = pa.schema([*COMMON, *with_digests(fields)], metadata=pictures(images))
+    table = pa.Table.from_pylist(digested, schema=schema)
     pq.write_table(
         table, path, compression="zstd", compression_level=3, version="2.6", row_group_size=ROWS_A_GROUP,
         write_page_checksum=True,
@@ -109,6 +111,16 @@ def parquet(path: Path) -> Iterator[pq.ParquetFile]:
         raise ValueError(
             f"{path} is damaged: {reason}. `palimpsest doctor --full` says what else is, and what to do."
         ) from None
+
+
+def pictures(columns: Sequence[str]) -> dict[str, str] | None:
+    """What tells Hugging Face's ``datasets`` that some columns are pictures, in the metadata of a schema.
+
+    >>> pictures(["image"])
+    {'huggingface': '{"info": {"features": {"image": {"_type": "Image"}}}}'}
+    """
+    features = {name: {"_type": "Image"} for name in columns}
+    return {"huggingface": json.dumps({"info": {"features": features}})} if features else None
 
 
 def storable(text: str) -> str:

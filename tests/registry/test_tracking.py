@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +20,7 @@ from mlflow import MlflowClient
 from registry.store import git
 from registry.tracking.asking import comparison_links
 from registry.tracking.finished import Finished, Logged, log_finished, send
+from registry.tracking.landing import addresses, share_view
 from registry.tracking.runs import CellLog, Curve, Tracker
 
 
@@ -94,7 +97,7 @@ def index(cider: float, drawn: list[float], *others: CellLog) -> str:
         drawn.append(cider)
         return {"sheet.png": b"drawn"}
 
-    tracker = Tracker("small", "small", "index")
+    tracker = Tracker("small/stages", "small", "index", cells="small")
     tracker.finish(
         {}, {"cells": 1}, [CellLog({"corpus": "scenes", "captioner": "blip"}, {"cider": cider}, [], sheet), *others]
     )
@@ -102,9 +105,9 @@ def index(cider: float, drawn: list[float], *others: CellLog) -> str:
 
 
 def compared() -> str:
-    """The run that the cells which people compare are below."""
+    """The run of the execution that logged the cells which people compare."""
     [run] = json.loads(parse_qs(urlsplit(comparison_links("small")[""]).fragment.partition("?")[2])["runs"][0])
-    return client_of(Path.cwd()).get_run(run).data.tags["mlflow.parentRunId"]
+    return client_of(Path.cwd()).get_run(run).data.tags["palimpsest.execution"]
 
 
 def client_of(checkout: Path) -> MlflowClient:
@@ -137,15 +140,15 @@ def test_a_cell_that_changed_is_logged_alone(checkout):
 
     index(0.5, drawn, other)
     before = runs()
-    again = index(0.6, drawn, other)
-    new = runs() - before - {again}
+    index(0.6, drawn, other)
+    new = runs() - before
     assert len(new) == 1
     assert client.get_run(new.pop()).data.metrics == {"cider": 0.6}
     shown = json.loads(parse_qs(urlsplit(comparison_links("small")[""]).fragment.partition("?")[2])["runs"][0])
     assert [client.get_run(run).data.metrics["cider"] for run in shown] == [0.6, 0.1]
     before = runs()
-    back = index(0.5, drawn, other)
-    assert runs() - before == {back}, "what was logged once is found again, whatever was between"
+    index(0.5, drawn, other)
+    assert runs() == before, "what was logged once is found again, whatever was between"
 
 
 def test_runs_written_at_once_are_those_of_the_client(checkout):
@@ -191,9 +194,9 @@ def test_files_of_cells_are_found_by_mlflow(checkout, monkeypatch):
     tracker = Tracker("elsewhere", "elsewhere", "index")
     tracker.finish({}, {}, [CellLog({"corpus": "scenes"}, {}, files=lambda: {"sheet.png": b"drawn"})])
     client = client_of(checkout)
-    for experiment, parent in (("small", plain), ("elsewhere", tracker.id)):
+    for experiment, execution in (("small", plain), ("elsewhere", tracker.id)):
         where = [client.get_experiment_by_name(experiment).experiment_id]
-        [cell] = client.search_runs(where, f"tags.`mlflow.parentRunId` = '{parent}'")
+        [cell] = client.search_runs(where, f"tags.`palimpsest.execution` = '{execution}'")
         assert Path(client.download_artifacts(cell.info.run_id, "sheet.png")).read_bytes() == b"drawn"
 
 
@@ -208,3 +211,35 @@ assert not {"pandas", "scipy"} & sys.modules.keys()
 import pandas, scipy.sparse
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_landing_page_has_cells_as_rows_and_axes_and_metrics_as_columns(checkout):
+    index(0.5, [])
+    client = client_of(checkout)
+    assert {one.name for one in client.search_experiments()} == {"small", "small/stages"}, "no empty Default"
+    cells = client.get_experiment_by_name("small").experiment_id
+    [cell] = client.search_runs([cells])
+    assert "mlflow.parentRunId" not in cell.data.tags and cell.data.metrics == {"cider": 0.5}
+    share_view(client, cells, ["corpus", "captioner"], ["cider"])
+    state = client.get_experiment(cells).tags["mlflow.sharedViewState.palimpsest"]
+    shown = json.loads(zlib.decompress(base64.b64decode(state.removeprefix("deflate;"))))
+    assert shown["selectedColumns"] == ["params.`corpus`", "params.`captioner`", "metrics.`cider`"]
+    assert addresses("http://127.0.0.1:5001") == {
+        "small": f"http://127.0.0.1:5001/#/experiments/{cells}/runs?viewStateShareKey=palimpsest&workflowType=machine_learning"
+    }
+
+
+def test_the_page_of_a_cell_shows_its_sheet(checkout):
+    index(0.5, [])
+    client = client_of(checkout)
+    [cell] = client.search_runs([client.get_experiment_by_name("small").experiment_id])
+    note = cell.data.tags["mlflow.note.content"]
+    assert f"(get-artifact?path=sheet.png&run_uuid={cell.info.run_id})" in note
+    assert [file.path for file in client.list_artifacts(cell.info.run_id)] == ["sheet.png"]
+
+
+def test_a_default_experiment_that_is_used_stays(checkout):
+    client = client_of(checkout)
+    client.create_run("0")
+    index(0.5, [])
+    assert "Default" in {one.name for one in client.search_experiments()}

@@ -89,7 +89,7 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
         for inpainter in ("telea", "identity")
     ]
     for _ in range(2):  # the second finds its cells logged
-        Tracker("small", "small", "index").finish({}, {"cells": 4}, cells)
+        Tracker("small/stages", "small", "index", cells="small").finish({}, {"cells": 4}, cells)
     where = [client.get_experiment_by_name("small").experiment_id]
     telea = client.search_runs(where, "tags.study = 'small' AND tags.corpus = 'series' AND tags.inpainter = 'telea'")
     assert [run.data.params["inpainter"] for run in telea] == ["telea"]
@@ -101,7 +101,7 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
     compared = [client.get_run(run) for run in json.loads(asked["runs"][0])]
     assert json.loads(asked["experiments"][0]) == where
     assert len(compared) == 4
-    assert len({run.data.tags["mlflow.parentRunId"] for run in compared}) == 1
+    assert len({run.data.tags["palimpsest.execution"] for run in compared}) == 1
     assert telea[0].info.run_id in {run.info.run_id for run in compared}
     only = json.loads(parse_qs(urlsplit(comparison_links("small")["scenes"]).fragment.partition("?")[2])["runs"][0])
     assert {client.get_run(run).data.params["corpus"] for run in only} == {"scenes"}

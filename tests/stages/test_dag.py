@@ -55,7 +55,7 @@ def test_every_code_dependency_is_imported(stage):
 def test_the_run_cache_works(stage):
     """DVC's run cache needs a dependency, and a colleague's `dvc pull` every output: it pushes what it caches."""
     assert body(stage)["deps"]
-    kept = [*body(stage)["outs"], *body(stage).get("metrics", [])]
+    kept = body(stage)["outs"]
     assert all(isinstance(out, str) for out in kept), "no persist, no cache: false"
 
 
@@ -81,8 +81,12 @@ def test_the_table_of_stages_says_what_dvc_yaml_says(name):
     assert STAGES[name].get("foreach") == (f"${{{row.section}}}" if row.section and row.each else None)
     entry = "${key}" if "foreach" in STAGES[name] else ""
     if row.kind:
-        assert stanza["outs"] == [str(row.folder(entry)), f"data/provenance/{row.addressed(entry)}.parquet"]
-        assert stanza["metrics"] == [f"data/runs/{row.addressed(entry)}.json"]
+        assert stanza["outs"] == [
+            str(row.folder(entry)),
+            f"data/provenance/{row.addressed(entry)}.parquet",
+            f"data/runs/{row.addressed(entry)}.json",
+        ]
+        assert "metrics" not in stanza, "a link to a run says when and where, which nobody compares"
         assert stanza["cmd"] == f"python -m stages.{name}", "no name of params.yaml reaches the shell"
         assert f"stages/{name}.py" in stanza["deps"]
         assert any(param.partition(".")[0] == row.section for param in stanza["params"])

@@ -33,7 +33,12 @@ def scorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scorer:
     entry = {"adapter": "lexical", "metrics": ["rouge_l", "meteor"], "tokenizer": "none"}
     measure = build("measures", "lexical", entry)
     measure.fit(Corpus(REFERENCES))
-    made = Scorer(type("Adapted", (), {"adapter": measure, "load": lambda self: measure.load() or "cpu"})(), [])
+    made = Scorer(
+        type(
+            "Adapted", (), {"candidates": "first", "adapter": measure, "load": lambda self: measure.load() or "cpu"}
+        )(),
+        [],
+    )
     made.corpus, made.records = "toys", Known()
     made.load()
     return made
@@ -46,11 +51,11 @@ def computed(scorer: Scorer, tasks: list[Task]) -> list[Entry]:
 
 
 def test_a_program_that_does_not_start_costs_its_own_metric(scorer):
-    tasks = [Task("toys", sample, {}, {}, inputs="a horse") for sample in REFERENCES]
+    tasks = [Task("toys", sample, {}, {}, inputs=["a horse"]) for sample in REFERENCES]
     first, second = computed(scorer, tasks)
     assert (first.value, second.value) == ({"rouge_l": 1.0}, {"rouge_l": pytest.approx(0.5)})
     assert all("METEOR's Java process died" in entry.reason for entry in (first, second))
-    [whole] = computed(scorer, [Task("toys", "", {}, {}, inputs={"1": "a horse", "2": "a dog"})])
+    [whole] = computed(scorer, [Task("toys", "", {}, {}, inputs={"1": ["a horse"], "2": ["a dog"]})])
     assert whole.value == {"rouge_l": 1.0, "items": 2} and "METEOR" in whole.reason
 
 
@@ -67,7 +72,7 @@ def test_a_caption_that_meteor_cannot_align_costs_its_own_meteor(scorer, monkeyp
     measure = scorer.measure.adapter
     measure.broken, measure._meteor = None, Choosy()
     monkeypatch.setattr(measure, "load", lambda: None)
-    tasks = [Task("toys", sample, {}, {}, inputs=text) for sample, text in (("1", "a horse"), ("2", "a dog"))]
+    tasks = [Task("toys", sample, {}, {}, inputs=[text]) for sample, text in (("1", "a horse"), ("2", "a dog"))]
     first, second = computed(scorer, tasks)
     assert first.value == {"rouge_l": 1.0, "meteor": 0.25} and first.reason is None
     assert second.value == {"rouge_l": 1.0} and "no answer within 60 s" in second.reason

@@ -59,12 +59,14 @@ def parsed(value: Any) -> Any:
 
 
 def compare_in_mlflow(checkout: Checkout) -> None:
-    """What a person finds in the UI: a parent a stage, a run a cell, axes to compare by, a sheet to look at."""
+    """What a person finds in the UI: a run a cell and nothing else, axes to compare by, a sheet to look at."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{checkout.path}/.palimpsest/mlflow.db")
     experiments = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
-    cells = [run for run in client.search_runs(experiments["small"]) if "mlflow.parentRunId" in run.data.tags]
+    assert experiments.keys() == {"small", "small/stages"}
+    cells = client.search_runs(experiments["small"])
+    assert not any("mlflow.parentRunId" in run.data.tags for run in cells)
     grid = {(run.data.params["degradation"], run.data.params["inpainter"]) for run in cells}
     assert grid == {("none", "none"), *((d, i) for d in ("centre-mask", "blur") for i in ("identity", "telea"))}
     assert len(cells) == 1 + DEGRADATIONS * INPAINTERS

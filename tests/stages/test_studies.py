@@ -51,7 +51,9 @@ def test_every_model_can_be_made_and_is_pinned(file, tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_that_was_not_converted_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "shared/data/gtzan/genres").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="./checkpoints/.* does not exist"):
         check(read_study(ROOT / "studies/gtzan.yaml"))
 

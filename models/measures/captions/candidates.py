@@ -12,9 +12,10 @@ from models.measures import Measure
 from models.measures.captions.references import check_hypotheses
 
 Annotations = Mapping[str, Any]
-Need = Literal["references", "corpus_references", "annotations", "mask", "picture"]
+Need = Literal["references", "corpus_references", "annotations", "mask", "picture", "own"]
 """What a score may depend on beside the caption: its sample's references, those of the whole corpus, the sample's
-annotations, where its picture is repainted, and the picture that was captioned."""
+annotations, where its picture is repainted, the picture that was captioned, and what its captioner said of the
+original."""
 
 
 class Picture(Protocol):
@@ -43,6 +44,8 @@ class Candidate:
     """Where the picture is repainted, as PNG that :func:`models.media.images.decode_mask` reads."""
     picture: Picture | None = None
     """What was captioned, the original or the repainted picture."""
+    own: str | None = None
+    """The caption that the same captioner gave the original."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ SUPPORTED, REFUTED, OPEN, UNCLAIMED = "supported", "not supported", "undecidable
 MARKS = {SUPPORTED: "supported", REFUTED: "refuted", OPEN: "open", UNCLAIMED: "unclaimed"}
 """How pages mark a verdict: ✓, ✗, ?, and nothing."""
 
+WORDS = {SUPPORTED: "yes", REFUTED: "no", OPEN: "open", UNCLAIMED: ""}
+"""What a verdict answers to a claim: it reads right where the claim says that something fails."""
+
 
 class Estimate(NamedTuple):
     """A quantity with its 95 % interval; None where the data cannot say."""
@@ -76,6 +79,12 @@ class Finding(NamedTuple):
     of: str
     """What the estimate is, and what it has n of."""
     basis: Basis = INDEPENDENT
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval, "" where there is none."""
+        _, low, high, _ = self.estimate
+        return "" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]".replace("-", "−")
 
     @property
     def title(self) -> str:

@@ -13,6 +13,7 @@ from reports.statistics.claims.judging import (
     OPEN,
     REFUTED,
     SUPPORTED,
+    UNCLAIMED,
     Basis,
     Claim,
     Estimate,
@@ -62,6 +63,17 @@ def fidelity_goes_with_captions(found: Correlation, corpus: str) -> Finding:
     metric, captioner = found.y.partition("@")[::2]
     of = f"Pearson’s r with {metric} over configurations"
     return WITH[found.x].finding(corpus, captioner, estimate_of(found), of, basis_of(found))
+
+
+def over_corpora(found: Correlation, kinds: Sequence[str]) -> Finding | None:
+    """The same on average over corpora of some ``kinds``, judged where the paper claims it of all of them."""
+    claim = WITH.get(found.x)
+    if claim is None:
+        return None
+    metric, captioner = found.y.partition("@")[::2]
+    of = f"mean over corpora of Pearson’s r with {metric} over configurations"
+    said = None if set(kinds) <= set(claim.kinds) else UNCLAIMED
+    return claim.finding("", captioner, estimate_of(found), of, basis_of(found), said)
 
 
 def ssim_is_unstable(found: Correlation, corpus: str) -> Finding:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from html import unescape
 from types import SimpleNamespace
 
+import pandas as pd
+
 from registry.published.departures import departures
 from reports.chapters import departures as chapter
 from reports.site.pages import render
 
 
 def test_every_departure_is_on_the_page():
-    pages = chapter.pages(SimpleNamespace())
+    pages = chapter.pages(SimpleNamespace(repainted=pd.DataFrame({"inpainter": ["telea"]})))
+    assert chapter.pages(SimpleNamespace(repainted=pd.DataFrame())) == [], "a study without repainted pictures"
     [text] = render("toy", pages).values()
     shown = unescape(text)
     every = [one for some in departures().values() for one in some]

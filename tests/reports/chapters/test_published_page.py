@@ -20,7 +20,7 @@ from reports.asking.metrics import Metric
 from reports.asking.sources import Correlated, correlated
 from reports.chapters.gallery import gallery
 from reports.chapters.links import link, points_of
-from reports.chapters.published import compare, flips, signs
+from reports.chapters.published import Comparison, compare, flips, pages, signs
 from reports.report import build
 from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
@@ -194,3 +194,10 @@ def test_the_report_of_another_study_says_so_and_shows_context(toy_again, tmp_pa
     factors = (tmp_path / "report" / "ablations.html").read_text()
     assert "against as-is, the control" in factors
     assert "telea paints the same" in " ".join(factors.split())
+
+
+def test_a_page_with_nothing_on_it_is_not_made():
+    """Own pictures have no counterpart, nothing like them is published, and no sign is."""
+    nothing = Comparison(**dict.fromkeys(Comparison._fields, []))
+    assert pages(SimpleNamespace(once=lambda make: nothing)) == []
+    assert len(pages(SimpleNamespace(once=lambda make: nothing._replace(signs=["one"])))) == 1

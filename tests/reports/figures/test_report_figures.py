@@ -254,5 +254,6 @@ def test_one_picture_goes_through_everything(toy: Any) -> None:
     assert ("green", True) in shown.rows[0].repainted[1].caption
     assert not any(changed for _, changed in shown.original.caption)
     html = drawn("mosaic.html.j2", "mosaic", shown)
-    assert html.count("<image") == 1 + 3 + 9 and "<ins>green</ins>" in html
+    assert html.count("<image") == 1 + 3 + (1 + 6), "telea's three are one"
+    assert html.count('rowspan="3"') == 1 and "<ins>green</ins>" in html
     assert 'aria-label="repainted by diffusion (blur)"' in html

@@ -30,7 +30,7 @@ def values(metric: str, of: dict[str, float], spread: float = 0.0, n: int = 20) 
 def shown(rows: list[dict], metric: Metric) -> dict[str, tuple[str, bool]]:
     """Change and whether it is the best, by inpainter."""
     found = grid(pd.DataFrame(rows), "mean", "n", [metric])
-    table = rows_of(found, "photos", BLIP, [metric], ORDER, {("blur", "as-is"): "control"})
+    table = rows_of(found, "photos", BLIP, [metric], ORDER, {}, ["as-is"])
     return {row.inpainter: (row.values[0].change, row.values[0].best) for row in table.rows}
 
 

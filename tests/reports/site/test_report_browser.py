@@ -49,7 +49,7 @@ def column(table: sync_api.Locator, number: int) -> list[float]:
 
 def test_captions_stay_text(opened: sync_api.Page, page: Path) -> None:
     opened.goto(page.as_uri())
-    assert opened.title() == "toy · Palimpsest"
+    assert opened.title() == "Repainted pictures and their captions · toy · Palimpsest"
     opened.get_by_role("navigation", name="Pages").get_by_text("Gallery").click()
     assert opened.title() == "Gallery · toy · Palimpsest"
     assert opened.locator("del", has_text="<script>").count() > 0
@@ -171,6 +171,39 @@ def test_a_number_opens_its_lineage(opened: sync_api.Page, page: Path) -> None:
     opened.go_back()
     opened.locator("#fidelity table").first.get_by_role("link", name="patch").first.press("Enter")
     assert opened.locator(":target h3").inner_text().startswith("scenes/centre/patch")
+
+
+def test_the_lineage_is_folded_but_for_what_an_address_asks_for(opened: sync_api.Page, page: Path) -> None:
+    opened.goto(page.with_name("lineage.html").as_uri())
+    cells = opened.locator("details.origin")
+    assert cells.count() > 10 and opened.locator("details.origin[open]").count() == 0
+    assert opened.evaluate("document.documentElement.scrollHeight") < 100 * cells.count()
+    opened.goto(page.with_name("lineage.html").as_uri() + "#scenes/blur/patch/blip")
+    assert opened.locator("details.origin[open]").count() == 1 and opened.locator(":target").is_visible()
+
+
+def test_what_scrolls_sideways_says_so_and_its_first_column_stays(browser: sync_api.Browser, page: Path) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    tab = context.new_page()
+    for file, table in (("corpus-scenes.html", "#quality table"), ("index.html", ".findings")):
+        tab.goto(page.with_name(file).as_uri())
+        frame = tab.locator(table).first.locator("xpath=..")
+        frame.scroll_into_view_if_needed()
+        tab.wait_for_function("(frame) => frame.classList.contains('more')", arg=frame.element_handle())
+        first = frame.locator("tbody tr > th:first-child").last
+        before = first.bounding_box()["x"]
+        frame.evaluate("(frame) => frame.scrollLeft = frame.scrollWidth")
+        tab.wait_for_function("(frame) => !frame.classList.contains('more')", arg=frame.element_handle())
+        assert first.bounding_box()["x"] == before, file
+    context.close()
+
+
+def test_the_first_screen_has_the_answer_and_a_picture(opened: sync_api.Page, page: Path) -> None:
+    opened.goto(page.as_uri())
+    assert opened.locator(".answer").is_visible()
+    for seen in (opened.locator(".answer"), opened.locator(".strip svg image").first):
+        box = seen.bounding_box()
+        assert box["y"] + box["height"] < 900
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

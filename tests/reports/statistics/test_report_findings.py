@@ -1,14 +1,17 @@
 """The paper's claims on studies whose answers are known, because they were made so."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from reports.statistics.analysis import estimate
+from reports.statistics.analysis import Correlation, estimate
 from reports.statistics.cells import Roles
-from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, UNCLAIMED, Estimate, mean, verdict
+from reports.statistics.claims.judging import OPEN, REFUTED, SUPPORTED, UNCLAIMED, WORDS, Estimate, mean, verdict
 from reports.statistics.claims.kinds import AUDIO, KINDS, MEDICAL, NATURAL, REFERRING, SERIES, XRAY
+from reports.statistics.claims.links import over_corpora
 from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
 from stages.corpora import CATALOGUE
 
@@ -169,3 +172,16 @@ def test_two_configurations_have_no_correlation_and_still_a_difference():
     found = told(few, attention(0.05, 0.7))
     assert LPIPS not in found and found["Smoother degradation preserves captions"].verdict == SUPPORTED
     assert found["Poor captions break the link"].estimate.n == 0
+
+
+def test_over_all_corpora_a_claim_is_judged_where_the_paper_makes_it_of_each():
+    """Intervals decide, as for one corpus; the number stands there in any case."""
+    pooled = Correlation("lpips", "sbert@blip", "", 10, 8, 80, 0, pearson=-0.8, low=-0.9, high=-0.4)
+    found = over_corpora(pooled, [NATURAL, REFERRING])
+    assert (found.verdict, found.corpus, found.judge) == (SUPPORTED, "", "blip")
+    assert (found.interval, found.estimate.value) == ("[−0.90, −0.40]", -0.8)
+    beyond = over_corpora(pooled, [NATURAL, "chest X-rays"])
+    assert (beyond.verdict, beyond.estimate.value) == (UNCLAIMED, -0.8)
+    assert over_corpora(replace(pooled, x="ssim"), [NATURAL]) is None, "no such claim"
+    open_ = over_corpora(replace(pooled, high=0.1), [NATURAL])
+    assert WORDS[open_.verdict] == "open"

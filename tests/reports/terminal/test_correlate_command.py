@@ -133,6 +133,7 @@ def test_what_is_called_none_is_called_so_and_averages_are_asked_for(tmp_path: P
         (["large.csv", "--x", "mse", "--y", "sbert", "--unit", "config"], "numbers of the size of 1e+308"),
         (["toi"], "no study 'toi'. Did you mean 'toy'?"),
         (["toy", "--y", "sbret"], "no metric 'sbret'; did you mean 'sbert'?"),
+        (["toy", "--y", "nope"], "no metric 'nope'; it has "),
         (["toy", "--by", "corpsu"], "no column 'corpsu'; did you mean 'corpus'?"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 
 from models.measures.regions import columns
 from models.media.images import encode_png
+from models.pocket import WEIGHTS
 from registry.store.dag import IMAGE, TEXTS
 from registry.store.keys import canonical, digest, item_key
 from stages.engine.entries import Adapted
@@ -169,3 +171,41 @@ def test_a_corpus_that_cannot_be_fitted_fails_again_when_it_is_tried_again(data:
     for _ in range(2):
         with pytest.raises(ValueError, match="are of no generated world"):
             score.compute(items, [0] * len(items))
+
+
+def recaptioned(caption: str) -> None:
+    """Let the captioner say something else of what was repainted."""
+    path = Path("data/caption/blip/scenes/part-00.parquet")
+    rows = [row | ({"caption": caption} if row["inpainter"] else {}) for row in DISK.read(path)]
+    write_shard(path, rows, [*((axis, pa.string()) for axis in STAGE.axes), ("caption", pa.string())])
+
+
+def test_captions_drift_from_the_captioners_own_and_need_no_references(data: Path) -> None:
+    """Sentence embeddings are stood in for by counts of words, whose cosines can be said in advance."""
+    write({"blur": LEFT}, references=())
+    recaptioned("a red ring")
+    assert measured("lexical", tokenizer="none")[1:] == ([], []), "nothing to compare with"
+    measure, items, wholes = measured("own-caption", checkpoint=str(WEIGHTS / "sbert"))
+    words = sorted({*CAPTION.split()})
+    counts = {text: np.array([text.split().count(word) for word in words], float) for text in (CAPTION, "a red ring")}
+    unit = {text: count / np.linalg.norm(count) for text, count in counts.items()}
+    measure.adapter._embedder = SimpleNamespace(embed=lambda texts: np.array([unit[text] for text in texts]))
+    score = Scorer(measure, ["blip"])
+    found = {
+        task.columns["inpainter"]: outcome.value
+        for task, outcome in zip(items, score.compute(items, [0] * 2), strict=True)
+    }
+    assert found == {None: {"own_sbert": pytest.approx(1.0)}, "telea": {"own_sbert": pytest.approx(4 / np.sqrt(3 * 9))}}
+    assert {task.parts["own"] for task in items} == {CAPTION}, "a key names what was compared with"
+    assert len(set(keys(wholes))) == 2
+    before = keys(items)
+    write({"blur": LEFT}, references=("another reference",))
+    recaptioned("a red ring")
+    assert keys(measured("own-caption", checkpoint=str(WEIGHTS / "sbert"))[1]) == before
+
+
+def test_a_sample_without_references_is_passed_over_by_those_that_need_them(data: Path) -> None:
+    write({"blur": LEFT}, references=())
+    assert Records("scenes", {"references"}).references == {}
+    for adapter, settings in (("lexical", {"tokenizer": "none"}), ("semantic", {"checkpoint": str(WEIGHTS / "sbert")})):
+        assert measured(adapter, **settings)[1:] == ([], []), adapter

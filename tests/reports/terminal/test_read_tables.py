@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reports.statistics.analysis import correlate
-from reports.statistics.cells import Roles, read_table
+from reports.statistics.cells import Roles
+from reports.terminal.tables import read_table
 
 UNITS = ("None", "NA", "null", "nan", "1e3", "010")
 ROWS = [(unit, f"im{item}", str(x + 0.1 * item), str(1 - x)) for x, unit in enumerate(UNITS) for item in range(4)]
