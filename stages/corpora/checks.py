@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import Field, model_validator
 
 from models.adapters.settings import Settings, unknown
+from models.measures.prompted import Prompt
 from registry.store.keys import digest
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_same
@@ -73,7 +74,8 @@ class Entry:
     """(width, height) as the annotations declare it."""
 
 
-Found = TypeVar("Found", bound=Entry | Sample | Problem)
+Found = TypeVar("Found", bound=Entry | Sample | Prompt | Problem)
+Listed = TypeVar("Listed", bound=Sample | Prompt)
 
 
 def in_order(found: Iterable[Found], seed: int | None) -> Iterable[Found]:
@@ -98,11 +100,11 @@ def of_splits(entries: Iterable[Entry | Problem], splits: tuple[str, ...] | None
     return [entry for entry in listed if isinstance(entry, Problem) or entry.split in splits]
 
 
-def up_to(limit: int | None, found: Iterable[Sample | Problem]) -> Iterator[Sample | Problem]:
+def up_to(limit: int | None, found: Iterable[Listed | Problem]) -> Iterator[Listed | Problem]:
     """The first ``limit`` samples and the problems met on the way; a sample of an id seen before is such a problem."""
     seen: set[str] = set()
     for each in found:
-        if isinstance(each, Sample):
+        if not isinstance(each, Problem):
             if each.sample in seen:
                 yield Problem(each.sample, "duplicate_id", f"The id {each.sample} comes twice; the first is kept.")
                 continue
