@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from models.adapters.settings import unknown, validated
 from models.measures.prompted import Prompt, Question
@@ -82,7 +82,7 @@ class DpgBench:
         about="DPG-Bench: 1,065 dense prompts, with questions and their dependencies",
         where="https://github.com/TencentQQGYLab/ELLA (the folder dpg_bench)",
         licence="Apache-2.0",
-        files=("dpg_bench.csv or prompts.jsonl",),
+        files=("prompts.jsonl",),
     )
 
     class Settings(Subset):
@@ -108,7 +108,7 @@ class DpgBench:
                 yield bad_record(f"{path.name}:{number}", error)
 
 
-CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex")
+Category = Literal["color", "shape", "texture", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex"]
 COMPLEX = ("spatial", "action", "spatialaction")
 
 
@@ -130,7 +130,7 @@ class T2ICompBench:
         path: Path
         """The folder with ``color_val.txt`` and so on."""
 
-        categories: tuple[Literal[CATEGORIES], ...] = CATEGORIES  # type: ignore[valid-type]
+        categories: tuple[Category, ...] = get_args(Category)
         split: Literal["train", "val"] = "val"
 
     def __init__(self, settings: Settings) -> None:

@@ -60,6 +60,11 @@ class PaintingJudge(Protocol):
     """All that the class can give, in the order of its columns."""
 
     @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that this one gives, as it is set."""
+        return self.METRICS
+
+    @property
     def Settings(self) -> type[BaseModel]:
         """The pydantic model of its settings in ``params.yaml``."""
 

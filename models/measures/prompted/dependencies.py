@@ -134,7 +134,8 @@ def summary(pictures: Iterable[tuple[Sequence[Question], Scores]]) -> tuple[floa
     >>> summary([(dog, {"1": 1.0, "2": 0.0}), (dog, {"1": 1.0, "2": 1.0})])
     (0.75, {'entity': 1.0, 'attribute': 0.5})
     """
-    wholes, pooled = [], defaultdict(list)
+    wholes: list[float] = []
+    pooled: dict[str, list[float]] = defaultdict(list)
     for questions, scores in pictures:
         if (value := mean(scores)) is not None:
             wholes.append(value)

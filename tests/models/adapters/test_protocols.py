@@ -12,8 +12,10 @@ PROTOCOLS = {
     "captioners": protocols.CAPTIONERS,
     "recaptioners": protocols.RECAPTIONERS,
     "encoders": protocols.ENCODERS,
+    "detectors": protocols.DETECTORS,
     "embedders": protocols.EMBEDDERS,
     "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES},
+    "prompted": protocols.PAINTING_JUDGES,
 }
 ADAPTERS = """
 from collections.abc import Sequence
