@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import Field, model_validator
 
 from models.adapters.settings import Settings, unknown
-from models.measures.prompted import Prompt
 from registry.store.keys import digest
 from stages.corpora import Problem, Sample
 from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_same
@@ -74,8 +73,14 @@ class Entry:
     """(width, height) as the annotations declare it."""
 
 
-Found = TypeVar("Found", bound=Entry | Sample | Prompt | Problem)
-Listed = TypeVar("Listed", bound=Sample | Prompt)
+class Named(Protocol):
+    """What a corpus lists: an entry, a sample, a prompt, a problem."""
+
+    @property
+    def sample(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=Named)
 
 
 def in_order(found: Iterable[Found], seed: int | None) -> Iterable[Found]:
@@ -100,7 +105,7 @@ def of_splits(entries: Iterable[Entry | Problem], splits: tuple[str, ...] | None
     return [entry for entry in listed if isinstance(entry, Problem) or entry.split in splits]
 
 
-def up_to(limit: int | None, found: Iterable[Listed | Problem]) -> Iterator[Listed | Problem]:
+def up_to(limit: int | None, found: Iterable[Found | Problem]) -> Iterator[Found | Problem]:
     """The first ``limit`` samples and the problems met on the way; a sample of an id seen before is such a problem."""
     seen: set[str] = set()
     for each in found:
