@@ -16,6 +16,9 @@ from pydantic import BaseModel
 from models.adapters.requests import Conversation, Pictured
 from models.measures import Metric
 
+YES_NO = ("Yes", "No")
+"""How most chat models say yes and no; the pocket ones were taught "yes" and "no"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

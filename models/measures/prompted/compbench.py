@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from models.adapters import roles
 from models.adapters.requests import Choose, Conversation, Detect, Measure
 from models.measures import Metric
-from models.measures.prompted import Painting, PaintingJudge
+from models.measures.prompted import YES_NO, Painting, PaintingJudge
 from models.measures.prompted.phrases import Source, named
 from models.measures.prompted.spatial import placed, relation, released
 from models.recaptioners import filled
@@ -33,6 +33,7 @@ class AttributeBinding(PaintingJudge):
 
     class Settings(roles.Settings):
         prompt: str = "{thing}? Answer yes or no."
+        answers: tuple[str, str] = YES_NO
         phrases: Source = "listed"
 
     def __init__(self, settings: Settings) -> None:
@@ -49,7 +50,7 @@ class AttributeBinding(PaintingJudge):
         phrases = yield from named(painting.prompt.text, self.settings.phrases)
         replies = yield [
             Choose("answerer", filled(self.settings.prompt, thing=phrase), pictures=(painting.picture,),
-                   choices=("Yes", "No"))
+                   choices=self.settings.answers)
             for phrase in phrases
         ]  # fmt: skip
         for phrase, reply in zip(phrases, replies, strict=True):
@@ -152,10 +153,11 @@ class Complex(PaintingJudge):
 
     class Settings(roles.Settings):
         prompt: str = AttributeBinding.Settings().prompt
+        answers: tuple[str, str] = YES_NO
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        binding = AttributeBinding(AttributeBinding.Settings(prompt=settings.prompt, phrases="asked"))
+        binding = AttributeBinding(AttributeBinding.Settings(**settings.model_dump(), phrases="asked"))
         spatial = Spatial2D(Spatial2D.Settings(phrases="asked"))
         self._judges = {
             "attribute_binding": binding, "spatial_2d": spatial, "non_spatial": NonSpatial(NonSpatial.Settings()),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from models.adapters import roles
 from models.adapters.requests import Choose, Conversation
 from models.measures import Metric
-from models.measures.prompted import Painting, PaintingJudge
+from models.measures.prompted import YES_NO, Painting, PaintingJudge
 from models.measures.prompted.dependencies import Rule, Scores, by_category, flat, hard, mean, soft
 from models.recaptioners import filled
 
@@ -45,6 +45,7 @@ class DependencyGraph(PaintingJudge):
 
     class Settings(roles.Settings):
         prompt: str = "{question} Answer yes or no."
+        answers: tuple[str, str] = YES_NO
         rule: Rule = "ancestors"
 
     def __init__(self, settings: Settings) -> None:
@@ -61,7 +62,7 @@ class DependencyGraph(PaintingJudge):
             )
         replies = yield [
             Choose("answerer", filled(self.settings.prompt, question=question.text), pictures=(painting.picture,),
-                   choices=("Yes", "No"))
+                   choices=self.settings.answers)
             for question in questions
         ]  # fmt: skip
         answers = {

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from models.adapters import roles
 from models.adapters.requests import Choose, Conversation, LogProbs
 from models.measures import Metric
-from models.measures.prompted import Painting, PaintingJudge
+from models.measures.prompted import YES_NO, Painting, PaintingJudge
 from models.recaptioners import filled
 
 QUESTION = 'Does this figure show "{text}"? Please answer yes or no.'
@@ -18,7 +18,7 @@ QUESTION = 'Does this figure show "{text}"? Please answer yes or no.'
 
 
 class VqaScore(PaintingJudge):
-    """P("Yes") given that the answer is "Yes" or "No"; with ``bare`` as in the paper, where all replies have a share.
+    """P("Yes") given that the reply is one of two ``answers``; with ``bare`` as in the paper, among all replies.
 
     A model that says "yes" in other words, such as "Sure", loses by the bare score and not by the other one.
     """
@@ -35,6 +35,7 @@ class VqaScore(PaintingJudge):
 
     class Settings(roles.Settings):
         prompt: str = QUESTION
+        answers: tuple[str, str] = YES_NO
         bare: bool = False
 
     def __init__(self, settings: Settings) -> None:
@@ -52,9 +53,9 @@ class VqaScore(PaintingJudge):
         question = filled(self.settings.prompt, text=painting.prompt.text)
         seen = (painting.picture,)
         if self.settings.bare:
-            reply = yield LogProbs("answerer", question, seen, continuation="Yes")
+            reply = yield LogProbs("answerer", question, seen, continuation=self.settings.answers[0])
         else:
-            reply = yield Choose("answerer", question, seen, choices=("Yes", "No"))
+            reply = yield Choose("answerer", question, seen, choices=self.settings.answers)
         if not reply:
             raise ValueError(f"the answerer gave no probability: {reply.reason}")
         value = math.exp(reply.log_probabilities.sum()) if self.settings.bare else reply[0]
