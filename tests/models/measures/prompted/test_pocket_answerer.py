@@ -1,4 +1,4 @@
-"""A law that any judge of colours must keep: a scene shows its own colours better than the same colours turned round."""
+"""A law that a judge of colours must keep: a scene shows its own colours better than the same colours turned round."""
 
 from __future__ import annotations
 
