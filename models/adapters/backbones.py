@@ -1,4 +1,4 @@
-"""A headless transformers model out of a checkpoint that may have been saved with a head."""
+"""A transformers model out of a checkpoint that may have been saved with a head which the model has not."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from models.adapters.checkpoints import identify
 
 
 def read_backbone(
-    checkpoint: str, revision: str | None, kinds: tuple[str, ...], wanted: str, unused: tuple[str, ...], **options: Any
+    checkpoint: str,
+    revision: str | None,
+    kinds: tuple[str, ...],
+    wanted: str,
+    unused: tuple[str, ...],
+    model: str = "AutoModel",
+    **options: Any,
 ) -> Any:
-    """Read ``AutoModel`` in evaluation mode, on a GPU where there is one, and leave a head behind that it has not.
+    """Read ``model``, a class of transformers, in evaluation mode, on a GPU where there is one; a head that it has not
+    is left behind.
 
     transformers fills weights that a checkpoint lacks with random numbers and a warning. Here that is an error, but for
     those whose name starts with one of ``unused``: they do not matter to the caller. A hub id is downloaded unless
@@ -35,7 +42,7 @@ def read_backbone(
     transformers.utils.logging.set_verbosity_error()  # what is missing is said below
     try:
         with torch.random.fork_rng(devices=[]):
-            model, info = transformers.AutoModel.from_pretrained(
+            made, info = getattr(transformers, model).from_pretrained(
                 checkpoint, revision=revision, use_safetensors=True, output_loading_info=True, **options
             )
     finally:
@@ -44,6 +51,6 @@ def read_backbone(
         raise ValueError(
             f"checkpoint {checkpoint!r} has no {missing[0]!r}"
             + (f" and lacks {len(missing) - 1} more weights" if len(missing) > 1 else "")
-            + f" of a {type(model).__name__}: take a checkpoint that was saved whole"
+            + f" of a {type(made).__name__}: take a checkpoint that was saved whole"
         )
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return made.eval().to("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,6 +1,7 @@
 """Catalogue of adapters by role and name; makes one from an entry of ``params.yaml``.
 
-A role is a folder of :mod:`models`. Importing this module imports no adapter, and making one imports no heavy library.
+A role is a folder of :mod:`models`, or of its measures. Importing this module imports no adapter, and making one
+imports no heavy library.
 """
 
 from __future__ import annotations
@@ -57,10 +58,21 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "encoders": {
         "vit": "models.encoders.vit:Vit",
     },
+    "detectors": {
+        "owlv2": "models.detectors.owlv2:Owlv2",
+    },
     "embedders": {
         "sbert": "models.embedders.sbert:Sbert",
         "simcse-sup": "models.embedders.simcse:SupervisedSimcse",
         "simcse-unsup": "models.embedders.simcse:UnsupervisedSimcse",
+    },
+    "prompted": {
+        "dependency-graph": "models.measures.prompted.graphs:DependencyGraph",
+        "vqascore": "models.measures.prompted.vqascore:VqaScore",
+        "attribute-binding": "models.measures.prompted.compbench:AttributeBinding",
+        "spatial-2d": "models.measures.prompted.compbench:Spatial2D",
+        "non-spatial": "models.measures.prompted.compbench:NonSpatial",
+        "complex": "models.measures.prompted.compbench:Complex",
     },
     "measures": {
         "pixel": "models.measures.pictures.pixel:Pixel",
@@ -70,6 +82,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "semantic": "models.measures.captions.semantic:Semantic",
         "own-caption": "models.measures.captions.own:Own",
         "clipscore": "models.measures.captions.clipscore:ClipScore",
+        "clip-cosine": "models.measures.captions.clipscore:ClipCosine",
         "grounding": "models.measures.captions.grounding:Grounding",
         "chair": "models.measures.captions.chair:Chair",
     },

@@ -19,12 +19,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from models.adapters.decoding import Decoding
-from models.adapters.roles import Reply, Scores, Turn
+from models.adapters.roles import Detection, Reply, Scores, Turn
 from models.media.images import encode_png
 
 
@@ -330,6 +330,49 @@ class Measure(Request):
 
     def reply(self, value: Value, picture: Pictured | None) -> Value:
         return value
+
+
+class Detected(NamedTuple):
+    """What a detector found in a picture, whose sides are in pixels."""
+
+    width: int
+    height: int
+    detections: tuple[Detection, ...]
+
+
+@dataclass(frozen=True)
+class Detect(Request):
+    """Ask where things of some names are in a picture. The reply is :class:`Detected`."""
+
+    KIND: ClassVar[str] = "detect"
+    PLAYED_BY: ClassVar[str] = "detectors"
+
+    picture: Pictured
+    names: tuple[str, ...]
+
+    def parts(self) -> dict[str, Any]:
+        return {"picture": self.picture.digest, "names": list(self.names)}
+
+    def pictures_seen(self) -> tuple[Pictured, ...]:
+        return (self.picture,)
+
+    @classmethod
+    def answers(
+        cls, model: Any, requests: Sequence[Detect], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Value, bytes | None]]:
+        pictures = [one.picture.pixels() for one in requests]
+        found = model.detect(pictures, [one.names for one in requests])
+        return [
+            (
+                {"height": picture.shape[0], "width": picture.shape[1], "detections": [one._asdict() for one in some]},
+                None,
+            )
+            for picture, some in zip(pictures, found, strict=True)
+        ]
+
+    def reply(self, value: Value, picture: Pictured | None) -> Detected:
+        some = (Detection(one["label"], one["score"], tuple(one["box"])) for one in value["detections"])
+        return Detected(value["width"], value["height"], tuple(some))
 
 
 Replies = Any

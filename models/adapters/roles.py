@@ -162,3 +162,21 @@ class Encoder(Adapter, Protocol):
 
     def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The share in [0, 1] of each patch that a mask covers, (patches,) float32."""
+
+
+class Detection(NamedTuple):
+    """A thing found in a picture."""
+
+    label: str
+    """The name under which it was looked for."""
+    score: float
+    """How sure the detector is, in [0, 1]."""
+    box: tuple[float, float, float, float]
+    """Left, top, right and bottom in pixels."""
+
+
+class Detector(Adapter, Protocol):
+    """Finds things in pictures by name."""
+
+    def detect(self, pictures: Sequence[np.ndarray], names: Sequence[Sequence[str]]) -> list[list[Detection]]:
+        """What was found in each picture (H, W, 3) uint8 of the names looked for in it, the surest first."""

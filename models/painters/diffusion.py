@@ -46,7 +46,7 @@ class Diffusion:
     no item depends on its batch, as for :class:`~models.inpainters.diffusion.Diffusion`.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int]
     Settings: ClassVar[type[Settings]] = Settings
     PIPELINE: ClassVar[str]
     """The pipeline's class in diffusers."""

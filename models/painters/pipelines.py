@@ -22,6 +22,7 @@ class StableDiffusion(diffusion.Diffusion):
     The safety checker, which would replace pictures by black ones, is not loaded: these pictures are measured.
     """
 
+    VERSION: ClassVar[int] = 1
     PIPELINE = "StableDiffusionPipeline"
     DENOISER = ("unet", "UNet2DConditionModel")
     ENCODED: ClassVar[tuple[str, ...]] = BOTH[:2]
@@ -49,6 +50,7 @@ class StableDiffusionXl(StableDiffusion):
 class StableDiffusion3(diffusion.Diffusion):
     """Any checkpoint in the layout of SD 3 and 3.5 (Esser et al. 2024)."""
 
+    VERSION: ClassVar[int] = 1
     PIPELINE = "StableDiffusion3Pipeline"
     DENOISER = ("transformer", "SD3Transformer2DModel")
     ENCODED = BOTH
@@ -76,6 +78,7 @@ class StableDiffusion3(diffusion.Diffusion):
 class Flux(diffusion.Diffusion):
     """Any checkpoint in the layout of FLUX.1-dev, whose guidance is distilled: there is no negative prompt."""
 
+    VERSION: ClassVar[int] = 1
     PIPELINE = "FluxPipeline"
     DENOISER = ("transformer", "FluxTransformer2DModel")
     ENCODED = ("prompt_embeds", "pooled_prompt_embeds")
@@ -99,6 +102,7 @@ class Flux(diffusion.Diffusion):
 class PixArtAlpha(diffusion.Diffusion):
     """Any checkpoint in the layout of PixArt-alpha (Chen et al. 2023)."""
 
+    VERSION: ClassVar[int] = 1
     PIPELINE = "PixArtAlphaPipeline"
     DENOISER = ("transformer", "PixArtTransformer2DModel")
     ENCODED = (

@@ -36,7 +36,7 @@ CATALOGUE = {
 Kind = Literal[
     "missing_image", "unreadable_image", "unreadable_sound", "empty_caption", "bad_caption", "unstorable_text",
     "no_caption", "duplicate_id", "bad_box", "box_outside", "size_differs", "bad_record",
-    "too_long",
+    "too_long", "bad_dependency",
 ]  # fmt: skip
 
 
@@ -59,6 +59,7 @@ class Problem:
     box_outside         kept; the box is clipped to the picture, or dropped where nothing of it is inside
     size_differs        kept without its boxes, which belong to a picture of another size
     bad_record          a line or record that cannot be understood is passed over
+    bad_dependency      of a prompt: the question is kept without it
     too_long            an id or a split has more characters than the registry holds; the sample is left out
     ==================  ==============================================================================================
     """

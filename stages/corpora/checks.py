@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -77,7 +77,14 @@ class Entry:
     """What gives the file's bytes where it is part of another file; ``path`` is then how it is called."""
 
 
-Found = TypeVar("Found", bound=Entry | Sample | Problem)
+class Named(Protocol):
+    """What a corpus lists: an entry, a sample, a prompt, a problem."""
+
+    @property
+    def sample(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=Named)
 
 
 def in_order(found: Iterable[Found], seed: int | None) -> Iterable[Found]:
@@ -102,11 +109,11 @@ def of_splits(entries: Iterable[Entry | Problem], splits: tuple[str, ...] | None
     return [entry for entry in listed if isinstance(entry, Problem) or entry.split in splits]
 
 
-def up_to(limit: int | None, found: Iterable[Sample | Problem]) -> Iterator[Sample | Problem]:
+def up_to(limit: int | None, found: Iterable[Found | Problem]) -> Iterator[Found | Problem]:
     """The first ``limit`` samples and the problems met on the way; a sample of an id seen before is such a problem."""
     seen: set[str] = set()
     for each in found:
-        if isinstance(each, Sample):
+        if not isinstance(each, Problem):
             if each.sample in seen:
                 yield Problem(each.sample, "duplicate_id", f"The id {each.sample} comes twice; the first is kept.")
                 continue

@@ -36,6 +36,8 @@ class ClipScore(CaptionMeasure):
     """
 
     VERSION: ClassVar[int] = 1
+    BEGUN: ClassVar[str] = PREFIX
+    """How texts begin for CLIP."""
     NEEDS: ClassVar[frozenset[Need]] = frozenset({"references", "picture"})
     METRICS: ClassVar[tuple[Metric, ...]] = (
         Metric(
@@ -98,6 +100,9 @@ class ClipScore(CaptionMeasure):
     def fit(self, corpus: Corpus) -> None:
         """Drop the vectors of another corpus; raises ValueError about an item without references."""
         check_references(corpus.references)
+        self._forget()
+
+    def _forget(self) -> None:
         self._texts: dict[str, np.ndarray] = {}
         self._pictures: dict[str, np.ndarray] = {}
 
@@ -109,16 +114,21 @@ class ClipScore(CaptionMeasure):
         ValueError
             A record without references or without its picture.
         """
-        pictures = []
         for record in records:
             check_own(record.sample, record.references)
+        pictures = self._seen(records, [text for record in records for text in (record.text, *record.references)])
+        return [self._values(record, picture) for record, picture in zip(records, pictures, strict=True)]
+
+    def _seen(self, records: Sequence[Candidate], texts: Iterable[str]) -> list[str]:
+        """Embed texts and the pictures of records, whose digests are returned."""
+        pictures = []
+        for record in records:
             if record.picture is None:
                 raise ValueError(f"{record.sample!r} has a caption but no picture: give the one that was captioned")
             pictures.append(record.picture)
-        texts = (text for record in records for text in (record.text, *record.references))
         self._embed(self._texts, {text: text for text in texts}, self._text_vectors)
         self._embed(self._pictures, {picture.digest: picture for picture in pictures}, self._picture_vectors)
-        return [self._values(record, picture.digest) for record, picture in zip(records, pictures, strict=True)]
+        return [picture.digest for picture in pictures]
 
     def _values(self, record: Candidate, picture: str) -> dict[str, float]:
         caption = self._texts[record.text]
@@ -140,7 +150,7 @@ class ClipScore(CaptionMeasure):
             known.update(zip(keys, finite(found.cpu().numpy(), "the embedding by CLIP"), strict=True))
 
     def _text_vectors(self, texts: Iterable[str]) -> Tensor:
-        prefixed = [PREFIX + text for text in texts]
+        prefixed = [self.BEGUN + text for text in texts]
         cut = {"padding": True, "truncation": True, "max_length": self._length, "return_tensors": "pt"}
         tokens = self._tokenizer(prefixed, **cut).to(self.device)
         return self._model.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output
@@ -151,6 +161,47 @@ class ClipScore(CaptionMeasure):
         images = (Image.fromarray(picture.pixels()) for picture in pictures)
         pixels = [self._processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
         return self._model.get_image_features(torch.cat(pixels).to(self.device)).pooler_output
+
+
+class ClipCosine(ClipScore):
+    """The cosine of a text and a picture by CLIP as it is, by which T2I-CompBench judges pictures of a prompt.
+
+    No words are put before the text, negative values stay, and nothing is weighted.
+    """
+
+    VERSION: ClassVar[int] = 1
+    BEGUN: ClassVar[str] = ""
+    NEEDS: ClassVar[frozenset[Need]] = frozenset({"picture"})
+    METRICS: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "clip_cosine",
+            "CLIP cosine",
+            566,
+            "other",
+            "cosine of text and picture by CLIP (T2I-CompBench's by openai/clip-vit-base-patch32)",
+            low=-1.0,
+            high=1.0,
+            checkpoint=True,
+        ),
+    )
+
+    def fit(self, corpus: Corpus) -> None:
+        """Drop the vectors of another corpus."""
+        self._forget()
+
+    def score(self, records: Sequence[Candidate]) -> list[dict[str, float]]:
+        """``{"clip_cosine": value}`` of each, in [-1, 1].
+
+        Raises
+        ------
+        ValueError
+            A record without its picture.
+        """
+        pictures = self._seen(records, [record.text for record in records])
+        return [
+            {"clip_cosine": float(np.clip(self._texts[record.text] @ self._pictures[picture], -1.0, 1.0))}
+            for record, picture in zip(records, pictures, strict=True)
+        ]
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from models.adapters.roles import Captioner, Chat, Embedder, Encoder, Inpainter, Painter
+from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter
 from models.captioners import audio, blip, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
+from models.detectors import owlv2
 from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
@@ -15,6 +16,7 @@ from models.measures import PictureMeasure
 from models.measures.captions import chair, clipscore, grounding, lexical, own, semantic
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.pictures import clap, perceptual, pixel
+from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
 
@@ -63,6 +65,9 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
 }
+DETECTORS: dict[str, type[Detector]] = {
+    "owlv2": owlv2.Owlv2,
+}
 EMBEDDERS: dict[str, type[Embedder]] = {
     "sbert": sbert.Sbert,
     "simcse-sup": simcse.SupervisedSimcse,
@@ -78,6 +83,15 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "semantic": semantic.Semantic,
     "own-caption": own.Own,
     "clipscore": clipscore.ClipScore,
+    "clip-cosine": clipscore.ClipCosine,
     "grounding": grounding.Grounding,
     "chair": chair.Chair,
+}
+PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
+    "dependency-graph": graphs.DependencyGraph,
+    "vqascore": vqascore.VqaScore,
+    "attribute-binding": compbench.AttributeBinding,
+    "spatial-2d": compbench.Spatial2D,
+    "non-spatial": compbench.NonSpatial,
+    "complex": compbench.Complex,
 }

@@ -20,12 +20,13 @@ from models.adapters import catalogue, roles
 
 protocols = {
     "inpainters": roles.Inpainter, "captioners": roles.Captioner, "chat": roles.Chat, "encoders": roles.Encoder,
-    "embedders": roles.Embedder,
+    "embedders": roles.Embedder, "detectors": roles.Detector,
 }
 light = sorted(sys.modules)
+from models.measures.prompted import PaintingJudge
 from models.recaptioners import Recaptioner
 
-protocols["recaptioners"] = Recaptioner
+protocols |= {"recaptioners": Recaptioner, "prompted": PaintingJudge}
 missing = {}
 for role, adapters in catalogue.CATALOGUE.items():
     protocol = protocols.get(role, roles.Adapter)
@@ -65,7 +66,8 @@ def test_everything_in_the_folders_is_in_the_catalogue():
     """An adapter class is one with a VERSION; it is written once, and reached by name only."""
     listed = {path for adapters in CATALOGUE.values() for path in adapters.values()}
     for role in CATALOGUE:
-        for file in (ROOT / "models" / role).rglob("[!_]*.py"):
+        folder = "measures/prompted" if role == "prompted" else role
+        for file in (ROOT / "models" / folder).rglob("[!_]*.py"):
             if re.search(r"^    VERSION\b.* = ", file.read_text(), re.MULTILINE):
                 module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
                 assert any(path.startswith(f"{module}:") for path in listed), file

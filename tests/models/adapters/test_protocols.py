@@ -11,9 +11,12 @@ PROTOCOLS = {
     "chat": protocols.CHAT,
     "captioners": protocols.CAPTIONERS,
     "recaptioners": protocols.RECAPTIONERS,
+    "painters": protocols.PAINTERS,
     "encoders": protocols.ENCODERS,
+    "detectors": protocols.DETECTORS,
     "embedders": protocols.EMBEDDERS,
     "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES},
+    "prompted": protocols.PAINTING_JUDGES,
 }
 ADAPTERS = """
 from collections.abc import Sequence

@@ -15,7 +15,8 @@ def test_table_is_keyed_by_name_and_ranges_are_numbers() -> None:
 
 
 def test_each_is_declared_once_and_has_a_place_of_its_own_among_those_of_its_table() -> None:
-    classes = [catalogue.target("measures", name) for name in catalogue.CATALOGUE["measures"]]
+    roles = ("measures", "prompted")
+    classes = [catalogue.target(role, name) for role in roles for name in catalogue.CATALOGUE[role]]
     metrics = [*(one for kind in classes for one in kind.METRICS), *drift.METRICS, *projection.METRICS]
     for names in (Counter(metric.name for metric in metrics), Counter(metric.position for metric in metrics)):
         assert names.most_common(1)[0][1] == 1

@@ -156,14 +156,16 @@ def test_images_are_checked() -> None:
 
 
 def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
+    from models.adapters import catalogue
     from models.measures.captions.chair import Chair
     from models.measures.captions.grounding import Grounding
     from models.measures.captions.own import Own
     from models.measures.declared import declared
     from models.measures.embeddings import drift, projection
 
-    tables = (Grounding.METRICS, Chair.METRICS, Own.METRICS, drift.METRICS, projection.METRICS)
-    studies = {"clap", "simcse_sup", "simcse_unsup", "clipscore", "refclipscore"}
+    judges = [catalogue.target("prompted", name).METRICS for name in catalogue.CATALOGUE["prompted"]]
+    tables = (Grounding.METRICS, Chair.METRICS, Own.METRICS, drift.METRICS, projection.METRICS, *judges)
+    studies = {"clap", "simcse_sup", "simcse_unsup", "clipscore", "refclipscore", "clip_cosine"}
     studies |= {metric.name for metrics in tables for metric in metrics}
     expanded = {
         name for one in scoring.CAPTION_METRICS for name in declared() if name == one or name.startswith(f"{one}_")

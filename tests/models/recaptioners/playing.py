@@ -27,8 +27,12 @@ ORIGINAL = Named("original")
 
 def played(method: Any, caption: str, answer: Callable[[Any], Any]) -> tuple[dict[str, Any], list[Any]]:
     """What a method returns where ``answer`` replies to its requests, and what it asked."""
+    return conversed(method.recaption(Case(ORIGINAL, caption)), answer)
+
+
+def conversed(conversation: Any, answer: Callable[[Any], Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The same of a conversation that has not begun."""
     asked: list[Any] = []
-    conversation = method.recaption(Case(ORIGINAL, caption))
 
     def reply(request: Any) -> Any:
         asked.append(request)
@@ -37,8 +41,8 @@ def played(method: Any, caption: str, answer: Callable[[Any], Any]) -> tuple[dic
         except ValueError as error:
             return Failure(str(error))
 
-    request = next(conversation)
     try:
+        request = next(conversation)
         while True:
             request = conversation.send(
                 [reply(one) for one in request] if isinstance(request, list) else reply(request)

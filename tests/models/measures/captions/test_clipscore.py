@@ -14,7 +14,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenize
 
 from models.adapters.checkpoints import identify
 from models.measures.captions.candidates import Candidate, Corpus
-from models.measures.captions.clipscore import ClipScore
+from models.measures.captions.clipscore import ClipCosine, ClipScore
 from registry.store.keys import digest
 
 LETTERS = [chr(code) for code in range(33, 127)]
@@ -157,3 +157,20 @@ def test_input_is_checked(measure: ClipScore, tmp_path: Path) -> None:
     CLIPConfig(text_config=SMALL | TEXT).text_config.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="is of type 'clip_text_model', not a CLIP: take one such as"):
         ClipScore(ClipScore.Settings(checkpoint=str(tmp_path))).load()
+
+
+def test_the_cosine_is_clips_own_without_a_prefix_and_without_references(checkpoint: Path) -> None:
+    measure = ClipCosine(ClipCosine.Settings(checkpoint=str(checkpoint)))
+    measure.load()
+    measure.fit(Corpus())
+    got = measure.score([Candidate("1", text, picture=shown()) for text in TEXTS])
+    model, tokenizer = CLIPModel.from_pretrained(checkpoint).eval(), CLIPTokenizer.from_pretrained(checkpoint)
+    image = CLIPImageProcessor.from_pretrained(checkpoint)(images=Image.fromarray(shown().array), return_tensors="pt")
+    tokens = tokenizer(TEXTS, padding=True, truncation=True, max_length=77, return_tensors="pt")
+    with torch.no_grad():
+        output = model(**tokens, **image)
+    expected = (output.text_embeds @ output.image_embeds.T)[:, 0].tolist()
+    assert [values["clip_cosine"] for values in got] == pytest.approx(expected, abs=1e-5)
+    assert min(expected) < 0 < max(expected), "a negative one stays"
+    with pytest.raises(ValueError, match="has a caption but no picture"):
+        measure.score([Candidate("1", "a ring")])

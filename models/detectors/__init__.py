@@ -1,0 +1,1 @@
+"""Detectors: where things of some names are in a picture."""
