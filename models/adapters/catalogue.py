@@ -67,6 +67,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "clipscore": "models.measures.captions.clipscore:ClipScore",
         "grounding": "models.measures.captions.grounding:Grounding",
         "chair": "models.measures.captions.chair:Chair",
+        "amber": "models.measures.captions.amber:Amber",
     },
 }
 """Role -> adapter -> "module:class"."""

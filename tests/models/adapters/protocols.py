@@ -12,7 +12,7 @@ from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
-from models.measures.captions import chair, clipscore, grounding, lexical, semantic
+from models.measures.captions import amber, chair, clipscore, grounding, lexical, semantic
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.pictures import clap, perceptual, pixel
 from models.painters import pipelines
@@ -75,4 +75,5 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "clipscore": clipscore.ClipScore,
     "grounding": grounding.Grounding,
     "chair": chair.Chair,
+    "amber": amber.Amber,
 }
