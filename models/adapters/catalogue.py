@@ -68,6 +68,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "grounding": "models.measures.captions.grounding:Grounding",
         "chair": "models.measures.captions.chair:Chair",
         "amber": "models.measures.captions.amber:Amber",
+        "capsbench": "models.measures.judged.questions:CapsBench",
+        "capeval": "models.measures.judged.questions:CapEval",
+        "faithscore": "models.measures.judged.faithscore:FaithScore",
     },
 }
 """Role -> adapter -> "module:class"."""
@@ -114,3 +117,12 @@ def target(role: str, adapter: str) -> type[Any]:
     """
     module, _, name = CATALOGUE[role][adapter].partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def roles_of(role: str, adapter: Any) -> Mapping[str, str]:
+    """The roles of models that an adapter asks, each with the role of the catalogue whose models can play it.
+
+    An adapter that asks nobody has none; nor has one that there is not.
+    """
+    known = isinstance(adapter, str) and adapter in CATALOGUE[role]
+    return getattr(target(role, adapter), "ROLES", {}) if known else {}

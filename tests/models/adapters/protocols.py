@@ -14,6 +14,7 @@ from models.inpainters import classical, controlnet, stable_diffusion, stable_di
 from models.measures import PictureMeasure
 from models.measures.captions import amber, chair, clipscore, grounding, lexical, semantic
 from models.measures.captions.candidates import CaptionMeasure
+from models.measures.judged import JudgedMeasure, faithscore, questions
 from models.measures.pictures import clap, perceptual, pixel
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
@@ -76,4 +77,9 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "grounding": grounding.Grounding,
     "chair": chair.Chair,
     "amber": amber.Amber,
+}
+JUDGED_MEASURES: dict[str, type[JudgedMeasure]] = {
+    "capsbench": questions.CapsBench,
+    "capeval": questions.CapEval,
+    "faithscore": faithscore.FaithScore,
 }

@@ -13,7 +13,7 @@ PROTOCOLS = {
     "recaptioners": protocols.RECAPTIONERS,
     "encoders": protocols.ENCODERS,
     "embedders": protocols.EMBEDDERS,
-    "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES},
+    "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES, **protocols.JUDGED_MEASURES},
 }
 ADAPTERS = """
 from collections.abc import Sequence

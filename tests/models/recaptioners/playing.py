@@ -27,15 +27,19 @@ ORIGINAL = Named("original")
 
 def played(method: Any, caption: str, answer: Callable[[Any], Any]) -> tuple[dict[str, Any], list[Any]]:
     """What a method returns where ``answer`` replies to its requests, and what it asked."""
+    return conversed(method.recaption(Case(ORIGINAL, caption)), answer)
+
+
+def conversed(conversation: Any, answer: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
+    """What a conversation returns where ``answer`` replies to its requests, and what was asked."""
     asked: list[Any] = []
-    conversation = method.recaption(Case(ORIGINAL, caption))
 
     def reply(request: Any) -> Any:
         asked.append(request)
         try:
             return answer(request)
         except ValueError as error:
-            return Failure(str(error))
+            return Failure(str(error), answered=True)
 
     request = next(conversation)
     try:
