@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from models.adapters.settings import Settings, unknown
 from registry.store.keys import digest
 from stages.corpora import Problem, Sample
-from stages.corpora.pictures import VERSION, Unreadable, fitted, picture_size, read_same
+from stages.corpora.pictures import VERSION, File, Unreadable, fitted, picture_size, read_same
 from stages.corpora.watched import inside, shown
 from stages.engine.shards import storable
 
@@ -66,11 +66,18 @@ class Entry:
     split: str
     path: Path
     captions: Sequence[Any]
+    """None are needed where there are ``annotations``."""
     objects: Sequence[dict[str, Any]] = ()
     """Each with a ``box`` [x, y, width, height] in pixels of the upright picture."""
 
     size: tuple[int, int] | None = None
     """(width, height) as the annotations declare it."""
+
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+    """What is known beside objects, such as ``questions``."""
+
+    held: File | None = None
+    """Stands for the picture's file where that is a part of ``path``."""
 
 
 Found = TypeVar("Found", bound=Entry | Sample | Problem)
@@ -184,23 +191,26 @@ def _is_box(box: Any) -> bool:
 def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
     """The sample that an entry gives, if its captions and its file allow one, and everything that is wrong with it."""
     sample = storable(entry.sample)
-    references, problems = checked_captions(sample, entry.captions)
-    yield from problems
-    if not references:
-        return
+    references: tuple[str, ...] = ()
+    if entry.captions or not entry.annotations:
+        references, problems = checked_captions(sample, entry.captions)
+        yield from problems
+        if not references:
+            return
+    file = entry.held or entry.path
     try:
-        if entry.path.exists() and not entry.path.is_file():  # a pipe would be waited for
+        if file.exists() and not file.is_file():  # a pipe would be waited for
             raise OSError("it is no file")
-        data = entry.path.read_bytes()
+        data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        yield Problem(sample, "missing_image", f"There is no picture at {shown(entry.path)}; {sample} is left out.")
+        yield Problem(sample, "missing_image", f"There is no picture at {shown(file)}; {sample} is left out.")
         return
     except (OSError, ValueError) as error:
-        message = f"{shown(entry.path)} cannot be opened ({error}); {sample} is left out."
+        message = f"{shown(file)} cannot be opened ({error}); {sample} is left out."
         yield Problem(sample, "unreadable_image", message)
         return
     try:
-        size = picture_size(data, shown(entry.path))
+        size = picture_size(data, shown(file))
     except Unreadable as error:
         yield Problem(sample, "unreadable_image", f"{error} Until then {sample} is left out.")
         return
@@ -219,8 +229,8 @@ def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
         split=storable(entry.split),
         source={"sha256": digest(data), "version": VERSION, "max_side": max_side},
         references=references,
-        annotations={"objects": objects} if objects else {},
-        picture=partial(read_same, entry.path, digest(data), max_side),
+        annotations={**({"objects": objects} if objects else {}), **entry.annotations},
+        picture=partial(read_same, file, digest(data), max_side),
     )
 
 
@@ -258,6 +268,19 @@ def identified(value: Any, name: str) -> str:
     if isinstance(value, str | int) and str(value) and not isinstance(value, bool):
         return str(value)
     raise ValueError(f"has {name} that should be text or a number but is {json.dumps(value, default=str)[:40]}")
+
+
+def asked(question: Any, answer: Any, category: Any) -> dict[str, str]:
+    """A question about a picture; raises ValueError where it is no text, or is not answered by yes or no.
+
+    >>> asked("Is there a dog?", "Yes", "entity")
+    {'question': 'Is there a dog?', 'answer': 'yes', 'category': 'entity'}
+    """
+    said = of_kind(str, answer, "an answer").strip().lower()
+    if said not in ("yes", "no"):
+        raise ValueError(f"has the answer {answer!r}, which is neither yes nor no")
+    text = storable(of_kind(str, question, "a question"))
+    return {"question": text, "answer": said, "category": storable(of_kind(str, category, "a category"))}
 
 
 Examine = Callable[[Entry, int | None], Iterable[Sample | Problem]]

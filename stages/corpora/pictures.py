@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -30,6 +31,18 @@ DARKEST = 4096
 
 FAINT = 32
 """By how much black and white of a mask may be off, of 255, as lossy formats leave them."""
+
+
+class File(Protocol):
+    """A picture's file, or what stands for one."""
+
+    def as_posix(self) -> str: ...
+
+    def exists(self) -> bool: ...
+
+    def is_file(self) -> bool: ...
+
+    def read_bytes(self) -> bytes: ...
 
 
 class Unreadable(ValueError):
@@ -160,12 +173,12 @@ def read_picture(file: Path | bytes, max_side: int | None = None, name: str | No
         return np.asarray(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))
 
 
-def read_same(path: Path, sha256: str, max_side: int | None) -> np.ndarray:
+def read_same(path: File, sha256: str, max_side: int | None) -> np.ndarray:
     """The picture in a file, as :func:`read_picture` gives it, of the bytes that had this digest.
 
     Raises :class:`Passing` where the file was replaced since: its picture would stand under another one's key.
     """
     data = path.read_bytes()
     if digest(data) != sha256:
-        raise Passing(f"{path} was replaced while its corpus was prepared; run again.")
-    return read_picture(data, max_side, str(path))
+        raise Passing(f"{path.as_posix()} was replaced while its corpus was prepared; run again.")
+    return read_picture(data, max_side, path.as_posix())
