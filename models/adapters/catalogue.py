@@ -68,6 +68,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "grounding": "models.measures.captions.grounding:Grounding",
         "chair": "models.measures.captions.chair:Chair",
         "amber": "models.measures.captions.amber:Amber",
+        "caption-qa": "models.measures.judged.questions:CaptionQa",
         "capsbench": "models.measures.judged.questions:CapsBench",
         "capeval": "models.measures.judged.questions:CapEval",
         "faithscore": "models.measures.judged.faithscore:FaithScore",

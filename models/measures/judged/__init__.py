@@ -30,7 +30,7 @@ class JudgedMeasure(Measure, Protocol):
 
     def load(self) -> None:
         """Nothing to load: others answer."""
-        return None
+        return
 
     def judge(self, record: Candidate) -> Asking[Any]:
         """Ask about a caption, and return what was answered, JSON-able.

@@ -79,6 +79,7 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "amber": amber.Amber,
 }
 JUDGED_MEASURES: dict[str, type[JudgedMeasure]] = {
+    "caption-qa": questions.CaptionQa,
     "capsbench": questions.CapsBench,
     "capeval": questions.CapEval,
     "faithscore": faithscore.FaithScore,
