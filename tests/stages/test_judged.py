@@ -165,3 +165,25 @@ def test_what_is_wrong_is_refused_in_one_sentence(change, sentence):
 def test_a_judge_must_be_named():
     with pytest.raises(ValueError, match="bench names no judge: capsbench asks one of chat"):
         quality.node(study(bench={"adapter": "capsbench"}), "bench")
+
+
+def test_what_an_item_depends_on_and_its_key():
+    """Written down when the first of them was made: a key is a promise."""
+    _, rows, _ = run({**CAPSBENCH, "prompt": "Caption: {caption}\nQuestion: {question}"})
+    parts = json.loads(rows["light"]["parts"])
+    decided = parts["measure"]["players"]["judge"].pop("decoding")
+    assert decided["beams"] == decided["candidates"] == 1
+    assert parts == {
+        "caption": "a dog",
+        "sample": None,
+        "references": None,
+        "annotations": parts["annotations"],
+        "measure": {
+            "adapter": "capsbench",
+            "version": 1,
+            "prompt": "Caption: {caption}\nQuestion: {question}",
+            "choose": False,
+            "players": {"judge": {"model": {"adapter": "toy-judge", "version": 1, "name": "toy-judge"}}},
+        },
+    }
+    assert rows["light"]["key"] == "90e02970932ffbee31e9231fc9aaf4dc3ba617100c2f37f98d992a0d8b1b692b"

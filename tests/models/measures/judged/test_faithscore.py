@@ -98,4 +98,8 @@ def test_the_mean_over_answers_of_what_people_labelled():
     assert (len(answers), len(frame), frame["right"].sum()) == (180, 1380, 1114)
     found = FaithScore(FaithScore.Settings()).values(answers)["faithscore"]
     assert found == pytest.approx(frame.astype(float).groupby("n")["right"].mean().mean())
-    assert found != pytest.approx(1114 / 1380, abs=1e-3), "no mean over facts"
+    assert round(found, 4) == 0.847, "and over facts 0.8072"
+    # 16 of the answers have no fact, and the authors' program takes them for wholly wrong.
+    assert FaithScore(FaithScore.Settings(released=True)).values(answers)["faithscore"] == pytest.approx(
+        found * 164 / 180
+    )
