@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from sqlalchemy import Engine, update
 
 from models.measures.declared import declared
@@ -141,35 +140,39 @@ def index_corpus(index: Index, name: str, entry: Mapping[str, Any]) -> None:
 
 def index_items(index: Index, stage: Stage, entry: str) -> int:
     """Place the items of one output and take down what was measured; returns how many there are."""
-    count, folder = 0, stage.folder(entry)
+    count, folder, metrics = 0, stage.folder(entry), declared().keys()
     columns = ("corpus", "sample", "key", "parents", "value", *stage.axes)
-    kept = {name for name, kind in stage.fields if pa.types.is_list(kind)}
     for path in DISK.shards(folder):
         rows = [row for row in DISK.read(path, columns) if (row["corpus"], row["sample"]) in index.samples]
         index.place(stage.kind_of(entry), rows)
         if stage.measures:
-            index.measure(measurements(rows, kept))
+            index.measure(measurements(rows, metrics))
         count += len(rows)
     for path in sorted(folder.rglob(WHOLE)):
         for row in DISK.read(path):
-            if value := json.loads(row["value"]):  # none where the whole failed
-                index.summarise(row, {k: v for k, v in value.items() if k != "items"}, value["items"])
+            value = json.loads(row["value"])
+            if "items" in value:  # else the whole failed
+                index.summarise(row, measured(value, metrics), value["items"])
     return count
 
 
+def measured(value: Mapping[str, Any], metrics: Collection[str]) -> dict[str, Any]:
+    """What of an item's value is of one of these metrics, by column; an embedding, or what a judge said, is not."""
+    return {column: one for column, one in value.items() if split_column(column)[0] in metrics}
+
+
 def measurements(
-    rows: Iterable[Mapping[str, Any]], kept: Collection[str]
+    rows: Iterable[Mapping[str, Any]], metrics: Collection[str]
 ) -> Iterator[tuple[str, str, str, int, float | None]]:
     """The measurements in rows of scores: key, metric, region, layer, value; of equal items once.
 
-    What is ``kept`` in rows only is no measurement; any other list has one value a layer.
+    A list has one value a layer.
     """
     for row in {row["key"]: row for row in rows}.values():
-        for name, value in json.loads(row["value"]).items():
+        for name, value in measured(json.loads(row["value"]), metrics).items():
             metric, region = split_column(name)
             if isinstance(value, list):
-                layers = [] if name in kept else value
-                yield from ((row["key"], metric, region, layer, one) for layer, one in enumerate(layers))
+                yield from ((row["key"], metric, region, layer, one) for layer, one in enumerate(value))
             else:
                 yield row["key"], metric, region, PER_ITEM, value
 
@@ -243,7 +246,7 @@ def sync() -> dict[str, int]:
             index_corpus(index, name, settings)
         for section in ROLES:
             for name, settings in study.variants(section).items():
-                adapted = Adapted(name, settings, section)
+                adapted = Adapted(name, settings, section, study.models)
                 index.model(section, name, adapted.identity | adapted.counted)
         for entry in study.entries("recaptioners"):
             for name, method in variants(study, entry).items():

@@ -3,6 +3,9 @@
 An entry may say which of a captioner's candidates count: ``candidates: first`` (where it does not say), ``mean`` or
 ``best`` (:mod:`models.measures.captions.several`). All of them and the choice are in the key of an item only where it
 is not the first.
+
+A judged measure (:mod:`models.measures.judged`) asks models: its entry says who plays its roles, as in ``judge: qwen``,
+by a name of ``models`` or by a description. Its questions are items of their own, as those of recaptioning are.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from models.adapters.requests import Conversation, together
 from models.measures.captions.meteor import Incomplete
 from models.measures.captions.several import joined, whole
+from models.measures.judged import Heard
 from models.measures.regions import columns, flat
 from registry.store.axes import Point
 from registry.store.dag import STAGES
@@ -27,6 +33,7 @@ from stages.engine.records import PREPARED, Records
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
 from stages.engine.tasks import Outcome, Task
+from stages.engine.waves import Method
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +90,30 @@ def plan(
         yield f"{corpus}/{WHOLE}", wholes
 
 
+def asked(planned: Iterable[tuple[str, list[Task]]]) -> Iterator[tuple[str, list[Task]]]:
+    """A plan whose tasks have themselves for inputs: a method is told no more of a task than these."""
+    for shard, tasks in planned:
+        yield shard, [replace(task, inputs=task) for task in tasks]
+
+
+def judged(task: Task, measure: Adapted) -> Conversation:
+    """Ask about the captions of an item, or of a cell as a whole: what is known already is not asked again.
+
+    What was answered stays with an item, caption by caption, as ``answered``.
+    """
+    captions = {task.sample: task.inputs} if task.sample else task.inputs
+    kept, choice = Records(task.corpus, measure.adapter.needs), measure.candidates
+    records = [[kept.record(sample, text, task.columns) for text in texts] for sample, texts in captions.items()]
+    flattened = [one for some in records for one in some]
+    answered = yield from together([measure.adapter.judge(one) for one in flattened])
+    heard = Heard(
+        measure.adapter, {(one.sample, one.text): said for one, said in zip(flattened, answered, strict=True)}
+    )
+    if not task.sample:
+        return {**whole(choice, heard, records), "items": len(records)}
+    return {**joined(choice, heard.score(records[0]), heard.metrics), "answered": answered}
+
+
 class Scorer:
     """Scores captions, fitted to one corpus at a time."""
 
@@ -132,16 +163,17 @@ class Scorer:
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the measure that a study calls NAME."""
     entry = study.entry("quality", name)
-    measure = Adapted(name, entry, "quality")
+    measure = Adapted(name, entry, "quality", study.models)
     sources = [stage.folder(name) for stage in (CAPTIONED, RECAPTIONED) for name in study.variants(str(stage.section))]
+    planned = plan(measure, study.entries("corpora"), sources, outputs)
     return Node(
         stage=STAGE,
         entry=name,
         settings=entry,
         study=study.study,
         total=outputs.count(shard for source in sources for shard in measure.shards(outputs, source)),
-        plan=plan(measure, study.entries("corpora"), sources, outputs),
-        worker=Scorer(measure, sources),
+        plan=asked(planned) if measure.players else planned,
+        worker=Method(judged, measure, measure.players) if measure.players else Scorer(measure, sources),
         metrics=[(name, pa.float64()) for name in columns(measure.adapter.metrics)],
         batch_size=CAPTIONS_A_BATCH,
     )
@@ -150,7 +182,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
 def main(name: str) -> None:
     """Score captions with the measure that params.yaml calls NAME."""
     study = read_study()
-    measure = Adapted(name, study.entry("quality", name), "quality")
+    measure = Adapted(name, study.entry("quality", name), "quality", study.models)
     for metric, reason in getattr(measure.adapter, "unavailable", {}).items():
         log.warning("%s is left out: %s", metric, reason)
     execute(node(study, name))

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.adapters import catalogue
-from models.adapters.references import resolved
 from models.adapters.requests import Ask, Conversation
 from models.adapters.settings import Settings, unknown, validated
 from models.recaptioners import Case, Recaptioner, plain
 from registry.store.dag import STAGES
-from stages.engine.entries import identity_of
+from stages.engine.handling import identity_of
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
 from stages.engine.pictures import Picture, picture_of
-from stages.engine.players import Player
+from stages.engine.players import identities, player
 from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Task
@@ -80,12 +79,8 @@ class Recaptioning:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item, beside the picture and its first caption."""
-        players = {
-            role: {"model": one.identity} | ({"decoding": one.decoding.decided()} if one.role == "chat" else {})
-            for role, one in self.players.items()
-        }
         first = {"first_prompt": self.scope.first_prompt} if self.scope.references else {}
-        return {**identity_of(self.kind, self.method), "players": players, **first}
+        return {**identity_of(self.kind, self.method), "players": identities(self.players), **first}
 
     def run(self, case: Case) -> Conversation:
         """The method's requests, behind the one for a first caption where there is none.
@@ -101,14 +96,6 @@ class Recaptioning:
             case = replace(case, caption=first)
         value = yield from self.method.recaption(case)
         return {**value, "first": case.caption}
-
-
-def player(name: str, role: str, said: Any, kind: str, models: Mapping[str, Mapping[str, Any]]) -> Player:
-    """Who plays a role: ``said`` is the name of a model, or an entry that names or describes one."""
-    entry = {"model": said} if isinstance(said, str) else said
-    if not isinstance(entry, Mapping):
-        raise ValueError(f"{name} has {said!r} for {role}: name a model of `models`, or describe one.")
-    return Player(role, resolved(entry, models), kind)
 
 
 class Shown(NamedTuple):

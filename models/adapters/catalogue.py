@@ -85,6 +85,11 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "clip-cosine": "models.measures.captions.clipscore:ClipCosine",
         "grounding": "models.measures.captions.grounding:Grounding",
         "chair": "models.measures.captions.chair:Chair",
+        "amber": "models.measures.captions.amber:Amber",
+        "caption-qa": "models.measures.judged.questions:CaptionQa",
+        "capsbench": "models.measures.judged.questions:CapsBench",
+        "capeval": "models.measures.judged.questions:CapEval",
+        "faithscore": "models.measures.judged.faithscore:FaithScore",
     },
 }
 """Role -> adapter -> "module:class"."""
@@ -131,3 +136,12 @@ def target(role: str, adapter: str) -> type[Any]:
     """
     module, _, name = CATALOGUE[role][adapter].partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def roles_of(role: str, adapter: Any) -> Mapping[str, str]:
+    """The roles of models that an adapter asks, each with the role of the catalogue whose models can play it.
+
+    An adapter that asks nobody has none; nor has one that there is not.
+    """
+    known = isinstance(adapter, str) and adapter in CATALOGUE[role]
+    return getattr(target(role, adapter), "ROLES", {}) if known else {}

@@ -48,6 +48,8 @@ class Failure:
     """
 
     reason: str
+    answered: bool = False
+    """Whether there was a reply, which could not be read."""
 
     def __bool__(self) -> bool:
         return False
@@ -385,3 +387,24 @@ Asking = Generator[Request | list[Request], Replies, Returned]
 
 Conversation = Asking[Value]
 """A method that was called."""
+
+
+def together(parts: Sequence[Asking[Returned]]) -> Asking[list[Returned]]:
+    """Let parts that do not depend on each other ask at the same time, and return what each returns."""
+    returned: dict[int, Returned] = {}
+    replies: dict[int, Replies] = dict.fromkeys(range(len(parts)))
+    while len(returned) < len(parts):
+        asked: dict[int, Request | list[Request]] = {}
+        for number in replies:
+            try:
+                asked[number] = parts[number].send(replies[number])
+            except StopIteration as end:
+                returned[number] = end.value
+        if asked:
+            flat = [one for some in asked.values() for one in (some if isinstance(some, list) else [some])]
+            received = iter((yield flat))
+            replies = {
+                number: [next(received) for _ in some] if isinstance(some, list) else next(received)
+                for number, some in asked.items()
+            }
+    return [returned[number] for number in range(len(parts))]

@@ -30,7 +30,7 @@ def check(study: Study) -> None:
         _ = [one.identity for one in variants(study, name).values()]
     for section in ROLES:
         for name, entry in study.variants(section).items():
-            adapted = Adapted(name, entry, section)
+            adapted = Adapted(name, entry, section, study.models)
             _ = adapted.identity
             validated(f"the projection of {name}", Projection, adapted.projection)
             for corpus in adapted.corpora or ():

@@ -110,7 +110,7 @@ def concerned_by(study: Study, stage: Stage, entry: str, samples: Mapping[str, i
     """The corpora that a stage is about."""
     if not stage.measures or not stage.section:
         return samples
-    measure = Adapted(entry, study.entry(stage.section, entry), stage.section)
+    measure = Adapted(entry, study.entry(stage.section, entry), stage.section, study.models)
     return {corpus: count for corpus, count in samples.items() if measure.concerns(corpus)}
 
 

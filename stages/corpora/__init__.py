@@ -29,6 +29,10 @@ CATALOGUE = {
     "rocov2": "stages.corpora.rocov2:RocoV2",
     "indiana": "stages.corpora.indiana:Indiana",
     "dci": "stages.corpora.dci:Dci",
+    "amber": "stages.corpora.amber:Amber",
+    "capeval": "stages.corpora.capeval:CapEval",
+    "capsbench": "stages.corpora.capsbench:CapsBench",
+    "pope": "stages.corpora.pope:Pope",
     "gtzan": "stages.corpora.gtzan:Gtzan",
     "folder": "stages.corpora.folder:Folder",
 }
@@ -82,10 +86,11 @@ class Sample:
     """All that the picture depends on, JSON-able: equal sources give equal pictures."""
 
     references: tuple[str, ...]
-    """As written by people or by the world's grammar; only pictures of a ``folder`` may have none."""
+    """As written by people or by the world's grammar; those of a ``folder``, and those with questions, may have none."""
 
     annotations: dict[str, Any]
-    """``objects`` (boxes [x, y, width, height] in pixels of the picture), ``relations``, ``background``, ``series``."""
+    """``objects`` (boxes [x, y, width, height] in pixels of the picture), ``relations``, ``background``, ``series``;
+    ``questions``, each with its ``answer`` (yes or no) and ``category``; AMBER's ``truth`` and ``hallu``."""
 
     picture: Callable[[], np.ndarray] = field(repr=False, compare=False)
     """The picture (H, W, 3) uint8, RGB; raises :class:`stages.corpora.pictures.Unreadable` where the file is broken."""

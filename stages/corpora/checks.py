@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -67,6 +67,7 @@ class Entry:
     split: str
     path: Path
     captions: Sequence[Any]
+    """None are needed where there are ``annotations``."""
     objects: Sequence[dict[str, Any]] = ()
     """Each with a ``box`` [x, y, width, height] in pixels of the upright picture."""
 
@@ -75,6 +76,9 @@ class Entry:
 
     read: Callable[[], bytes] | None = None
     """What gives the file's bytes where it is part of another file; ``path`` is then how it is called."""
+
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+    """What is known beside objects, such as ``questions``."""
 
 
 class Named(Protocol):
@@ -199,6 +203,7 @@ def examined(entry: Entry, max_side: int | None, uncaptioned: bool = False) -> I
     """
     sample = storable(entry.sample)
     references, problems = checked_captions(sample, entry.captions)
+    uncaptioned = uncaptioned or bool(entry.annotations)
     yield from (one for one in problems if not (uncaptioned and one.kind == "no_caption"))
     if not references and not uncaptioned:
         return
@@ -233,7 +238,7 @@ def examined(entry: Entry, max_side: int | None, uncaptioned: bool = False) -> I
         split=storable(entry.split),
         source={"sha256": digest(data), "version": VERSION, "max_side": max_side},
         references=references,
-        annotations={"objects": objects} if objects else {},
+        annotations={**({"objects": objects} if objects else {}), **entry.annotations},
         picture=partial(read_stored, entry.read, max_side, shown(entry.path))
         if entry.read
         else partial(read_same, entry.path, digest(data), max_side),
@@ -279,6 +284,19 @@ def identified(value: Any, name: str) -> str:
     if isinstance(value, str | int) and str(value) and not isinstance(value, bool):
         return str(value)
     raise ValueError(f"has {name} that should be text or a number but is {json.dumps(value, default=str)[:40]}")
+
+
+def asked(question: Any, answer: Any, category: Any) -> dict[str, str]:
+    """A question about a picture; raises ValueError where it is no text, or is not answered by yes or no.
+
+    >>> asked("Is there a dog?", "Yes", "entity")
+    {'question': 'Is there a dog?', 'answer': 'yes', 'category': 'entity'}
+    """
+    said = of_kind(str, answer, "an answer").strip().lower()
+    if said not in ("yes", "no"):
+        raise ValueError(f"has the answer {answer!r}, which is neither yes nor no")
+    text = storable(of_kind(str, question, "a question"))
+    return {"question": text, "answer": said, "category": storable(of_kind(str, category, "a category"))}
 
 
 Examine = Callable[[Entry, int | None], Iterable[Sample | Problem]]

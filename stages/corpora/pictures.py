@@ -167,5 +167,5 @@ def read_same(path: Path, sha256: str, max_side: int | None) -> np.ndarray:
     """
     data = path.read_bytes()
     if digest(data) != sha256:
-        raise Passing(f"{path} was replaced while its corpus was prepared; run again.")
-    return read_picture(data, max_side, str(path))
+        raise Passing(f"{path.as_posix()} was replaced while its corpus was prepared; run again.")
+    return read_picture(data, max_side, path.as_posix())

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from models.adapters import catalogue
-from models.adapters.settings import Settings, unknown, validated
+from models.adapters.settings import unknown
 from registry.store.dag import SECTIONS
+from stages.engine.handling import handling, identity_of, loaded
+from stages.engine.players import cast, identities
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
 
@@ -25,53 +24,18 @@ from stages.engine.tasks import Task
 ROLES = {section: stage.role for section, stage in SECTIONS.items() if stage.role}
 """The sections of ``params.yaml`` whose entries are adapters, and their roles in the catalogue."""
 
-DEFAULT_BATCH = 16
-
 CANDIDATES = ("first", "mean", "best")
 """Which of a captioner's candidates a measure of captions counts (:mod:`models.measures.captions.several`)."""
 
-
-class Handling(Settings):
-    """How stages handle an entry. This is their business, and enters no key of the adapter's own items, but for the
-    ``candidates`` that a measure of captions counts where they are not the first."""
-
-    batch_size: int = Field(DEFAULT_BATCH, ge=1, strict=True)
-    corpora: list[str] | None = None
-    """Those that a measure or an encoder is for; all where absent."""
-    projection: dict[str, Any] = {}
-    """How an encoder's embeddings are brought into the plane."""
-    candidates: str = "first"
-    """Those of a captioner that a measure of captions counts."""
-
-
-def handling(name: str, entry: Mapping[str, Any], *what: str) -> tuple[Handling, dict[str, Any]]:
-    """How an entry is handled, and the settings of its adapter; ``what`` can be said of its handling.
-
-    >>> handling("blip", {"adapter": "blip", "batch_size": 0}, "batch_size")
-    Traceback (most recent call last):
-    ValueError: The setting "batch_size" of blip should be greater than or equal to 1, but is 0.
-    """
-    said = validated(name, Handling, {key: entry[key] for key in what if key in entry})
-    return said, {key: value for key, value in entry.items() if key not in what}
-
-
-def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
-    """Part of the key of every item of an adapter, beside the item's inputs; ``kind`` is its name in the catalogue."""
-    return {"adapter": kind, "version": adapter.VERSION, **adapter.identity()}
-
-
-def loaded(adapter: Any) -> str:
-    """Load an adapter's model and say on which device it is."""
-    adapter.load()
-    if torch := sys.modules.get("torch"):
-        torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
-    return getattr(adapter, "device", "cpu")
+Models = Mapping[str, Mapping[str, Any]]
+"""Models that entries refer to by name."""
+NO_MODELS: Models = MappingProxyType({})
 
 
 class Adapted:
-    """A model or measure as a study names it."""
+    """A model or measure as a study names it; and who plays the roles of a measure that asks."""
 
-    def __init__(self, name: str, entry: Mapping[str, Any], section: str) -> None:
+    def __init__(self, name: str, entry: Mapping[str, Any], section: str, models: Models = NO_MODELS) -> None:
         own = ["batch_size"] + ["corpora"] * SECTIONS[section].measures + ["projection"] * (section == "encoders")
         own += ["candidates"] * (section == "quality")
         said, settings = handling(name, entry, *own)
@@ -80,13 +44,15 @@ class Adapted:
         self.candidates = said.candidates
         if self.candidates not in CANDIDATES:
             raise ValueError(unknown(f"choice of candidates (entry {name})", self.candidates, CANDIDATES))
+        self.kind = settings.get("adapter")
+        self.players = cast(name, settings, catalogue.roles_of(ROLES[section], self.kind), models)
         self.adapter = catalogue.build(ROLES[section], name, settings)
-        self.kind = settings["adapter"]
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item of this adapter, beside the item's inputs."""
-        return identity_of(self.kind, self.adapter)
+        identity = identity_of(str(self.kind), self.adapter)
+        return identity | ({"players": identities(self.players)} if self.players else {})
 
     @property
     def counted(self) -> dict[str, str]:
@@ -114,7 +80,7 @@ class Variants:
         name: str,
         entry: Mapping[str, Any],
         section: str,
-        models: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        models: Models = NO_MODELS,
     ) -> None:
         self.name, self.section, self.entries = name, section, swept(name, entry, models)
         self.names = list(self.entries)

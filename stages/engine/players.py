@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from models.adapters import catalogue
 from models.adapters.decoding import Decoding
-from models.adapters.requests import Request
+from models.adapters.references import resolved
 from models.adapters.settings import validated
-from stages.engine.entries import handling, identity_of
+from stages.engine.handling import handling, identity_of
+
+
+class Keyed(Protocol):
+    """A request (:mod:`models.adapters.requests`, which stages that ask nobody do not depend on)."""
+
+    DECODED: ClassVar[bool]
+
+    def parts(self) -> dict[str, Any]: ...
 
 
 class Player:
@@ -33,7 +41,36 @@ class Player:
         adapter = catalogue.build(self.role, self.name, self.entry)
         return identity_of(self.entry["adapter"], adapter)
 
-    def parts(self, request: Request) -> dict[str, Any]:
+    def parts(self, request: Keyed) -> dict[str, Any]:
         """The parts of a request's key."""
         parts = {**request.parts(), "model": self.identity}
         return parts | ({"decoding": self.decoding.decided()} if request.DECODED else {})
+
+
+def player(name: str, role: str, said: Any, kind: str, models: Mapping[str, Mapping[str, Any]]) -> Player:
+    """Who plays a role: ``said`` is the name of a model, or an entry that names or describes one."""
+    entry = {"model": said} if isinstance(said, str) else said
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{name} has {said!r} for {role}: name a model of `models`, or describe one.")
+    return Player(role, resolved(entry, models), kind)
+
+
+def cast(
+    name: str, settings: dict[str, Any], roles: Mapping[str, str], models: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Player]:
+    """Take the players of these roles out of the settings of the entry ``name``.
+
+    Raises ``ValueError`` where one is missing.
+    """
+    for role, kind in roles.items():
+        if role not in settings:
+            raise ValueError(f"{name} names no {role}: {settings['adapter']} asks one of {kind}.")
+    return {role: player(name, role, settings.pop(role), kind, models) for role, kind in roles.items()}
+
+
+def identities(players: Mapping[str, Player]) -> dict[str, Any]:
+    """Part of the key of what players were asked for: the models, and how those that speak choose their words."""
+    return {
+        role: {"model": one.identity} | ({"decoding": one.decoding.decided()} if one.role == "chat" else {})
+        for role, one in players.items()
+    }

@@ -20,7 +20,7 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation, Failure, Request, text_of
 from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
-from stages.engine.entries import loaded
+from stages.engine.handling import loaded
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Together
 from stages.engine.pictures import Picture
@@ -207,11 +207,11 @@ class Waves:
             except ValueError as error:
                 self.counts["unreadable"] += 1
                 self.reasons[f"{request.role}: {error}"] += 1
-                reason = f"cannot be read: {error}"
+                failure = Failure(f"cannot be read: {error}", answered=True)
         else:
-            reason = entry.reason
-        case.failures.append({"request": key, "role": request.role, "reason": reason})
-        return Failure(reason)
+            failure = Failure(entry.reason)
+        case.failures.append({"request": key, "role": request.role, "reason": failure.reason})
+        return failure
 
     def _remember(self, kind: str, cases: Sequence[Case], done: Mapping[str, Entry]) -> dict[str, Entry]:
         """Remember the items of methods that are done, and return what the store holds then."""

@@ -10,13 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Any, Protocol
 
 from models.measures import Metric
-from models.measures.captions.candidates import Candidate, CaptionMeasure
+from models.measures.captions.candidates import Candidate
 from models.measures.regions import columns, flat
 
 Scores = Mapping[str, float | None]
 """Column -> value of one caption."""
+
+
+class Scoring(Protocol):
+    """What is asked of a measure of captions here."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]: ...
+
+    def score(self, records: Sequence[Candidate]) -> list[dict[str, Any]]: ...
+
+    def corpus(self, records: Sequence[Candidate]) -> dict[str, Any]: ...
 
 
 def rising(metrics: Iterable[Metric]) -> dict[str, bool]:
@@ -54,7 +66,7 @@ def joined(choice: str, scores: Sequence[Scores], metrics: Iterable[Metric]) -> 
     return found
 
 
-def whole(choice: str, measure: CaptionMeasure, several: Sequence[Sequence[Candidate]]) -> dict[str, float | None]:
+def whole(choice: str, measure: Scoring, several: Sequence[Sequence[Candidate]]) -> dict[str, float | None]:
     """Values of a corpus whose samples have several captions.
 
     By ``mean``, all captions are one corpus; by ``best``, the corpus of a metric is made of the captions that are best

@@ -13,8 +13,9 @@ from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
-from models.measures.captions import chair, clipscore, grounding, lexical, own, semantic
+from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic
 from models.measures.captions.candidates import CaptionMeasure
+from models.measures.judged import JudgedMeasure, faithscore, questions
 from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
@@ -86,6 +87,13 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "clip-cosine": clipscore.ClipCosine,
     "grounding": grounding.Grounding,
     "chair": chair.Chair,
+    "amber": amber.Amber,
+}
+JUDGED_MEASURES: dict[str, type[JudgedMeasure]] = {
+    "caption-qa": questions.CaptionQa,
+    "capsbench": questions.CapsBench,
+    "capeval": questions.CapEval,
+    "faithscore": faithscore.FaithScore,
 }
 PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
     "dependency-graph": graphs.DependencyGraph,

@@ -28,6 +28,8 @@ def test_each_is_declared_once_and_has_a_place_of_its_own_among_those_of_its_tab
 def test_directions() -> None:
     lower = {name for name, metric in declared().items() if metric.higher_is_better is False}
     made_up = {f"{family}_hallucination" for family in ("object", "attribute", "relation")} | {"chair_i", "chair_s"}
+    made_up |= {"amber_chair", "amber_hal", "amber_cog"}
+    made_up |= {f"{judged}_unreadable" for judged in ("caption_qa", "capsbench", "capeval", "faithscore")}
     assert lower == {"mse", "lpips"} | made_up
 
 

@@ -30,8 +30,8 @@ def played(method: Any, caption: str, answer: Callable[[Any], Any]) -> tuple[dic
     return conversed(method.recaption(Case(ORIGINAL, caption)), answer)
 
 
-def conversed(conversation: Any, answer: Callable[[Any], Any]) -> tuple[dict[str, Any], list[Any]]:
-    """The same of a conversation that has not begun."""
+def conversed(conversation: Any, answer: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
+    """What a conversation returns where ``answer`` replies to its requests, and what was asked."""
     asked: list[Any] = []
 
     def reply(request: Any) -> Any:
@@ -39,7 +39,7 @@ def conversed(conversation: Any, answer: Callable[[Any], Any]) -> tuple[dict[str
         try:
             return answer(request)
         except ValueError as error:
-            return Failure(str(error))
+            return Failure(str(error), answered=True)
 
     try:
         request = next(conversation)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from stages.corpora import (
     Corpus,
+    amber,
+    capeval,
+    capsbench,
     coco,
     dci,
     flickr30k_entities,
@@ -14,6 +17,7 @@ from stages.corpora import (
     generated,
     gtzan,
     indiana,
+    pope,
     refcocog,
     rocov2,
     truce,
@@ -32,6 +36,10 @@ CORPORA: dict[str, type[Corpus]] = {
     "rocov2": rocov2.RocoV2,
     "indiana": indiana.Indiana,
     "dci": dci.Dci,
+    "amber": amber.Amber,
+    "capeval": capeval.CapEval,
+    "capsbench": capsbench.CapsBench,
+    "pope": pope.Pope,
     "gtzan": gtzan.Gtzan,
     "folder": folder.Folder,
 }

@@ -1,0 +1,50 @@
+"""How stages handle an entry of ``params.yaml``, and under which identity its adapter computes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from models.adapters.settings import Settings, validated
+
+DEFAULT_BATCH = 16
+
+
+class Handling(Settings):
+    """How stages handle an entry. This is their business, and enters no key of the adapter's own items, but for the
+    ``candidates`` that a measure of captions counts where they are not the first."""
+
+    batch_size: int = Field(DEFAULT_BATCH, ge=1, strict=True)
+    corpora: list[str] | None = None
+    """Those that a measure or an encoder is for; all where absent."""
+    projection: dict[str, Any] = {}
+    """How an encoder's embeddings are brought into the plane."""
+    candidates: str = "first"
+    """Those of a captioner that a measure of captions counts."""
+
+
+def handling(name: str, entry: Mapping[str, Any], *what: str) -> tuple[Handling, dict[str, Any]]:
+    """How an entry is handled, and the settings of its adapter; ``what`` can be said of its handling.
+
+    >>> handling("blip", {"adapter": "blip", "batch_size": 0}, "batch_size")
+    Traceback (most recent call last):
+    ValueError: The setting "batch_size" of blip should be greater than or equal to 1, but is 0.
+    """
+    said = validated(name, Handling, {key: entry[key] for key in what if key in entry})
+    return said, {key: value for key, value in entry.items() if key not in what}
+
+
+def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
+    """Part of the key of every item of an adapter, beside the item's inputs; ``kind`` is its name in the catalogue."""
+    return {"adapter": kind, "version": adapter.VERSION, **adapter.identity()}
+
+
+def loaded(adapter: Any) -> str:
+    """Load an adapter's model and say on which device it is."""
+    adapter.load()
+    if torch := sys.modules.get("torch"):
+        torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
+    return getattr(adapter, "device", "cpu")
