@@ -154,7 +154,7 @@ def step_down(observed: np.ndarray, drawn: np.ndarray, exact: bool) -> np.ndarra
 def decided(
     pairs: Sequence[Sequence[Stratum]], clusters: np.ndarray, ways: Sequence[Scheme]
 ) -> list[tuple[Decision, float, list[np.ndarray]]]:
-    """Of pairs with one y the decision, the statistic |z| / se, and those drawn in each way; none without a decision."""
+    """Of pairs with one y the decision, the statistic |z| / se, and those drawn in each way; none where undecided."""
     strata = pairs[0]
     points = np.concatenate([clusters[s.units] for s in strata])
     ids = np.unique(points)
@@ -289,9 +289,7 @@ class Parts(NamedTuple):
         return Drawn(y, self.scale(y))
 
 
-def studentised(
-    xs: Sequence[np.ndarray], ys: Sequence[Drawn], parts: Sequence[Parts]
-) -> tuple[np.ndarray, np.ndarray]:
+def studentised(xs: Sequence[np.ndarray], ys: Sequence[Drawn], parts: Sequence[Parts]) -> tuple[np.ndarray, np.ndarray]:
     """Fisher's z of the pooled correlation under each draw, and its jackknife standard error over clusters.
 
     ``xs`` holds each stratum's x, centred and of length one, and ``ys`` the draws of its y. NaN where a column is
