@@ -66,7 +66,8 @@ def unchanged(store: ItemStore, shards: Mapping[Path, str], there: Collection[st
         objects = connection.scalars(select(schema.Item.object).where(schema.Item.object.is_not(None)).distinct())
         if set(objects) - set(there):
             return set()
-        known = dict(map(tuple, connection.execute(select(schema.Indexed.path, schema.Indexed.digest))))
+        indexed = connection.execute(select(schema.Indexed.path, schema.Indexed.digest))
+        known = {row.path: row.digest for row in indexed}
     return {path for path, content in shards.items() if known.get(str(path)) == content}
 
 
