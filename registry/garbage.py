@@ -19,6 +19,7 @@ from registry.store.items import ItemStore, chunks
 from registry.store.objects import ObjectStore
 from registry.store.schema import (
     Cell,
+    Indexed,
     Item,
     Parent,
     Pin,
@@ -58,6 +59,7 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
             newest = max(row.id for row in rows)
             unneeded = delete(Item).where(Item.id <= newest, Item.id.not_in(select(kept.c.id)), Item.run_id.in_(old))
             connection.execute(unneeded)
+            connection.execute(delete(Indexed))  # what a shard placed may have gone
         kept.drop(connection)
         connection.commit()
     sizes = store.objects.sizes()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from registry.store.axes import Point
 from registry.store.bulk import Row, upsert
-from registry.store.database import take_turns
+from registry.store.database import HEAD, take_turns
 from registry.store.items import ids_of
 from registry.store.keys import canonical, digest
 from registry.store.schema import (
@@ -21,6 +21,7 @@ from registry.store.schema import (
     Cell,
     Configuration,
     Corpus,
+    Indexed,
     Measurement,
     Metric,
     Model,
@@ -75,6 +76,7 @@ class Index:
         gone = [{"gone": id} for sample, id in ids.items() if (name, sample) not in self.samples]
         if gone:
             self.connection.execute(delete(Sample).where(Sample.id == bindparam("gone")), gone)
+            self.connection.execute(delete(Indexed).where(Indexed.corpus_id == corpus))
         self.connection.execute(
             delete(Reference).where(Reference.sample_id.in_(select(Sample.id).where(Sample.corpus_id == corpus)))
         )
@@ -139,6 +141,28 @@ class Index:
             for key, metric, region, layer, value in values
         ]
         self._bulk(Measurement, rows, ["item_id", "metric", "region", "layer"])
+
+    def holds(self, path: str, content: str, points: Sequence[Row]) -> bool:
+        """Whether a shard was indexed as it is, under the configurations that it names; its cells are taken down.
+
+        ``content`` is the digest of its bytes, and ``points`` have each corpus and axes that its rows name.
+        """
+        placed = self._placed(points)
+        same = (Indexed.path == path, Indexed.digest == content, Indexed.placed == placed)
+        if self.connection.execute(select(Indexed.path).where(*same)).first() is None:
+            return False
+        self.cells.update((self.corpora[point["corpus"]], self.configuration(point)) for point in points)
+        return True
+
+    def hold(self, path: str, content: str, points: Sequence[Row]) -> None:
+        """Take down that all rows of a shard of one corpus are in the registry, as :meth:`holds` asks."""
+        corpus = self.corpora[points[0]["corpus"]]
+        row = {"path": path, "corpus_id": corpus, "digest": content, "placed": self._placed(points)}
+        self._bulk(Indexed, [row], ["path"])
+
+    def _placed(self, points: Sequence[Row]) -> str:
+        """A digest of configurations; a newer schema may hold more of their rows, and so gets all of them anew."""
+        return digest(canonical([HEAD, sorted(map(self.configuration, points))]).encode())
 
     def summarise(self, row: Row, values: Mapping[str, float | None], items: int) -> None:
         """Take down corpus-level values of one cell; they are stored with the study."""

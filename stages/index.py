@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from models.measures.declared import declared
 from models.measures.regions import columns as columns_of
@@ -50,22 +50,41 @@ HELD = ("key", "status", "value", digest_of("image"))
 """What of a row is held against the item store."""
 
 
-def outputs_digest(study: Study) -> str:
-    """One digest of all that was indexed, so that the report is built again when any value changes."""
+def contents(study: Study) -> dict[Path, str]:
+    """The digest of each shard of the study."""
     files = sorted(path for stage, entry in study.stages() for path in stage.folder(entry).rglob("*.parquet"))
-    return digest(canonical([[str(path), digest(path.read_bytes())] for path in files]).encode())
+    return {path: digest(path.read_bytes()) for path in files}
 
 
-def remember_all(store: ItemStore, stage: str, kind: str, folder: Path, there: Collection[str]) -> None:
+def outputs_digest(shards: Mapping[Path, str]) -> str:
+    """One digest of all that was indexed, so that the report is built again when any value changes."""
+    return digest(canonical([[str(path), content] for path, content in shards.items()]).encode())
+
+
+def unchanged(store: ItemStore, shards: Mapping[Path, str], there: Collection[str]) -> set[Path]:
+    """The shards that were indexed as they are; none where an object is not ``there`` any more."""
+    with store.engine.connect() as connection:
+        objects = connection.scalars(select(schema.Item.object).where(schema.Item.object.is_not(None)).distinct())
+        if set(objects) - set(there):
+            return set()
+        indexed = connection.execute(select(schema.Indexed.path, schema.Indexed.digest))
+        known = {row.path: row.digest for row in indexed}
+    return {path for path, content in shards.items() if known.get(str(path)) == content}
+
+
+def remember_all(
+    store: ItemStore, stage: str, kind: str, folder: Path, there: Collection[str], known_whole: Collection[Path] = ()
+) -> None:
     """Give the item store what it lacks of one output: items with their values, images, parents and executions.
 
-    ``there`` are the addresses of the objects that it has.
+    ``there`` are the addresses of the objects that it has, ``known_whole`` the shards of which it has everything.
 
     Raises ``ValueError`` where the output holds other values than the item store under the same keys.
     """
-    provenance = read_provenance(stage)
+    shards = [path for path in sorted(folder.rglob("*.parquet")) if path not in known_whole]
+    provenance = read_provenance(stage) if shards else {}
     opened = set()
-    for path in sorted(folder.rglob("*.parquet")):
+    for path in shards:
         held = {row["key"]: row for row in DISK.read(path, HELD)}
         keys = held.keys()
         known = store.recall(keys)
@@ -138,21 +157,33 @@ def index_corpus(index: Index, name: str, entry: Mapping[str, Any]) -> None:
     index.corpus(name, entry, problems, [row | {"annotations": json.loads(row["annotations"])} for row in rows])
 
 
-def index_items(index: Index, stage: Stage, entry: str) -> int:
-    """Place the items of one output and take down what was measured; returns how many there are."""
+def index_items(index: Index, stage: Stage, entry: str, shards: Mapping[Path, str], same: Collection[Path]) -> int:
+    """Place the items of one output and take down what was measured; returns how many there are.
+
+    Of ``shards`` (with the digests of their bytes) those that are the ``same`` as when they were indexed are not read.
+    """
     count, folder, metrics = 0, stage.folder(entry), declared().keys()
     columns = ("corpus", "sample", "key", "parents", "value", *stage.axes)
     for path in DISK.shards(folder):
-        rows = [row for row in DISK.read(path, columns) if (row["corpus"], row["sample"]) in index.samples]
+        points = [point for point in DISK.distinct(path, ("corpus", *stage.axes)) if point["corpus"] in index.corpora]
+        if path in same and points and index.holds(str(path), shards[path], points):
+            count += DISK.count([path])
+            continue
+        read = DISK.read(path, columns)
+        rows = [row for row in read if (row["corpus"], row["sample"]) in index.samples]
         index.place(stage.kind_of(entry), rows)
         if stage.measures:
             index.measure(measurements(rows, metrics))
+        if rows and len(rows) == len(read):
+            index.hold(str(path), shards[path], points)
         count += len(rows)
     for path in sorted(folder.rglob(WHOLE)):
-        for row in DISK.read(path):
+        rows = DISK.read(path)
+        for row in rows:
             value = json.loads(row["value"])
             if "items" in value:  # else the whole failed
                 index.summarise(row, measured(value, metrics), value["items"])
+        index.hold(str(path), shards[path], rows)
     return count
 
 
@@ -227,8 +258,10 @@ def drawn(objects: ObjectStore, found: Sequence[Example]) -> dict[str, bytes]:
     return {SHEET: contact_sheet([*titles, "captions"], lines)} if lines else {}
 
 
-def sync() -> dict[str, int]:
+def sync(everything: bool = True) -> dict[str, int]:
     """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places.
+
+    Unless ``everything`` is to be read, shards that were indexed as they are, are not.
 
     Raises ``FileNotFoundError`` or ``ValueError``, before anything is written, where an output is not whole, and
     ``ValueError`` where one holds other values than the registry.
@@ -236,9 +269,10 @@ def sync() -> dict[str, int]:
     study = read_study()
     check_whole(study)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
-    there = store.objects.sizes()
+    there, shards = store.objects.sizes(), contents(study)
+    same = set() if everything else unchanged(store, shards, there)
     for stage, entry in study.stages():
-        remember_all(store, stage.addressed(entry), stage.kind_of(entry), stage.folder(entry), there)
+        remember_all(store, stage.addressed(entry), stage.kind_of(entry), stage.folder(entry), there, same)
     counts = Counter[str]()
     with store.engine.begin() as connection:
         index = Index(connection, study.axes())
@@ -253,7 +287,7 @@ def sync() -> dict[str, int]:
                 index.model("recaptioners", name, method.identity)
         index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
-            counts[stage.kind_of(entry)] += index_items(index, stage, entry)
+            counts[stage.kind_of(entry)] += index_items(index, stage, entry, shards, same)
         index.study(study.study, study.params())
         publish(connection)
     return dict(counts)
@@ -261,12 +295,12 @@ def sync() -> dict[str, int]:
 
 def main() -> None:
     """Index the study's outputs."""
-    counts = sync()
+    counts = sync(everything=False)
     study = read_study()
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     log_cells(study, store)
     save_links(study, store.engine)
-    content = {"study": study.study, "items": counts, "outputs": outputs_digest(study)}
+    content = {"study": study.study, "items": counts, "outputs": outputs_digest(contents(study))}
     OUT.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 

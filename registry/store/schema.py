@@ -6,6 +6,7 @@ run · item · parent              what was computed, by which execution, from w
 placement · measurement · summary  where an item stands in the grid, and what was measured there
 metric                           what the measures say of their numbers: name, direction, range, unit, source
 study · cell                     which corpora × configurations a study asks for now
+indexed                          which shards are in here as they are
 published · pin                  what papers report; what a team agreed to keep
 """
 
@@ -245,6 +246,19 @@ class Cell(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
     corpus_id: Mapped[int] = mapped_column(ForeignKey("corpus.id", ondelete="CASCADE"), primary_key=True)
     configuration_id: Mapped[int] = mapped_column(ForeignKey("configuration.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Indexed(Base):
+    """A shard as it was last indexed, by any study: while it is that, its items are known, placed and measured."""
+
+    __tablename__ = "indexed"
+    path: Mapped[str] = mapped_column(Text, primary_key=True)
+    """In its checkout."""
+    corpus_id: Mapped[int] = to("corpus.id")
+    digest: Mapped[Digest]
+    """The sha256 of its bytes."""
+    placed: Mapped[Digest]
+    """The configurations that its rows name, as they were then."""
 
 
 class Published(Base):

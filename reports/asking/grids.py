@@ -40,6 +40,12 @@ class Grid(NamedTuple):
         """Whether a value is at the floor."""
         return self.floor is not None and self.at(where, metric) is not None and bool(self.floor.at[where, metric])
 
+    def lows(self, where: pd.MultiIndex, metrics: Sequence[str]) -> np.ndarray:
+        """Whether values are at the floor: places × metrics."""
+        if self.floor is None:
+            return np.zeros((len(where), len(metrics)), bool)
+        return self.floor.reindex(where, fill_value=False)[list(metrics)].to_numpy(bool)
+
 
 def grid(rows: pd.DataFrame, value: str, n: str, metrics: Sequence[Metric] = ()) -> Grid:
     """Tidy rows (corpus, axes, metric, value, n, perhaps ``square``, the mean of squares) as a grid.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from reports.site.tables import Table
@@ -21,6 +25,9 @@ SYMBOLS = str.maketrans(
     }
 )
 """What a page writes and pdfTeX's fonts lack."""
+
+NAMED = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}
+"""Characters that have a command each, which swallows the space behind it."""
 
 
 def latex(rows: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
@@ -43,12 +50,32 @@ def latex(rows: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
     again = labels.eq(labels.shift()).cummin(axis=1)
     again.iloc[:, -1] = False  # the last label tells rows apart
     texts = pd.concat([labels.mask(again, ""), rows.reset_index(drop=True)], axis=1)
-    style = texts.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    stands_out = np.zeros(texts.shape, bool)
     if bold is not None:
-        wraps = bold.reset_index(drop=True).map(lambda yes: "textbf:--rwrap;" if yes else "")
-        style = style.apply(lambda _: wraps.reindex(columns=texts.columns, fill_value=""), axis=None)
+        stands_out[:, rows.index.nlevels :] = bold.reindex(columns=rows.columns, fill_value=False)
+    lines = [
+        [rf"\textbf{{{written(text)}}}" if yes else written(text) for text, yes in zip(row, out, strict=True)]
+        for row, out in zip(texts.to_numpy(object), stands_out, strict=True)
+    ]
+    head, *body = (" & ".join(line) + r" \\" for line in [map(written, texts.columns), *lines])
     columns = "l" * rows.index.nlevels + "r" * len(rows.columns)
-    return style.to_latex(column_format=columns, hrules=True).translate(SYMBOLS)
+    begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", end, ""]).translate(SYMBOLS)
+
+
+def written(text: Any) -> str:
+    r"""A text as LaTeX. pandas' ``Styler`` writes the same, at a hundred times the cost.
+
+    >>> print(written(r"50 % of a_b \ c"))
+    50 \% of a\_b \textbackslash \space c
+    """
+
+    def command(found: re.Match[str]) -> str:
+        if found[1]:
+            return NAMED[found[1]] + (r"\space " if found[2] else "")
+        return "\\" + found[0]
+
+    return re.sub(r"([\\~^])( ?)|[&%$#_{}]", command, str(text))
 
 
 def table_latex(table: Table) -> str:

@@ -107,7 +107,7 @@ def rows_of(
     columns = [metric.name for metric in metrics]
     values = found.value.reindex(index)[columns].to_numpy()
     counts = found.n.reindex(index)[columns].fillna(0).to_numpy().astype(int)
-    low = np.array([[found.low((corpus, *n, *text), column) for column in columns] for n in names])
+    low = found.lows(index, columns)
     rivals = np.array([n != ORIGINAL and n[1] not in controls for n in names], bool)
     reference = np.where(low[0], math.nan, values[0]) if ORIGINAL in names else np.full(len(metrics), math.nan)
     best = [

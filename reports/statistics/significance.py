@@ -120,14 +120,25 @@ def permutation_tests(
     clusters = np.arange(units) if families is None else np.unique(families, return_inverse=True)[1]
     ways = schemes(units, None if families is None else clusters, np.random.default_rng([seed, 0]), most)
     drawn = [np.zeros((len(pairs), way.draws)) for way in ways]
-    decisions, observed = [], np.zeros(len(pairs))
-    for number, strata in enumerate(pairs):
-        decision, observed[number], of = decided(strata, clusters, ways)
-        decisions.append(decision)
-        for rows, some in zip(drawn, of, strict=False):
-            rows[number] = some
+    decisions: dict[int, Decision] = {}
+    observed = np.zeros(len(pairs))
+    for numbers in of_one_y(pairs):
+        found = decided([pairs[number] for number in numbers], clusters, ways)
+        for number, (decision, statistic, of) in zip(numbers, found, strict=True):
+            decisions[number], observed[number] = decision, statistic
+            for rows, some in zip(drawn, of, strict=False):
+                rows[number] = some
     stepped = [step_down(observed, rows, way.exact) for rows, way in zip(drawn, ways, strict=True)]
-    return Tests(decisions, np.max(stepped, axis=0), ways[0].draws, ways[0].exact)
+    in_order = [decisions[number] for number in range(len(pairs))]
+    return Tests(in_order, np.max(stepped, axis=0), ways[0].draws, ways[0].exact)
+
+
+def of_one_y(pairs: Sequence[Sequence[Stratum]]) -> list[list[int]]:
+    """Which pairs have the very same y: what is drawn of it is drawn for all of them."""
+    found: dict[tuple[bytes, ...], list[int]] = {}
+    for number, strata in enumerate(pairs):
+        found.setdefault(tuple(part for s in strata for part in (s.units.tobytes(), s.y.tobytes())), []).append(number)
+    return list(found.values())
 
 
 def step_down(observed: np.ndarray, drawn: np.ndarray, exact: bool) -> np.ndarray:
@@ -141,58 +152,87 @@ def step_down(observed: np.ndarray, drawn: np.ndarray, exact: bool) -> np.ndarra
 
 
 def decided(
-    strata: Sequence[Stratum], clusters: np.ndarray, ways: Sequence[Scheme]
-) -> tuple[Decision, float, list[np.ndarray]]:
-    """The decision on one pair, its statistic |z| / se, and those drawn in each way; none where it has no decision."""
+    pairs: Sequence[Sequence[Stratum]], clusters: np.ndarray, ways: Sequence[Scheme]
+) -> list[tuple[Decision, float, list[np.ndarray]]]:
+    """Of pairs with one y the decision, the statistic |z| / se, and those drawn in each way; none where undecided."""
+    strata = pairs[0]
     points = np.concatenate([clusters[s.units] for s in strata])
+    ids = np.unique(points)
+    some = [Parts.of(clusters[s.units], ids) for s in strata]
+    xs = [[standard(s.x) for s in pair] for pair in pairs]
+    seen = [part.drawn(standard(s.y)[None]) for part, s in zip(some, strata, strict=True)]
+    observed = [studentised(x, seen, some) for x in xs] if len(ids) >= FEWEST_CLUSTERS else []
+    able = [number for number, (_, (se,)) in enumerate(observed) if np.isfinite(se)]
+    ways = ways if len(ids) >= FEWEST_TURNED else [way for way in ways if way.signs is None]
+    drawn = [all_drawn([xs[number] for number in able], strata, some, way) for way in ways if able]
+    found = []
+    for number, pair in enumerate(pairs):
+        r = float(pooled_r(pair, np.ones((1, len(clusters))))[0])
+        size = effective_n(pair, clusters)
+        open_ = Decision(r, None, None, None, False, len(ids), size, None, None, None, caveat(strata, points))
+        if number in able:
+            (z,), (se,) = observed[number]
+            of = [one[able.index(number)] for one in drawn]
+            decision, statistics = judged(open_, float(z), float(se), of, ways)
+            found.append((decision, float(abs(z) / se), statistics))
+        else:
+            found.append((open_, 0.0, []))
+    return found
+
+
+def caveat(strata: Sequence[Stratum], points: np.ndarray) -> str:
+    """Why a pair has no decision, where it has none; ``points`` are the clusters of all its units."""
     count = len(np.unique(points))
-    r = float(pooled_r(strata, np.ones((1, len(clusters))))[0])
-    open_ = Decision(r, None, None, None, False, count, effective_n(strata, clusters), None, None, None, "")
     if count < FEWEST_CLUSTERS:
-        few = f"{count} are too few to say anything of new ones; {FEWEST_CLUSTERS} or more are needed"
-        return open_._replace(caveat=few), 0.0, []
-    (z,), (se,) = studentised(strata, clusters, [standard(s.y)[None] for s in strata])
-    if not np.isfinite(se):
-        of = "units" if len(points) == len(np.unique(np.concatenate([s.units for s in strata]))) == count else "parts"
-        return open_._replace(caveat=f"without one of the {of} a column is constant"), 0.0, []
-    statistic, drawn, p, critical = abs(z) / se, [], 0.0, 0.0
-    for way in ways if count >= FEWEST_TURNED else ways[: len(ways) - (ways[-1].signs is not None)]:
-        zs, ses = all_drawn(strata, clusters, way)
-        drawn.append(np.abs(zs) / ses)
-        values = np.sort(drawn[-1] if way.exact else np.append(drawn[-1], statistic))[::-1]  # the data are one of them
+        return f"{count} are too few to say anything of new ones; {FEWEST_CLUSTERS} or more are needed"
+    apart = len(points) == len(np.unique(np.concatenate([s.units for s in strata]))) == count
+    return f"without one of the {'units' if apart else 'parts'} a column is constant"
+
+
+def judged(
+    open_: Decision, z: float, se: float, drawn: Sequence[tuple[np.ndarray, np.ndarray]], ways: Sequence[Scheme]
+) -> tuple[Decision, list[np.ndarray]]:
+    """The decision by z and its standard error among those drawn in each way, and the statistics of these."""
+    statistic, statistics, p, critical = abs(z) / se, [], 0.0, 0.0
+    for way, (zs, ses) in zip(ways, drawn, strict=True):
+        statistics.append(np.abs(zs) / ses)
+        values = statistics[-1] if way.exact else np.append(statistics[-1], statistic)  # the data are one of them
         p = max(p, float((values >= statistic - TIE).mean()))
         # The largest statistic that is not called different from zero: (k + 1) / n > LEVEL.
-        critical = max(critical, float(values[int(LEVEL * len(values) + TIE)]))
-        if way is ways[0]:
-            some = slice(None, None, -(-way.draws // DRAWS))
-            of_zero = zs[some], ses[some]
+        place = len(values) - 1 - int(LEVEL * len(values) + TIE)
+        critical = max(critical, float(np.partition(values, place)[place]))
+    of_zero = [some[:: -(-ways[0].draws // DRAWS)] for some in drawn[0]]
     half = critical * se if p <= LEVEL else max(critical * se, abs(z))
 
     def power(true: float) -> float:
         return float((np.abs(of_zero[0] + true) > critical * of_zero[1]).mean())
 
-    return (
-        open_._replace(
-            low=min(float(np.tanh(z - half)), r),
-            high=max(float(np.tanh(z + half)), r),
-            p=p,
-            decided=p <= LEVEL,
-            critical=float(np.tanh(critical * np.median(of_zero[1]))),
-            detectable=found_at(power),
-            power=power(float(np.arctanh(TYPICAL))),
-        ),
-        statistic,
-        drawn,
+    decision = open_._replace(
+        low=min(float(np.tanh(z - half)), open_.estimate),
+        high=max(float(np.tanh(z + half)), open_.estimate),
+        p=p,
+        decided=p <= LEVEL,
+        critical=float(np.tanh(critical * np.median(of_zero[1]))),
+        detectable=found_at(power),
+        power=power(float(np.arctanh(TYPICAL))),
+        caveat="",
     )
+    return decision, statistics
 
 
-def all_drawn(strata: Sequence[Stratum], clusters: np.ndarray, way: Scheme) -> tuple[np.ndarray, np.ndarray]:
-    """z and its standard error under every draw, the latter infinite where it has none."""
+def all_drawn(
+    xs: Sequence[Sequence[np.ndarray]], strata: Sequence[Stratum], parts: Sequence[Parts], way: Scheme
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each x, z and its standard error under every draw of y, the latter infinite where it has none."""
     step = max(500, AT_ONCE // sum(len(s.units) for s in strata))
-    parts = [slice(start, start + step) for start in range(0, way.draws, step)]
-    found = [studentised(strata, clusters, [way.drawn(s, part) for s in strata]) for part in parts]
-    zs, ses = (np.concatenate(some) for some in zip(*found, strict=True))
-    return zs, np.where(np.isfinite(ses), ses, np.inf)
+    found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in xs]
+    for start in range(0, way.draws, step):
+        some = slice(start, start + step)
+        ys = [part.drawn(way.drawn(s, some)) for s, part in zip(strata, parts, strict=True)]
+        for of, x in zip(found, xs, strict=True):
+            of.append(studentised(x, ys, parts))
+    joined = [tuple(map(np.concatenate, zip(*of, strict=True))) for of in found]
+    return [(zs, np.where(np.isfinite(ses), ses, np.inf)) for zs, ses in joined]
 
 
 def found_at(power: Callable[[float], float], wanted: float = 0.8, most: float = 4.0) -> float | None:
@@ -206,42 +246,70 @@ def found_at(power: Callable[[float], float], wanted: float = 0.8, most: float =
     return float(np.tanh(high))
 
 
-def studentised(
-    strata: Sequence[Stratum], clusters: np.ndarray, ys: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+class Drawn(NamedTuple):
+    """Draws of a stratum's y, and what all x have in common of leaving clusters out."""
+
+    y: np.ndarray
+    """Draws × units, centred and of length one."""
+    scale: np.ndarray
+    """Draws × clusters: one over what is left of the length without each (:meth:`Parts.scale`)."""
+
+
+class Parts(NamedTuple):
+    """How clusters divide the units of a stratum."""
+
+    member: np.ndarray | None
+    """Units × clusters, ones and zeros; None where each unit is one, in their order."""
+    rest: np.ndarray
+    """How many units stay without each cluster; zero where these are fewer than three, so that none are taken."""
+
+    @classmethod
+    def of(cls, clusters: np.ndarray, ids: np.ndarray) -> Parts:
+        """Parts by the cluster of each unit, among all clusters."""
+        member = clusters[:, None] == ids
+        rest = len(clusters) - member.sum(axis=0)
+        alone = member.shape[0] == member.shape[1] and member.diagonal().all()
+        return cls(None if alone else member.astype(float), np.where(rest >= FEWEST, rest, 0))
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over each cluster of values (… × units)."""
+        return values if self.member is None else values @ self.member
+
+    def scale(self, values: np.ndarray) -> np.ndarray:
+        """One over the length of centred values (… × units) without each cluster.
+
+        NaN where they are constant then, zero where no units are taken.
+        """
+        sums = self.sums(values)
+        left = 1 - self.sums(values * values) - sums * sums / np.maximum(self.rest, 1)
+        left[left <= TIE] = np.nan
+        return np.where(self.rest, 1 / np.sqrt(left), 0.0)
+
+    def drawn(self, y: np.ndarray) -> Drawn:
+        return Drawn(y, self.scale(y))
+
+
+def studentised(xs: Sequence[np.ndarray], ys: Sequence[Drawn], parts: Sequence[Parts]) -> tuple[np.ndarray, np.ndarray]:
     """Fisher's z of the pooled correlation under each draw, and its jackknife standard error over clusters.
 
-    ``ys`` holds each stratum's y by draw, centred and of length one. NaN where a column is constant once a cluster is
-    out; a stratum of which fewer than three units would stay is out with it.
+    ``xs`` holds each stratum's x, centred and of length one, and ``ys`` the draws of its y. NaN where a column is
+    constant once a cluster is out; a stratum of which fewer than three units would stay is out with it.
     """
-    ids = np.unique(np.concatenate([clusters[s.units] for s in strata]))
-    draws, points = len(ys[0]), sum(len(s.units) for s in strata)
-    total, left, size = np.zeros(draws), np.zeros((draws, len(ids))), np.zeros(len(ids))
-    for s, b in zip(strata, ys, strict=True):
-        own, m = np.searchsorted(ids, clusters[s.units]), len(s.units)
-        a = standard(s.x)
-        sums, ab = [a, a * a, b, b * b], a * b
-        r = ab.sum(axis=1)
-        if len(ids) == m and (own == np.arange(m)).all():
-            count = np.ones(m)
-            sums = [*sums, ab]
-        else:
-            member = (own[:, None] == np.arange(len(ids))).astype(float)
-            count, sums = member.sum(axis=0), [values @ member for values in (*sums, ab)]
-        sa, saa, sb, sbb, sab = sums
-        rest = m - count
-        stays = rest >= FEWEST
-        per = np.maximum(rest, 1)
-        va, vb = 1 - saa - sa * sa / per, 1 - sbb - sb * sb / per
-        variance = np.where((va > TIE) & (vb > TIE), va * vb, np.nan)
-        with np.errstate(invalid="ignore"):
-            left += np.where(stays, rest * (r[:, None] - sab - sa * sb / per) / np.sqrt(variance), 0.0)
-        size += np.where(stays, rest, 0.0)
-        total += m * r
+    total, left = np.zeros(len(ys[0].y)), np.zeros_like(ys[0].scale)
+    for a, (b, scale), part in zip(xs, ys, parts, strict=True):
+        weight = part.rest * part.scale(a)
+        means = part.sums(a) / np.maximum(part.rest, 1)
+        given = a + (means if part.member is None else part.member @ means)  # what a unit's y takes away with it
+        r = b @ a
+        taken = b * (given * weight) if part.member is None else b @ (part.member * np.outer(given, weight))
+        left += (r[:, None] * weight - taken) * scale
+        total += len(a) * r
+    points, size = sum(map(len, xs)), np.sum([part.rest for part in parts], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         without = fisher(left / size)
-    spread = without - without.mean(axis=1, keepdims=True)
-    se = np.sqrt((len(ids) - 1) / len(ids) * np.einsum("dc,dc->d", spread, spread))
+    count = without.shape[1]
+    spread = without - without @ np.full((count, 1), 1 / count)  # mean(axis=1) of few columns takes ten times as long
+    se = np.sqrt((count - 1) / count * np.einsum("dc,dc->d", spread, spread))
     return fisher(total / points), np.maximum(se, LEAST / np.sqrt(max(points - 3, 1)))
 
 

@@ -155,6 +155,11 @@ class Outputs:
         with parquet(path) as file:
             return file.read(columns and list(columns)).to_pylist()
 
+    def distinct(self, path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """The different rows that a shard has in some columns."""
+        with parquet(path) as file:
+            return file.read(list(columns)).group_by(list(columns)).aggregate([]).to_pylist()
+
     def count(self, paths: Iterable[Path]) -> int:
         """The number of rows in some shards, from their footers."""
         return sum(pq.read_metadata(path).num_rows for path in paths if path.exists())

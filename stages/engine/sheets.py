@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 THUMB, GAP, TEXT_WIDTH, LINE = 128, 8, 420, 15
@@ -23,6 +24,8 @@ def contact_sheet(titles: Sequence[str], lines: Sequence[Line]) -> bytes:
     >>> Image.open(io.BytesIO(sheet)).format
     'PNG'
     """
+    import cv2
+
     columns = max(len(pictures) for _, pictures, _ in lines)
     width = GAP + columns * (THUMB + GAP) + TEXT_WIDTH + GAP
     header = 2 * GAP + LINE
@@ -41,9 +44,9 @@ def contact_sheet(titles: Sequence[str], lines: Sequence[Line]) -> bytes:
         said = [wrapped for text in texts for wrapped in textwrap.wrap(text, 64)[:3]]
         for row, text in enumerate(said, start=1):
             sheet.paste(INK, (left, top + 2 + row * LINE), written(text))
-    buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG", compress_level=1)  # there are hundreds of them
-    return buffer.getvalue()
+    how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    # There are hundreds of them, and Pillow tries every filter on every line, which takes twice as long.
+    return cv2.imencode(".png", np.asarray(sheet)[..., ::-1], how)[1].tobytes()
 
 
 @lru_cache(4096)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from registry.garbage import LOOSE, Waste, sweep
 from registry.store.database import connect
 from registry.store.items import Execution, Finding, ItemStore
 from registry.store.objects import ObjectStore
-from registry.store.schema import Item
+from registry.store.schema import Corpus, Indexed, Item
 
 NOW = datetime.now(UTC)
 ALL = timedelta(days=-1)
@@ -65,6 +65,16 @@ def test_what_is_needed_stays_with_all_its_ancestors(store: ItemStore) -> None:
 def test_what_is_young_stays_with_all_its_ancestors(store: ItemStore) -> None:
     assert sweep(store, [], timedelta(days=7), remove=True) == [Waste("caption", 1, 0, 0), Waste("repainted", 1, 0, 0)]
     assert left(store) == ({"original", "alone", "young"}, 4)
+
+
+def test_shards_are_indexed_again_once_items_went(store: ItemStore) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(insert(Corpus), {"id": 1, "name": "one", "settings": {}, "problems": {}})
+        connection.execute(insert(Indexed), {"path": "part", "corpus_id": 1, "digest": "0" * 64, "placed": "0" * 64})
+    for remove, stays in ((False, 1), (True, 0)):
+        sweep(store, [], ALL, remove=remove)
+        with store.engine.connect() as connection:
+            assert len(connection.execute(select(Indexed.path)).all()) == stays
 
 
 def test_of_nothing_that_is_needed_nothing_stays(store: ItemStore) -> None:

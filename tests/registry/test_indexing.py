@@ -26,3 +26,29 @@ def test_metrics_are_kept_as_they_were_last_declared_in_the_order_of_tables(empt
     assert [name for name, row in rows.items() if row["about"] == "grounding"][:2] == [
         "object_recall", "object_hallucination"
     ]  # fmt: skip
+
+
+def test_a_shard_is_held_as_long_as_it_and_what_it_stands_for_are_the_same(empty_url):
+    engine = connect(empty_url)
+    migrate_when_behind(engine)
+    point = {"corpus": "one", "degradation": "blur"}
+
+    def held(samples: str = "ab", content: str = "0" * 64, sigma: int = 1) -> bool:
+        """Whether a study with these samples and settings finds its shard indexed; if not, it indexes it."""
+        rows = [
+            {"sample": s, "split": "", "width": 1, "height": 1, "annotations": {}, "references": []} for s in samples
+        ]
+        with engine.begin() as connection:
+            index = Index(connection, {"degradation": {"blur": {"sigma": sigma}}})
+            index.corpus("one", {}, {}, rows)
+            if found := index.holds("part-00", content, [point]):
+                assert index.cells == {(index.corpora["one"], index.configuration(point))}, "as if it had been read"
+            else:
+                index.hold("part-00", content, [point])
+            return found
+
+    assert [held(), held()] == [False, True]
+    assert [held(content="1" * 64), held(content="1" * 64)] == [False, True]
+    assert [held(content="1" * 64, sigma=2), held(content="1" * 64, sigma=2)] == [False, True]
+    assert held("abc", "1" * 64, 2), "a sample more is another shard's, or other bytes"
+    assert not held("ab", "1" * 64, 2), "placements went with the sample, and it may come back"
