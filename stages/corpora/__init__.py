@@ -86,7 +86,7 @@ class Sample:
     """All that the picture depends on, JSON-able: equal sources give equal pictures."""
 
     references: tuple[str, ...]
-    """As written by people or by the world's grammar; those of a ``folder``, and those with questions, may have none."""
+    """As written by people or by the world's grammar; those of a ``folder``, or with questions, may have none."""
 
     annotations: dict[str, Any]
     """``objects`` (boxes [x, y, width, height] in pixels of the picture), ``relations``, ``background``, ``series``;

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.corpora.pictures import File
-
 DATA = Path("data")
 """Where results go."""
 
@@ -16,7 +14,7 @@ HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 """What the id of a data set on the Hugging Face hub looks like."""
 
 
-def shown(path: File) -> str:
+def shown(path: Path) -> str:
     """A path as text that can be stored and read, whatever bytes its name is made of."""
     return path.as_posix().replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
