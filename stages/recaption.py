@@ -49,6 +49,14 @@ class Scope(Settings):
     references: bool = False
     first_prompt: str = "Describe this image in detail. Your answer should be concise and informative."
 
+    def about(self, study: Study) -> list[str]:
+        """The corpora whose captions are rewritten."""
+        return self.corpora or list(study.entries("corpora"))
+
+    def said_by(self, study: Study) -> list[str]:
+        """The captioners whose captions are rewritten."""
+        return self.captioners or list(study.variants("captioners"))
+
 
 class Recaptioning:
     """A variant of an entry of ``recaptioners``: the method, who plays its roles, and what it is for.
@@ -75,7 +83,9 @@ class Recaptioning:
             if role in roles:
                 raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
             raise ValueError(f"{name} names no {role}: {self.kind} asks one of the {method.ROLES[role]}.")
-        self.players = {role: player(name, role, said, played[role], models) for role, said in roles.items()}
+        self.roles = {role: played_by(name, role, said, models) for role, said in roles.items()}
+        """Who plays each, written out."""
+        self.players = {role: Player(role, said, played[role]) for role, said in self.roles.items()}
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -103,12 +113,12 @@ class Recaptioning:
         return {**value, "first": case.caption}
 
 
-def player(name: str, role: str, said: Any, kind: str, models: Mapping[str, Mapping[str, Any]]) -> Player:
-    """Who plays a role: ``said`` is the name of a model, or an entry that names or describes one."""
+def played_by(name: str, role: str, said: Any, models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The model that plays a role: ``said`` is the name of one, or an entry that names or describes one."""
     entry = {"model": said} if isinstance(said, str) else said
     if not isinstance(entry, Mapping):
         raise ValueError(f"{name} has {said!r} for {role}: name a model of `models`, or describe one.")
-    return Player(role, resolved(entry, models), kind)
+    return resolved(entry, models)
 
 
 class Shown(NamedTuple):
@@ -140,7 +150,7 @@ def plan(some: Mapping[str, Recaptioning], study: Study, outputs: Outputs) -> It
     """The tasks of one entry, shard by shard."""
     for name, one in some.items():
         below = Path(*Path(name).parts[1:])
-        for corpus in one.scope.corpora or study.entries("corpora"):
+        for corpus in one.scope.about(study):
             for path in outputs.shards(PREPARED / corpus):
                 shard = path.relative_to(PREPARED)
                 yield str(below / shard), list(cases(one, study, shard, outputs))
@@ -156,7 +166,7 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
             if row["status"] == "ok":
                 yield task(one, row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
         return
-    for captioner in one.scope.captioners or study.variants("captioners"):
+    for captioner in one.scope.said_by(study):
         for row in outputs.read(CAPTIONED / captioner / shard, (*READ, "parents")):
             parent = row["parents"][0]
             if row["status"] == "ok" and parent in pictures:
@@ -173,6 +183,7 @@ def task(one: Recaptioning, row: Mapping[str, Any], picture: Picture, caption: s
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the method that a study calls NAME."""
     some = variants(study, name)
+    first = next(iter(some.values()))
 
     def run(shown: Shown, settings: None) -> Conversation:
         return some[shown.variant].run(shown.case)
@@ -183,11 +194,11 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     return Node(
         stage=STAGE,
         entry=name,
-        settings=study.entry("recaptioners", name),
+        settings={**study.entry("recaptioners", name), **first.roles},
         study=study.study,
         total=sum(len(tasks) for _, tasks in planned()),
         plan=planned(),
-        worker=Method(run, None, next(iter(some.values())).players),
+        worker=Method(run, None, first.players),
     )
 
 
