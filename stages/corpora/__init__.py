@@ -53,7 +53,7 @@ class Problem:
     empty_caption       kept without that caption
     bad_caption         kept without that caption, which is not text
     unstorable_text     kept; NUL and lone surrogates, which no database takes, are removed from the text
-    no_caption          dropped: nothing is left to compare a caption with
+    no_caption          dropped: nothing is left to compare a caption with; the pictures of a ``folder`` are kept
     duplicate_id        the first is kept, the later one dropped
     bad_box             kept without that box
     box_outside         kept; the box is clipped to the picture, or dropped where nothing of it is inside
@@ -81,7 +81,7 @@ class Sample:
     """All that the picture depends on, JSON-able: equal sources give equal pictures."""
 
     references: tuple[str, ...]
-    """At least one, as written by people or by the world's grammar."""
+    """As written by people or by the world's grammar; only pictures of a ``folder`` may have none."""
 
     annotations: dict[str, Any]
     """``objects`` (boxes [x, y, width, height] in pixels of the picture), ``relations``, ``background``, ``series``."""

@@ -181,12 +181,15 @@ def _is_box(box: Any) -> bool:
     )
 
 
-def examined(entry: Entry, max_side: int | None) -> Iterator[Sample | Problem]:
-    """The sample that an entry gives, if its captions and its file allow one, and everything that is wrong with it."""
+def examined(entry: Entry, max_side: int | None, uncaptioned: bool = False) -> Iterator[Sample | Problem]:
+    """The sample that an entry gives, if its captions and its file allow one, and everything that is wrong with it.
+
+    ``uncaptioned``: pictures without a caption are samples too.
+    """
     sample = storable(entry.sample)
     references, problems = checked_captions(sample, entry.captions)
-    yield from problems
-    if not references:
+    yield from (one for one in problems if not (uncaptioned and one.kind == "no_caption"))
+    if not references and not uncaptioned:
         return
     try:
         if entry.path.exists() and not entry.path.is_file():  # a pipe would be waited for

@@ -1,4 +1,4 @@
-"""Any folder of pictures with a table of captions: what a user brings on the first day."""
+"""Any folder of pictures, with captions or without: what a user brings on the first day."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from registry.store.tables import csv_rows, json_lines
+from registry.store.tables import csv_rows, json_lines, read_text
 from stages.corpora import Problem, Sample, Source, pictures
-from stages.corpora.checks import Entry, FileSettings, file_samples, identified
+from stages.corpora.checks import Entry, FileSettings, examined, file_samples, identified
 from stages.corpora.watched import inside, shown
 from stages.engine.shards import storable
 
@@ -23,9 +24,10 @@ PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".
 
 
 class Folder:
-    """One row per caption, or per picture; the rows of one picture add up.
+    """Every picture in a folder, at any depth, with its captions in a table or the lines of a text file of its name;
+    without captions where there are none.
 
-    A row is a line of CSV under a header, or a JSON object, with
+    A table has one row per caption, or per picture; the rows of one picture add up. A row is a line of CSV under a header, or a JSON object, with
 
     - ``file`` (or ``file_name``, ``filename``, ``image``, ``path``): the picture, relative to the folder;
     - ``caption`` (or ``captions``, ``text``): a sentence, in JSONL also a list of them;
@@ -39,7 +41,7 @@ class Folder:
     """
 
     SOURCE = Source(
-        about="pictures of your own with a table of captions",
+        about="pictures of your own, with captions or without",
         where='your own folder: see "Your own pictures" in README.md',
         licence="yours",
         files=("{captions}",),
@@ -59,7 +61,7 @@ class Folder:
         self.settings = settings
 
     def samples(self) -> Iterator[Sample | Problem]:
-        return file_samples(self._entries(), self.settings)
+        return file_samples(self._entries(), self.settings, partial(examined, uncaptioned=True))
 
     def _entries(self) -> list[Entry | Problem]:
         """The rows joined by id, and the pictures of the folder that no row names."""
@@ -72,8 +74,8 @@ class Folder:
         entries: dict[str, Entry] = {}
         problems: list[Problem] = []
         named: set[Path] = set()
-        for number, row in _rows(table):
-            where = f"{table.name}:{number}"
+        for number, row in _rows(table) if table else ():
+            where = f"{table and table.name}:{number}"
             try:
                 entry = _entry(there, row)
             except ValueError as error:
@@ -90,21 +92,28 @@ class Folder:
             objects = [*first.objects, *(thing for thing in entry.objects if thing not in first.objects)]
             entries[entry.sample] = replace(first, captions=[*first.captions, *entry.captions], objects=objects)
         for path in files:
-            if path.suffix.lower() in PICTURES and path not in named:
-                name = shown(path.relative_to(folder))
-                message = f"{table.name} has no usable row for {name}; it is left out."
-                problems.append(Problem(name, "no_caption", message))
+            if path.suffix.lower() not in PICTURES or path in named:
+                continue
+            name, captions = path.relative_to(folder).as_posix(), beside(path)
+            entries.setdefault(name, Entry(name, "all", path, captions))
+            if table and not captions:
+                message = f"{table.name} has no usable row for {shown(Path(name))}; it is kept without captions."
+                problems.append(Problem(shown(Path(name)), "no_caption", message))
         return [*entries.values(), *problems]
 
+    def files(self) -> dict[str, Path]:
+        """The picture of each sample."""
+        return {storable(one.sample): one.path for one in self._entries() if isinstance(one, Entry)}
 
-def _table_of(folder: Path) -> Path:
-    for name in TABLES:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(
-        f"{folder} has no table of captions: expected one of {', '.join(TABLES)}."
-        " Write captions.csv with the header file,caption and one line per caption."
-    )
+
+def _table_of(folder: Path) -> Path | None:
+    return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+
+
+def beside(picture: Path) -> list[str]:
+    """The lines of the text file of a picture's name: a caption each; none where there is no such file."""
+    text = picture.with_suffix(".txt")
+    return [line for line in read_text(text, "caption").splitlines() if line.strip()] if text.is_file() else []
 
 
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:

@@ -125,13 +125,13 @@ def first_day(folder: Path) -> None:
 def test_everything_wrong_is_told_and_nothing_stops_the_corpus(tmp_path):
     first_day(tmp_path)
     samples, problems = read(tmp_path)
-    assert [each.sample for each in samples] == ["good", "truncated.png", "empty.png", "boxes.png"]
+    assert [each.sample for each in samples] == ["good", "truncated.png", "empty.png", "boxes.png", "unlisted.JPG"]
     assert Counter(problem.kind for problem in problems) == {
-        "missing_image": 1,
+        "missing_image": 2,
         "unreadable_image": 2,
         "empty_caption": 1,
         "unstorable_text": 1,
-        "no_caption": 2,
+        "no_caption": 1,
         "duplicate_id": 1,
         "box_outside": 1,
         "bad_box": 1,
@@ -187,7 +187,6 @@ def test_an_unquoted_comma_is_explained(tmp_path):
         ("captions.csv", b"", "has no header. Its first line names the columns"),
         ("captions.csv", b'file,caption\na.png,"no end\n', "is not valid CSV .*quote that opens in line 2"),
         ("captions.csv", "file,caption\na.png,Käfer\n".encode("latin-1"), "is not UTF-8: byte 0xe4 in line 2"),
-        ("notes.txt", b"", "has no table of captions: expected one of captions.jsonl, captions.csv"),
     ],
 )
 def test_a_table_that_cannot_be_read_says_what_to_mend(tmp_path, name, content, message):
@@ -223,7 +222,7 @@ def test_listing_decodes_no_picture(tmp_path, monkeypatch):
     first_day(tmp_path)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("a picture was decoded"))
     samples, _ = read(tmp_path)
-    assert len(samples) == 4
+    assert len(samples) == 5
 
 
 def test_a_picture_that_is_replaced_after_it_was_listed_is_not_kept_under_the_old_digest(tmp_path):
@@ -277,3 +276,16 @@ def test_a_pipe_among_the_pictures_is_not_waited_for(tmp_path):
     (tmp_path / "captions.csv").write_text("file,caption\npipe.png,A.\na.png,B.\n")
     [sample], [problem] = read(tmp_path)
     assert sample.sample == "a.png" and "pipe.png cannot be opened (it is no file)" in problem.message
+
+
+def captions_of(samples: list[Sample]) -> dict[str, tuple[str, ...]]:
+    return {each.sample: each.references for each in samples}
+
+
+def test_pictures_without_captions_are_welcome(tmp_path):
+    paint(tmp_path / "holiday/b.JPG")
+    paint(tmp_path / "a.png")
+    (tmp_path / "holiday/b.txt").write_text("A beach.\n\nSand and sea.\n")
+    samples, problems = read(tmp_path)
+    assert captions_of(samples) == {"a.png": (), "holiday/b.JPG": ("A beach.", "Sand and sea.")}
+    assert problems == [] and samples[0].picture().shape == (20, 40, 3)
