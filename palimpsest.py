@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from commands import database, scores, statistics, studies, versions
+from commands import database, recaptioning, scores, statistics, studies, versions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,7 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An experiment database for captioning research: degrade, repaint, caption, measure, correlate.",
 )
-for room in (studies, versions, statistics, database):
+for room in (studies, recaptioning, versions, statistics, database):
     app.add_typer(room.app)
 app.add_typer(scores.app, name="score")
 

@@ -143,6 +143,12 @@ class Rico:
     def identity(self) -> dict[str, Any]:
         return {**self.settings.model_dump(exclude={"prompt"}), "prompt": self.prompt}
 
+    def most(self, caption: str) -> dict[str, int | None]:
+        rounds, closer = self.settings.rounds, self.settings.accept == "closer"
+        paintings = rounds + 1 if closer else rounds if self.paints else 0
+        counted = {"painter": paintings, "reviser": rounds, "judge": paintings + 1 if closer else 0}
+        return {role: counted[role] for role in self.asks}
+
     def recaption(self, case: Case) -> Conversation:
         caption, steps = case.caption, [{"caption": case.caption}]
         shown: tuple[Pictured, ...] = (case.picture,)

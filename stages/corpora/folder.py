@@ -27,7 +27,8 @@ class Folder:
     """Every picture in a folder, at any depth, with its captions in a table or the lines of a text file of its name;
     without captions where there are none.
 
-    A table has one row per caption, or per picture; the rows of one picture add up. A row is a line of CSV under a header, or a JSON object, with
+    A table has one row per caption, or per picture; the rows of one picture add up. A row is a line of CSV under a
+    header, or a JSON object, with
 
     - ``file`` (or ``file_name``, ``filename``, ``image``, ``path``): the picture, relative to the folder;
     - ``caption`` (or ``captions``, ``text``): a sentence, in JSONL also a list of them;

@@ -178,6 +178,7 @@ class Waves:
             if model != self._loaded:
                 self._worker, self._loaded = Answerer(player), model
             for start in range(0, len(keys), player.batch_size):
+                self.progress.set_postfix_str(f"{player.name}: {start}/{len(keys)}")
                 batch = [(key, self._task(*gathered[key])) for key in keys[start : start + player.batch_size]]
                 assert self._worker
                 entries = self.memory.compute(kind, self._worker, batch)
