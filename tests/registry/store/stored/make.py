@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, Float, Integer, MetaData, Table, make_url
 
 from registry.store.database import connect, migrate
+from registry.store.items import value_digest
 from tests.databases import KINDS, Databases
 
 HERE = Path(__file__).parent
@@ -44,7 +45,8 @@ def value(column: Column[Any], number: int) -> Any:
 
 def row(table: Table, number: int) -> dict[str, Any]:
     """A row without its id, which is its number where the database chooses it."""
-    return {c.name: value(c, number) for c in table.columns if c is not table.autoincrement_column}
+    made = {c.name: value(c, number) for c in table.columns if c is not table.autoincrement_column}
+    return made | ({"digest": value_digest(made["value"])} if {"value", "digest"} <= made.keys() else {})
 
 
 def fill(connection: Connection) -> None:
