@@ -7,7 +7,8 @@ captions like others, on an axis of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +23,10 @@ from registry.store.dag import STAGES
 from stages.engine.entries import identity_of
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
-from stages.engine.pictures import Picture, picture_of
+from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.players import Player
 from stages.engine.shards import DISK, Outputs
+from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Task
 from stages.engine.waves import Method
@@ -180,6 +182,19 @@ def task(one: Recaptioning, row: Mapping[str, Any], picture: Picture, caption: s
     return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, Case(picture, caption)))
 
 
+def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
+    """Draw the contact sheet of one cell: the picture, what was painted of its captions, the first and the new one."""
+    lines = []
+    for task, row in examples:
+        value = json.loads(row["value"])
+        steps = value["steps"] if isinstance(value["steps"], list) else []
+        seen = [task.inputs.case.picture, *(Picture(step["painting"]) for step in steps if "painting" in step)]
+        texts = [f"first: {value['first']}", f"new: {value['caption']}"]
+        lines.append((task.sample, [fetch(picture) for picture in seen], texts))
+    most = max(len(pictures) for _, pictures, _ in lines) - 1
+    return contact_sheet(["picture", *(f"painting {number}" for number in range(1, most + 1)), "captions"], lines)
+
+
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the method that a study calls NAME."""
     some = variants(study, name)
@@ -199,6 +214,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         total=sum(len(tasks) for _, tasks in planned()),
         plan=planned(),
         worker=Method(run, None, first.players),
+        sheet=sheet,
     )
 
 

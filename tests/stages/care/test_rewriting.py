@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,18 @@ def test_every_picture_gets_a_better_caption_and_keeps_the_first():
     assert a["models"]["painter"] == {"adapter": "toy-painter", "version": 1, "name": "painter"}
     assert (a["flags"], a["failures"], a["reason"]) == ([], [], None)
     assert not Path("captions.failed.jsonl").exists()
+
+
+def test_trace_walks_back_through_every_request_to_the_picture():
+    run()
+    key = lines()["b.png"]["key"]
+    result = CliRunner().invoke(app, ["trace", key, "--json"])
+    assert result.exit_code == 0, result.output
+    item = json.loads(result.output)["item"]
+    assert (item["kind"], item["caption"]) == ("recaption", "light 100 indeed")
+    assert Counter(parent["kind"] for parent in item["parents"]) == {"original": 1, "ask": 2, "paint": 1}
+    revised = next(one for one in item["parents"] if one["kind"] == "ask" and "indeed" in one["caption"])
+    assert {parent["kind"] for parent in revised["parents"]} == {"original", "paint"}
 
 
 def test_equal_pictures_are_asked_about_once_and_nothing_is_asked_twice():
