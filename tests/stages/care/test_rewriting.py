@@ -40,8 +40,9 @@ class Chat(toys.Toy):
     def answer(self, conversations: Sequence[Sequence[Turn]], decoding: Any, seeds: Sequence[int]) -> list[list[Reply]]:
         for conversation in conversations:
             self.note(f"answers {round(float(conversation[-1].pictures[0].mean()))}")
-            if Path("broken").exists() or (self.settings.journal.parent / "broken").exists():
-                raise ConnectionError("nobody answers")
+            for error in (ConnectionError, ValueError):
+                if self.settings.journal.with_name(error.__name__).exists():
+                    raise error("nobody answers")
         return [[self.reply(conversation[-1])] for conversation in conversations]
 
     def reply(self, turn: Turn) -> Reply:
@@ -211,12 +212,16 @@ def test_replies_that_are_none_are_told_and_no_caption_is_made_of_them():
     assert why["torn.png"]["caption"] is None and "no picture in a known format" in why["torn.png"]["reason"]
 
 
-def test_failed_models_are_asked_again():
-    Path("broken").touch()
+@pytest.mark.parametrize("error", ["ConnectionError", "ValueError"])
+def test_failed_models_are_asked_again(error: str):
+    """What passes by itself at once, everything else where it is wanted: where a caption was kept, it stands."""
+    Path(error).touch()
     run()
     assert captions() == {"a.png": "A cat."}, "kept, and the others have none"
     assert set(lines("captions.failed.jsonl")) == set(BETTER)
-    Path("broken").unlink()
+    Path(error).unlink()
+    run()
+    assert captions() == (BETTER if error == "ConnectionError" else BETTER | {"a.png": "A cat."})
     run("--retry-failed")
     assert captions() == BETTER and not Path("captions.failed.jsonl").exists()
 
