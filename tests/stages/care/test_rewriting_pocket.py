@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from models.measures.captions.candidates import Candidate, Corpus
+from models.measures.captions.grounding import Grounding
 from palimpsest import app
 from registry.store.dag import STAGES
 from stages import recaption
@@ -28,14 +30,22 @@ def test_pocket_models_caption_generated_scenes(tmp_path: Path, monkeypatch: pyt
     scenes = [one for one in open_corpus("scenes", {"count": 3, "seed": 5}).samples() if isinstance(one, Sample)]
     for number, scene in enumerate(scenes):
         Image.fromarray(scene.picture()).save(f"scenes/{number}.png")
-    Path("scenes/0.txt").write_text(scenes[0].references[0])
+    wrong = scenes[0].references[0].replace("a little blue", "a little red")
+    Path("scenes/0.txt").write_text(wrong)
     result = CliRunner().invoke(app, ["recaption", "scenes"])
     assert result.exit_code == 0, result.output
     assert "they know the generated worlds alone" in result.output
     records = [json.loads(line) for line in Path("captions.jsonl").read_text().splitlines()]
     assert [one["file_name"] for one in records] == ["0.png", "1.png", "2.png"]
-    assert records[0]["first"] == scenes[0].references[0]
-    for one, scene in zip(records, scenes, strict=True):
-        named = {thing["label"].split()[-1] for thing in scene.annotations["objects"]}
-        assert named & set(one["caption"].replace(",", " ").replace(".", " ").split()), (one["caption"], named)
-        assert one["models"]["painter"]["checkpoint"].startswith("sha256:")
+    assert records[0]["first"] == wrong
+    assert all(one["models"]["painter"]["checkpoint"].startswith("sha256:") for one in records)
+    measure = Grounding()
+    measure.fit(Corpus(annotations={one.sample: one.annotations for one in scenes}))
+    texts = [wrong, *(one["caption"] for one in records)]
+    of = [scenes[0], *scenes]
+    found = measure.score(
+        [Candidate(one.sample, text, (), one.annotations) for one, text in zip(of, texts, strict=True)]
+    )
+    before, *after = [values["attribute_precision"]["whole"] for values in found]
+    assert before == 0.9 and after == [1.0, 1.0, 1.0], texts
+    assert [values["object_recall"]["whole"] for values in found] == [1.0] * 4, texts
