@@ -28,6 +28,7 @@ from models.adapters.roles import Reply, Turn
 from palimpsest import app
 from registry.store.dag import STAGES
 from stages import recaption
+from stages.care import needed
 from tests.conftest import ROOT
 from tests.stages.engine import toys
 
@@ -226,6 +227,14 @@ def test_failed_models_are_asked_again(error: str):
     assert captions() == BETTER and not Path("captions.failed.jsonl").exists()
 
 
+def test_what_was_captioned_is_no_garbage(monkeypatch: pytest.MonkeyPatch):
+    run()
+    monkeypatch.setattr(needed, "cache", Path)
+    with sqlite3.connect(".palimpsest/registry.db") as database:
+        held = {key for (key,) in database.execute("SELECT key FROM item")}
+    assert needed.needed_keys() == held and lines()["a.png"]["key"] in held
+
+
 def bill(*options: str) -> dict[str, Any]:
     found = json.loads(run("--dry-run", "--json", *options).output)
     return found | {"bills": {one["role"]: one for one in found["bills"]}}
@@ -302,7 +311,9 @@ def test_captions_that_are_odd_come_through():
     assert found["odd/blank.png"]["first"] == "light 64"
     assert found["odd/long.png"]["first"] == long and len(found["odd/long.png"]["caption"].split()) == 4001
     assert found["odd/script.png"]["caption"] == odd["script"] + " indeed"
-    assert found["odd/tags.png"]["first"] == tagged
+    tags = found["odd/tags.png"]
+    assert (tags["first"], tags["caption"]) == (tagged, tagged), "half a sentence is no caption"
+    assert tags["failures"][0]["reason"] == "cannot be read: there are tags inside of the revised caption"
 
 
 @pytest.mark.parametrize(
