@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands import database, scores, statistics, studies, versions
+from commands import database, recaptioning, scores, statistics, studies, versions
 
 
 def say_version(asked: bool) -> None:
@@ -38,7 +38,7 @@ def main(
     """Everything that people type."""
 
 
-for room in (studies, versions, statistics, database):
+for room in (studies, recaptioning, versions, statistics, database):
     app.add_typer(room.app)
 app.add_typer(scores.app, name="score")
 

@@ -58,10 +58,12 @@ VIEWS = {
     },
     "v_captions": {
         **WHERE,
-        "caption": "what was said; null where it failed",
+        "caption": "what was said, by a captioner or, where a recaptioner is named, by that; null where it failed",
         **STATE,
         **ORIGIN,
-        **MADE,
+        "model": "JSON: what made it, with adapter, version, checkpoint or its digest, and settings; or the method "
+        "that rewrote it, with its models",
+        "prompt": "what the model was told; null where it takes no words, and of a rewritten caption",
     },
     "v_images": {
         **WHERE,

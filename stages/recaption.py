@@ -7,7 +7,8 @@ captions like others, on an axis of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +22,10 @@ from registry.store.dag import STAGES
 from stages.engine.handling import identity_of
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
-from stages.engine.pictures import Picture, picture_of
+from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.players import identities, player
 from stages.engine.shards import DISK, Outputs
+from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Task
 from stages.engine.waves import Method
@@ -47,6 +49,14 @@ class Scope(Settings):
     repainted: bool = False
     references: bool = False
     first_prompt: str = "Describe this image in detail. Your answer should be concise and informative."
+
+    def about(self, study: Study) -> list[str]:
+        """The corpora whose captions are rewritten."""
+        return self.corpora or list(study.entries("corpora"))
+
+    def said_by(self, study: Study) -> list[str]:
+        """The captioners whose captions are rewritten."""
+        return self.captioners or list(study.variants("captioners"))
 
 
 class Recaptioning:
@@ -127,7 +137,7 @@ def plan(some: Mapping[str, Recaptioning], study: Study, outputs: Outputs) -> It
     """The tasks of one entry, shard by shard."""
     for name, one in some.items():
         below = Path(*Path(name).parts[1:])
-        for corpus in one.scope.corpora or study.entries("corpora"):
+        for corpus in one.scope.about(study):
             for path in outputs.shards(PREPARED / corpus):
                 shard = path.relative_to(PREPARED)
                 yield str(below / shard), list(cases(one, study, shard, outputs))
@@ -143,7 +153,7 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
             if row["status"] == "ok":
                 yield task(one, row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
         return
-    for captioner in one.scope.captioners or study.variants("captioners"):
+    for captioner in one.scope.said_by(study):
         for row in outputs.read(CAPTIONED / captioner / shard, (*READ, "parents")):
             parent = row["parents"][0]
             if row["status"] == "ok" and parent in pictures:
@@ -157,9 +167,23 @@ def task(one: Recaptioning, row: Mapping[str, Any], picture: Picture, caption: s
     return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, Case(picture, caption)))
 
 
+def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
+    """Draw the contact sheet of one cell: the picture, what was painted of its captions, the first and the new one."""
+    lines = []
+    for task, row in examples:
+        value = json.loads(row["value"])
+        steps = value["steps"] if isinstance(value["steps"], list) else []
+        seen = [task.inputs.case.picture, *(Picture(step["painting"]) for step in steps if "painting" in step)]
+        texts = [f"first: {value['first']}", f"new: {value['caption']}"]
+        lines.append((task.sample, [fetch(picture) for picture in seen], texts))
+    most = max(len(pictures) for _, pictures, _ in lines) - 1
+    return contact_sheet(["picture", *(f"painting {number}" for number in range(1, most + 1)), "captions"], lines)
+
+
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the method that a study calls NAME."""
     some = variants(study, name)
+    first = next(iter(some.values()))
 
     def run(shown: Shown, settings: None) -> Conversation:
         return some[shown.variant].run(shown.case)
@@ -170,11 +194,12 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     return Node(
         stage=STAGE,
         entry=name,
-        settings=study.entry("recaptioners", name),
+        settings={**study.entry("recaptioners", name), **{role: one.entry for role, one in first.players.items()}},
         study=study.study,
         total=sum(len(tasks) for _, tasks in planned()),
         plan=planned(),
-        worker=Method(run, None, next(iter(some.values())).players),
+        worker=Method(run, None, first.players),
+        sheet=sheet,
     )
 
 

@@ -47,6 +47,12 @@ class Recaptioner(Protocol):
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: its settings."""
 
+    def most(self, caption: str) -> dict[str, int | None]:
+        """How many requests of each role a case asks for at most, by its first caption, empty where it is unknown.
+
+        None where nothing bounds them beforehand.
+        """
+
     def recaption(self, case: Case) -> Conversation:
         """The requests of one case, and in the end its new caption."""
 

@@ -44,6 +44,9 @@ class Fusing:
     def identity(self) -> dict[str, Any]:
         return self.settings.model_dump()
 
+    def most(self, caption: str) -> dict[str, int | None]:
+        return dict.fromkeys(self.ROLES, 1)
+
     def recaption(self, case: Case) -> Conversation:
         seen = yield Ask("captioner", self.settings.prompt, pictures=(case.picture,), read=plain)
         if not seen:

@@ -34,6 +34,9 @@ class LaClip:
     def identity(self) -> dict[str, Any]:
         return self.settings.model_dump()
 
+    def most(self, caption: str) -> dict[str, int | None]:
+        return dict.fromkeys(self.ROLES, 1)
+
     def recaption(self, case: Case) -> Conversation:
         caption = yield Ask("language_model", filled(self.settings.prompt, caption=case.caption), read=plain)
         return {"caption": caption or case.caption, "steps": {}}

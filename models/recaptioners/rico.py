@@ -49,6 +49,7 @@ Variant = Literal["full", "without-tips", "without-analysis", "edit"]
 
 TAGGED = r"<\s*{0}\s*>(.*?)(?:<\s*/\s*{0}\s*>|\Z)"
 REVISED = re.compile(TAGGED.format(r"revised[\s_-]*caption"), re.IGNORECASE | re.DOTALL)
+TAG = re.compile(r"<\s*/?\s*revised[\s_-]*caption", re.IGNORECASE)
 ANALYSED = re.compile(TAGGED.format("analysis"), re.IGNORECASE | re.DOTALL)
 
 
@@ -96,6 +97,8 @@ def revision(reply: Reply) -> Revision:
     caption = " ".join(found[-1].group(1).split())
     if caption.strip(" .").lower() in NOTHING:
         raise ValueError(f"the revised caption is {caption!r}")
+    if TAG.search(caption):
+        raise ValueError("there are tags inside of the revised caption")
     return Revision(caption, analysis)
 
 
@@ -142,6 +145,12 @@ class Rico:
 
     def identity(self) -> dict[str, Any]:
         return {**self.settings.model_dump(exclude={"prompt"}), "prompt": self.prompt}
+
+    def most(self, caption: str) -> dict[str, int | None]:
+        rounds, closer = self.settings.rounds, self.settings.accept == "closer"
+        paintings = rounds + 1 if closer else rounds if self.paints else 0
+        counted = {"painter": paintings, "reviser": rounds, "judge": paintings + 1 if closer else 0}
+        return {role: counted[role] for role in self.asks}
 
     def recaption(self, case: Case) -> Conversation:
         caption, steps = case.caption, [{"caption": case.caption}]

@@ -145,6 +145,12 @@ class ScaleCap:
     def identity(self) -> dict[str, Any]:
         return self.settings.model_dump()
 
+    def most(self, caption: str) -> dict[str, int | None]:
+        budget = self.settings.budget
+        each = 3 if self.settings.rate_answers else 1
+        asked = len(spans(caption)) + 3 if caption else None
+        return {"captioner": budget and 2 + each * budget, "language_model": asked}
+
     def recaption(self, case: Case) -> Conversation:
         said = self.settings
         (rated,) = yield from self._rated(case, [(said.prompt, case.caption)])

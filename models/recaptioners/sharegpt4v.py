@@ -26,6 +26,9 @@ class ShareGpt4v:
     def identity(self) -> dict[str, Any]:
         return self.settings.model_dump()
 
+    def most(self, caption: str) -> dict[str, int | None]:
+        return dict.fromkeys(self.ROLES, 1)
+
     def recaption(self, case: Case) -> Conversation:
         caption = yield Ask("captioner", self.settings.prompt, pictures=(case.picture,), read=plain)
         return {"caption": caption or case.caption, "steps": {}}

@@ -126,11 +126,13 @@ def is_alive(process: int, since: float) -> bool:
 
 
 def needed_keys() -> set[str]:
-    """The keys of all items in the outputs of every worktree, branch, tag and experiment of this repository.
+    """The keys of all items in the outputs of every worktree, branch, tag and experiment of this repository, and of
+    the folders that were captioned there.
 
     Raises ``ValueError`` where a commit's outputs are not in DVC's cache, so that nobody can tell.
     """
-    files = {path for worktree in worktrees() for path in (worktree / FOLDER).glob("*.parquet")}
+    places_of = (place for one in worktrees() for place in (one, *(one / ".palimpsest/folders").glob("*")))
+    files = {path for place in places_of for path in (place / FOLDER).glob("*.parquet")}
     folder = cache()
     for ref, text in locks():
         for path, md5 in outputs(text):

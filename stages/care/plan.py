@@ -11,13 +11,11 @@ import importlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from math import prod
 from typing import NamedTuple
 
 from models.media.images import encode_png
 from registry.health import gigabytes
 from registry.store import places
-from registry.store.dag import GRID, SECTIONS, Stage
 from registry.store.database import connect
 from registry.store.items import ItemStore, Known
 from registry.store.keys import item_key
@@ -25,12 +23,12 @@ from registry.store.objects import ObjectStore
 from registry.tracking import flatten
 from registry.tracking.asking import Past, past
 from stages.care.check import check
-from stages.engine.entries import Adapted
+from stages.care.counting import concerned_by, held
 from stages.engine.loop import light_row
 from stages.engine.memory import Entry
 from stages.engine.node import Node
 from stages.engine.shards import Outputs, Planned
-from stages.engine.study import Study, swept
+from stages.engine.study import Study
 from stages.engine.tasks import Task
 
 LOOKED_AT = 4
@@ -39,8 +37,8 @@ LOOKED_AT = 4
 ALIKE = 2
 """Pictures of at most so many times the pixels, or of as much fewer, are of about one size."""
 
-MODEL = ("adapter", "checkpoint", "revision", "weights")
-"""The settings that a model's speed hangs on most."""
+MODEL = ("adapter", "checkpoint", "revision", "weights", "method")
+"""The settings that speed hangs on most, of an entry's model or of those that play its roles."""
 
 HEAVY = {"image", "mask", "parts", "value"}
 """The columns that no later stage's plan reads."""
@@ -106,28 +104,6 @@ def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
             yield Asked(node, held(study, stage, entry, concerned), concerned)
 
 
-def concerned_by(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> Mapping[str, int]:
-    """The corpora that a stage is about."""
-    if not stage.measures or not stage.section:
-        return samples
-    measure = Adapted(entry, study.entry(stage.section, entry), stage.section, study.models)
-    return {corpus: count for corpus, count in samples.items() if measure.concerns(corpus)}
-
-
-def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> int:
-    """Number of items of a stage if none fails: its samples, and its corpora as wholes, at each of its points."""
-    points = dict.fromkeys(stage.axes, 1)
-    for section, owner in SECTIONS.items():
-        if owner.axis in points:
-            mine = stage.axis == owner.axis and stage.each
-            points[owner.axis] = len(
-                swept(entry, study.entry(section, entry), study.models) if mine else study.variants(section)
-            )
-    pictures = stage.originals + prod(count for axis, count in points.items() if axis in GRID)
-    others = prod(count for axis, count in points.items() if axis not in GRID)
-    return (sum(samples.values()) + stage.wholes * len(samples)) * pictures * others
-
-
 def walk(store: ItemStore, asked: Asked, outputs: Planned, sizes: dict[str, Size]) -> tuple[int, int, int]:
     """Count a stage's items that are known, missing, and not known yet; the known ones are left for later plans.
 
@@ -188,7 +164,7 @@ def estimated(runs: Sequence[Past], stage: Asked, size: Size | None, known: int,
     node, todo = stage.node, missing + later
     settings = flatten(node.settings)
     alike = [run for run in runs if run.stage.partition("@")[0] == node.stage.name]
-    alike = [run for run in alike if all(run.params.get(name) == settings.get(name) for name in MODEL)]
+    alike = [run for run in alike if models_of(run.params) == models_of(settings)]
     alike = [run for run in alike if run.params == settings] or alike
     scaled, factors = False, dict.fromkeys(range(len(alike)), 1.0)
     if not (node.stage.wholes or node.stage.together):  # those do not look at pictures
@@ -205,6 +181,15 @@ def estimated(runs: Sequence[Past], stage: Asked, size: Size | None, known: int,
     pictures = todo if any(name == "image" for name, _ in node.fields) else 0
     taken = 0 if not pictures else None if size is None else round(size.bytes * pictures)
     return Forecast(node.name, stage.items, known, missing, later, (hours or None) if todo else {}, taken, scaled)
+
+
+def models_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those of some flattened settings that name a model or a method.
+
+    >>> models_of({"method": "rico", "rounds": "2", "painter.adapter": "flux"})
+    {'method': 'rico', 'painter.adapter': 'flux'}
+    """
+    return {name: value for name, value in settings.items() if name.rpartition(".")[2] in MODEL}
 
 
 def listing(stages: Sequence[Forecast]) -> str:

@@ -1,36 +1,59 @@
 """``palimpsest recaption``: the pictures of a folder get better captions, by the stages that a study has.
 
 The folder is the one corpus of a small study, which is run below ``.palimpsest/folders``; so what is known is not asked
-again, after a kill as after a change of the folder.
+again, after a kill as after a change of the folder. What was written into the folder is remembered there too: a caption
+of ours is never taken for the first one of its picture.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
+from typing import Any
 
 from models.adapters.settings import unknown
 from registry.store import places
 from registry.store.dag import STAGES
-from registry.store.keys import canonical, digest
+from registry.store.database import connect
+from registry.store.items import ItemStore
+from registry.store.keys import digest, item_key
+from registry.store.objects import ObjectStore
+from registry.store.params import parsed
 from stages import prepare, recaption
+from stages.care.captioned import Existing, kept, of_row, one_line, sample_of
+from stages.corpora import Problem, Sample
+from stages.corpora.folder import Folder
+from stages.corpora.watched import check_watched, shown
 from stages.engine.loop import execute
 from stages.engine.shards import DISK
-from stages.engine.study import PARAMS, Study, read_study
+from stages.engine.study import STUDIES, Study, read_study
 
-CORPUS, ENTRY = "folder", "method"
-Existing = Literal["skip", "overwrite", "append", "prepend"]
-FORMATS = (".jsonl", ".parquet", ".tar")
+CORPUS = "folder"
+WRITTEN = Path("written.json")
+"""What was written of a folder, below its study's."""
+
+POCKET = Path("models/pocket/weights")
+CHAT = {"adapter": "llava-onevision", "max_tokens": 60, "checkpoint": str(POCKET / "llava-onevision")}
+PAINTER = {
+    "adapter": "stable-diffusion-3",
+    "checkpoint": str(POCKET / "sd3-paint"),
+    "resolution": 64,
+    "steps": 16,
+    "guidance": 3.0,
+    "max_sequence_length": 1,
+}
+
+
+def pocket() -> dict[str, dict[str, Any]]:
+    """The methods that pocket models play where the default study has no entry of them."""
+    from models.pocket import prompts
+
+    reviser = {**CHAT, "checkpoint": str(POCKET / "reviser"), "max_tokens": 160}
+    return {"rico": {"method": "rico", "painter": PAINTER, "reviser": reviser, "prompt": prompts.REVISE}}
 
 
 def study_of(folder: Path, method: str, models: Path | None) -> Study:
@@ -41,127 +64,173 @@ def study_of(folder: Path, method: str, models: Path | None) -> Study:
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}.")
+    base = Path.cwd() if models else places.root()
     if models is None:
-        own = read_study(places.root() / PARAMS)
-        found = {said["method"]: said for said in own.entries("recaptioners").values()}
-        known, described = found, own.models
+        own = read_study(base / STUDIES / "default.yaml")
+        described = own.models
+        known = pocket() | {said["method"]: said for said in own.entries("recaptioners").values() if "method" in said}
+        known = {
+            name: {"captioner": CHAT, "first_prompt": "Describe the image.", **said} for name, said in known.items()
+        }
     else:
-        try:
-            content = yaml.safe_load(models.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{models} is no valid YAML: {' '.join(str(error).split())}.") from error
-        if not isinstance(content, dict):
+        if not models.is_file():
+            raise FileNotFoundError(f"There is no file {models}; write `models` and the settings of {method} into one.")
+        content = parsed(models.read_bytes(), models) or {}
+        if not isinstance(content, dict) or not all(isinstance(said, dict | None) for said in content.values()):
             raise ValueError(f"{models} should map `models` and the names of methods to their settings.")
-        described = content.pop("models", {})
+        described = content.pop("models", None) or {}
         known = {name: {"method": name, **(said or {})} for name, said in content.items()}
     if method not in known:
-        raise ValueError(unknown(f"method in {models or PARAMS}", method, known))
-    scope = ("captioners", "corpora", "repainted", "sweep")
+        raise ValueError(unknown(f"method of {models or 'pocket models'}", method, known))
+    scope = ("captioners", "corpora", "repainted", "references", "sweep")
     entry = {name: value for name, value in known[method].items() if name not in scope}
-    return Study(
-        study=f"folder-{digest(str(folder.resolve()).encode())[:12]}",
-        models=described,
-        corpora={CORPUS: {"adapter": "folder", "path": str(folder.resolve())}},
-        recaptioners={ENTRY: {**entry, "references": True}},
-        **{section: {} for section in ("degradations", "inpainters", "captioners", "encoders", "fidelity", "quality")},
+    where = folder.resolve()
+    study = Study.model_validate(
+        {
+            "study": f"folder-{digest(str(where).encode())[:12]}",
+            "models": placed(described, base),
+            "corpora": {CORPUS: {"adapter": "folder", "path": str(where)}},
+            "recaptioners": {method: {**placed(entry, base), "references": True}},
+            **{name: {} for name in ("degradations", "inpainters", "captioners", "encoders", "fidelity", "quality")},
+        }
     )
+    check_watched(where, f"`palimpsest recaption {folder}`", "folder")
+    _ = method_of(study).identity
+    return study
+
+
+def placed(said: Any, base: Path) -> Any:
+    """Settings in which the checkpoints below ``base`` have whole paths: another folder is worked in."""
+    if not isinstance(said, Mapping):
+        return said
+    return {
+        name: str(base / value)
+        if name in ("checkpoint", "weights") and isinstance(value, str) and (base / value).exists()
+        else placed(value, base)
+        for name, value in said.items()
+    }
+
+
+def method_of(study: Study) -> recaption.Recaptioning:
+    """The one method of the study of a folder."""
+    [name] = study.entries("recaptioners")
+    return recaption.variants(study, name)[name]
 
 
 @contextmanager
-def inside(study: Study) -> Iterator[Path]:
+def inside(study: Study) -> Iterator[None]:
     """Work in the folder of the outputs of a study of a folder."""
     here, there = Path.cwd(), places.home() / "folders" / study.study
     there.mkdir(parents=True, exist_ok=True)
     os.chdir(there)
     try:
-        yield there
+        yield
     finally:
         os.chdir(here)
 
 
-def rewrite(study: Study, existing: Existing) -> list[dict[str, Any]]:
-    """Caption anew the pictures of a folder; a record for each, in the order of their names.
+def names(study: Study) -> dict[str, str]:
+    """By sample the picture's name, relative to the folder."""
+    folder = Path(study.entry("corpora", CORPUS)["path"])
+    files = Folder(Folder.Settings(path=folder)).files()
+    return {sample: shown(path.relative_to(folder)) for sample, path in files.items()}
 
-    A record holds ``file_name``, ``caption``, ``first`` (the caption before), ``method``, ``key`` and ``models``; where
-    there is no new caption ``caption`` is None, and ``reason`` says why.
+
+def read(study: Study, existing: Existing) -> tuple[list[Sample], list[Sample], list[Problem]]:
+    """The pictures to be captioned, those to be left alone because they have captions, and what is wrong with others.
+
+    The captions of a picture are those that it had before we wrote any.
     """
+    samples, problems = prepare.read(study, CORPUS)
+    ours, found = written(), []
+    for sample in samples:
+        one = ours.get(sample.sample, {"captions": []})
+        mine = [one_line(text) for text in sample.references] in [[one_line(text)] for text in one["captions"]]
+        found.append(replace(sample, references=tuple(one["references"])) if mine else sample)
+    if existing != "skip":
+        return found, [], problems
+    return [one for one in found if not one.references], [one for one in found if one.references], problems
+
+
+def rewrite(study: Study, existing: Existing, retry_failed: bool = False) -> list[dict[str, Any]]:
+    """Caption anew the pictures of a folder; a record for each (:mod:`stages.care.captioned`), in the order of names.
+
+    ``retry_failed``: models that failed in an earlier run are asked again, also where a caption was kept nevertheless.
+
+    Raises ``ValueError`` where no picture can be read.
+    """
+    method = method_of(study)
     with inside(study):
-        samples, problems = prepare.read(study, CORPUS)
-        if existing == "skip":
-            samples = [sample for sample in samples if not sample.references]
-        execute(prepare.node_of(study, CORPUS, samples, problems))
-        node = recaption.node(study, ENTRY)
-        execute(node)
-        method = recaption.variants(study, ENTRY)[ENTRY]
-        records = [record(row, method, existing) for row in DISK.rows(STAGES["recaption"].folder(ENTRY))]
-    missing = [{"file_name": one.sample, "caption": None, "reason": one.message} for one in problems]
-    return sorted(records + missing, key=lambda one: one["file_name"])
+        wanted, left, problems = read(study, existing)
+        named = names(study)
+        records = [kept(one.sample, named[one.sample], one.references, method.kind) for one in left]
+        if wanted:
+            records += captioned(study, wanted, problems, named, existing, retry_failed)
+    records += [kept(one.sample, one.sample, (), method.kind, one.message) for one in lost(problems, records)]
+    return sorted(records, key=lambda one: one["file_name"])
 
 
-def record(row: Mapping[str, Any], method: recaption.Recaptioning, existing: Existing) -> dict[str, Any]:
-    """What is written of one picture."""
-    value, before = json.loads(row["value"]), json.loads(row["parts"])["caption"]
-    found = {
-        "file_name": row["sample"],
-        "caption": merged(value["caption"], before, existing) if "caption" in value else None,
-        "first": value.get("first", ""),
-        "method": method.kind,
-        "key": row["key"],
-        "models": {role: one.entry.get("checkpoint") or one.entry.get("model") for role, one in method.players.items()},
-    }
-    failures = [failure["reason"] for failure in value.get("failures", ())]
-    return found | ({"reason": row["reason"]} if row["reason"] else {}) | ({"failures": failures} if failures else {})
+def captioned(
+    study: Study,
+    samples: Sequence[Sample],
+    problems: Sequence[Problem],
+    names: Mapping[str, str],
+    existing: Existing,
+    retry_failed: bool,
+) -> Iterator[dict[str, Any]]:
+    """Run the two stages over some pictures, and read their records."""
+    [name] = study.entries("recaptioners")
+    execute(prepare.node_of(study, CORPUS, samples, problems))
+    if retry_failed:
+        forget_failures(study, name)
+    execute(recaption.node(study, name))
+    before = {sample.sample: sample.references for sample in samples}
+    folder, method = STAGES["recaption"].folder(name), method_of(study).kind
+    asked = (row for path in sorted(folder.rglob("asked-*.parquet")) for row in DISK.read(path, ("key", "value")))
+    replies = {row["key"]: json.loads(row["value"]) for row in asked}
+    rows = {row["sample"]: row for row in DISK.rows(folder)}
+    for row in DISK.rows(STAGES["prepare"].folder(CORPUS), ("sample", "reason")):
+        sample = row["sample"]
+        if sample in rows:
+            yield of_row(rows[sample], names[sample], before[sample], replies, existing)
+        else:
+            yield kept(sample, names[sample], before[sample], method, row["reason"])
 
 
-def merged(new: str, old: str, existing: Existing) -> str:
-    """The caption to be written where there was one.
-
-    >>> merged("A red star.", "star", "append")
-    'star A red star.'
-    """
-    if existing == "append":
-        return f"{old} {new}".lstrip()
-    return f"{new} {old}".rstrip() if existing == "prepend" else new
-
-
-def write(records: Sequence[Mapping[str, Any]], out: Path, folder: Path) -> None:
-    """Write records as JSON lines, Parquet, or a WebDataset tar with the pictures, after the suffix of ``out``.
-
-    What has no caption is left out of the tar.
-
-    Raises ``ValueError`` for another suffix.
-    """
-    if out.suffix not in FORMATS:
-        raise ValueError(f"{out} ends in none of {', '.join(FORMATS)}.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    half = out.with_name(f".{out.name}.half")
-    if out.suffix == ".jsonl":
-        half.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records), encoding="utf-8")
-    elif out.suffix == ".parquet":
-        flat = [{**one, "models": canonical(one.get("models", {}))} for one in records]
-        pq.write_table(pa.Table.from_pylist(flat), half)
-    else:
-        with tarfile.open(half, "w") as tar:
-            for one in (one for one in records if one["caption"]):
-                for name, data in members(one, folder):
-                    info = tarfile.TarInfo(name)
-                    info.size = len(data)
-                    tar.addfile(info, io.BytesIO(data))
-    half.replace(out)
+def forget_failures(study: Study, name: str) -> None:
+    """Turn captions that some model's failure has a part in into failures, so that it is asked again."""
+    store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+    tasks = [task for _, tasks in recaption.node(study, name).plan for task in tasks]
+    known = store.recall(item_key(STAGES["recaption"].kind, task.parts) for task in tasks)
+    failures = {key: (one.value or {}).get("failures", ()) for key, one in known.items()}
+    answered = store.recall(one["request"] for some in failures.values() for one in some).keys()
+    for key, some in failures.items():
+        if any(one["request"] not in answered for one in some):
+            store.lose(known[key], "A model did not answer; it is asked again.")
 
 
-def members(record: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, bytes]]:
-    """The files of one sample in a WebDataset: picture, caption and record under one key."""
-    path = Path(record["file_name"])
-    key = str(path.with_suffix("")).replace(".", "_")
-    yield f"{key}{path.suffix.lower()}", (folder / path).read_bytes()
-    yield f"{key}.txt", record["caption"].encode()
-    yield f"{key}.json", json.dumps(record, ensure_ascii=False).encode()
+def lost(problems: Sequence[Problem], records: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """The first problem of each picture or row that got no record at all."""
+    seen = {sample_of(record) for record in records}
+    for problem in problems:
+        if problem.sample not in seen:
+            seen.add(problem.sample)
+            yield problem
 
 
-def write_sidecars(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write each caption as ``.txt`` beside its picture."""
-    for one in (one for one in records if one["caption"]):
-        (folder / one["file_name"]).with_suffix(".txt").write_text(one["caption"] + "\n", encoding="utf-8")
+def remember(study: Study, records: Sequence[Mapping[str, Any]]) -> None:
+    """Remember what is written into a folder; before it is, so that a kill between the two loses nothing."""
+    with inside(study):
+        ours = written()
+        for one in (one for one in records if one["caption"]):
+            mine = ours.setdefault(sample_of(one), {"references": one["references"], "captions": []})
+            mine["references"] = one["references"]
+            mine["captions"] = list(dict.fromkeys([*mine["captions"], one["caption"]]))
+        half = WRITTEN.with_name(f".{WRITTEN.name}.half")
+        half.write_text(json.dumps(ours, ensure_ascii=False), encoding="utf-8")
+        half.replace(WRITTEN)
+
+
+def written() -> dict[str, dict[str, list[str]]]:
+    """By sample the captions that we wrote, and those that the picture had before."""
+    return json.loads(WRITTEN.read_text(encoding="utf-8")) if WRITTEN.exists() else {}

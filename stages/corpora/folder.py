@@ -96,6 +96,10 @@ class Folder:
                 problems.append(Problem(shown(Path(name)), "no_caption", message))
         return [*entries.values(), *problems]
 
+    def files(self) -> dict[str, Path]:
+        """The picture of each sample."""
+        return {storable(one.sample): one.path for one in self._entries() if isinstance(one, Entry)}
+
 
 class Names:
     """The files of a folder, found by what a table calls them.

@@ -150,6 +150,7 @@ class Execution:
         self.progress.update(len(keyed) - len(missing))
         if isinstance(node.worker, Together):
             entries |= {key: self.answered[key] for key, _ in missing}
+            self.computed.update((task.corpus, task.sample) for _, task in missing)
         else:
             for start in range(0, len(missing), node.batch_size):
                 batch = missing[start : start + node.batch_size]

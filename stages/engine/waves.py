@@ -81,10 +81,15 @@ class Case:
     requests: list[str] = field(default_factory=list)
     """The keys of all that it has asked, in order."""
     failures: list[dict[str, str]] = field(default_factory=list)
+    passing: str | None = None
+    """Why a request failed that a retry may answer, if one did."""
 
 
 class Waves:
     """Advances the cases of one stage.
+
+    A case that went on without a reply because a server was away, or the disk full, is kept as failed: the next
+    execution asks for that reply again, and for what depends on it.
 
     ``counts`` says how many requests were made, recalled, computed, failed, and could not be read.
     """
@@ -121,7 +126,8 @@ class Waves:
             value = {**end.value, "requests": case.requests}
             if reason := fault(value):
                 return Entry(run, {"requests": case.requests}, None, reason)
-            return Entry(run, value | ({"failures": case.failures} if case.failures else {}), None)
+            value |= {"failures": case.failures} if case.failures else {}
+            return Entry(run, value, None, case.passing, passes=case.passing is not None)
         except Exception as error:  # whatever one case does to a method must not stop the others
             log.debug("%s: %s failed", self.memory.name, case.task.sample, exc_info=True)
             return Entry(run, {"requests": case.requests}, None, f"{type(error).__name__}: {error}")
@@ -178,6 +184,7 @@ class Waves:
             if model != self._loaded:
                 self._worker, self._loaded = Answerer(player), model
             for start in range(0, len(keys), player.batch_size):
+                self.progress.set_postfix_str(f"{player.name}: {start}/{len(keys)}")
                 batch = [(key, self._task(*gathered[key])) for key in keys[start : start + player.batch_size]]
                 assert self._worker
                 entries = self.memory.compute(kind, self._worker, batch)
@@ -210,6 +217,7 @@ class Waves:
                 failure = Failure(f"cannot be read: {error}", answered=True)
         else:
             failure = Failure(entry.reason)
+            case.passing = entry.reason if entry.passes else case.passing
         case.failures.append({"request": key, "role": request.role, "reason": failure.reason})
         return failure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sqlite3
 import subprocess
@@ -18,7 +19,9 @@ from datasette.app import Datasette
 from sqlalchemy import text
 
 from registry import open_registry
+from registry.indexing import Index
 from registry.views import VIEWS
+from tests.registry.conftest import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +60,24 @@ def test_captions_are_what_was_said(registry):
     assert set(frame.prompt) == {"What is it?"}
     assert frame.model.str.contains('"adapter":\\s?"blip"').all()
     assert set(frame.stage) == {"caption@blip"}
+
+
+def test_rewritten_captions_are_captions(lineage_again):
+    made, models = lineage_again, {"reviser": {"model": {"adapter": "qwen2.5-vl"}}}
+    first, place = made.keys["caption", "s0", "", "", "blip"], ("s0", "", "", "blip")
+    method = {"adapter": "rico", "rounds": 2, "players": models}
+    parts = {"picture": "0f", "caption": "a cat in s0", "method": method}
+    made.item("recaption", "recaption@rico", place, parts, first, value={"caption": "a red cat in s0"})
+    with made.engine.begin() as connection:
+        index = Index(connection, {**SETTINGS, "recaptioner": {"rico": {"method": "rico"}}})
+        of = {"split": "test", "width": 8, "height": 8, "annotations": {}, "references": []}
+        index.corpus("scenes", {"adapter": "scenes"}, {}, [{"sample": "s0", **of}])
+        index.place("recaption", [row | {"recaptioner": "rico"} for row in made.rows["recaption"]])
+        index.study("rewritten", {})
+    with open_registry(made.url) as registry:
+        [one] = registry.captions("rewritten").to_dict("records")
+    assert (one["caption"], one["recaptioner"], one["captioner"]) == ("a red cat in s0", "rico", "blip")
+    assert json.loads(one["model"]) == method and one["stage"] == "recaption@rico"
 
 
 def test_images_are_found_in_the_object_store(registry, lineage):

@@ -14,7 +14,7 @@ import pytest
 
 from models.adapters import catalogue
 from models.adapters.roles import Reply, Turn
-from models.media.images import encode_png
+from models.media.images import decode_png, encode_png
 from registry.store.dag import STAGES
 from registry.store.keys import digest
 from stages import recaption as stage
@@ -111,6 +111,19 @@ def test_captions_of_originals_are_rewritten_and_keep_what_they_were_made_of():
         "asked": 10, "recalled": 0, "computed": 10, "failed": 0, "unreadable": 2,
         "reasons": {"reviser: there is no <revised_caption> in the reply": 2},
     }  # fmt: skip
+
+
+def test_the_sheet_shows_the_picture_and_what_was_painted_of_its_captions(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(stage, "contact_sheet", lambda *said: drawn.update({said[1][0][0]: said}) or b"")
+    run({**RICO, "captioners": ["one"]})
+    [(titles, lines)] = drawn.values()
+    assert titles == ["picture", "painting 1", "painting 2", "captions"]
+    sample, pictures, texts = lines[1]
+    assert (sample, texts) == ("light", ["first: one p", "new: one p indeed indeed"])
+    painted = [np.full((4, 4, 3), list(bytes.fromhex(digest(text)[:6]))) for text in (b"one p", b"one p indeed")]
+    for shown, wanted in zip(pictures, [np.full((4, 4, 3), 200), *painted], strict=True):
+        assert (decode_png(shown) == wanted).all()
 
 
 def test_repainted_pictures_are_recaptioned_where_the_study_says_so():

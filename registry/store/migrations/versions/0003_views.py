@@ -49,9 +49,10 @@ def make_views(axes: Sequence[str] = ()) -> None:
 JOIN measurement ON measurement.item_id = item.id""")
     op.execute(f"""CREATE VIEW v_captions AS SELECT {where},
     {field("value", "caption")} AS caption, item.status AS status, item.reason AS reason,
-    {ORIGIN}, {made}
+    {ORIGIN}, coalesce({field("parts", "model")}, {field("parts", "method")}) AS model,
+    {field("parts", "prompt")} AS prompt
 {STANDING}
-WHERE placement.kind = 'caption'""")
+WHERE placement.kind IN ('caption', 'recaption')""")
     op.execute(f"""CREATE VIEW v_images AS SELECT {where},
     placement.kind AS kind, item.object AS object, sample.width AS width, sample.height AS height,
     item.status AS status, item.reason AS reason,

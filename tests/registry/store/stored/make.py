@@ -47,7 +47,8 @@ def value(column: Column[Any], number: int) -> Any:
 
 def row(table: Table, number: int) -> dict[str, Any]:
     """A row without its id, which is its number where the database chooses it."""
-    return {c.name: value(c, number) for c in table.columns if c is not table.autoincrement_column}
+    made = {c.name: value(c, number) for c in table.columns if c is not table.autoincrement_column}
+    return made | ({"digest": value_digest(made["value"])} if {"value", "digest"} <= made.keys() else {})
 
 
 def fill(connection: Connection) -> None:

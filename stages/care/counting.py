@@ -1,0 +1,57 @@
+"""How many items the stages of a study hold, before any is there: what ``palimpsest plan`` counts with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from registry.store.dag import GRID, SECTIONS, STAGES, Stage
+from stages.engine.entries import Adapted
+from stages.engine.study import Study, swept
+from stages.recaption import Scope, variants
+
+
+def concerned_by(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> Mapping[str, int]:
+    """The corpora that a stage is about."""
+    if stage.name == "recaption":
+        named = {corpus for one in variants(study, entry).values() for corpus in one.scope.about(study)}
+        return {corpus: count for corpus, count in samples.items() if corpus in named}
+    if not stage.measures or not stage.section:
+        return samples
+    measure = Adapted(entry, study.entry(stage.section, entry), stage.section, study.models)
+    return {corpus: count for corpus, count in samples.items() if measure.concerns(corpus)}
+
+
+def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> int:
+    """Number of items of a stage if none fails: its samples, and its corpora as wholes, at each of its points."""
+    return sum((count + stage.wholes) * points(study, stage, entry, corpus) for corpus, count in samples.items())
+
+
+def points(study: Study, stage: Stage, entry: str, corpus: str) -> int:
+    """Number of points of a stage's axes at which a corpus has items.
+
+    What looks at captions looks at rewritten ones too, which are not of all points: their entries say of which.
+    """
+    if stage.name == "recaption":
+        return sum(rewritten(study, one.scope, corpus) for one in variants(study, entry).values())
+    counts = {}
+    for section, owner in SECTIONS.items():
+        if owner.axis in stage.axes and owner.name != "recaption":
+            mine = stage.axis == owner.axis and stage.each
+            some = swept(entry, study.entry(section, entry), study.models) if mine else study.variants(section)
+            counts[owner.axis] = len(some)
+    pictures = stage.originals + prod(count for axis, count in counts.items() if axis in GRID)
+    first = pictures * prod(count for axis, count in counts.items() if axis not in GRID)
+    if "recaptioner" not in stage.axes:
+        return first
+    return first + sum(points(study, STAGES["recaption"], name, corpus) for name in study.entries("recaptioners"))
+
+
+def rewritten(study: Study, scope: Scope, corpus: str) -> int:
+    """Number of captions of each sample of a corpus that one variant of an entry of ``recaptioners`` rewrites."""
+    if corpus not in scope.about(study):
+        return 0
+    if scope.references:
+        return 1
+    repainted = len(study.variants("degradations")) * len(study.variants("inpainters")) if scope.repainted else 0
+    return (1 + repainted) * len(scope.said_by(study))

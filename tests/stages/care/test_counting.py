@@ -1,0 +1,74 @@
+"""What `palimpsest plan` says before a study with recaptioners ran is what its stages hold afterwards."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.adapters import catalogue
+from models.adapters.roles import Reply, Turn
+from registry.store.dag import STAGES
+from stages import recaption
+from stages.care.plan import forecast
+from stages.engine.loop import execute
+from stages.engine.study import Study
+from tests.conftest import ROOT, SMALL
+from tests.stages.engine import toys
+
+PAINTER, REVISER = ({"adapter": f"toy-{one}", "name": one, "journal": "journal"} for one in ("painter", "echo"))
+RICO = {"method": "rico", "painter": PAINTER, "reviser": REVISER}
+ENTRIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "all": {"rico": RICO},
+    "some": {
+        "swept": {**RICO, "repainted": True, "captioners": ["one"], "sweep": {"rounds": [1, 2]}},
+        "told": {**RICO, "references": True, "captioner": REVISER, "corpora": ["scenes"]},
+    },
+}
+
+
+class Echo(toys.Toy):
+    """Revises the caption that it is asked about by a word."""
+
+    def answer(self, conversations: Sequence[Sequence[Turn]], decoding: Any, seeds: Sequence[int]) -> list[list[Reply]]:
+        said = [one[-1].text.partition("The caption is: ")[2].partition("\n")[0] for one in conversations]
+        return [[Reply(f"<revised_caption>{caption} indeed</revised_caption>", "stop")] for caption in said]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "CATALOGUE", {role: dict(some) for role, some in catalogue.CATALOGUE.items()})
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    toys.register()
+    STAGES["recaption"] = recaption.STAGE
+    catalogue.CATALOGUE["chat"]["toy-echo"] = f"{__name__}:Echo"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ENTRIES)
+def test_what_is_foretold_is_what_is_there(name: str) -> None:
+    captioner = {**SMALL["captioners"]["blip"], "beams": 1, "candidates": 1}
+    scenes = {"adapter": "scenes", "path": "models/worlds", "count": 2}
+    study = Study.model_validate({
+        **SMALL,
+        "corpora": {"scenes": {**scenes, "seed": 7}, "others": {**scenes, "seed": 8}},
+        "inpainters": {"identity": {"adapter": "identity"}},
+        "captioners": {"one": captioner, "two": {**captioner, "candidates": 2, "beams": 2}},
+        "recaptioners": ENTRIES[name],
+        "encoders": {}, "fidelity": {},
+    })  # fmt: skip
+    before = forecast(study)
+    held = {}
+    for stage, entry in study.stages():
+        link = execute(importlib.import_module(f"stages.{stage.name}").node(study, entry))
+        held[link["stage"]] = link["items"]
+    assert {one.stage: one.items for one in before} == held
+    assert [(one.stage, one.known) for one in forecast(study)] == list(held.items())
