@@ -16,11 +16,13 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.store import places
 from registry.store.database import write_ahead
 from registry.store.imports import without
+from registry.tracking.files import follow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,8 +64,8 @@ def opened() -> MlflowClient:
 
         if uri.startswith(("http:", "https:")):  # a client would try for minutes
             await_server(uri)
-        elif uri.startswith("sqlite:///"):
-            prepare_sqlite(uri)
+        elif file := places.file_of(uri):
+            prepare_sqlite(file)
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
         return mlflow.MlflowClient(tracking_uri=uri)
 
@@ -83,10 +85,15 @@ def await_server(uri: str) -> None:
         ) from None
 
 
-def prepare_sqlite(uri: str) -> None:
-    """Switch an SQLite file to WAL, which stays with it: cells are then logged more than twice as fast."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database or "")) as connection:
-        write_ahead(connection)  # where that cannot be, MLflow says why
+def prepare_sqlite(file: Path) -> None:
+    """Switch an SQLite file to WAL, which stays with it: cells are then logged more than twice as fast.
+
+    What it says of a checkout that was moved or copied since is mended.
+    """
+    with suppress(sqlite3.Error):  # where that cannot be, MLflow says why
+        with closing(sqlite3.connect(file)) as connection:
+            write_ahead(connection)
+        follow(file)
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
