@@ -68,7 +68,7 @@ def objects_url() -> str:
 
 
 def tracking_uri() -> str:
-    """Where MLflow keeps runs; what begins with ``sqlite:///`` would have it make a folder of the path as it is quoted."""
+    """Where MLflow keeps runs; of ``sqlite:///`` it would make a folder whose name is the path as it is quoted."""
     return os.environ.get("MLFLOW_TRACKING_URI") or file_url(home() / "mlflow.db", "sqlite+pysqlite")
 
 

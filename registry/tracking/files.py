@@ -50,9 +50,10 @@ def follow(database: Path) -> None:
     with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection, connection:
         known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         first = connection.execute(FIRST).fetchone() if "experiments" in known else None
-        before = folder_of(first[0]).parents[1] if first else home.parent
-        if before == home.parent:
+        artifacts = folder_of(first[0]) if first else None
+        if artifacts is None or artifacts.parent == home:
             return
+        before = artifacts.parents[1]
         became = {
             before.as_uri(): home.parent.as_uri(),
             str(before): home.parent.as_uri(),

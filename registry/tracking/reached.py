@@ -89,9 +89,7 @@ def engine_of(uri: str) -> Engine:
     """An engine for MLflow's database, which it is asked with once."""
     url = make_url(uri)
     waiting = url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query
-    return create_engine(
-        url, poolclass=NullPool, connect_args={"connect_timeout": database.SECONDS} if waiting else {}
-    )
+    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": database.SECONDS} if waiting else {})
 
 
 @contextmanager

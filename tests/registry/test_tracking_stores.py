@@ -100,7 +100,11 @@ def test_several_checkouts_begin_on_one_empty_database(new_database, tmp_path, k
         begun.append(
             subprocess.Popen(
                 [sys.executable, "-c", OPEN],
-                cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
             )  # fmt: skip
         )
