@@ -70,7 +70,7 @@ def stores(full: bool) -> Iterator[Check]:
             engine = None
     store = ObjectStore(places.objects_url())
     yield from objects(engine, store, full)
-    yield from mlflow_store(full)
+    yield from tracking_store(full)
     yield from disks(store)
 
 
@@ -177,7 +177,7 @@ def soundness(store: ObjectStore, addresses: list[str], full: bool) -> Check:
     return Check("objects", "problem", what, advice if full else f"Run `palimpsest doctor --full` for all. {advice}")
 
 
-def mlflow_store(full: bool = False) -> Iterator[Check]:
+def tracking_store(full: bool = False) -> Iterator[Check]:
     """Check the tracking store, whether file, database or server; ``full`` reads all of a file, with its indexes."""
     uri = places.tracking_uri()
     where = places.hidden(uri)

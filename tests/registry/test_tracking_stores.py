@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from mlflow import MlflowClient
 
-from registry.health import mlflow_store
+from registry.health import tracking_store
 from registry.store import places
 from registry.store.database import connect, migrate_when_behind
 from registry.tracking import opened
@@ -39,7 +39,7 @@ def test_what_keeps_no_runs_is_refused(uri, monkeypatch):
     with pytest.raises(ValueError, match=r"^MLFLOW_TRACKING_URI is .*, where we keep no runs; unset it, or .*\.$") as e:
         opened()
     assert "s3cret" not in str(e.value)
-    [check] = mlflow_store()
+    [check] = tracking_store()
     assert (check.state, str(e.value) in check.what) == ("problem", True)
 
 

@@ -22,13 +22,13 @@ runner = CliRunner()
 COMPLETE = b"stages:\n  degrade:\n    cmd: python -m stages.degrade\n    outs:\n    - path: data/degrade\n"
 
 
-@pytest.fixture
-def here(checkout, monkeypatch):
+@pytest.fixture(params=["checkout"])
+def here(request, checkout, monkeypatch):
     """A checkout to be in, with a study of one inpainter and no models."""
     params = copy.deepcopy(SMALL)
     params |= dict.fromkeys(("captioners", "encoders", "fidelity", "quality"), {})
     params["inpainters"] = {"identity": {"adapter": "identity"}}
-    one = checkout(params)
+    one = checkout(params, request.param)
     for name in places.SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", one.environment["PATH"])
@@ -74,6 +74,30 @@ def test_from_any_folder_of_a_checkout_and_after_the_registry_was_lost(here, mon
     assert (state, "`palimpsest registry sync`" in advice) == ("problem", True), what
     told("registry", "sync")
     assert [state for state, *_ in checks("results", "--full")] == ["ok"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but what readers of databases leave."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal")))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("here", ["50% done? a%20b"], indirect=True)
+def test_a_study_runs_at_any_path_and_its_copy_leaves_it_alone(here, monkeypatch):
+    told("repro", "index")
+    assert [path.name for path in here.path.parent.iterdir()] == [here.path.name], "nothing is written outside"
+    before = contents(here.path)
+    second = here.path.with_name("it's a copy")
+    shutil.copytree(here.path, second, symlinks=True)
+    monkeypatch.chdir(second)
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("count: 6", "count: 5"))
+    told("repro", "index")
+    assert contents(here.path) == before
+    assert {path.name for path in here.path.parent.iterdir()} == {here.path.name, second.name}
+    assert len(list(Path(".palimpsest/artifacts").iterdir())) > len(
+        list((here.path / ".palimpsest/artifacts").iterdir())
+    ), "and writes to its own"
 
 
 def test_outside_of_a_checkout_it_is_said_where_to_go(tmp_path, monkeypatch):
