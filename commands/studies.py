@@ -80,8 +80,8 @@ def repro(
     with one_sentence():
         at_root()
         study = read_study()
-        check_ground()
         check(study)
+        check_ground()
         fill_in(study)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}

@@ -68,11 +68,13 @@ def objects_url() -> str:
 
 
 def tracking_uri() -> str:
-    """Where MLflow keeps runs; of ``sqlite:///`` it would make a folder whose name is the path as it is quoted."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or file_url(home() / "mlflow.db", "sqlite+pysqlite")
+    if given := os.environ.get("MLFLOW_TRACKING_URI"):
+        return given
+    url = file_url(home() / "mlflow.db")  # of sqlite:/// MLflow makes the folder, as it is written there
+    return url if unquote(url) == url else url.replace("sqlite", "sqlite+pysqlite", 1)
 
 
-def file_url(path: Path, dialect: str = "sqlite") -> str:
+def file_url(path: Path) -> str:
     """The URL of an SQLite file, whatever characters its path has.
 
     >>> file_url(Path("/tmp/50% done?/registry.db"))
@@ -80,7 +82,7 @@ def file_url(path: Path, dialect: str = "sqlite") -> str:
     """
     from sqlalchemy import URL
 
-    return URL.create(dialect, database=str(path)).render_as_string()
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def file_of(url: str) -> Path | None:

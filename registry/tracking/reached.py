@@ -56,7 +56,7 @@ def reached(uri: str) -> Iterator[None]:
             if file
             else "Start the database, or set MLFLOW_TRACKING_URI to another."
         )
-        raise ConnectionError(f"MLflow's database {where} cannot be used: {reason}. {advice}") from None
+        raise ConnectionError(f"MLflow's store {where} cannot be used: {reason}. {advice}") from None
 
 
 def await_server(uri: str) -> None:

@@ -37,6 +37,7 @@ SECONDS = 5
 def examine(full: bool = False) -> Iterator[Check]:
     """Run every check; nothing is changed."""
     yield environment()
+    yield code()
     yield java()
     yield gpu()
     yield commit()
@@ -73,6 +74,15 @@ def environment() -> Check:
         what = "; ".join([f"missing: {', '.join(absent)}"] * bool(absent) + other)
         return Check("environment", "problem" if absent else "warning", f"{python}; {what}", INSTALL)
     return Check("environment", "ok", f"{python}, and every version is the lock's")
+
+
+def code() -> Check:
+    """Check that commands run the code of this checkout: an environment points to where it was made, wherever it is."""
+    running = Path(__file__).parents[2]
+    if running == places.root():
+        return Check("code", "ok", "commands run the code of this checkout")
+    advice = "If .venv was copied or moved with the checkout, delete it and run `make repro`; else activate its own."
+    return Check("code", "warning", f"commands run the code in {running}, not that of this checkout", advice)
 
 
 def locked(text: str) -> Iterator[Requirement]:

@@ -77,7 +77,7 @@ def test_an_experiment_that_was_deleted_comes_back_with_a_word(caplog):
 
 def test_a_database_that_is_away_is_not_tried_again_and_again(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:s3cret@127.0.0.1:9/team")
-    with pytest.raises(ConnectionError, match=r"^MLflow's database postgresql://127.0.0.1:9/team cannot be used") as e:
+    with pytest.raises(ConnectionError, match=r"^MLflow's store postgresql://127.0.0.1:9/team cannot be used") as e:
         opened()
     assert "s3cret" not in str(e.value)
     assert str(e.value).endswith("Start the database, or set MLFLOW_TRACKING_URI to another.")

@@ -16,7 +16,7 @@ from registry import open_registry
 from registry.health import disks
 from registry.store import places
 from registry.store.objects import ObjectStore
-from tests.conftest import SMALL
+from tests.conftest import ROOT, SMALL
 
 runner = CliRunner()
 COMPLETE = b"stages:\n  degrade:\n    cmd: python -m stages.degrade\n    outs:\n    - path: data/degrade\n"
@@ -74,6 +74,14 @@ def test_from_any_folder_of_a_checkout_and_after_the_registry_was_lost(here, mon
     assert (state, "`palimpsest registry sync`" in advice) == ("problem", True), what
     told("registry", "sync")
     assert [state for state, *_ in checks("results", "--full")] == ["ok"]
+
+
+def test_the_code_of_another_checkout_is_noticed(here):
+    """As where ``.venv`` came along with a copy: this test's own environment is that of the working tree."""
+    [(state, what, _)] = checks("code")
+    assert (state, what) == ("warning", f"commands run the code in {ROOT}, not that of this checkout")
+    own = here.run("python", "-m", "palimpsest", "doctor", check=False)
+    assert "commands run the code of this checkout" in own.stdout
 
 
 def contents(folder: Path) -> dict[str, bytes]:
