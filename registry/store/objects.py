@@ -28,6 +28,7 @@ class ObjectStore:
     """
 
     def __init__(self, url: str) -> None:
+        self.base: str
         here = Path(url).is_absolute()  # and may hold what means something in a URL
         self.filesystem, self.base = (LocalFileSystem(), url) if here else fsspec.url_to_fs(url)
         self.local = isinstance(self.filesystem, LocalFileSystem)
