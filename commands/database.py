@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands import one_sentence, print_json
+from commands import at_root, one_sentence, print_json
 
 app = typer.Typer()
 registry = typer.Typer(no_args_is_help=True, help="Look after the experiment database.")
@@ -22,6 +22,7 @@ def doctor(
     from stages.care.doctor import examine, formatted
 
     with one_sentence():
+        at_root()
         found = []
         for check in examine(full):
             found.append(check)
@@ -45,6 +46,7 @@ def gc(
     from stages.care.needed import collect, listing
 
     with one_sentence():
+        at_root()
         found = collect(timedelta(days=days), yes, shards)
     typer.echo(listing(found, yes))
 
@@ -55,6 +57,7 @@ def sync() -> None:
     from stages.index import sync
 
     with one_sentence():
+        at_root()
         counts = sync()
     typer.echo(", ".join(f"{count} {kind}" for kind, count in counts.items()))
 

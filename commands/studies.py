@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import one_sentence, print_json
+from commands import at_root, from_root, one_sentence, print_json
 from models.training import RECIPES
 
 app = typer.Typer()
@@ -22,21 +22,25 @@ def use(study: Annotated[Path, typer.Argument(help="A study, such as studies/tru
     from stages.care.use import choose
 
     with one_sentence():
-        chosen = choose(study)
+        chosen = choose(from_root(study))
     typer.echo(f"params.yaml is now the study {chosen.study}; `palimpsest plan` says what it would compute.")
 
 
 @app.command()
 def plan(
-    study: Annotated[Path, typer.Argument(help="A study, such as studies/truce.yaml.")] = Path("params.yaml"),
+    study: Annotated[Path | None, typer.Argument(help="A study file; default params.yaml.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check a study and say what it would compute, how much of that is known, and about how long the rest takes."""
     from stages.care.plan import forecast, listing
-    from stages.engine.study import read_study
+    from stages.engine.study import PARAMS, read_study
 
     with one_sentence():
-        found = forecast(read_study(study))
+        if study:
+            study = from_root(study)
+        else:
+            at_root()
+        found = forecast(read_study(study or PARAMS))
     if as_json:
         print_json([stage._asdict() for stage in found])
     else:
@@ -70,12 +74,15 @@ def repro(
     """
     from registry.store.ending import run
     from stages.care.check import check, fill_in
+    from stages.care.ground import check_ground
     from stages.care.retry import due, links
     from stages.engine.study import read_study
 
     with one_sentence():
+        at_root()
         study = read_study()
         check(study)
+        check_ground()
         fill_in(study)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}
@@ -137,6 +144,7 @@ def why(
     from stages.care.why import why
 
     with one_sentence():
+        at_root()
         found = why(stage)
     if as_json:
         print_json(found.as_json())

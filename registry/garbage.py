@@ -39,7 +39,7 @@ class Waste(NamedTuple):
     bytes: int
 
 
-LOOSE, TWICE = "loose objects", "also in a shard"
+LOOSE, HALF_WRITTEN, TWICE = "loose objects", "half-written objects", "also in a shard"
 
 
 def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: bool) -> list[Waste]:
@@ -68,7 +68,7 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
     loose = set(sizes) - used - set(kinds)
     with store.engine.connect() as connection:  # as it is now: also what others have remembered meanwhile
         known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None))))
-    going = [a for a in sorted({*kinds, *loose} & sizes.keys()) if is_old(store.objects, a, before)]
+    going = [a for a in sorted({*kinds, *loose} & sizes.keys()) if is_old(store.objects, store.objects.path(a), before)]
     going = [address for address in going if address not in known or not remove and address in kinds]
     found = Counter[str]()
     taken = Counter[str]()
@@ -77,6 +77,12 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
         taken[kinds.get(address, LOOSE)] += sizes[address]
         if remove:
             store.objects.remove(address)
+    for path, size in store.objects.halves().items():
+        if is_old(store.objects, path, before):
+            found[HALF_WRITTEN] += 1
+            taken[HALF_WRITTEN] += size
+            if remove:
+                store.objects.filesystem.rm_file(path)
     return [Waste(kind, items[kind], found[kind], taken[kind]) for kind in sorted({*items, *found})]
 
 
@@ -122,10 +128,10 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
     return kept
 
 
-def is_old(objects: ObjectStore, address: str, before: datetime) -> bool:
-    """Whether an object was written before a time; one that is gone is not."""
+def is_old(objects: ObjectStore, path: str, before: datetime) -> bool:
+    """Whether a file was written before a time; one that is gone was not."""
     try:
-        written = objects.filesystem.modified(objects.path(address))
+        written = objects.filesystem.modified(path)
     except FileNotFoundError:
         return False
     return (written if written.tzinfo else written.replace(tzinfo=UTC)) < before

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,11 +15,12 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry.store import places
-from registry.store.database import HEAD, connect, version_of
+from registry.store.database import HEAD, VERSIONS, connect, version_of
 from registry.store.items import damaged
 from registry.store.objects import ObjectStore
 from registry.store.schema import Item
 from registry.tracking.asking import experiments
+from registry.tracking.files import folder_of
 
 State = Literal["ok", "warning", "problem"]
 
@@ -25,8 +28,9 @@ SAMPLE = 200
 """Number of objects that are read, unless all are."""
 
 SCARCE, NEARLY_NONE = 5 * 2**30, 2**30
-MIGRATIONS = Path(__file__).parent / "store/migrations/versions"
-VERSIONS = sorted(path.stem.partition("_")[0] for path in MIGRATIONS.glob("0*.py"))
+
+FILL = "Run `palimpsest repro`; or `palimpsest registry sync`, if data/ holds results."
+LOST_RUNS = "Restore a backup, or move it away: the next run makes another, and the registry keeps all results."
 
 
 class Check(NamedTuple):
@@ -55,8 +59,7 @@ def stores(full: bool) -> Iterator[Check]:
     url = places.registry_url()
     engine = None
     if is_missing_file(url):
-        advice = "Run `palimpsest repro`; or `palimpsest registry sync`, if data/ holds results."
-        yield Check("registry", "warning", f"{places.hidden(url)} does not exist yet", advice)
+        yield Check("registry", "warning", f"{places.hidden(url)} does not exist yet", FILL)
     else:
         try:
             engine = connect(url)
@@ -65,15 +68,16 @@ def stores(full: bool) -> Iterator[Check]:
             what = f"{places.hidden(url)} cannot be read: {str(error).splitlines()[0]}"
             yield Check("registry", "problem", what, "See that the database is there and may be written to.")
             engine = None
-    yield from objects(engine, ObjectStore(places.objects_url()), full)
-    yield mlflow_store()
-    yield disk()
+    store = ObjectStore(places.objects_url())
+    yield from objects(engine, store, full)
+    yield from tracking_store(full)
+    yield from disks(store)
 
 
 def is_missing_file(url: str) -> bool:
     """Whether a URL is that of an SQLite file which nobody has made yet."""
-    path = places.database(url).database if url.startswith("sqlite:") else None
-    return path is not None and not Path(path).is_file()
+    path = places.file_of(url)
+    return path is not None and not path.is_file()
 
 
 def registry(engine: Engine, full: bool) -> Iterator[Check]:
@@ -81,7 +85,7 @@ def registry(engine: Engine, full: bool) -> Iterator[Check]:
     where = places.hidden(engine.url.render_as_string(hide_password=True))
     version = version_of(engine)
     if version is None:
-        yield Check("registry", "warning", f"{where} has no tables yet", "Run `palimpsest repro`, which makes them.")
+        yield Check("registry", "warning", f"{where} has no tables yet", FILL)
         return
     if version != HEAD:
         known = version in VERSIONS
@@ -173,26 +177,40 @@ def soundness(store: ObjectStore, addresses: list[str], full: bool) -> Check:
     return Check("objects", "problem", what, advice if full else f"Run `palimpsest doctor --full` for all. {advice}")
 
 
-def mlflow_store() -> Check:
-    """Check the tracking store, whether file, database or server."""
+def tracking_store(full: bool = False) -> Iterator[Check]:
+    """Check the tracking store, whether file, database or server; ``full`` reads all of a file, with its indexes."""
     uri = places.tracking_uri()
     where = places.hidden(uri)
     if is_missing_file(uri):
-        return Check("mlflow", "warning", f"{where} does not exist yet", "Run `palimpsest repro`.")
-    advice = "Start the server or the database, or set MLFLOW_TRACKING_URI to another."
+        yield Check("mlflow", "warning", f"{where} does not exist yet", "Run `palimpsest repro`.")
+        return
     try:
-        return Check("mlflow", "ok", f"{where} holds {experiments()} experiments")
-    except (OSError, SQLAlchemyError) as error:
-        return Check(
-            "mlflow", "problem", places.hidden(f"{where} cannot be read: {str(error).splitlines()[0]}"), advice
-        )
+        yield Check("mlflow", "ok", f"{where} holds {experiments()} experiments")
+        if file := places.file_of(uri):
+            with closing(sqlite3.connect(file)) as connection:
+                said = connection.execute("PRAGMA integrity_check" if full else "PRAGMA quick_check").fetchall()
+            if said != [("ok",)]:
+                yield Check("mlflow", "problem", f"{where} is damaged: {said[0][0]}", LOST_RUNS)
+    except sqlite3.Error as error:
+        yield Check("mlflow", "problem", f"{where} is damaged: {error}", LOST_RUNS)
+    except (OSError, ValueError) as error:
+        what = places.hidden(f"{where} cannot be read: {' '.join(str(error).split())}")
+        yield Check("mlflow", "problem", what, "Mend that, or set MLFLOW_TRACKING_URI to another place.")
 
 
-def disk() -> Check:
-    """Check the room on the disk of the checkout."""
-    free = shutil.disk_usage(places.root()).free
-    what = f"{gigabytes(free)} are free"
-    if free >= SCARCE:
-        return Check("disk", "ok", what)
-    advice = "Make room: `palimpsest gc` and `dvc gc --workspace --dry` say what nothing needs."
-    return Check("disk", "problem" if free < NEARLY_NONE else "warning", what, advice)
+def disks(store: ObjectStore) -> Iterator[Check]:
+    """Check the room on each disk that something is kept on."""
+    kept = [places.root(), places.file_of(places.registry_url()), places.file_of(places.tracking_uri())]
+    kept += [Path(store.base) if store.local else None, folder_of(places.artifacts_url() or "")]
+    devices: dict[int, list[Path]] = {}
+    for path in filter(None, kept):
+        there = next(one for one in (path, *path.parents) if one.exists())
+        devices.setdefault(there.stat().st_dev, []).append(there)
+    for paths in devices.values():
+        free = shutil.disk_usage(paths[0]).free
+        what = f"{gigabytes(free)} are free on the disk of {', '.join(map(str, dict.fromkeys(paths)))}"
+        if free >= SCARCE:
+            yield Check("disk", "ok", what)
+        else:
+            advice = "Make room: `palimpsest gc` and `dvc gc --workspace --dry` say what nothing needs."
+            yield Check("disk", "problem" if free < NEARLY_NONE else "warning", what, advice)

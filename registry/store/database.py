@@ -15,8 +15,12 @@ from registry.store.places import database
 HEAD = "0010"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
-SECONDS = 10
-"""How long a PostgreSQL server may take to answer, unless the URL says otherwise."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS = sorted(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("0*.py"))
+"""The migrations that this code knows."""
+
+SECONDS = 5
+"""How long a server may take to say that it is there, a database's unless its URL says otherwise."""
 
 PATIENCE = 60
 """Seconds to wait for other writers of an SQLite file."""
@@ -107,7 +111,7 @@ def migrate_when_behind(engine: Engine) -> None:
     version = version_of(engine)
     if version == HEAD:
         return
-    if version and version > HEAD:
+    if version and version not in VERSIONS:
         raise ValueError(
             f"The registry has schema {version}, and this checkout knows {HEAD} at most; update the checkout. "
             "If the database is another program's, such as MLflow's, give the registry one of its own."
@@ -132,6 +136,6 @@ def migrate(connection: Connection, revision: str) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from registry.store.keys import digest
 from registry.store.shelved import Shelved
 
 ADDRESS = re.compile(r"[0-9a-f]{64}")
+HALF = re.compile(r"\.[0-9a-f]{32}")
 
 
 class ObjectStore:
@@ -26,7 +28,9 @@ class ObjectStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.filesystem, self.base = fsspec.url_to_fs(url)
+        self.base: str
+        here = Path(url).is_absolute()  # and may hold what means something in a URL
+        self.filesystem, self.base = (LocalFileSystem(), url) if here else fsspec.url_to_fs(url)
         self.local = isinstance(self.filesystem, LocalFileSystem)
 
     @cached_property
@@ -87,10 +91,16 @@ class ObjectStore:
 
     def sizes(self) -> dict[str, int]:
         """Every address in the store, with the bytes that it takes: none where a shard of DVC's cache holds them."""
-        self.filesystem.invalidate_cache()
-        if not self.filesystem.exists(self.base):
-            return {}
         shelved = self.shelved.sizes() if self.local else {}
-        found = self.filesystem.find(self.base, detail=True)
-        named = ((path.rpartition("/")[2], info["size"]) for path, info in found.items())
-        return shelved | {name: size for name, size in named if ADDRESS.fullmatch(name)}
+        return shelved | {name: size for _, name, size in self._files() if ADDRESS.fullmatch(name)}
+
+    def halves(self) -> dict[str, int]:
+        """What killed writers left of objects: paths, with their bytes."""
+        return {path: size for path, name, size in self._files() if HALF.fullmatch(name)}
+
+    def _files(self) -> Iterator[tuple[str, str, int]]:
+        """Path, name and bytes of every file."""
+        self.filesystem.invalidate_cache()
+        if self.filesystem.exists(self.base):
+            found = self.filesystem.find(self.base, detail=True)
+            yield from ((path, path.rpartition("/")[2], info["size"]) for path, info in found.items())

@@ -60,7 +60,7 @@ def home() -> Path:
 
 
 def registry_url() -> str:
-    return os.environ.get("PALIMPSEST_REGISTRY") or f"sqlite:///{home() / 'registry.db'}"
+    return os.environ.get("PALIMPSEST_REGISTRY") or file_url(home() / "registry.db")
 
 
 def objects_url() -> str:
@@ -68,14 +68,34 @@ def objects_url() -> str:
 
 
 def tracking_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    if given := os.environ.get("MLFLOW_TRACKING_URI"):
+        return given
+    url = file_url(home() / "mlflow.db")  # of sqlite:/// MLflow makes the folder, as it is written there
+    return url if unquote(url) == url else url.replace("sqlite", "sqlite+pysqlite", 1)
+
+
+def file_url(path: Path) -> str:
+    """The URL of an SQLite file, whatever characters its path has.
+
+    >>> file_url(Path("/tmp/50% done?/registry.db"))
+    'sqlite:////tmp/50%25 done%3F/registry.db'
+    """
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite database, absolute; None where the URL is another's."""
+    path = database(url).database if url.startswith("sqlite") else None
+    return None if path in (None, "", ":memory:") else Path(path).absolute()
 
 
 def artifacts_url() -> str | None:
     """URL under which MLflow keeps the files of a new experiment; None where a tracking server decides."""
     if tracking_uri().startswith(("http:", "https:")):
         return None
-    return os.environ.get("PALIMPSEST_ARTIFACTS") or str(home() / "artifacts")
+    return os.environ.get("PALIMPSEST_ARTIFACTS") or (home() / "artifacts").as_uri()
 
 
 def hidden(text: str) -> str:

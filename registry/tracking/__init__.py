@@ -14,27 +14,24 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from registry.store import places
-from registry.store.database import write_ahead
 from registry.store.imports import without
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
 
 CELLS = "palimpsest.cells"
 """The tag of an execution that has cells: the name of the file that lists their runs."""
 
 LEFT_OUT = ("pandas", "scipy")
 """Packages that MLflow imports where it finds them, and no client needs."""
-
-SECONDS = 5
-"""How long a tracking server may take to say that it is there."""
 
 
 @contextmanager
@@ -57,58 +54,44 @@ def lightly() -> Iterator[None]:
 
 
 def opened() -> MlflowClient:
-    """A client of the tracking store that settings name; raises ``ConnectionError`` where a server does not answer."""
+    """A client of the tracking store that settings name.
+
+    Raises ``ConnectionError`` where that does not answer, ``ValueError`` where settings name what is none.
+    """
     uri = places.tracking_uri()
     with lightly():
         import mlflow
 
-        if uri.startswith(("http:", "https:")):  # a client would try for minutes
-            await_server(uri)
-        elif uri.startswith("sqlite:///"):
-            prepare_sqlite(uri)
+        from registry.tracking.reached import reached
+
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every new database
-        return mlflow.MlflowClient(tracking_uri=uri)
-
-
-def await_server(uri: str) -> None:
-    """Ask a tracking server whether it is there; raises ``ConnectionError`` where it does not say so in time."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    try:
-        http_request(get_default_host_creds(uri), "/health", "GET", max_retries=0, timeout=SECONDS)
-    except MlflowException:
-        raise ConnectionError(
-            f"The tracking server {places.hidden(uri)} does not answer within {SECONDS} seconds; start it, or set "
-            "MLFLOW_TRACKING_URI to another."
-        ) from None
-
-
-def prepare_sqlite(uri: str) -> None:
-    """Switch an SQLite file to WAL, which stays with it: cells are then logged more than twice as fast."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(places.database(uri).database or "")) as connection:
-        write_ahead(connection)  # where that cannot be, MLflow says why
+        with reached(uri):
+            return mlflow.MlflowClient(tracking_uri=uri)
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, made when missing; a tracking server says itself where its files go."""
+    """The id of an experiment, made when missing, and restored where it was deleted in MLflow's pages.
+
+    A tracking server says itself where its files go.
+    """
     from mlflow.exceptions import MlflowException
 
-    if found := client.get_experiment_by_name(name):
-        return found.experiment_id
-    drop_empty_default(client)
-    try:
-        return client.create_experiment(name, places.artifacts_url())
-    except MlflowException:  # a colleague was quicker
-        if found := client.get_experiment_by_name(name):
-            return found.experiment_id
-        raise
+    if (found := client.get_experiment_by_name(name)) is None:
+        drop_empty_default(client)
+        try:
+            return client.create_experiment(name, places.artifacts_url())
+        except MlflowException:  # a colleague was quicker
+            if (found := client.get_experiment_by_name(name)) is None:
+                raise
+    if found.lifecycle_stage == "deleted":  # MLflow keeps its name, and takes no run for it
+        log.warning("The experiment %s, which was deleted in MLflow, is restored, since runs are logged to it.", name)
+        client.restore_experiment(found.experiment_id)
+    return found.experiment_id
 
 
 def drop_empty_default(client: MlflowClient) -> None:
     """Delete the experiment that MLflow makes in a new database file, where nobody has used it."""
-    if not places.tracking_uri().startswith("sqlite:"):
+    if not places.file_of(places.tracking_uri()):
         return
     found = client.get_experiment("0")
     active = (found.name, found.lifecycle_stage) == ("Default", "active")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from registry.store import places
 from registry.tracking import CELLS, lightly, opened
+from registry.tracking.files import folder_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -109,9 +110,8 @@ def newest_cells(client: MlflowClient, experiment: str, stage: str) -> Cells:
     if not found:
         return Cells({}, {})
     run = found[0].info
-    path = Path(run.artifact_uri) / CELLS_FILE
-    if not path.is_absolute():
-        path = Path(client.download_artifacts(run.run_id, CELLS_FILE))
+    folder = folder_of(run.artifact_uri)
+    path = folder / CELLS_FILE if folder else Path(client.download_artifacts(run.run_id, CELLS_FILE))
     return Cells(**json.loads(path.read_text())) if path.exists() else Cells({}, {})
 
 

@@ -16,6 +16,7 @@ from registry.store.items import Execution
 from registry.store.keys import canonical, digest
 from registry.tracking import CELLS, experiment_id, flatten, opened
 from registry.tracking.asking import CELLS_FILE, Cells, newest_cells
+from registry.tracking.files import folder_of
 from registry.tracking.finished import Finished, Logged, log_finished, log_values
 
 if TYPE_CHECKING:
@@ -188,12 +189,12 @@ class Tracker:
         """Keep files as a run's artifacts; on this disk without MLflow, which would ask its database for the folder."""
         from tempfile import TemporaryDirectory
 
-        folder = Path(run.files)
-        with nullcontext(str(folder)) if folder.is_absolute() else TemporaryDirectory() as place:
+        folder = folder_of(run.files)
+        with nullcontext(str(folder)) if folder else TemporaryDirectory() as place:
             Path(place).mkdir(parents=True, exist_ok=True)
             for name, data in files.items():
                 (Path(place) / name).write_bytes(data)
-            if not folder.is_absolute():
+            if not folder:
                 self.client.log_artifacts(run.id, place)
 
 

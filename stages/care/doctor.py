@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import platform
+import random
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
+from sqlalchemy.exc import SQLAlchemyError
 
 from models.measures.captions.java import java_command, java_environment
-from registry.health import Check, stores
+from registry.health import SAMPLE, Check, is_missing_file, stores
 from registry.lineage.locks import lock
 from registry.lineage.outputs import differing, misnamed
 from registry.store import git, places
+from registry.store.database import HEAD, connect, version_of
+from registry.store.items import ids_of
+from stages.care.ground import RWLOCK, holders
 from stages.care.needed import cache
 from stages.engine.entries import ROLES
+from stages.engine.provenance import FOLDER, read_provenance
 from stages.engine.study import read_study
 
 LOCK = Path("requirements.lock")
@@ -30,11 +37,14 @@ SECONDS = 5
 def examine(full: bool = False) -> Iterator[Check]:
     """Run every check; nothing is changed."""
     yield environment()
+    yield code()
     yield java()
     yield gpu()
     yield commit()
+    yield from locks()
     yield remote()
     yield from stores(full)
+    yield from results(full)
     if full:
         yield from outputs()
     yield from checkpoints()
@@ -64,6 +74,15 @@ def environment() -> Check:
         what = "; ".join([f"missing: {', '.join(absent)}"] * bool(absent) + other)
         return Check("environment", "problem" if absent else "warning", f"{python}; {what}", INSTALL)
     return Check("environment", "ok", f"{python}, and every version is the lock's")
+
+
+def code() -> Check:
+    """Check that commands run the code of this checkout: an environment points to where it was made, wherever it is."""
+    running = Path(__file__).parents[2]
+    if running == places.root():
+        return Check("code", "ok", "commands run the code of this checkout")
+    advice = "If .venv was copied or moved with the checkout, delete it and run `make repro`; else activate its own."
+    return Check("code", "warning", f"commands run the code in {running}, not that of this checkout", advice)
 
 
 def locked(text: str) -> Iterator[Requirement]:
@@ -125,6 +144,39 @@ def commit() -> Check:
     return Check("git", "ok", f"clean at commit {here}")
 
 
+def locks() -> Iterator[Check]:
+    """Check what DVC keeps: its lock file, and its list of who is running."""
+    for name, look in (("dvc.lock", lock), ("DVC's list of who is running", partial(holders, RWLOCK))):
+        try:
+            look()
+            yield Check("dvc", "ok", f"{name} can be read")
+        except ValueError as error:
+            what, _, advice = str(error).partition("; ")
+            yield Check("dvc", "problem", what, f"{advice[:1].upper()}{advice[1:]}")
+
+
+def results(full: bool) -> Iterator[Check]:
+    """Check that the registry knows what data/ holds: some of it, or all where ``full``.
+
+    One that was lost and made anew knows nothing, and DVC sees no reason to run a stage again.
+    """
+    url = places.registry_url()
+    try:
+        keys = [key for file in sorted(FOLDER.glob("*.parquet")) for key in read_provenance(file.stem)]
+        if not keys or is_missing_file(url) or version_of(engine := connect(url)) != HEAD:
+            return
+        read = set(keys if full else random.sample(keys, min(SAMPLE, len(keys))))
+        with engine.connect() as connection:
+            lost = len(read) - len(ids_of(connection, read))
+    except (SQLAlchemyError, OSError, ValueError):
+        return  # said of the registry, or of the outputs
+    if lost:
+        what = f"{lost} of the {len(read)} results in data/ that were looked for are not in the registry"
+        yield Check("results", "problem", what, "Run `palimpsest registry sync`, which puts them back.")
+    else:
+        yield Check("results", "ok", f"the registry knows all {len(read)} results in data/ that were looked for")
+
+
 def remote() -> Check:
     """Check the DVC remote that outputs are pushed to and pulled from."""
     from dvc.config import NoRemoteError
@@ -152,7 +204,10 @@ def remote() -> Check:
 def outputs() -> Iterator[Check]:
     """Hold every output in data/ against dvc.lock, and every file in DVC's cache against its name."""
     again = "and run `palimpsest repro`, which makes them again of what the registry knows."
-    wrong = [name for locked in lock().values() for name in differing(locked)]
+    try:
+        wrong = [name for locked in lock().values() for name in differing(locked)]
+    except ValueError:
+        return  # said of dvc.lock
     if wrong:
         what = f"{len(wrong)} outputs are not what dvc.lock says: {', '.join(wrong)}"
         yield Check("outputs", "problem", what, f"If no stage is running, delete them {again}")

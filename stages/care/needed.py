@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from registry.store.dag import HOLDING
 from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.objects import ObjectStore
+from stages.care.ground import RWLOCK, holders
 from stages.engine.provenance import FOLDER
 from stages.engine.shards import DISK
 from stages.engine.study import Study, read_study
@@ -110,10 +110,8 @@ def running() -> list[str]:
             _, _, process = marker.read_text().partition(" ")
             if process and is_alive(int(process), marker.stat().st_mtime):
                 found.add(marker.name)
-        lock = worktree / ".dvc/tmp/rwlock"
-        held = json.loads(lock.read_text() or "{}") if lock.is_file() else {}
-        holders = [*held.get("write", {}).values(), *(one for some in held.get("read", {}).values() for one in some)]
-        found |= {f"`{one['cmd']}`" for one in holders if is_alive(one["pid"], lock.stat().st_mtime)}
+        lock = worktree / RWLOCK
+        found |= {f"`{one['cmd']}`" for one in holders(lock) if is_alive(one["pid"], lock.stat().st_mtime)}
     return sorted(found)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from registry.garbage import LOOSE, Waste, sweep
+from registry.garbage import HALF_WRITTEN, LOOSE, Waste, sweep
 from registry.store.database import connect
 from registry.store.items import Execution, Finding, ItemStore
 from registry.store.objects import ObjectStore
@@ -75,6 +75,22 @@ def test_shards_are_indexed_again_once_items_went(store: ItemStore) -> None:
         sweep(store, [], ALL, remove=remove)
         with store.engine.connect() as connection:
             assert len(connection.execute(select(Indexed.path)).all()) == stays
+
+
+def test_what_a_killed_writer_left_goes_when_it_is_old(store: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(store.objects.filesystem, "mv", raise_interrupt)
+        store.objects.put(b"half of a picture")
+    [half] = [path for path in Path(store.objects.base).rglob(".*") if path.is_file()]
+    waste = Waste(HALF_WRITTEN, 0, 1, len(b"half of a picture"))
+    assert waste not in sweep(store, [], timedelta(days=7), remove=True)
+    assert half.exists(), "whoever writes it may be at it"
+    assert waste in sweep(store, [], ALL, remove=True)
+    assert not half.exists()
+
+
+def raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_of_nothing_that_is_needed_nothing_stays(store: ItemStore) -> None:

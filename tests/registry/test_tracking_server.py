@@ -16,8 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import make_url, select
 
-from registry import tracking
-from registry.health import mlflow_store
+from registry.health import tracking_store
 from registry.store import database
 from registry.store.database import connect
 from registry.store.schema import Run
@@ -105,14 +104,14 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
     assert telea[0].info.run_id in {run.info.run_id for run in compared}
     only = json.loads(parse_qs(urlsplit(comparison_links("small")["scenes"]).fragment.partition("?")[2])["runs"][0])
     assert {client.get_run(run).data.params["corpus"] for run in only} == {"scenes"}
-    assert mlflow_store().what == f"{address} holds 3 experiments"
+    assert [check.what for check in tracking_store()] == [f"{address} holds 3 experiments"]
 
 
 def test_a_server_that_is_down_is_told_at_once(checkout, monkeypatch):
     monkeypatch.chdir(checkout().path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:s3cret@127.0.0.1:9")
     began = time.monotonic()
-    told = mlflow_store()
+    [told] = tracking_store()
     assert (told.state, time.monotonic() - began < 10) == ("problem", True)
     assert told.what.startswith("http://127.0.0.1:9 cannot be read")
     assert "s3cret" not in str(told)
@@ -126,7 +125,7 @@ def silent():
 
 
 def test_a_tracking_server_that_says_nothing_is_not_waited_for(silent, monkeypatch):
-    monkeypatch.setattr(tracking, "SECONDS", 0.2)
+    monkeypatch.setattr(database, "SECONDS", 0.2)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:s3cret@{silent}")
     with pytest.raises(ConnectionError, match=f"The tracking server http://{silent} does not answer within 0.2 second"):
         past()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,8 @@ def test_numbers_are_those_of_yaml_1_2_as_in_dvc(checkout):
 def test_sections_without_entries_leave_the_folders_that_dvc_looks_for(checkout, monkeypatch):
     """Without them `index` ended with "No such file or directory: data/represent"."""
     monkeypatch.setattr("registry.store.ending.run", lambda *_: 3)
+    Path("dvc.yaml").touch()
+    subprocess.run(["git", "init", "--quiet"], check=True)
     assert CliRunner().invoke(app, ["repro"]).exit_code == 3
     made = {folder.name for folder in Path("data").iterdir()}
     assert made == {"caption", "recaption", "represent", "project", "fidelity", "quality"}
