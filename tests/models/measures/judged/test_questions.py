@@ -17,8 +17,8 @@ from models.measures.captions.candidates import Candidate
 from models.measures.judged import Heard
 from models.measures.judged.questions import CATEGORIES, Answer, CapEval, CapsBench, CaptionQa, accuracy
 from models.pocket import WEIGHTS
+from models.pocket.prompts import JUDGE
 from models.training.errands import lesson
-from models.training.prompts import JUDGE
 from tests.models.recaptioners.playing import conversed
 
 CHECKLIST = Path(__file__).resolve().parents[4] / "../shared/data/capeval/checklist.jsonl"
