@@ -83,7 +83,8 @@ def repro(
         study = read_study()
         check(study)
         check_ground()
-        fill_in(study)
+        if lacking := fill_in(study):
+            typer.echo(f"params.yaml now has the sections {', '.join(lacking)}, empty: DVC wants them there.")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "LC_ALL": "C.UTF-8"}
     if strict:

@@ -11,7 +11,7 @@ from stages.corpora import corpus_of
 from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
-from stages.engine.study import Study
+from stages.engine.study import PARAMS, Study, absent, completed
 from stages.recaption import variants
 
 
@@ -39,8 +39,15 @@ def check(study: Study) -> None:
         check_watched(path, f"corpora.{name} in {study.file}", study.entry("corpora", name)["adapter"])
 
 
-def fill_in(study: Study) -> None:
-    """Make the folders of stages that no entry asks for: those that come after depend on them, and find nothing."""
+def fill_in(study: Study) -> list[str]:
+    """Give ``params.yaml`` the sections that it lacks, empty, and ``data/`` the folders of stages without entries.
+
+    DVC wants both to be there; those that come after find nothing in them. Returns the sections.
+    """
+    text = PARAMS.read_text(encoding="utf-8")
+    if lacking := absent(text):
+        PARAMS.write_text(completed(text), encoding="utf-8")
     for stage in HOLDING:
         if stage.each and stage.section and not study.entries(stage.section):
             stage.folder().mkdir(parents=True, exist_ok=True)
+    return lacking

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from registry.store import git
 from stages.care.check import check
 from stages.corpora import Sample, corpus_of
-from stages.engine.study import PARAMS, STUDIES, Study, read_study
+from stages.engine.study import PARAMS, STUDIES, Study, completed, read_study
 from stages.prepare import read
 
 
@@ -29,12 +28,20 @@ def choose(path: Path) -> Study:
             f"{STUDIES}/NAME.yaml, and run again."
         )
     if path.resolve() != PARAMS.resolve():
-        shutil.copyfile(path, PARAMS)
+        PARAMS.write_text(completed(path.read_text(encoding="utf-8")), encoding="utf-8")
     return study
 
 
 def is_kept(content: bytes, *others: Path) -> bool:
     """Whether some other study file holds this content, or the last commit does."""
-    if any(file.read_bytes() == content for file in (*others, *STUDIES.glob("*.yaml"))):
-        return True
-    return git.answer("show", f"HEAD:./{PARAMS}").encode() == content
+    committed = git.answer("show", f"HEAD:./{PARAMS}").encode()
+    known = [*(file.read_bytes() for file in (*others, *STUDIES.glob("*.yaml"))), committed]
+    return content in known or content in map(whole, known)
+
+
+def whole(content: bytes) -> bytes:
+    """A study file as it becomes ``params.yaml``; what is no study stays as it is."""
+    try:
+        return completed(content.decode()).encode()
+    except ValueError:
+        return content

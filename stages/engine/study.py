@@ -46,7 +46,7 @@ class _Study(Settings):
     study: Name
     _file: Path = PrivateAttr(PARAMS)
 
-    models: dict[Name, dict[str, Any]]
+    models: dict[Name, dict[str, Any]] = {}
     """Models that entries refer to by name, in place of describing them."""
 
     @property
@@ -108,8 +108,24 @@ else:
     Study = create_model(
         "Study",
         __base__=_Study,
-        **{name: dict[Judge if stage.measures else Name, dict[str, Any]] for name, stage in SECTIONS.items()},
+        **{name: (dict[Judge if stage.measures else Name, dict[str, Any]], {}) for name, stage in SECTIONS.items()},
     )
+
+
+def absent(text: str) -> list[str]:
+    """The sections that a study file lacks. They are empty, but DVC wants them to be there.
+
+    >>> absent("{study: mine, models: {}, corpora: {}}")[:2]
+    ['degradations', 'inpainters']
+    """
+    there = parsed(text, "the study")
+    return [name for name in ("models", *SECTIONS) if not isinstance(there, dict) or name not in there]
+
+
+def completed(text: str) -> str:
+    """A study file with the sections that it lacks."""
+    more = "".join(f"{name}: {{}}\n" for name in absent(text))
+    return f"{text.rstrip()}\n{more}" if more else text
 
 
 def swept(

@@ -163,3 +163,27 @@ def test_a_shipped_study_lacks_nothing_but_files_to_be_fetched(file, monkeypatch
     except FileNotFoundError as error:
         corpus = f"in {file}" in str(error) and "palimpsest corpora" in str(error)
         assert corpus or str(error).startswith("checkpoint './checkpoints/")
+
+
+def test_sections_that_are_absent_are_empty_and_are_written_down_for_dvc(checkout, monkeypatch):
+    """DVC's dvc.yaml names every section; a study need not."""
+    monkeypatch.setattr("registry.store.ending.run", lambda *_: 3)
+    Path("dvc.yaml").touch()
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    Path("params.yaml").write_text("".join(PARAMS.splitlines(True)[:6]) + "# no more")
+    check(read_study())
+    done = CliRunner().invoke(app, ["repro"])
+    assert "params.yaml now has the sections models" not in done.output and "encoders" in done.output
+    assert read_study().entries("encoders") == {} and "# no more\n" in Path("params.yaml").read_text()
+    assert "now has the sections" not in CliRunner().invoke(app, ["repro"]).output
+
+
+def test_a_study_without_all_sections_can_be_used_and_left_again(checkout):
+    short = "".join(PARAMS.splitlines(True)[:6])
+    Path("studies").mkdir()
+    Path("studies/short.yaml").write_text(short)
+    Path("studies/long.yaml").write_text(PARAMS)
+    for name in ("short", "long", "short"):
+        done = CliRunner().invoke(app, ["use", f"studies/{name}.yaml"])
+        assert done.exit_code == 0, done.output
+        assert all(f"{section}:" in Path("params.yaml").read_text() for section in ("models", "encoders", "quality"))
