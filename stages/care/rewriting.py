@@ -36,24 +36,8 @@ CORPUS = "folder"
 WRITTEN = Path("written.json")
 """What was written of a folder, below its study's."""
 
-POCKET = Path("models/pocket/weights")
-CHAT = {"adapter": "llava-onevision", "max_tokens": 60, "checkpoint": str(POCKET / "llava-onevision")}
-PAINTER = {
-    "adapter": "stable-diffusion-3",
-    "checkpoint": str(POCKET / "sd3-paint"),
-    "resolution": 64,
-    "steps": 16,
-    "guidance": 3.0,
-    "max_sequence_length": 1,
-}
-
-
-def pocket() -> dict[str, dict[str, Any]]:
-    """The methods that pocket models play where the default study has no entry of them."""
-    from models.pocket import prompts
-
-    reviser = {**CHAT, "checkpoint": str(POCKET / "reviser"), "max_tokens": 160}
-    return {"rico": {"method": "rico", "painter": PAINTER, "reviser": reviser, "prompt": prompts.REVISE}}
+CAPTIONER = {"model": "llava", "max_tokens": 60}
+"""Who writes first captions in the default study's name; one of its ``models``."""
 
 
 def study_of(folder: Path, method: str, models: Path | None) -> Study:
@@ -68,9 +52,10 @@ def study_of(folder: Path, method: str, models: Path | None) -> Study:
     if models is None:
         own = read_study(base / STUDIES / "default.yaml")
         described = own.models
-        known = pocket() | {said["method"]: said for said in own.entries("recaptioners").values() if "method" in said}
+        known = {said["method"]: said for said in own.entries("recaptioners").values() if "method" in said}
         known = {
-            name: {"captioner": CHAT, "first_prompt": "Describe the image.", **said} for name, said in known.items()
+            name: {"captioner": CAPTIONER, "first_prompt": "Describe the image.", **said}
+            for name, said in known.items()
         }
     else:
         if not models.is_file():
