@@ -154,6 +154,7 @@ def test_what_papers_report_is_a_table_too(registry):
 def test_the_example_of_the_readme_runs(lineage, monkeypatch, capsys):
     section = (ROOT / "README.md").read_text().partition("## Use from code and SQL")[2].partition("\n## ")[0]
     monkeypatch.setenv("PALIMPSEST_REGISTRY", lineage.url)
+    monkeypatch.setenv("PALIMPSEST_OBJECTS", str(lineage.store.objects.base))
     [code] = re.findall(r"```python\n(.*?)```", section, re.S)
     exec(code.replace('"default"', '"toy"').replace("lpips", "mse"))
     assert "as-is    0.50\n" in capsys.readouterr().out

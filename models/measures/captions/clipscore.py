@@ -176,7 +176,7 @@ class ClipCosine(ClipScore):
         Metric(
             "clip_cosine",
             "CLIP cosine",
-            566,
+            666,
             "other",
             "cosine of text and picture by CLIP (T2I-CompBench's by openai/clip-vit-base-patch32)",
             low=-1.0,

@@ -26,7 +26,7 @@ class AttributeBinding(PaintingJudge):
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"answerer": "chat", "language_model": "chat"}
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        Metric("attribute_binding", "Attribute binding", 561, "other",
+        Metric("attribute_binding", "Attribute binding", 661, "other",
                "product over the things named of P(yes) of yes and no to \"thing?\" (T2I-CompBench)",
                high=1.0, checkpoint=True),
     )  # fmt: skip
@@ -70,10 +70,10 @@ class Spatial2D(PaintingJudge):
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"detector": "detectors", "language_model": "chat"}
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        Metric("spatial_2d", "2-D spatial", 562, "other",
+        Metric("spatial_2d", "2-D spatial", 662, "other",
                "half for finding both things, half for their relation, in shares of the longer side", high=1.0,
                checkpoint=True),
-        Metric("spatial_2d_released", "2-D spatial released", 563, "other",
+        Metric("spatial_2d_released", "2-D spatial released", 663, "other",
                "the same in pixels, as T2I-CompBench's code computes it", high=1.0, checkpoint=True),
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ class NonSpatial(PaintingJudge):
     ROLES: ClassVar[Mapping[str, str]] = {"similarity": "measures"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        Metric("non_spatial", "Non-spatial", 564, "other", "cosine of prompt and picture by CLIP (T2I-CompBench)",
+        Metric("non_spatial", "Non-spatial", 664, "other", "cosine of prompt and picture by CLIP (T2I-CompBench)",
                low=-1.0, high=1.0, checkpoint=True),
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ class Complex(PaintingJudge):
     ROLES: ClassVar[Mapping[str, str]] = {**AttributeBinding.ROLES, **Spatial2D.ROLES, **NonSpatial.ROLES}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        Metric("complex_3_in_1", "3-in-1", 565, "other",
+        Metric("complex_3_in_1", "3-in-1", 665, "other",
                "mean of attribute binding, 2-D spatial and non-spatial, of those that the prompt is about", high=1.0,
                checkpoint=True),
     )  # fmt: skip

@@ -30,15 +30,15 @@ class DependencyGraph(PaintingJudge):
     ROLES: ClassVar[Mapping[str, str]] = {"answerer": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        _metric("dsg", "DSG", 531, "share of questions answered yes, as all above them (Cho et al. 2024, DPG-Bench)"),
-        _metric("dsg_soft", "DSG soft", 532, "mean over questions of the product of P(yes) of it and all above it"),
-        _metric("dsg_flat", "DSG flat", 533, "share of the questions answered yes, whatever those above are"),
+        _metric("dsg", "DSG", 631, "share of questions answered yes, as all above them (Cho et al. 2024, DPG-Bench)"),
+        _metric("dsg_soft", "DSG soft", 632, "mean over questions of the product of P(yes) of it and all above it"),
+        _metric("dsg_flat", "DSG flat", 633, "share of the questions answered yes, whatever those above are"),
         *(
-            _metric(f"dsg_{name}", f"DSG {name}", 534 + n, f"DSG over the questions about {name}")
+            _metric(f"dsg_{name}", f"DSG {name}", 634 + n, f"DSG over the questions about {name}")
             for n, name in enumerate(CATEGORIES)
         ),
         *(
-            _metric(f"dsg_{name}_flat", f"DSG {name} flat", 539 + n, f"DSG flat over those about {name}: DPG's code")
+            _metric(f"dsg_{name}_flat", f"DSG {name} flat", 639 + n, f"DSG flat over those about {name}: DPG's code")
             for n, name in enumerate(CATEGORIES)
         ),
     )

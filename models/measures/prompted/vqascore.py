@@ -27,9 +27,9 @@ class VqaScore(PaintingJudge):
     ROLES: ClassVar[Mapping[str, str]] = {"answerer": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        Metric("vqascore", "VQAScore", 551, "other", "P(Yes) of Yes and No to whether the picture shows the prompt",
+        Metric("vqascore", "VQAScore", 651, "other", "P(Yes) of Yes and No to whether the picture shows the prompt",
                high=1.0, checkpoint=True),
-        Metric("vqascore_bare", "VQAScore bare", 552, "other", "P(Yes) of all replies (Lin et al. 2024)",
+        Metric("vqascore_bare", "VQAScore bare", 652, "other", "P(Yes) of all replies (Lin et al. 2024)",
                high=1.0, checkpoint=True),
     )  # fmt: skip
 

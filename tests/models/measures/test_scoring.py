@@ -157,6 +157,7 @@ def test_images_are_checked() -> None:
 
 def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
     from models.adapters import catalogue
+    from models.measures.captions.amber import Amber
     from models.measures.captions.chair import Chair
     from models.measures.captions.grounding import Grounding
     from models.measures.captions.own import Own
@@ -164,7 +165,9 @@ def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
     from models.measures.embeddings import drift, projection
 
     judges = [catalogue.target("prompted", name).METRICS for name in catalogue.CATALOGUE["prompted"]]
-    tables = (Grounding.METRICS, Chair.METRICS, Own.METRICS, drift.METRICS, projection.METRICS, *judges)
+    judges += [target.METRICS for name in catalogue.CATALOGUE["measures"]
+               if "judged" in (target := catalogue.target("measures", name)).__module__]  # fmt: skip
+    tables = (Amber.METRICS, Grounding.METRICS, Chair.METRICS, Own.METRICS, drift.METRICS, projection.METRICS, *judges)
     studies = {"clap", "simcse_sup", "simcse_unsup", "clipscore", "refclipscore", "clip_cosine"}
     studies |= {metric.name for metrics in tables for metric in metrics}
     expanded = {
