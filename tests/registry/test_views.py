@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import duckdb
 import pytest
 from datasette.app import Datasette
+from PIL import Image
 from sqlalchemy import text
 
 from registry import open_registry
@@ -151,10 +152,12 @@ def test_what_papers_report_is_a_table_too(registry):
     assert frame[frame.row == "SD3-ld"].value.tolist() == [0.143]
 
 
-def test_the_example_of_the_readme_runs(lineage, monkeypatch, capsys):
+def test_the_example_of_the_readme_runs(lineage, monkeypatch, capsys, tmp_path):
     section = (ROOT / "README.md").read_text().partition("## Use from code and SQL")[2].partition("\n## ")[0]
     monkeypatch.setenv("PALIMPSEST_REGISTRY", lineage.url)
     monkeypatch.setenv("PALIMPSEST_OBJECTS", str(lineage.store.objects.base))
+    monkeypatch.setattr("PIL.Image.open", lambda file: Image.new("RGB", (1, 1)))  # the pictures here are words
+    monkeypatch.chdir(tmp_path)
     [code] = re.findall(r"```python\n(.*?)```", section, re.S)
     exec(code.replace('"default"', '"toy"').replace("lpips", "mse"))
     assert "as-is    0.50\n" in capsys.readouterr().out

@@ -54,7 +54,7 @@ def test_from_any_folder_of_a_checkout_and_after_the_registry_was_lost(here, mon
     monkeypatch.chdir(here.path / "models/media")
     assert "is now the study" in told("use", "../../params.yaml")
     monkeypatch.chdir(here.path / "models/media")
-    assert "data/report/index.html" in told("repro", "index")
+    assert "palimpsest ui" in told("repro", "index")
     assert sorted(path.name for path in (here.path / "models/media").iterdir() if path.suffix != ".py") in (
         [],
         ["__pycache__"],
