@@ -22,7 +22,7 @@ from stages.engine.node import Node
 from stages.engine.pictures import Picture, fetch
 from stages.engine.shards import DISK, Outputs, shard_count, shard_of
 from stages.engine.sheets import contact_sheet
-from stages.engine.study import Study, read_study
+from stages.engine.study import Study, make_empty_folders, read_study
 from stages.engine.tasks import Outcome, Task
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,7 @@ def node_of(study: Study, name: str, samples: Sequence[Sample], problems: Sequen
 def main(name: str) -> None:
     """Prepare the corpus that params.yaml calls NAME."""
     study = read_study()
+    make_empty_folders(study)
     samples, problems = read(study, name)
     for problem in problems[:SHOWN_PROBLEMS]:
         log.warning("%s: %s", name, problem.message)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import Projection
-from registry.store.dag import HOLDING
 from stages.corpora import corpus_of
 from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
-from stages.engine.study import PARAMS, Study, absent, completed
+from stages.engine.study import PARAMS, Study, absent, completed, make_empty_folders
 from stages.recaption import variants
 
 
@@ -47,7 +46,5 @@ def fill_in(study: Study) -> list[str]:
     text = PARAMS.read_text(encoding="utf-8")
     if lacking := absent(text):
         PARAMS.write_text(completed(text), encoding="utf-8")
-    for stage in HOLDING:
-        if stage.each and stage.section and not study.entries(stage.section):
-            stage.folder().mkdir(parents=True, exist_ok=True)
+    make_empty_folders(study)
     return lacking

@@ -112,6 +112,13 @@ else:
     )
 
 
+def make_empty_folders(study: Study) -> None:
+    """Make the folders of stages that no entry asks for: DVC wants them to be there for those that come after."""
+    for stage in HOLDING:
+        if stage.each and stage.section and not study.entries(stage.section):
+            stage.folder().mkdir(parents=True, exist_ok=True)
+
+
 def absent(text: str) -> list[str]:
     """The sections that a study file lacks. They are empty, but DVC wants them to be there.
 

@@ -190,7 +190,7 @@ def test_captions_drift_from_the_captioners_own_and_need_no_references(data: Pat
     counts = {text: np.array([text.split().count(word) for word in words], float) for text in (CAPTION, "a red ring")}
     unit = {text: count / np.linalg.norm(count) for text, count in counts.items()}
     measure.adapter._embedder = SimpleNamespace(embed=lambda texts: np.array([unit[text] for text in texts]))
-    score = Scorer(measure, ["blip"])
+    score = Scorer(measure, [Path("data/caption/blip")])
     found = {
         task.columns["inpainter"]: outcome.value
         for task, outcome in zip(items, score.compute(items, [0] * 2), strict=True)

@@ -53,9 +53,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "dvc.yaml").touch()
+    real = STAGES["recaption"]
     toys.register()
     yield tmp_path
-    STAGES.pop("recaption", None)
+    STAGES["recaption"] = real
 
 
 def run(**options: Any) -> dict[str, Any]:
