@@ -15,6 +15,10 @@ from tests.stages.corpora.test_flickr30k_entities import release as flickr30k_en
 from tests.stages.corpora.test_folder import paint
 from tests.stages.corpora.test_gtzan import SMALL, clips
 from tests.stages.corpora.test_indiana import release as indiana  # noqa: F401
+from tests.stages.corpora.test_judged_corpora import (
+    amber,  # noqa: F401
+    capsbench,  # noqa: F401
+)
 from tests.stages.corpora.test_refcocog import release as refcocog  # noqa: F401
 from tests.stages.corpora.test_rocov2 import release as rocov2  # noqa: F401
 
@@ -52,6 +56,23 @@ def truce(tmp_path: Path) -> dict[str, object]:
     record = {"idx": "1", "series": [1, 2, 3], "annotations": ["rises"]}
     (tmp_path / "pilot16btest.json").write_text(json.dumps({"a": record}))
     return {"path": tmp_path, "halves": ["pilot16b"], "splits": ["test"]}
+
+
+@pytest.fixture
+def capeval(tmp_path: Path) -> Path:
+    paint(tmp_path / "image/DK001.jpg")
+    asked = {"id": "DK001", "img_path": "DK001.jpg", "text_checklist": [{"Tags": "text", "Question": "Is it black?"}]}
+    (tmp_path / "checklist.jsonl").write_text(json.dumps(asked) + "\n")
+    (tmp_path / "gt_caption.jsonl").write_text('{"id": "DK001", "img_path": "DK001.jpg", "gt_caption": "A robot."}\n')
+    return tmp_path
+
+
+@pytest.fixture
+def pope(tmp_path: Path) -> dict[str, object]:
+    paint(tmp_path / "val2014/COCO_val2014_01.jpg")
+    asked = {"question_id": 1, "image": "COCO_val2014_01.jpg", "text": "Is there a cat?", "label": "yes"}
+    (tmp_path / "coco_pope_popular.json").write_text(json.dumps(asked) + "\n")
+    return {"path": tmp_path, "questions": "coco_pope_popular.json"}
 
 
 @pytest.mark.parametrize("corpus", CATALOGUE)
