@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+from registry.tracking.runs import EXECUTION
 from tests.conftest import Checkout
 
 DEGRADATIONS = 2
@@ -18,7 +19,7 @@ def cells(checkout: Checkout) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for run, key, value in rows:
         found.setdefault(run, {})[key] = value
-    return {run: tags for run, tags in found.items() if "mlflow.parentRunId" in tags}
+    return {run: tags for run, tags in found.items() if EXECUTION in tags}
 
 
 def report(checkout: Checkout) -> dict[str, bytes]:
