@@ -10,7 +10,7 @@ UNPICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "
 EXTRACTING = {"extractall", "unpack_archive"}
 RELEASED_AS_PICKLE = "stages/corpora/refcocog.py"
 """RefCOCOg's own file is a pickle; it is read by an unpickler that knows no class and no function."""
-NAMES_ITS_ERROR = "models/captioners/lp_music_caps.py"
+NAMES_ITS_ERROR = ("models/captioners/lp_music_caps.py", "stages/care/convert.py")
 """It takes ``pickle.UnpicklingError`` from torch's reader of plain tensors, and unpickles nothing."""
 
 FILES = sorted(str(path.relative_to(ROOT)) for room in ROOMS for path in ROOT.glob(f"{room}*/**/*.py"))
@@ -46,7 +46,7 @@ def faults(source: str) -> list[str]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_nothing_unpickles(file):
-    allowed = ["imports pickle"] if file in (RELEASED_AS_PICKLE, NAMES_ITS_ERROR) else []
+    allowed = ["imports pickle"] if file in (RELEASED_AS_PICKLE, *NAMES_ITS_ERROR) else []
     assert faults((ROOT / file).read_text()) == allowed
 
 

@@ -57,6 +57,8 @@ def test_entries_have_adapters_of_the_catalogue():
     known = {name for names in catalogue.CATALOGUE.values() for name in names} | set(CORPORA)
     for text in (text for kind, text in BLOCKS if kind == "yaml"):
         for section, entries in yaml.safe_load(text).items():
+            if section in catalogue.CATALOGUE["recaptioners"]:  # what `palimpsest recaption` takes
+                continue
             for entry in entries.values():
                 assert entry.get("adapter", "folder") in known and section in {"models", *SECTIONS}
                 if section == "degradations":
