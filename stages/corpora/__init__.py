@@ -141,7 +141,7 @@ def open_corpus(name: object, options: Mapping[str, Any] | None = None) -> Corpu
     'seed-0/0'
     >>> open_corpus("scene")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: There is no corpus "scene"; did you mean "scenes"? Known: coco, ...
+    ValueError: There is no corpus "scene"; did you mean "scenes"? Known: amber, ...
 
     Raises ValueError for an unknown name and for settings that the corpus does not take.
     """
