@@ -72,6 +72,14 @@ class Checkout:
         (self.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
+@pytest.fixture(autouse=True)
+def back_where_we_were() -> Iterator[None]:
+    """Commands work from the root of their checkout, and a test's end is no business of theirs."""
+    here = Path.cwd()
+    yield
+    os.chdir(here)
+
+
 SMALL = {
     "study": "small",
     "models": {},
