@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from models.adapters import roles
 from models.adapters.checkpoints import identify
+from models.adapters.pipelines import check_side, read_pipeline
 from models.media.images import from_float, to_float
 
 if TYPE_CHECKING:
@@ -131,32 +132,8 @@ class Diffusion(ABC):
         ValueError
             The checkpoint is of another architecture, or ``resolution`` does not suit it.
         """
-        import diffusers
-        import torch
-        import transformers
-
-        source = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        identify(self.settings.checkpoint, self.settings.revision)
-        diffusers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.disable_progress_bar()
-        pipeline, (part, kind) = getattr(diffusers, self.PIPELINE), self.DENOISER
-        try:
-            parts = pipeline.load_config(**source)
-        except OSError as error:
-            raise ValueError(
-                f"checkpoint {self.settings.checkpoint!r} has no model_index.json that can be read, as a pipeline of "
-                f"diffusers has: {error}"
-            ) from error
-        if kind not in parts.get(part, []):
-            raise ValueError(
-                f"checkpoint {self.settings.checkpoint!r} is a {parts.get('_class_name')} without a {part} of class "
-                f"{kind}, as {self.PIPELINE} needs it: choose the adapter that suits it"
-            )
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._pipeline = pipeline.from_pretrained(
-            **source, dtype=getattr(torch, self.settings.dtype), use_safetensors=True, **self._parts(parts)
-        ).to(self.device)
-        self._pipeline.set_progress_bar_config(disable=True)
+        self._pipeline, self.device = read_pipeline(self.settings, self.PIPELINE, self.DENOISER, self._parts)
+        part, kind = self.DENOISER
         denoiser = getattr(self._pipeline, part)
         channels = denoiser.config.in_channels
         if channels not in (self.GIVEN, self.BLENDED):
@@ -166,7 +143,8 @@ class Diffusion(ABC):
                 "inpainting version"
             )
         self._blends = channels == self.BLENDED
-        self._check_resolution()
+        if self.settings.resolution:
+            check_side(self.settings.resolution, self._unit, self.settings.checkpoint)
         if self.settings.attention != "default":
             denoiser.forward = self._attending(denoiser.forward)
         if self.settings.compile:
@@ -250,14 +228,6 @@ class Diffusion(ABC):
             picture = picture.where(mask == 0, 0.5)
         factor = self._pipeline.vae_scale_factor
         return picture, interpolate(max_pool2d(mask, factor), scale_factor=factor)
-
-    def _check_resolution(self) -> None:
-        resolution, unit = self.settings.resolution, self._unit
-        if resolution and resolution % unit:
-            raise ValueError(
-                f"resolution {resolution} is not a multiple of {unit}, into squares of which the model of "
-                f"{self.settings.checkpoint!r} divides a picture: take {max(1, round(resolution / unit)) * unit}"
-            )
 
     def _attending(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a forward so that its attention uses the kernel of the settings.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from models.adapters.pipelines import quiet
 from models.inpainters import diffusion
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class StableDiffusion3(diffusion.Diffusion):
         """The tokens of both CLIPs and then T5's (1, tokens, width), and what the CLIPs pool (1, width)."""
         import torch
 
-        with torch.no_grad(), _quiet():  # they warn of every long prompt, which is cut
+        with torch.no_grad(), quiet():  # they warn of every long prompt, which is cut
             states, _, pooled, _ = self._pipeline.encode_prompt(
                 text, None, None, do_classifier_free_guidance=False,
                 max_sequence_length=self.settings.max_sequence_length,
@@ -75,17 +73,3 @@ class StableDiffusion3(diffusion.Diffusion):
         with torch.no_grad():
             painted = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor, return_dict=False)[0]
         return self._pipeline.image_processor.postprocess(painted, output_type="pt")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without warnings of diffusers and transformers."""
-    libraries = [logging.getLogger(name) for name in ("diffusers", "transformers")]
-    levels = [library.level for library in libraries]
-    for library in libraries:
-        library.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.setLevel(level)

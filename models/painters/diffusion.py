@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +10,7 @@ from pydantic import Field
 
 from models.adapters import roles
 from models.adapters.checkpoints import identify
+from models.adapters.pipelines import check_side, quiet, read_pipeline
 from models.media.images import from_float
 
 if TYPE_CHECKING:
@@ -73,40 +72,11 @@ class Diffusion:
         ValueError
             The checkpoint is of another architecture, or ``resolution`` does not suit it.
         """
-        import diffusers
-        import torch
-        import transformers
-
-        source = {"pretrained_model_name_or_path": self.settings.checkpoint, "revision": self.settings.revision}
-        identify(self.settings.checkpoint, self.settings.revision)
-        diffusers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.disable_progress_bar()
-        pipeline, (part, kind) = getattr(diffusers, self.PIPELINE), self.DENOISER
-        try:
-            parts = pipeline.load_config(**source)
-        except OSError as error:
-            raise ValueError(
-                f"checkpoint {self.settings.checkpoint!r} has no model_index.json that can be read, as a pipeline of "
-                f"diffusers has: {error}"
-            ) from error
-        if kind not in parts.get(part, []):
-            raise ValueError(
-                f"checkpoint {self.settings.checkpoint!r} is a {parts.get('_class_name')} without a {part} of class "
-                f"{kind}, as {self.PIPELINE} needs it: choose the adapter that suits it"
-            )
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._pipeline = pipeline.from_pretrained(
-            **source, dtype=getattr(torch, self.settings.dtype), use_safetensors=True, **self._without(parts)
-        ).to(self.device)
-        self._pipeline.set_progress_bar_config(disable=True)
-        denoiser = getattr(self._pipeline, part)
+        self._pipeline, self.device = read_pipeline(self.settings, self.PIPELINE, self.DENOISER, self._without)
+        denoiser = getattr(self._pipeline, self.DENOISER[0])
         unit, latents = self._unit(denoiser), getattr(denoiser.config, "sample_size", 128)  # FLUX names no size
         self._side = self.settings.resolution or int(latents * self._pipeline.vae_scale_factor)
-        if self._side % unit:
-            raise ValueError(
-                f"resolution {self._side} is not a multiple of {unit}, into squares of which the model of "
-                f"{self.settings.checkpoint!r} divides a picture: take {max(1, round(self._side / unit)) * unit}"
-            )
+        check_side(self._side, unit, self.settings.checkpoint)
         self._negative = self._negated() if self.NEGATED and self.settings.guidance > 1 else {}
 
     def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
@@ -179,17 +149,3 @@ class Diffusion:
     def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
         """Which of a checkpoint's parts are not read, as arguments of ``from_pretrained``."""
         return {}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without warnings of diffusers and transformers."""
-    libraries = [logging.getLogger(name) for name in ("diffusers", "transformers")]
-    levels = [library.level for library in libraries]
-    for library in libraries:
-        library.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.setLevel(level)
