@@ -188,16 +188,14 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     def run(shown: Shown, settings: None) -> Conversation:
         return some[shown.variant].run(shown.case)
 
-    def planned() -> Iterator[tuple[str, list[Task]]]:
-        return plan(some, study, outputs)
-
+    shards = list(plan(some, study, outputs))
     return Node(
         stage=STAGE,
         entry=name,
         settings={**study.entry("recaptioners", name), **{role: one.entry for role, one in first.players.items()}},
         study=study.study,
-        total=sum(len(tasks) for _, tasks in planned()),
-        plan=planned(),
+        total=sum(len(tasks) for _, tasks in shards),
+        plan=shards,
         worker=Method(run, None, first.players),
         sheet=sheet,
     )

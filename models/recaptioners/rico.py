@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured
 from models.adapters.roles import Reply
-from models.recaptioners import NOTHING, Case, filled
+from models.recaptioners import NOTHING, Case, Recaptioner, filled
 
 TASK = (
     "A caption was written of the first image. From the caption alone a text-to-image model painted the second image. "
@@ -102,7 +102,7 @@ def revision(reply: Reply) -> Revision:
     return Revision(caption, analysis)
 
 
-class Rico:
+class Rico(Recaptioner):
     """Revises a caption by what a painting of it shows.
 
     ``rounds`` is the paper's N. Variants ``without-tips`` and ``without-analysis`` are the ablations of its table 6,
@@ -129,7 +129,7 @@ class Rico:
             return text
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.prompt = settings.prompt or prompt(settings.variant)
 
     @property

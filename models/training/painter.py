@@ -25,7 +25,7 @@ from models.media.images import from_float
 from models.training import data, words
 from models.training.descriptions import described, told, worded
 from models.training.painted import judge, sheet
-from models.training.painting import Naming, save_pipeline
+from models.training.painting import Naming, autoencoder, save_pipeline
 from models.training.probe import load
 from models.training.recipe import Recipe, to_signed
 from models.training.seeing import CLASSES
@@ -117,10 +117,7 @@ decoded: the ceiling.
 
     @cached_property
     def vae(self) -> AutoencoderKL:
-        folder = self.weights / self.vae_folder
-        if not (folder / "config.json").exists():
-            raise FileNotFoundError(f"{folder} holds no autoencoder; {self.name} needs one. Train it first.")
-        return AutoencoderKL.from_pretrained(folder).eval().requires_grad_(False)
+        return autoencoder(self.weights / self.vae_folder, self.name)
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:

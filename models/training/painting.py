@@ -72,10 +72,7 @@ class Painting(Recipe[Model]):
 
     @cached_property
     def vae(self) -> AutoencoderKL:
-        folder = self.weights / self.vae_folder
-        if not (folder / "config.json").exists():
-            raise FileNotFoundError(f"{folder} holds no autoencoder; {self.name} needs one. Train it first.")
-        return AutoencoderKL.from_pretrained(folder).eval().requires_grad_(False)
+        return autoencoder(self.weights / self.vae_folder, self.name)
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
@@ -182,6 +179,16 @@ class Painting(Recipe[Model]):
 
     def save(self, model: Model, folder: Path) -> None:
         save_pipeline(self.pipeline(model), folder)
+
+
+def autoencoder(folder: Path, recipe: str) -> AutoencoderKL:
+    """The trained autoencoder of a recipe, which does not learn any more.
+
+    Raises ``FileNotFoundError`` where there is none.
+    """
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(f"{folder} holds no autoencoder; {recipe} needs one. Train it first.")
+    return AutoencoderKL.from_pretrained(folder).eval().requires_grad_(False)
 
 
 def save_pipeline(pipeline: Any, folder: Path) -> None:
