@@ -29,14 +29,9 @@ class Case:
 
 
 class Recaptioner(Protocol):
-    """Rewrites a caption. What it returns are the columns of an item: ``caption``, and ``steps`` that led to it.
-
-    A class that inherits from it gives ``Settings`` and ``recaption``, and what else it changes.
-    """
+    """Rewrites a caption. What it returns are the columns of an item: ``caption``, and ``steps`` that led to it."""
 
     VERSION: ClassVar[int]
-    settings: Any
-    """Those that it was made with, of its class ``Settings``."""
 
     @property
     def Settings(self) -> type[BaseModel]:
@@ -45,24 +40,18 @@ class Recaptioner(Protocol):
     ROLES: ClassVar[Mapping[str, str]]
     """The roles of the models that it may ask, each with the role of the catalogue whose models can play it."""
 
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
-
     @property
     def asks(self) -> frozenset[str]:
-        """The roles of the models that it asks as it is set: by default all."""
-        return frozenset(self.ROLES)
+        """The roles of the models that it asks as it is set."""
 
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: its settings."""
-        return self.settings.model_dump()
 
     def most(self, caption: str) -> dict[str, int | None]:
         """How many requests of each role a case asks for at most, by its first caption, empty where it is unknown.
 
-        None where nothing bounds them beforehand; by default each is asked once.
+        None where nothing bounds them beforehand.
         """
-        return dict.fromkeys(self.ROLES, 1)
 
     def recaption(self, case: Case) -> Conversation:
         """The requests of one case, and in the end its new caption."""

@@ -4,11 +4,11 @@ et al. 2024), as paper *RICO* runs them (appendix B.1)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Conversation
-from models.recaptioners import Case, Recaptioner, filled, plain
+from models.recaptioners import Case, filled, plain
 
 DESCRIBE = "Describe the image in one sentence."
 VECLIP = """\
@@ -24,7 +24,7 @@ Sentence 1: {caption}
 Sentence 2: {seen}"""
 
 
-class Fusing(Recaptioner):
+class Fusing:
     """Base of these methods; the first caption stands for the picture's alt text.
 
     Where the captioner or the language model fails, the first caption stays.
@@ -32,10 +32,20 @@ class Fusing(Recaptioner):
 
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat"}
+    asks: ClassVar[frozenset[str]] = frozenset(ROLES)
 
     class Settings(roles.Settings):
         prompt: str = DESCRIBE
         fuse: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def identity(self) -> dict[str, Any]:
+        return self.settings.model_dump()
+
+    def most(self, caption: str) -> dict[str, int | None]:
+        return dict.fromkeys(self.ROLES, 1)
 
     def recaption(self, case: Case) -> Conversation:
         seen = yield Ask("captioner", self.settings.prompt, pictures=(case.picture,), read=plain)

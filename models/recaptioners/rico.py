@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured
 from models.adapters.roles import Reply
-from models.recaptioners import NOTHING, Case, Recaptioner, filled
+from models.recaptioners import NOTHING, Case, filled
 
 TASK = (
     "A caption was written of the first image. From the caption alone a text-to-image model painted the second image. "
@@ -102,7 +102,7 @@ def revision(reply: Reply) -> Revision:
     return Revision(caption, analysis)
 
 
-class Rico(Recaptioner):
+class Rico:
     """Revises a caption by what a painting of it shows.
 
     ``rounds`` is the paper's N. Variants ``without-tips`` and ``without-analysis`` are the ablations of its table 6,
@@ -129,7 +129,7 @@ class Rico(Recaptioner):
             return text
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        self.settings = settings
         self.prompt = settings.prompt or prompt(settings.variant)
 
     @property

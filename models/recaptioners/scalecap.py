@@ -18,7 +18,7 @@ from pydantic import Field
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Conversation, LogProbs
 from models.adapters.roles import Reply, Scores
-from models.recaptioners import Case, Recaptioner, filled, plain
+from models.recaptioners import Case, filled, plain
 from models.recaptioners.sentences import critical, spans
 
 DESCRIBE = (
@@ -113,7 +113,7 @@ def ratings(text: str, seeing: Scores, blind: Scores) -> list[float]:
     return rated
 
 
-class ScaleCap(Recaptioner):
+class ScaleCap:
     """Enriches a caption by questions about what its golden sentences name.
 
     ``budget`` is the most questions asked, objects and positions in turn; unlimited where absent. ``threshold`` is the
@@ -124,6 +124,7 @@ class ScaleCap(Recaptioner):
 
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat"}
+    asks: ClassVar[frozenset[str]] = frozenset(ROLES)
 
     class Settings(roles.Settings):
         budget: int | None = Field(None, ge=1)
@@ -137,6 +138,12 @@ class ScaleCap(Recaptioner):
         objects: str = OBJECTS
         positions: str = POSITIONS
         final: str = FINAL
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def identity(self) -> dict[str, Any]:
+        return self.settings.model_dump()
 
     def most(self, caption: str) -> dict[str, int | None]:
         budget = self.settings.budget
