@@ -15,7 +15,7 @@ plan: setup
 	palimpsest plan
 
 test: setup
-	pytest
+	pytest -n 2 --dist loadfile
 
 lint: setup
 	ruff check .
