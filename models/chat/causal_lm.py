@@ -43,11 +43,7 @@ class CausalLm(InProcess):
         return model, tokenizer
 
     def _inputs(self, conversation: Conversation) -> Inputs:
-        if any(turn.pictures for turn in conversation):
-            raise ValueError(
-                f"causal-lm takes no pictures, and was asked about one: let a model answer that sees, such as "
-                f"qwen2.5-vl, instead of {self.settings.checkpoint!r}"
-            )
+        without_pictures("causal-lm", conversation, self.settings.checkpoint)
         messages = [{"role": turn.role, "content": turn.text} for turn in conversation]
         return dict(
             self._tokenizer.apply_chat_template(
@@ -55,3 +51,12 @@ class CausalLm(InProcess):
                 **opened(conversation), **self.settings.template,
             )
         )  # fmt: skip
+
+
+def without_pictures(adapter: str, conversation: Conversation, checkpoint: str) -> None:
+    """Raise ValueError where a conversation has pictures."""
+    if any(turn.pictures for turn in conversation):
+        raise ValueError(
+            f"{adapter} takes no pictures, and was asked about one: let a model answer that sees, such as "
+            f"qwen2.5-vl, instead of {checkpoint!r}"
+        )
