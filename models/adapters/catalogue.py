@@ -91,6 +91,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "capsbench": "models.measures.judged.questions:CapsBench",
         "capeval": "models.measures.judged.questions:CapEval",
         "faithscore": "models.measures.judged.faithscore:FaithScore",
+        "capture": "models.measures.judged.capture:Capture",
     },
 }
 """Role -> adapter -> "module:class"."""

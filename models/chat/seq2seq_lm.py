@@ -1,4 +1,4 @@
-"""Models that read one text and write another, of any architecture of transformers' ``AutoModelForSeq2SeqLM``, as T5."""
+"""Models that read a text and write another, of any architecture of transformers' ``AutoModelForSeq2SeqLM``: T5."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def folder(tmp_path_factory) -> str:
     tokenizer = chat_tokenizer([], WORDS)
     torch.manual_seed(0)
     config = T5Config(
-        vocab_size=len(tokenizer), d_model=32, d_kv=16, d_ff=48, num_layers=2, num_heads=2, feed_forward_proj="gated-gelu",
-        initializer_factor=4.0, decoder_start_token_id=0, pad_token_id=0, eos_token_id=2,
+        vocab_size=len(tokenizer), d_model=32, d_kv=16, d_ff=48, num_layers=2, num_heads=2, initializer_factor=4.0,
+        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=2,
     )  # fmt: skip
     return save(T5ForConditionalGeneration(config), tokenizer, tmp_path_factory.mktemp("t5"))
 
