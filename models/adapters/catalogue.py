@@ -92,6 +92,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "capeval": "models.measures.judged.questions:CapEval",
         "faithscore": "models.measures.judged.faithscore:FaithScore",
         "capture": "models.measures.judged.capture:Capture",
+        "comprecap": "models.measures.judged.comprecap:CompreCap",
     },
 }
 """Role -> adapter -> "module:class"."""
