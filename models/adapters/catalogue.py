@@ -93,6 +93,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "faithscore": "models.measures.judged.faithscore:FaithScore",
         "capture": "models.measures.judged.capture:Capture",
         "comprecap": "models.measures.judged.comprecap:CompreCap",
+        "reconstruction": "models.measures.judged.reconstruction:Reconstruction",
     },
 }
 """Role -> adapter -> "module:class"."""

@@ -15,7 +15,7 @@ from models.inpainters import classical, controlnet, stable_diffusion, stable_di
 from models.measures import PictureMeasure
 from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic
 from models.measures.captions.candidates import CaptionMeasure
-from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore, questions
+from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore, questions, reconstruction
 from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
@@ -97,6 +97,7 @@ JUDGED_MEASURES: dict[str, type[JudgedMeasure]] = {
     "faithscore": faithscore.FaithScore,
     "capture": capture.Capture,
     "comprecap": comprecap.CompreCap,
+    "reconstruction": reconstruction.Reconstruction,
 }
 PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
     "dependency-graph": graphs.DependencyGraph,

@@ -31,7 +31,7 @@ def test_directions() -> None:
     made_up |= {"amber_chair", "amber_hal", "amber_cog"}
     judges = ("caption_qa", "capsbench", "capeval", "faithscore", "capture", "comprecap")
     made_up |= {f"{judged}_unreadable" for judged in judges}
-    assert lower == {"mse", "lpips"} | made_up
+    assert lower == {"mse", "lpips", "reconstruction_lpips"} | made_up
 
 
 def test_every_embedder_has_a_metric() -> None:
