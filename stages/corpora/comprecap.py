@@ -66,7 +66,7 @@ class CompreCap:
 
 def _graph(info: list[Any], descriptions: str) -> list[dict[str, Any]]:
     field = "extend_description" if descriptions == "extended" else "short_description"
-    graph = [
+    graph: list[dict[str, Any]] = [
         {
             "category": storable(of_kind(str, thing["category"], "a category")),
             "description": storable(of_kind(str, thing[field], field)),

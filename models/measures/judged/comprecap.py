@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Asking, Embed
+from models.adapters.requests import Ask, Asking, Embed, Request
 from models.adapters.roles import Reply
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, Need
@@ -232,18 +232,19 @@ class CompreCap(JudgedMeasure):
         self, things: Sequence[Mapping[str, Any]], where: Mapping[str, Collection[int]]
     ) -> list[tuple[str, set[int]]]:
         """The relations, each with the sentences that name either of its ends."""
-        found = []
+        said: list[str] = []
+        told: list[set[int]] = []
         for place, thing in enumerate(things):
             others = {one["category"] for n, one in enumerate(things) if n != place}
-            told: list[set[int]] = []
+            own = set(where[thing["category"]])
             for relation in thing["relations"]:
-                before = told[-1] if told and self.settings.released else set(where[thing["category"]])
-                told.append(before.union(*(where[one] for one in others if self._names(relation, one))))
-            found.append((thing["relations"], told))
-        said = [relation for some, _ in found for relation in some]
-        if self.settings.released:
-            return list(zip(said, [one for _, told in found for one in told or [set()]], strict=False))
-        return list(zip(said, [one for _, told in found for one in told], strict=True))
+                ends = own.union(*(where[one] for one in others if self._names(relation, one)))
+                said.append(relation)
+                told.append(ends)
+                own = ends if self.settings.released else own
+            if self.settings.released and not thing["relations"]:
+                told.append(set())
+        return list(zip(said, told, strict=not self.settings.released))
 
     def _names(self, relation: str, category: str) -> bool:
         if self.settings.released:
@@ -255,7 +256,7 @@ class CompreCap(JudgedMeasure):
     ) -> Asking[list[float | None]]:
         """Ratings of phrases by some of the sentences; 0 where there are none."""
         read, between = (released_rating, ". ") if self.settings.released else (rating, " ")
-        asked = [
+        asked: list[Request] = [
             Ask("judge", filled(prompt, text=between.join(parts[n] for n in sorted(told)), phrase=phrase), read=read)
             for phrase, told in phrases
             if told
@@ -265,16 +266,18 @@ class CompreCap(JudgedMeasure):
 
     def values(self, answered: Sequence[Told]) -> dict[str, float | None]:
         ratings = [one for told in answered for one in (*told.attributes, *told.relations)]
-        found = {
-            "comprecap_objects": fmean(fmean(told.objects.values()) for told in answered),
-            "comprecap_pixels": mean([told.pixels for told in answered]),
-            "comprecap_attributes": mean([mean(told.attributes) for told in answered]),
-            "comprecap_relations": mean([mean(told.relations) for told in answered]),
-        }
-        objects, _, attributes, relations = found.values()
+        objects = fmean(fmean(told.objects.values()) for told in answered)
+        attributes = mean([mean(told.attributes) for told in answered])
+        relations = mean([mean(told.relations) for told in answered])
         whole = None if attributes is None or relations is None else unified(objects, attributes, relations)
-        unread = share(sum(one is None for one in ratings), len(ratings))
-        return {"comprecap_unified": whole, **found, "comprecap_unreadable": unread}
+        return {
+            "comprecap_unified": whole,
+            "comprecap_objects": objects,
+            "comprecap_pixels": mean([told.pixels for told in answered]),
+            "comprecap_attributes": attributes,
+            "comprecap_relations": relations,
+            "comprecap_unreadable": share(sum(one is None for one in ratings), len(ratings)),
+        }
 
 
 def _words(text: str) -> list[str]:
