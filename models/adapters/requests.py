@@ -354,6 +354,8 @@ class Compare(Request):
     def answers(
         cls, model: Any, requests: Sequence[Compare], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
+        if not hasattr(model, "measure"):
+            raise ValueError("a measure of captions compares no pictures: name one of pictures, such as lpips")
         pictures = [one.picture.pixels() for one in requests]
         others = [scaled(one.other.pixels(), picture) for one, picture in zip(requests, pictures, strict=True)]
         masks = [np.ones(picture.shape[:2], bool) for picture in pictures]

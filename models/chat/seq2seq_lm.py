@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from models.adapters.checkpoints import identify
-from models.adapters.pretrained import read
 from models.adapters.roles import Conversation
-from models.chat.causal_lm import without_pictures
+from models.chat.causal_lm import read_speaking, without_pictures
 from models.chat.in_process import InProcess, Inputs, Prompt
 
 if TYPE_CHECKING:
@@ -22,21 +20,13 @@ class Seq2SeqLm(InProcess):
     TEMPLATED: ClassVar[bool] = False
 
     def _read(self) -> tuple[Any, Any]:
-        import transformers
-
-        checkpoint, revision = self.settings.checkpoint, self.settings.revision
-        identify(checkpoint, revision)
-        config = transformers.AutoConfig.from_pretrained(checkpoint, revision=revision)
-        if type(config) not in transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
-            raise ValueError(
-                f"checkpoint {checkpoint!r} is of type {config.model_type!r}, not a model from text to text: take one "
-                "that transformers reads as AutoModelForSeq2SeqLM"
-            )
-        model, tokenizer = read(
-            self.settings, config.model_type, "AutoModelForSeq2SeqLM", "AutoTokenizer",
-            attn_implementation=self.settings.attention,
-        )  # fmt: skip
-        model.generation_config.decoder_start_token_id = config.decoder_start_token_id
+        model, tokenizer = read_speaking(
+            self.settings,
+            "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
+            "AutoModelForSeq2SeqLM",
+            "a model from text to text",
+        )
+        model.generation_config.decoder_start_token_id = model.config.decoder_start_token_id
         return model, tokenizer
 
     def _inputs(self, conversation: Conversation) -> Inputs:

@@ -15,9 +15,9 @@ from stages.engine.shards import storable
 
 
 class CompreCap:
-    """The release's ``anno.json`` and its pictures. Annotations are the ``graph``: an entry an object, with its
-    ``category``, ``description``, ``relations`` and ``mask`` (base64 of zlib of a byte a pixel, as released, of the
-    picture's own size). There are no captions."""
+    """The release's ``anno.json``, as its ``dataset/coco.py`` reads it, and its pictures. Annotations are ``graph``:
+    an entry an object, with its ``category``, ``description``, ``relations`` and ``mask`` (base64 of zlib of a byte a
+    pixel, as released, of the picture's own size). There are no captions."""
 
     SOURCE = Source(
         about="CompreCap: 560 photographs with their objects, descriptions of these, masks and directed relations",

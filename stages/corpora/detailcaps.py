@@ -21,8 +21,8 @@ COLUMNS: dict[Writer, str] = {
 
 
 class DetailCaps:
-    """The release's Parquet file, with pictures as bytes in ``binary``. People corrected some of its captions later;
-    none was written by people. Splits are where pictures are from, as the file has it: COCO, LAION, CC, SBU, SAM, …"""
+    """The release's Parquet file, with pictures as bytes in ``binary``; no caption was written by people. Splits are
+    where pictures are from, as the file has it: COCO, LAION, CC, SBU, SAM, Coyo, Flickr by its card."""
 
     SOURCE = Source(
         about="DetailCaps-4870: 4,870 pictures with long captions by GPT-4o, GPT-4V and Gemini 1.5 Pro",

@@ -72,6 +72,8 @@ class Reconstruction(JudgedMeasure):
             Compare("lpips", record.picture, painting),
         ]
         original, painted, distances = map(given, replies)
+        if "lpips" not in distances:
+            raise ValueError(f"{', '.join(distances)} came for LPIPS: let `lpips` be a measure with adapter lpips")
         return Likeness(cosine(original, painted), distances["lpips"])
 
     def values(self, answered: Sequence[Likeness]) -> dict[str, float | None]:

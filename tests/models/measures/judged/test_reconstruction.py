@@ -59,6 +59,14 @@ def test_where_the_painter_fails_there_is_no_score():
         conversed(MEASURE.judge(CASE), lambda request: Failure("out of memory"))
 
 
+def test_another_measure_than_lpips_is_told():
+    with pytest.raises(ValueError, match="mse, psnr came for LPIPS: let `lpips` be a measure with adapter lpips"):
+        conversed(MEASURE.judge(CASE), lambda request: {"mse": 0.1, "psnr": 10.0})
+    chair = build("measures", "lpips", {"adapter": "chair"})
+    with pytest.raises(ValueError, match="a measure of captions compares no pictures"):
+        Compare.answers(chair, [Compare("lpips", ORIGINAL, ORIGINAL)], None, [0])
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_what_the_pocket_painter_paints_of_a_caption_is_more_like_its_picture_than_like_another():
     """Eight true captions are painted as the default study's painter does. Each painting is judged by its own picture,
