@@ -7,13 +7,14 @@ import base64
 import re
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from operator import mul
 from statistics import fmean
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Asking, Embed, Request
+from models.adapters.requests import Ask, Asking, Choose, Embed, Request
 from models.adapters.roles import Reply
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, Need
@@ -31,6 +32,8 @@ Does the text say that things stand to each other as the phrase says? Rate from 
 Write a single number.
 Text: {text}
 Phrase: {phrase}"""
+
+RATINGS = ("0", "1", "2", "3", "4", "5")
 
 
 class Told(NamedTuple):
@@ -111,7 +114,8 @@ class CompreCap(JudgedMeasure):
     is what ``comprecap_objects`` is the mean of, 0 where it is not named. A language model rates from 0 to 5 how well
     what is said of each object is told by the sentences that name it, and each relation by those that name either end;
     0 where there are none. What it gives no rating that can be read for is left out, and counted. The paper asks a
-    tagger for nouns; here words are those of open classes.
+    tagger for nouns; here words are those of open classes. With ``choose``, a rating is the mean of 0 to 5 by their
+    probabilities, and none is unreadable.
 
     ``released`` is what the authors' program does instead: sentences end at every point, so at that of "3.5"; any
     number is a rating, and none is −1; an object without relations moves those behind it to the sentences of another;
@@ -186,6 +190,7 @@ class CompreCap(JudgedMeasure):
     class Settings(roles.Settings):
         rating: str = RATING
         relation: str = RELATION
+        choose: bool = False
         released: bool = False
 
     def __init__(self, settings: Settings) -> None:
@@ -255,14 +260,22 @@ class CompreCap(JudgedMeasure):
         self, parts: Sequence[str], phrases: Sequence[tuple[str, Collection[int]]], prompt: str
     ) -> Asking[list[float | None]]:
         """Ratings of phrases by some of the sentences; 0 where there are none."""
-        read, between = (released_rating, ". ") if self.settings.released else (rating, " ")
-        asked: list[Request] = [
-            Ask("judge", filled(prompt, text=between.join(parts[n] for n in sorted(told)), phrase=phrase), read=read)
+        between = ". " if self.settings.released else " "
+        texts = [
+            filled(prompt, text=between.join(parts[n] for n in sorted(told)), phrase=phrase)
             for phrase, told in phrases
             if told
         ]
-        replies = iter((yield asked))
-        return [given(next(replies)) if told else 0.0 for _, told in phrases]
+        replies = iter(map(given, (yield [self._asked(text) for text in texts])))
+        return [self._rating(next(replies)) if told else 0.0 for _, told in phrases]
+
+    def _asked(self, text: str) -> Request:
+        if self.settings.choose:
+            return Choose("judge", text, choices=RATINGS)
+        return Ask("judge", text, read=released_rating if self.settings.released else rating)
+
+    def _rating(self, reply: Any) -> float | None:
+        return sum(map(mul, range(6), reply)) if self.settings.choose else reply
 
     def values(self, answered: Sequence[Told]) -> dict[str, float | None]:
         ratings = [one for told in answered for one in (*told.attributes, *told.relations)]

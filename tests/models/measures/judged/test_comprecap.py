@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.adapters.requests import Embed, Failure
+from models.adapters.requests import Choose, Embed, Failure
 from models.adapters.roles import Reply
 from models.measures.captions.candidates import Candidate
 from models.measures.judged.comprecap import CompreCap, Told, unified
@@ -43,6 +43,8 @@ def judged(caption: str = CAPTION, said: dict[str, str] | None = None, graph: An
             return np.array(VECTORS.get(request.text, (0, 1, 0)), np.float32)
         text, _, phrase = request.text.rpartition("|")
         texts[phrase] = text
+        if isinstance(request, Choose):
+            return (0.5, 0, 0, 0.25, 0, 0.25)
         return request.read(Reply((said or {}).get(phrase, "3"), "stop"))
 
     told, _ = conversed(measure.judge(Candidate("one", caption, annotations={"graph": graph})), answer)
@@ -85,6 +87,10 @@ def test_the_released_variant_takes_any_number_and_moves_relations_to_other_sent
     assert (told.attributes, told.relations) == ([0, 10, -1], [0, 3])
     assert texts["the trees are under the sky"] == "A brown puppy runs. 5 m from trees"
     assert "the dog runs by the tree" not in texts
+
+
+def test_a_choice_is_the_mean_of_ratings():
+    assert judged(choose=True)[1].attributes == [0, 2, 2]
 
 
 def test_a_corpus_has_the_means_of_its_captions_and_their_unified_score():
