@@ -35,6 +35,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "qwen2-vl": "models.chat.qwen2_vl:Qwen2Vl",
         "qwen2.5-vl": "models.chat.qwen2_5_vl:Qwen25Vl",
         "causal-lm": "models.chat.causal_lm:CausalLm",
+        "seq2seq-lm": "models.chat.seq2seq_lm:Seq2SeqLm",
         "openai-compatible": "models.chat.openai_compatible:OpenAICompatible",
     },
     "captioners": {
@@ -90,6 +91,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "capsbench": "models.measures.judged.questions:CapsBench",
         "capeval": "models.measures.judged.questions:CapEval",
         "faithscore": "models.measures.judged.faithscore:FaithScore",
+        "capture": "models.measures.judged.capture:Capture",
+        "comprecap": "models.measures.judged.comprecap:CompreCap",
+        "reconstruction": "models.measures.judged.reconstruction:Reconstruction",
     },
 }
 """Role -> adapter -> "module:class"."""

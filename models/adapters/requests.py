@@ -25,7 +25,7 @@ import numpy as np
 
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Detection, Reply, Scores, Turn
-from models.media.images import encode_png
+from models.media.images import encode_png, scaled
 
 
 class Pictured(Protocol):
@@ -329,6 +329,38 @@ class Measure(Request):
         records = [Candidate(str(n), one.text, one.references, picture=one.picture) for n, one in enumerate(requests)]
         model.fit(Corpus({one.sample: one.references for one in records}, texts=[one.text for one in records]))
         return [(values, None) for values in model.score(records)]
+
+    def reply(self, value: Value, picture: Pictured | None) -> Value:
+        return value
+
+
+@dataclass(frozen=True)
+class Compare(Request):
+    """Ask how far another picture, scaled to this one's size, is from it. The reply are the values by metric, whole."""
+
+    KIND: ClassVar[str] = "compare"
+    PLAYED_BY: ClassVar[str] = "measures"
+
+    picture: Pictured
+    other: Pictured
+
+    def parts(self) -> dict[str, Any]:
+        return {"picture": self.picture.digest, "other": self.other.digest}
+
+    def pictures_seen(self) -> tuple[Pictured, ...]:
+        return self.picture, self.other
+
+    @classmethod
+    def answers(
+        cls, model: Any, requests: Sequence[Compare], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Value, bytes | None]]:
+        if not hasattr(model, "measure"):
+            raise ValueError("a measure of captions compares no pictures: name one of pictures, such as lpips")
+        pictures = [one.picture.pixels() for one in requests]
+        others = [scaled(one.other.pixels(), picture) for one, picture in zip(requests, pictures, strict=True)]
+        masks = [np.ones(picture.shape[:2], bool) for picture in pictures]
+        found = model.measure(pictures, others, masks)
+        return [({name: regions["whole"] for name, regions in values.items()}, None) for values in found]
 
     def reply(self, value: Value, picture: Pictured | None) -> Value:
         return value

@@ -57,6 +57,8 @@ class InProcess(ABC):
 
     VERSION: ClassVar[int]
     Settings: ClassVar[type[ChatSettings]] = ChatSettings
+    TEMPLATED: ClassVar[bool] = True
+    """Whether a chat template makes one text of a conversation."""
 
     device: str
     positions: float
@@ -81,7 +83,7 @@ class InProcess(ABC):
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         self.device = self._model.device.type
         self.positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", np.inf)
-        if self._processor.chat_template is None:
+        if self.TEMPLATED and self._processor.chat_template is None:
             raise ValueError(
                 f"checkpoint {self.settings.checkpoint!r} has no chat template: add its chat_template.jinja"
             )
@@ -109,7 +111,7 @@ class InProcess(ABC):
         def reply(rows: list[int]) -> list[list[Reply]]:
             batch = self._batch([prompts[i].inputs for i in rows])
             ids = self._model.generate(**batch, **generation(decoding, [seeds[i] for i in rows]))
-            replies = self._replies(ids[:, prompts[rows[0]].length :], [prompts[row] for row in rows])
+            replies = self._replies(ids[:, self._begins(prompts[rows[0]]) :], [prompts[row] for row in rows])
             count = decoding.candidates
             return [replies[i : i + count] for i in range(0, len(replies), count)]
 
@@ -220,14 +222,22 @@ class InProcess(ABC):
 
         def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
             paths = torch.tensor([asked[row][1] for row in rows], dtype=torch.long)
-            batch = self._batch([_behind(prompts[asked[row][0]].inputs, asked[row][1]) for row in rows])
             with torch.inference_mode():
-                logits = self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
+                logits = self._logits([prompts[asked[row][0]].inputs for row in rows], paths)
             known = logits.float().log_softmax(-1).cpu()
             steps = known[:, :-1].gather(-1, paths[..., None])[..., 0]
             return list(zip(steps.double().numpy(), known[:, -1].numpy(), strict=True))
 
         return self._in_batches([(prompts[i].shapes, prompts[i].length, len(path)) for i, path in asked], score)
+
+    def _begins(self, prompt: Prompt) -> int:
+        """Where a reply begins in what ``generate`` gives."""
+        return prompt.length
+
+    def _logits(self, prompts: Sequence[Inputs], paths: Tensor) -> Tensor:
+        """Logits (rows, length + 1, vocabulary) of what comes behind each prompt, along paths (rows, length)."""
+        batch = self._batch([_behind(one, path) for one, path in zip(prompts, paths.tolist(), strict=True)])
+        return self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
 
 
 class Seeing(InProcess):

@@ -66,6 +66,17 @@ def from_float(batch: np.ndarray) -> list[np.ndarray]:
     return list(levels.transpose(0, 2, 3, 1))
 
 
+def scaled(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8 at another one's size (Lanczos); itself where it has that size.
+
+    >>> scaled(np.zeros((4, 6, 3), np.uint8), np.zeros((8, 2, 3), np.uint8)).shape
+    (8, 2, 3)
+    """
+    if picture.shape == like.shape:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(like.shape[1::-1], Image.Resampling.LANCZOS))
+
+
 def composite(original: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """``painted`` where the mask is True, ``original`` elsewhere, byte for byte.
 

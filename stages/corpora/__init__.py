@@ -32,6 +32,8 @@ CATALOGUE = {
     "amber": "stages.corpora.amber:Amber",
     "capeval": "stages.corpora.capeval:CapEval",
     "capsbench": "stages.corpora.capsbench:CapsBench",
+    "comprecap": "stages.corpora.comprecap:CompreCap",
+    "detailcaps": "stages.corpora.detailcaps:DetailCaps",
     "pope": "stages.corpora.pope:Pope",
     "gtzan": "stages.corpora.gtzan:Gtzan",
     "folder": "stages.corpora.folder:Folder",
@@ -90,7 +92,8 @@ class Sample:
 
     annotations: dict[str, Any]
     """``objects`` (boxes [x, y, width, height] in pixels of the picture), ``relations``, ``background``, ``series``;
-    ``questions``, each with its ``answer`` (yes or no) and ``category``; AMBER's ``truth`` and ``hallu``."""
+    ``questions``, each with its ``answer`` (yes or no) and ``category``; AMBER's ``truth`` and ``hallu``; CompreCap's
+    ``graph``."""
 
     picture: Callable[[], np.ndarray] = field(repr=False, compare=False)
     """The picture (H, W, 3) uint8, RGB; raises :class:`stages.corpora.pictures.Unreadable` where the file is broken."""

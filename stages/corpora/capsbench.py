@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from stages.corpora import Problem, Sample, Source, pictures
 from stages.corpora.checks import Entry, FileSettings, asked, bad_record, file_samples, of_kind
-
-COLUMNS = ("image", "questions")
-
-
-@lru_cache(1)
-def images(path: Path) -> pa.ChunkedArray:
-    """The column of pictures."""
-    return pq.read_table(path, columns=["image"])["image"]
-
-
-def picture(path: Path, row: int) -> bytes:
-    """The picture in a row of a Parquet file, as it was encoded."""
-    return images(path)[row].as_py()["bytes"]
+from stages.corpora.released import pictured
 
 
 class CapsBench:
@@ -56,16 +40,8 @@ class CapsBench:
 
     def _entries(self) -> Iterator[Entry | Problem]:
         path, captioner = self.settings.path / self.settings.file, self.settings.references
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file of CapsBench at {path}. Correct the path in the study.")
-        try:
-            schema = pq.read_schema(path)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path} is not a Parquet file ({error}). Download it again.") from error
-        if missing := [name for name in (*COLUMNS, *([captioner] if captioner else [])) if name not in schema.names]:
-            raise ValueError(f"{path} is no file of CapsBench: it has no column {missing[0]!r}.")
-        rows = pq.read_table(path, columns=[name for name in schema.names if name != "image"]).to_pylist()
-        for number, row in enumerate(rows):
+        columns = ("questions", *([captioner] if captioner else []))
+        for number, (row, read) in enumerate(pictured(path, "file of CapsBench", "image", columns)):
             try:
                 yield Entry(
                     sample=str(number),
@@ -73,7 +49,7 @@ class CapsBench:
                     path=path / f"row {number}",
                     captions=[row[captioner]] if captioner else (),
                     annotations={"questions": _questions(row["questions"])},
-                    read=partial(picture, path, number),
+                    read=read,
                 )
             except (KeyError, TypeError, ValueError) as error:
                 yield bad_record(f"{path.name}: row {number}", error)

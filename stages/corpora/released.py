@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -161,6 +161,27 @@ def _group(file: Path, column: str, group: int) -> list[Any]:
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(file).read_row_group(group, columns=[column])[column].to_pylist()
+
+
+def pictured(table: Path, what: str, picture: str, columns: Sequence[str]) -> Iterator[tuple[dict[str, Any], Cell]]:
+    """The rows of a corpus' Parquet file: these columns, and what reads the column ``picture``.
+
+    Raises FileNotFoundError where there is no such file, and ValueError where it is another one.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not table.is_file():
+        raise FileNotFoundError(f"There is no {what} at {table}. Correct the path in the study.")
+    try:
+        file = pq.ParquetFile(table)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{table} is not a Parquet file ({error}). Download it again.") from error
+    if missing := [name for name in (picture, *columns) if name not in file.schema_arrow.names]:
+        raise ValueError(f"{table} is no {what}: it has no column {missing[0]!r}.")
+    for group in range(file.num_row_groups):
+        for number, row in enumerate(file.read_row_group(group, columns=list(columns)).to_pylist()):
+            yield row, Cell(table, picture, group, number)
 
 
 def _parquet(table: Path, folder: Path) -> Iterator[Row]:

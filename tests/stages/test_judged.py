@@ -187,3 +187,29 @@ def test_what_an_item_depends_on_and_its_key():
         },
     }
     assert rows["light"]["key"] == "90e02970932ffbee31e9231fc9aaf4dc3ba617100c2f37f98d992a0d8b1b692b"
+
+
+class Eye(toys.Toy):
+    """Sees how bright a picture is, and how far two are apart by that."""
+
+    def encode(self, pictures: Sequence[np.ndarray]) -> list[tuple[np.ndarray, None]]:
+        return [(np.array([1.0, picture.mean()], np.float32), None) for picture in pictures]
+
+    def measure(self, originals: Sequence[np.ndarray], results: Sequence[np.ndarray], masks: Any) -> list[dict]:
+        pairs = zip(originals, results, strict=True)
+        return [{"lpips": {"whole": abs(float(one.mean() - other.mean())) / 255}} for one, other in pairs]
+
+
+def test_a_measure_may_have_captions_painted_and_a_painting_is_shared_by_all_who_look_at_it():
+    catalogue.CATALOGUE["painters"]["toy-painter"] = "tests.stages.engine.toys:Painter"
+    for role in ("encoders", "measures"):
+        catalogue.CATALOGUE[role]["toy-eye"] = "tests.stages.test_judged:Eye"
+    eye = {"adapter": "toy-eye", "name": "eye", "journal": str(JOURNAL)}
+    entry = {"adapter": "reconstruction", "painter": {**eye, "adapter": "toy-painter"}, "encoder": eye, "lpips": eye}
+    link, rows, whole = run(entry)
+    assert (link["failed"], link["requests"]["computed"]) == (0, 8)
+    assert whole["reconstruction_lpips"] == pytest.approx(
+        np.mean([row["reconstruction_lpips"] for row in rows.values()])
+    )
+    other, *_ = run({**entry, "encoder": {**eye, "name": "other"}}, "other")
+    assert (other["requests"]["recalled"], other["requests"]["computed"]) == (4, 4), "paintings and LPIPS are known"

@@ -48,6 +48,8 @@ class Chair(CaptionMeasure):
     sides neither.
 
     The words are all that is looked at: an "orange shirt" is a mention of the fruit, as it is for the authors' program.
+    ``released`` is what that does beside: a word behind two blanks of its list is never found, so that "cheesecake" and
+    "motor bike" are no mentions.
     """
 
     VERSION: ClassVar[int] = 1
@@ -87,17 +89,21 @@ class Chair(CaptionMeasure):
         this project's own list; published values were made with ``data/synonyms.txt`` of LisaAnne/Hallucination."""
 
         synonyms: Path = OURS
+        released: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or self.Settings()
 
     def identity(self) -> dict[str, Any]:
         """Digest of the synonyms; raises as :func:`read_words`."""
-        words = read_words(self.settings.synonyms)
+        words = self._read()
         return {"synonyms": reference_digest({" ".join(phrase): [name] for phrase, name in words.items()})}
 
     def load(self) -> None:
         """Nothing to load."""
+
+    def _read(self) -> Words:
+        return read_words(self.settings.synonyms, self.settings.released)
 
     def fit(self, corpus: Corpus) -> None:
         """Look over the annotations of a corpus, and drop what was counted of another.
@@ -115,7 +121,7 @@ class Chair(CaptionMeasure):
                 "CHAIR needs photographs with annotated objects, and these have none: name a corpus with COCO's boxes "
                 "under `corpora`"
             )
-        self._words = read_words(self.settings.synonyms)
+        self._words = self._read()
         categories = set(self._words.values()) - {NO_OBJECT}
         for label in {thing["label"] for thing in objects}:
             if label not in categories:
@@ -193,8 +199,9 @@ def mentions(caption: str, words: Words) -> list[str]:
 
 
 @cache
-def read_words(path: Path = OURS) -> Words:
-    """The phrases of a file of synonyms, singular and plural, and "baby" or "adult" with every animal.
+def read_words(path: Path = OURS, released: bool = False) -> Words:
+    """The phrases of a file of synonyms, singular and plural, and "baby" or "adult" with every animal; as ``released``
+    without those that stand behind two blanks.
 
     Raises
     ------
@@ -211,7 +218,9 @@ def read_words(path: Path = OURS) -> Words:
         raise FileNotFoundError(f"There is no file of synonyms '{path}': set `synonyms`, or leave it out for our own.")
     words: dict[tuple[str, ...], str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        name, *others = (" ".join(entry.split()) for entry in line.partition("#")[0].lower().split(","))
+        name, *others = line.partition("#")[0].lower().split(",")
+        known = (one for one in others if not (released and one.startswith("  ")))
+        name, *others = (" ".join(entry.split()) for entry in (name, *known))
         for entry in filter(None, (name, *others)):
             for phrase in ((*entry.split()[:-1], last) for last in numbers(entry.split()[-1])):
                 aged = [(age, *phrase) for age in AGES] if name in ANIMALS else []

@@ -7,6 +7,8 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+METEOR = "meteor/meteor-1.5.jar"
+
 OPTIONS = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"}
 
 
@@ -30,13 +32,18 @@ def java_command(jar: str, *options: str) -> list[str]:
     executable = shutil.which("java")
     if executable is None:
         raise JavaMissing("no `java` on the PATH: install a Java runtime (for example openjdk-17-jre-headless)")
+    language = ("-Duser.language=en", "-Duser.country=US")
+    return [executable, "-Dfile.encoding=UTF-8", *language, *options, "-cp", str(carried(jar))]
+
+
+def carried(jar: str) -> Path:
+    """A jar of pycocoevalcap; raises FileNotFoundError where the package was installed without it."""
     package = find_spec("pycocoevalcap")
     folders = package.submodule_search_locations if package else None
     path = Path(folders[0], jar) if folders else Path(jar)
     if not path.is_file():
         raise FileNotFoundError(f"'{path}' is missing: reinstall pycocoevalcap, which carries it")
-    language = ("-Duser.language=en", "-Duser.country=US")
-    return [executable, "-Dfile.encoding=UTF-8", *language, *options, "-cp", str(path)]
+    return path
 
 
 def java_environment() -> dict[str, str]:

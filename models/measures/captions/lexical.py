@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from models.adapters import roles
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need, some
-from models.measures.captions.java import java_command
+from models.measures.captions.java import METEOR, java_command
 from models.measures.captions.meteor import Incomplete, Meteor, MeteorError
 from models.measures.captions.ngrams import Bleu, Cider, Rouge, Texts, bleu
 from models.measures.captions.ptb import Tokenizer, tokenize
@@ -108,7 +108,7 @@ class Lexical(CaptionMeasure):
         """Metrics that were asked for and cannot be had on this machine, with the reason; no other takes their name."""
         if "meteor" in self.settings.metrics:
             try:
-                java_command("meteor/meteor-1.5.jar")
+                java_command(METEOR)
             except FileNotFoundError as missing:
                 self.unavailable["meteor"] = f"METEOR runs in Java: {missing}"
         self._metrics = [name for name in self.settings.metrics if name not in self.unavailable]

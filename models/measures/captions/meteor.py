@@ -11,9 +11,8 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from models.measures.captions.java import java_command, java_environment
+from models.measures.captions.java import METEOR, java_command, java_environment
 
-_JAR = "meteor/meteor-1.5.jar"
 _START_SECONDS = 300.0
 
 
@@ -41,7 +40,7 @@ class Meteor:
         """``timeout``: seconds granted to one alignment. Long repetitive captions take minutes or all of its memory."""
         self.timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
-        java_command(_JAR)
+        java_command(METEOR)
 
     def start(self) -> None:
         """Start the process if it is not running; raises :class:`MeteorError` where it does not answer."""
@@ -49,7 +48,7 @@ class Meteor:
             return
         self.close()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes there while it lives
-        command = [*java_command(_JAR, "-Xmx2G"), "Meteor", "-", "-", "-stdio", "-l", "en", "-norm"]
+        command = [*java_command(METEOR, "-Xmx2G"), "Meteor", "-", "-", "-stdio", "-l", "en", "-norm"]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=java_environment()
         )

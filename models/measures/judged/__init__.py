@@ -8,6 +8,7 @@ others published can be computed again from the answers that they published.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, ClassVar, Protocol
 
 from models.adapters.requests import Asking, Failure
@@ -75,3 +76,9 @@ def given(reply: Any) -> Any:
 def share(part: float, whole: float) -> float | None:
     """Part / whole; None over nothing."""
     return part / whole if whole else None
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any, ClassVar, NamedTuple
 
 from models.adapters import roles
@@ -13,7 +12,7 @@ from models.adapters.requests import Ask, Asking
 from models.adapters.roles import Reply
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, Need
-from models.measures.judged import JudgedMeasure, given, share
+from models.measures.judged import JudgedMeasure, given, mean, share
 from models.recaptioners import filled
 from models.recaptioners.sentences import spans
 
@@ -101,12 +100,6 @@ def faithfulness(facts: Sequence[Fact]) -> float | None:
     """
     read = [fact.right for fact in facts if fact.right is not None]
     return share(sum(read), len(read))
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the values that are there."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 class FaithScore(JudgedMeasure):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter
 from models.captioners import audio, blip, lp_music_caps, prompted
-from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
+from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl, seq2seq_lm
 from models.detectors import owlv2
 from models.embedders import sbert, simcse
 from models.encoders import vit
@@ -15,7 +15,7 @@ from models.inpainters import classical, controlnet, stable_diffusion, stable_di
 from models.measures import PictureMeasure
 from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic
 from models.measures.captions.candidates import CaptionMeasure
-from models.measures.judged import JudgedMeasure, faithscore, questions
+from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore, questions, reconstruction
 from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
@@ -43,6 +43,7 @@ CHAT: dict[str, type[Chat]] = {
     "qwen2-vl": qwen2_vl.Qwen2Vl,
     "qwen2.5-vl": qwen2_5_vl.Qwen25Vl,
     "causal-lm": causal_lm.CausalLm,
+    "seq2seq-lm": seq2seq_lm.Seq2SeqLm,
     "openai-compatible": openai_compatible.OpenAICompatible,
 }
 CAPTIONERS: dict[str, type[Captioner]] = {
@@ -94,6 +95,9 @@ JUDGED_MEASURES: dict[str, type[JudgedMeasure]] = {
     "capsbench": questions.CapsBench,
     "capeval": questions.CapEval,
     "faithscore": faithscore.FaithScore,
+    "capture": capture.Capture,
+    "comprecap": comprecap.CompreCap,
+    "reconstruction": reconstruction.Reconstruction,
 }
 PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
     "dependency-graph": graphs.DependencyGraph,

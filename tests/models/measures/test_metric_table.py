@@ -29,8 +29,9 @@ def test_directions() -> None:
     lower = {name for name, metric in declared().items() if metric.higher_is_better is False}
     made_up = {f"{family}_hallucination" for family in ("object", "attribute", "relation")} | {"chair_i", "chair_s"}
     made_up |= {"amber_chair", "amber_hal", "amber_cog"}
-    made_up |= {f"{judged}_unreadable" for judged in ("caption_qa", "capsbench", "capeval", "faithscore")}
-    assert lower == {"mse", "lpips"} | made_up
+    judges = ("caption_qa", "capsbench", "capeval", "faithscore", "capture", "comprecap")
+    made_up |= {f"{judged}_unreadable" for judged in judges}
+    assert lower == {"mse", "lpips", "reconstruction_lpips"} | made_up
 
 
 def test_every_embedder_has_a_metric() -> None:

@@ -1,8 +1,11 @@
-"""AMBER, CapsBench, CAPEval and POPE in the formats of their releases: small files, broken records, the real ones."""
+"""AMBER, CapsBench, CAPEval, CompreCap, DetailCaps and POPE as they are released: small files, broken records, the real
+ones."""
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +162,60 @@ def test_another_file_than_capsbenchs_is_refused(capsbench):
     (capsbench / "other.parquet").write_text("text")
     with pytest.raises(ValueError, match="is not a Parquet file"):
         read("capsbench", capsbench, file="other.parquet")
+
+
+@pytest.fixture
+def comprecap(tmp_path: Path) -> Path:
+    """Three pictures in the fields of ``anno.json`` (dataset/coco.py of the release), two of them broken."""
+    mask = base64.b64encode(zlib.compress(bytes(40 * 60))).decode()
+    dog = {"category": "dog", "short_description": "a dog", "extend_description": "a brown dog on grass",
+           "mask_out": mask, "relation": ["the dog is on the grass"]}  # fmt: skip
+    grass = {**dog, "category": "grass", "relation": []}
+    pictures = [
+        {"image": "000000000802.jpg", "info": [dog, grass]},
+        {"image": "000000000803.jpg", "info": [{**dog, "mask_out": "no mask"}]},
+        {"image": "000000000804.jpg", "info": []},
+    ]
+    (tmp_path / "anno.json").write_text(json.dumps(pictures))
+    drawn(tmp_path / "images/000000000802.jpg")
+    return tmp_path
+
+
+def test_comprecap_has_a_graph(comprecap):
+    sample, undecodable, empty = read("comprecap", comprecap)
+    assert undecodable.message.startswith("anno.json: picture 2 has a mask that cannot be decoded")
+    assert empty.message == "anno.json: picture 3 has no objects; it is left out."
+    assert (sample.sample, sample.references) == ("000000000802", ())
+    dog, grass = sample.annotations["graph"]
+    assert (dog["category"], dog["description"], dog["relations"]) == ("dog", "a dog", ["the dog is on the grass"])
+    assert grass["relations"] == [] and len(zlib.decompress(base64.b64decode(grass["mask"]))) == 2400
+    extended = read("comprecap", comprecap, descriptions="extended")[0]
+    assert extended.annotations["graph"][0]["description"] == "a brown dog on grass"
+
+
+@pytest.fixture
+def detailcaps(tmp_path: Path) -> Path:
+    """Rows in the columns of the release, in two row groups; of the second picture one caption is missing, the third is
+    broken."""
+    png = encode_png(np.zeros((40, 60, 3), np.uint8))
+    said = {"GT_Caption_GPT4O": "one", "GT_Caption_GPT4V": "two", "GT_Caption_Gemini15Pro": "three", "CogVLM": "four",
+            "GPT4_Eval": '{"CogVLM": 3.5}'}  # fmt: skip
+    rows = [
+        {"binary": png, "image": "coco/train2017/000000247306.jpg", "source": "COCO", **said},
+        {"binary": png, "image": "https://example.org/a.jpg", "source": "LAION", **said, "GT_Caption_GPT4V": None},
+        {"binary": b"no picture", "image": "sa_1", "source": "SAM", **said},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "DetailCaps-4870.parquet", row_group_size=2)
+    return tmp_path
+
+
+def test_detailcaps_has_the_captions_of_three_models(detailcaps):
+    found = read("detailcaps", detailcaps, max_side=30)
+    assert told(found) == [("0", "good"), ("1", "good"), ("2", "unreadable_image")]
+    assert [each.references for each in found[:2]] == [("one", "two", "three"), ("one", "three")]
+    assert found[1].split == "LAION" and found[1].picture().shape == (20, 30, 3)
+    (only,) = read("detailcaps", detailcaps, references=("gpt-4v",), splits=("COCO",))
+    assert only.references == ("two",)
 
 
 def without_pictures(adapter: str, path: Path, **options) -> set[str]:

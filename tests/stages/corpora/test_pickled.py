@@ -18,6 +18,8 @@ from tests.stages.corpora.test_indiana import release as indiana  # noqa: F401
 from tests.stages.corpora.test_judged_corpora import (
     amber,  # noqa: F401
     capsbench,  # noqa: F401
+    comprecap,  # noqa: F401
+    detailcaps,  # noqa: F401
 )
 from tests.stages.corpora.test_refcocog import release as refcocog  # noqa: F401
 from tests.stages.corpora.test_rocov2 import release as rocov2  # noqa: F401

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.adapters import catalogue
-from models.adapters.requests import Ask, Conversation, Paint
+from models.adapters.requests import Ask, Conversation, Paint, Request
 from registry.lineage.ids import trace
 from registry.store import places
 from registry.store.dag import REQUESTS, STAGES
@@ -149,6 +149,14 @@ def test_a_kill_between_waves_loses_a_batch_at_most(here):
     link = run()
     assert link["requests"]["computed"] == TWO_ROUNDS - known
     assert link["requests"]["recalled"] == known
+
+
+def kinds(of: type[Request] = Request) -> set[str]:
+    return {getattr(of, "KIND", "")}.union(*map(kinds, of.__subclasses__()))
+
+
+def test_the_registry_knows_every_kind_of_request():
+    assert kinds() - {""} == set(REQUESTS)
 
 
 def nodes(node: Any) -> Iterator[Any]:
