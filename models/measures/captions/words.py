@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from models.adapters import roles
 from models.measures import Metric
 from models.measures.captions.accounts import NONSENSE, idle, world_of
-from models.measures.captions.candidates import Annotations, Candidate, CaptionMeasure, Need, some
+from models.measures.captions.candidates import Annotations, Candidate, CaptionMeasure, Corpus, Need, some
 from models.measures.captions.claims import FAMILIES, tally
 
 
@@ -75,6 +75,7 @@ class Words(CaptionMeasure):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or self.Settings()
+        self.fit(Corpus())
 
     def identity(self) -> dict[str, Any]:
         return {}
@@ -82,20 +83,22 @@ class Words(CaptionMeasure):
     def load(self) -> None:
         """Nothing to load."""
 
+    def fit(self, corpus: Corpus) -> None:
+        """Drop what was marked of another corpus."""
+        self._marked: dict[tuple[str, str], dict[str, Any]] = {}
+
     def score(self, records: Sequence[Candidate]) -> list[dict[str, Any]]:
         """``words_right`` in [0, 1], None where no claim is made, and the places of ``right`` and ``wrong`` words.
 
         Raises as :func:`verdicts`.
         """
-        return [self._score(record) for record in records]
-
-    def _score(self, record: Candidate) -> dict[str, Any]:
-        found = verdicts(record.text, record.annotations)
-        right, wrong = ([place for place, one in enumerate(found) if one is said] for said in (True, False))
-        return {"words_right": len(right) / (len(right) + len(wrong)) if right or wrong else None} | {
-            "right": right,
-            "wrong": wrong,
-        }
+        for asked, record in {(record.sample, record.text): record for record in records}.items():
+            if asked not in self._marked:
+                found = verdicts(record.text, record.annotations)
+                right, wrong = ([place for place, one in enumerate(found) if one is said] for said in (True, False))
+                share = len(right) / (len(right) + len(wrong)) if right or wrong else None
+                self._marked[asked] = {"words_right": share, "right": right, "wrong": wrong}
+        return [self._marked[record.sample, record.text] for record in records]
 
     def corpus(self, records: Sequence[Candidate]) -> dict[str, Any]:
         """The mean over captions that make a claim; raises ``ValueError`` where there is no caption."""
