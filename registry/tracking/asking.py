@@ -87,20 +87,20 @@ def past() -> list[Past]:
 
 
 def took(runs: Collection[str]) -> dict[str, float]:
-    """Seconds of those executions that MLflow knows; where it keeps no file yet, it is not asked."""
-    file = places.file_of(places.tracking_uri())
-    if not runs or (file and not file.exists()):
-        return {}
-    with lightly():
-        from mlflow.exceptions import MlflowException
-
-    found = {}
+    """Seconds of those executions that MLflow knows: of none where it is not reached, or keeps no file yet."""
+    found: dict[str, float] = {}
     try:
+        file = places.file_of(places.tracking_uri())
+        if not runs or (file and not file.exists()):
+            return {}
+        with lightly():
+            from mlflow.exceptions import MlflowException
+
         client = opened()
         for run in sorted(runs):
             with suppress(MlflowException):
                 found[run] = client.get_run(run).data.metrics.get("seconds", 0.0)
-    except ConnectionError:
+    except (ConnectionError, FileNotFoundError):
         return {}
     return found
 

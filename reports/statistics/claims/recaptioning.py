@@ -101,13 +101,16 @@ def rewritten(rows: pd.DataFrame) -> Rewritten:
 
 
 def findings(rows: pd.DataFrame, methods: Sequence[Method]) -> list[Finding]:
-    """Every claim on some rows (corpus, captioner, recaptioner, metric, sample, before, after) of originals."""
+    """Every claim on some rows (corpus, captioner, recaptioner, metric, sample, before, after) of originals.
+
+    What a study has not measured is not asked.
+    """
     found: list[Finding] = []
     for (corpus, captioner), some in rows.groupby(["corpus", "captioner"], sort=False):
         had = rewritten(some)
         mine = [method for method in methods if method.name in had.after]
         for rule in (of_rico, of_scalecap):
-            found += rule(had, mine, str(corpus), str(captioner))
+            found += (one for one in rule(had, mine, str(corpus), str(captioner)) if one.estimate.value is not None)
     place = {claim.text: number for number, claim in enumerate(CLAIMS)}
     return sorted(found, key=lambda one: place[one.claim])
 
@@ -132,7 +135,8 @@ def of_rico(had: Rewritten, methods: Sequence[Method], corpus: str, captioner: s
     for main in [one for one in full if one.rounds == 2] or full[-1:]:
         each = [gain for one in (*RIGHT, *BENCHMARKS) if len(gain := known(had.gain(main.name, "", [one])))]
         names = f"gain of {main.name} over the first captions in what gains least of precisions, recalls and benchmarks"
-        yield EVERY.finding(corpus, captioner, least(each), names)
+        if each:
+            yield EVERY.finding(corpus, captioner, least(each), names)
         invented = mean(had.gain(main.name, "", INVENTED))
         yield MITIGATES.finding(corpus, captioner, invented, f"change of the mean share invented, {main.name}")
         rivals = [method for method in methods if method.kind in OTHERS]
