@@ -69,13 +69,19 @@ def changes(study: Study) -> Changes:
     return Changes(both, [metric for metric in asked if metric.name in had], originals)
 
 
-class Rewriting(NamedTuple):
-    """A rewritten caption of an original: where it stands, and the value of its item."""
+class Place(NamedTuple):
+    """Whose caption of which original, and by what it was rewritten."""
 
     corpus: str
     captioner: str
     recaptioner: str
     sample: str
+
+
+class Rewriting(NamedTuple):
+    """A rewritten caption of an original: where it stands, and the value of its item."""
+
+    at: Place
     value: dict[str, Any]
     """``caption``, ``first`` and ``steps``, as methods return them."""
     original: str | None
@@ -99,16 +105,17 @@ def rewritings(study: Study) -> tuple[list[Rewriting], Marks]:
         .where(*(by_axis[axis].is_(None) for axis in LATER))
         .order_by(*where, Sample.name)
     )
-    values: dict[str, dict[tuple[str, ...], Any]] = {kind: {} for kind in (*kinds, marked_by or MARKED)}
-    for row in frame(study.connection, statement).itertuples():
-        place = row.corpus, row.captioner, row.recaptioner, row.sample
-        values[row.kind][place] = row.object if row.kind == kinds[0] else row.value or {}
+    values: dict[str, dict[Place, Any]] = {kind: {} for kind in (*kinds, marked_by or MARKED)}
+    rows = frame(study.connection, statement)[[*Place._fields, "kind", "value", "object"]]
+    for *place, kind, value, address in rows.itertuples(index=False, name=None):
+        values[kind][Place(*place)] = address if kind == kinds[0] else value or {}
     pictures, first, rewritten = (values[kind] for kind in kinds)
     texts = {place: value["caption"] for place, value in (first | rewritten).items() if "caption" in value}
-    marks = {(p[0], p[-1], texts[p]): value for p, value in values[marked_by or MARKED].items() if p in texts}
+    marked = values[marked_by or MARKED].items()
+    marks = {(at.corpus, at.sample, texts[at]): value for at, value in marked if at in texts}
     return [
-        Rewriting(*place, value, pictures.get((place[0], "", "", place[-1])))
-        for place, value in rewritten.items()
+        Rewriting(at, value, pictures.get(at._replace(captioner="", recaptioner="")))
+        for at, value in rewritten.items()
         if "caption" in value
     ], marks
 
@@ -147,7 +154,9 @@ def costs(study: Study) -> list[Cost]:
     )
     rows = frame(study.connection, statement).drop_duplicates(["recaptioner", "item", "key"])
     seconds = took(set(rows["run"]))
-    found, before, entries = [], set(), rows["recaptioner"].str.partition("/")[0]
+    found: list[Cost] = []
+    before: set[str] = set()
+    entries = rows["recaptioner"].str.partition("/")[0]
     for name in study.order["recaptioner"]:
         some = rows[rows["recaptioner"] == name]
         if some.empty:
@@ -157,7 +166,7 @@ def costs(study: Study) -> list[Cost]:
         known = alike[alike["run"].isin(seconds)]
         spent = sum(seconds[run] for run in set(known["run"]))
         words = [worded(*row) for row in some[["kind", "parts", "value"]].itertuples(index=False, name=None)]
-        sizes = pd.DataFrame(words, columns=["read", "written", "rated"]).sum() / captions
+        read, written, rated = (sum(column) / captions for column in zip(*words, strict=True))
         found.append(
             Cost(
                 name,
@@ -165,7 +174,9 @@ def costs(study: Study) -> list[Cost]:
                 {kind: n / captions for kind in REQUESTS if (n := int((some["kind"] == kind).sum()))},
                 len(once),
                 len(set(once["key"]) - before),
-                *(float(size) for size in sizes),
+                read,
+                written,
+                rated,
                 int((once["status"] == FAILED).sum()),
                 spent / len(known) * len(some) / captions if len(known) else None,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from reports.asking.rewritten import Marks, Rewriting, rewritings
+from reports.asking.rewritten import Marks, Place, Rewriting, rewritings
 from reports.asking.study import Study
 from reports.figures.pictures import Picture, thumbnail
 from reports.site.numbers import signed
@@ -48,7 +48,7 @@ class Sentence(NamedTuple):
 class Trajectory(NamedTuple):
     """One example."""
 
-    where: Rewriting
+    at: Place
     gain: str
     original: str | None
     steps: list[Step]
@@ -74,13 +74,13 @@ class Gallery(NamedTuple):
 def gallery(study: Study, shown: Sequence[str], gains: Mapping[tuple[str, ...], float]) -> Gallery:
     """Examples of some methods, by gains of (corpus, captioner, recaptioner, sample): the largest and the smallest."""
     found, marks = rewritings(study)
-    found = [one for one in found if one.recaptioner in shown]
+    found = [one for one in found if one.at.recaptioner in shown]
     pictures: dict[str, Picture | None] = {}
     entries = []
     for one in chosen(found, gains):
         if sum(len(picture.uri) for picture in pictures.values() if picture) > WEIGHT:
             break
-        entries.append(trajectory(one, gains.get(one[:4]), marks, study, pictures))
+        entries.append(trajectory(one, gains.get(one.at), marks, study, pictures))
     return Gallery(entries, {at: one for at, one in pictures.items() if one}, len(found), bool(marks))
 
 
@@ -91,10 +91,10 @@ def chosen(found: Sequence[Rewriting], gains: Mapping[tuple[str, ...], float]) -
     """
     groups: dict[tuple[str, str, str], list[Rewriting]] = {}
     for one in found:
-        groups.setdefault((one.recaptioner, one.corpus, one.captioner), []).append(one)
+        groups.setdefault((one.at.recaptioner, one.at.corpus, one.at.captioner), []).append(one)
     picked = []
     for some in groups.values():
-        some.sort(key=lambda one: (-gains.get(one[:4], 0.0), one.sample))
+        some.sort(key=lambda one: (-gains.get(one.at, 0.0), one.at.sample))
         changed = [one for one in some if one.value["caption"] != one.value["first"]] or some[:1]
         picked += changed[:OF_EACH] + changed[max(OF_EACH, len(changed) - OF_EACH) :]
     return picked
@@ -114,7 +114,7 @@ def trajectory(
         return address if address and pictures[address] else None
 
     def said(before: str, after: str) -> list[Words]:
-        return worded(before, after, marks.get((one.corpus, one.sample, after), {}))
+        return worded(before, after, marks.get((one.at.corpus, one.at.sample, after), {}))
 
     value, first = one.value, one.value["first"]
     steps, refused = [Step("first caption", None, "", said(first, first))], ""
@@ -128,15 +128,15 @@ def trajectory(
         asked = value["steps"]
     if len(steps) == 1:
         steps.append(Step("new caption", None, "", said(first, value["caption"])))
-    method = (study.params.get("recaptioners") or {}).get(one.recaptioner) or {}
+    method = (study.params.get("recaptioners") or {}).get(one.at.recaptioner) or {}
     threshold = float(method.get("threshold", 0.0))
     return Trajectory(
-        one,
+        one.at,
         "" if gain is None else signed(gain, 2),
         picture(one.original),
         steps,
         refused,
-        sentences(first, asked.get("sentences", ()), marks.get((one.corpus, one.sample, first), {}), threshold),
+        sentences(first, asked.get("sentences", ()), marks.get((one.at.corpus, one.at.sample, first), {}), threshold),
         [(part["question"], part["answer"]) for part in asked.get("questions", ())],
         [text for text in asked.get("summaries", {}).values() if text],
         list(dict.fromkeys(failure["reason"] for failure in value.get("failures", ()))),

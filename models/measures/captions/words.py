@@ -36,7 +36,7 @@ def verdicts(caption: str, annotations: Annotations) -> list[bool | None]:
         for place in places:
             without = [*left[:place], re.sub(r"[^\W_]+", NONSENSE, words[place]), *left[place + 1 :]]
             less = tally(" ".join(without), annotations)
-            family = next((one for one in FAMILIES if less[one, "whole", "said"] < whole[one, "whole", "said"]), None)
+            family = next((one for one in FAMILIES if less[one, "whole", "said"] < whole[one, "whole", "said"]), "")
             if family not in families:
                 others.append(place)
                 continue

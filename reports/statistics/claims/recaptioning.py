@@ -134,16 +134,16 @@ def of_rico(had: Rewritten, methods: Sequence[Method], corpus: str, captioner: s
 
     for main in [one for one in full if one.rounds == 2] or full[-1:]:
         each = [gain for one in (*RIGHT, *BENCHMARKS) if len(gain := known(had.gain(main.name, "", [one])))]
-        names = f"gain of {main.name} over the first captions in what gains least of precisions, recalls and benchmarks"
+        what = f"gain of {main.name} over the first captions in what gains least of precisions, recalls and benchmarks"
         if each:
-            yield EVERY.finding(corpus, captioner, least(each), names)
+            yield EVERY.finding(corpus, captioner, least(each), what)
         invented = mean(had.gain(main.name, "", INVENTED))
         yield MITIGATES.finding(corpus, captioner, invented, f"change of the mean share invented, {main.name}")
         rivals = [method for method in methods if method.kind in OTHERS]
         if rivals:
             each = [had.gain(main.name, rival.name, metrics) for rival in rivals]
-            names = ", ".join(rival.name for rival in rivals)
-            yield RIVALS.finding(corpus, captioner, least(each), f"{of}: {main.name} beside the best of {names}")
+            what = f"{of}: {main.name} beside the best of {', '.join(rival.name for rival in rivals)}"
+            yield RIVALS.finding(corpus, captioner, least(each), what)
     for some in series(full, "rounds", lambda one: one.rounds):
         names = ["", *(one.name for one in some)]
         if len(some) > 1:

@@ -158,14 +158,14 @@ def test_trajectories_show_what_changed_and_whether_it_is_right(made: Rewritten,
     with made.engine.connect() as connection:
         study = Study(connection, made.objects, "toy")
         found = gallery(study, recaptioning.latest(study), {})
-    assert {one.where.recaptioner for one in found.entries} == {"rico/rounds=2", "scalecap"}, "the last of a sweep"
-    rico = next(one for one in found.entries if one.where.recaptioner == "rico/rounds=2")
+    assert {one.at.recaptioner for one in found.entries} == {"rico/rounds=2", "scalecap"}, "the last of a sweep"
+    rico = next(one for one in found.entries if one.at.recaptioner == "rico/rounds=2")
     first, once, twice = rico.steps
     assert first.words == [Words("a", False, ""), Words("blue", False, "wrong"), Words("star", False, "")]
     assert once.words[1:3] == [Words("red", True, "right"), Words("star", False, "")]
     assert once.painting in found.pictures and once.analysis == "It is red."
     assert not any(one.changed for one in twice.words), "the second round changed nothing"
-    asked = next(one for one in found.entries if one.where.recaptioner == "scalecap")
+    asked = next(one for one in found.entries if one.at.recaptioner == "scalecap")
     assert [(part.golden, part.rating) for part in asked.sentences] == [(True, 0.9), (False, 0.1)], "by its threshold"
     assert asked.sentences[0].words[1] == Words("blue", False, "wrong")
     assert asked.questions == [("What star?", "a red star"), ("Where?", None)]
