@@ -45,7 +45,8 @@ def build(engine: Engine, objects: ObjectStore, study: str, out: Path) -> Path:
     """Write the report of a study below ``out`` and return its first page.
 
     The pages and tables of an earlier report in ``out`` go. Raises ``ValueError`` with the nearest known name where the
-    registry holds no such study. Equal registries give equal bytes.
+    registry holds no such study. Equal registries give equal bytes,
+    but for the seconds that MLflow knows of executions.
     """
     with engine.connect() as connection:
         asked = Study(connection, objects, study)

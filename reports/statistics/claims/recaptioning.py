@@ -44,6 +44,9 @@ CLAIMS: tuple[Claim, ...] = (
 )  # fmt: skip
 """Every claim, in the order of the page."""
 
+UNRATED = -1
+"""The threshold that keeps every sentence."""
+
 OTHERS = ("laclip", "veclip", "capsfusion", "self-loop", "sharegpt4v")
 """The methods of RICO's table 3."""
 
@@ -165,8 +168,8 @@ def of_scalecap(had: Rewritten, methods: Sequence[Method], corpus: str, captione
     mine = [method for method in methods if method.kind == "scalecap"]
     metrics = RECALLS if set(RECALLS) & set(had.before) else BENCHMARKS[:1]
     of = "mean recall, picture by picture" if metrics == RECALLS else "accuracy of CapsBench, picture by picture"
-    budgets = series(mine, "budget", lambda one: one.settings.get("budget") or np.inf)
-    for some in budgets:
+    rating = [method for method in mine if method.settings.get("threshold") != UNRATED]
+    for some in series(rating, "budget", lambda one: one.settings.get("budget") or np.inf):
         first, last = some[0], some[-1]
         gain = mean(had.gain(last.name, "", metrics))
         yield RICHER.finding(corpus, captioner, gain, f"{of}: {last.name} over the first captions")
@@ -174,7 +177,7 @@ def of_scalecap(had: Rewritten, methods: Sequence[Method], corpus: str, captione
             gain = mean(had.gain(last.name, first.name, metrics))
             yield BUDGET.finding(corpus, captioner, gain, f"{of}: {last.name} − {first.name}")
     for some in series(mine, "threshold", lambda one: float(one.settings.get("threshold", 0))):
-        if len(some) > 1 and some[0].settings.get("threshold") == -1:
+        if len(some) > 1 and some[0].settings.get("threshold") == UNRATED:
             rated = mean(had.gain(some[1].name, some[0].name, INVENTED))
             of = f"change of the mean share invented: {some[1].name} − {some[0].name}"
             yield RATING.finding(corpus, captioner, rated, of)
