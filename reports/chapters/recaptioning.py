@@ -18,6 +18,7 @@ from reports.chapters.gains import (
     Section,
     Table,
     change,
+    composite,
     difference,
     flattened,
     gains,
@@ -91,12 +92,18 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         for captioner, change in zip(t.captioners, cells, strict=True)
         if change
     ]
+    given_back = [
+        {"corpus": one.corpus, "captioner": one.captioner, "recaptioner": one.recaptioner}
+        | {"metric": one.metric.name or one.metric.title, "by": by, **change._asdict()}
+        for one in undone(study, study.once(changes))
+        for by, change in (("repainting", one.lost), ("rewriting", one.back))
+    ]
     spent = [one._asdict() | {f"{kind}_requests": n for kind, n in one.asked.items()} for one in study.once(costs)]
     return {
         "recaptioning": pd.DataFrame(differences),
         "recaptioning_costs": pd.DataFrame(spent).drop(columns="asked", errors="ignore"),
         "recaptioning_findings": flat(study.once(of_study), kinds_of(study), CLAIMS),
-    }
+    } | ({"recaptioning_undone": pd.DataFrame(given_back)} if given_back else {})
 
 
 def methods(study: Study) -> list[Method]:
@@ -142,18 +149,19 @@ def paid(study: Study, had: Changes, one: Cost) -> list[Change | None]:
 
 
 def undone(study: Study, had: Changes) -> list[Undone]:
-    """Whether rewriting captions of repainted pictures takes back what repainting cost them."""
+    """Whether rewriting captions of repainted pictures takes back what repainting cost them: in all, and by metric."""
     rows = had.rows[had.rows["inpainter"] != ""]
+    key = ["corpus", "captioner", "metric", "sample"]
+    means = rows.groupby([*key, "recaptioner"], sort=False)[["before", "after"]].mean().reset_index()
+    both = means.merge(had.originals.rename(columns={"value": "original"}), on=key)
+    whole = Metric("", what(had, study.judge), True, 3, "")
+    asked = [(whole, composite(had)), *((metric, [metric.name]) for metric in leading(had, study.judge))]
     found = []
-    for (corpus, captioner, name), some in rows.groupby(["corpus", "captioner", "recaptioner"], sort=False):
-        for metric in leading(had, study.judge):
-            means = some[some["metric"] == metric.name].groupby("sample")[["before", "after"]].mean()
-            first = had.originals
-            first = first[(first["corpus"] == corpus) & (first["captioner"] == captioner)]
-            whole = first[first["metric"] == metric.name].set_index("sample")["value"].rename("original")
-            both = means.join(whole, how="inner").round(12)
-            if len(both):
-                original, before, after = (both[one].to_numpy(float) for one in ("original", "before", "after"))
+    for (corpus, captioner, name), some in both.groupby(["corpus", "captioner", "recaptioner"], sort=False):
+        for metric, names in asked:
+            own = some[some["metric"].isin(names)].groupby("sample")[["original", "before", "after"]].mean().round(12)
+            if len(own):
+                original, before, after = own.to_numpy(float).T
                 lost, back = difference(original, before), difference(before, after)
                 found.append(Undone(str(corpus), str(captioner), str(name), metric, lost, back))
     return found

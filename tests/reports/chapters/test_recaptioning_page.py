@@ -177,9 +177,11 @@ def test_trajectories_show_what_changed_and_whether_it_is_right(made: Rewritten,
 def test_what_repainting_took_is_set_against_what_came_back(made: Rewritten, tables: dict[str, Any]) -> None:
     with made.engine.connect() as connection:
         study = Study(connection, made.objects, "toy")
-        [one] = recaptioning.undone(study, study.once(recaptioning.changes))
+        whole, one = recaptioning.undone(study, study.once(recaptioning.changes))
     assert (one.metric.name, one.recaptioner) == ("object_recall", "rico/rounds=1")
+    assert (whole.lost, whole.back) == (one.lost, one.back), "there is no other metric"
     assert [one.lost.before, one.lost.effect, one.back.effect] == pytest.approx([0.5, -0.2, 0.1])
+    assert tables["recaptioning_undone"]["effect"].tolist() == pytest.approx([-0.2, 0.1] * 2)
     assert "Does rewriting undo what repainting did?" in tables[""]
 
 
