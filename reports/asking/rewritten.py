@@ -46,7 +46,7 @@ def changes(study: Study) -> Changes:
     placed = study.placed[study.placed["kind"] == REWRITTEN]
     asked = [metric for metric in study.metrics if metric.about in (CAPTIONS, GROUNDING, OTHER)]
     if placed.empty or not asked:
-        return Changes(pd.DataFrame(columns=[*SAID, "recaptioner", "metric", "sample", "before", "after"]), [], placed)
+        return Changes(pd.DataFrame(), [], pd.DataFrame())
     statement = (
         standing(study.id, *where, Placement.kind, Measurement.metric, Sample.name.label("sample"), Measurement.value)
         .join(Measurement, Measurement.item_id == Placement.item_id)

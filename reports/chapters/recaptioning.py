@@ -74,7 +74,6 @@ def pages(study: Study) -> list[Page]:
         "undone": undone(study, had),
         "papers": study.once(papers),
         "titles": PAPERS,
-        "metrics": had.metrics,
     }
     latexed = {f"recaptioning-{n}.tex": table_latex(part, t) for n, (part, t) in enumerate(flattened(parts), 1)}
     return [Page("recaptioning.html", "Recaptioning", "recaptioning.html.j2", given, latexed)]
