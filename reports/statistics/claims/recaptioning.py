@@ -111,9 +111,13 @@ def findings(rows: pd.DataFrame, methods: Sequence[Method]) -> list[Finding]:
     found: list[Finding] = []
     for (corpus, captioner), some in rows.groupby(["corpus", "captioner"], sort=False):
         had = rewritten(some)
-        mine = [method for method in methods if method.name in had.after]
+        mine: dict[tuple[str, int], Method] = {}
+        for method in methods:
+            if method.name in had.after:
+                mine.setdefault((method.alike("rounds"), method.rounds), method)  # of equal ones the first
         for rule in (of_rico, of_scalecap):
-            found += (one for one in rule(had, mine, str(corpus), str(captioner)) if one.estimate.value is not None)
+            asked = rule(had, list(mine.values()), str(corpus), str(captioner))
+            found += (one for one in asked if one.estimate.value is not None)
     place = {claim.text: number for number, claim in enumerate(CLAIMS)}
     return sorted(found, key=lambda one: place[one.claim])
 
