@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from registry.store.objects import ObjectStore
 from reports.asking.study import Study
-from reports.chapters import ablations, corpora, departures, gallery, inpainting, lineage, published
+from reports.chapters import ablations, corpora, departures, gallery, inpainting, lineage, published, recaptioning
 from reports.site.pages import Page, render
 
 
@@ -28,7 +28,16 @@ class Chapter(Protocol):
         ...
 
 
-CHAPTERS: tuple[Chapter, ...] = (inpainting, corpora, ablations, published, departures, gallery, lineage)
+CHAPTERS: tuple[Chapter, ...] = (
+    inpainting,
+    corpora,
+    recaptioning,
+    ablations,
+    published,
+    departures,
+    gallery,
+    lineage,
+)
 """In the order of the navigation."""
 
 
@@ -36,7 +45,8 @@ def build(engine: Engine, objects: ObjectStore, study: str, out: Path) -> Path:
     """Write the report of a study below ``out`` and return its first page.
 
     The pages and tables of an earlier report in ``out`` go. Raises ``ValueError`` with the nearest known name where the
-    registry holds no such study. Equal registries give equal bytes.
+    registry holds no such study. Equal registries give equal bytes,
+    but for the seconds that MLflow knows of executions.
     """
     with engine.connect() as connection:
         asked = Study(connection, objects, study)

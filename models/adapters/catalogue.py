@@ -85,6 +85,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "clipscore": "models.measures.captions.clipscore:ClipScore",
         "clip-cosine": "models.measures.captions.clipscore:ClipCosine",
         "grounding": "models.measures.captions.grounding:Grounding",
+        "words": "models.measures.captions.words:Words",
         "chair": "models.measures.captions.chair:Chair",
         "amber": "models.measures.captions.amber:Amber",
         "caption-qa": "models.measures.judged.questions:CaptionQa",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from registry.store import schema
 
-PICTURES, CAPTIONS, GROUNDING, ATTENTION = "pictures", "captions", "grounding", "attention"
+PICTURES, CAPTIONS, GROUNDING, ATTENTION, OTHER = "pictures", "captions", "grounding", "attention", "other"
 """What a metric is about: how far a repainted picture is from its original; how good a caption is against the
 references of its sample; what it says against what the picture is known to show; where a vision encoder looks."""
 

@@ -25,7 +25,7 @@ from reports.figures.similarity import similarities
 from reports.site.latex import latex
 from reports.site.numbers import number
 from reports.site.pages import Page
-from reports.statistics.claims.judging import MARKS, WORDS, Finding
+from reports.statistics.claims.judging import Claim, Finding
 from reports.statistics.claims.kinds import KINDS
 from reports.statistics.claims.links import STRENGTH
 from reports.statistics.findings import CLAIMS, Observed, asked, findings, not_asked
@@ -84,8 +84,6 @@ def pages(study: Study) -> list[Page]:
         "strip": shown(study),
         "paper": INPAINTING,
         "claims": asked(found),
-        "marks": MARKS,
-        "words": WORDS,
         "strength": STRENGTH,
         "families": families(study),
         "caveats": caveats(found),
@@ -238,9 +236,9 @@ def judgements(study: Study) -> list[Judgements]:
     return [one for one in found if one.n]
 
 
-def flat(found: Sequence[Finding], kinds: Mapping[str, str]) -> pd.DataFrame:
+def flat(found: Sequence[Finding], kinds: Mapping[str, str], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Findings as a CSV shows them, with where the paper makes each claim and the kind of its corpus."""
-    sources = {claim.text: claim.source for claim in CLAIMS}
+    sources = {claim.text: claim.source for claim in claims}
     rows = [
         {
             **one._asdict(),

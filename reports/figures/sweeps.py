@@ -30,7 +30,7 @@ class Axis(NamedTuple):
     """One number that the variants of an entry differ in."""
 
     section: str
-    """``degradations`` or ``inpainters``."""
+    """That of ``params.yaml``."""
     entry: str
     setting: str
     values: dict[str, float]
@@ -81,8 +81,11 @@ class Sweep(NamedTuple):
     """What the bands are over."""
 
 
-def axes_of(params: Mapping[str, Any], controls: Sequence[str]) -> list[Axis]:
-    """Every number that a degradation or an inpainter of a study sweeps over; ``params`` lists variants.
+PAINTED = ("degradations", "inpainters")
+
+
+def axes_of(params: Mapping[str, Any], controls: Sequence[str] = (), sections: Sequence[str] = PAINTED) -> list[Axis]:
+    """Every number that an entry of some sections of a study sweeps over; ``params`` lists variants.
 
     >>> variants = {f"sd/guidance={g},seed={s}": {"guidance": g, "seed": s} for g in (1, 3) for s in (0, 1)}
     >>> [axis] = axes_of({"degradations": {}, "inpainters": variants}, [])
@@ -90,7 +93,7 @@ def axes_of(params: Mapping[str, Any], controls: Sequence[str]) -> list[Axis]:
     ('sd', 'guidance', 3, {''})
     """
     found = []
-    for section in ("degradations", "inpainters"):
+    for section in sections:
         entries: dict[str, dict[str, Mapping[str, Any]]] = {}
         for name, settings in (params.get(section) or {}).items():
             if "/" in name and name not in controls:
@@ -160,7 +163,7 @@ def sweep(rows: pd.DataFrame, axis: Axis, metrics: Sequence[Metric], inpainters:
         return None
     pictures = means["sample"].nunique()
     others = "degradations, seeds" if swept == "inpainter" else "an inpainter’s variants"
-    over = f"{pictures:,} pictures, each with its mean over {others} and captioners"
+    over = f"{pictures:,} pictures, each with its mean over {others} and captioners; fidelity is that inside the mask"
     return Sweep(axis, planes, list(colours.items()) if len(colours) > 1 else [], over)
 
 

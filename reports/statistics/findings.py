@@ -99,29 +99,29 @@ def of_corpus(study: Observed, rows: pd.DataFrame, corpus: str) -> list[Finding]
     return [*found, *masking.guidance_plateaus(rows, study.guidance, corpus)]
 
 
-def unclaimed(found: Sequence[Finding], kinds: Mapping[str, str]) -> list[Finding]:
+def unclaimed(found: Sequence[Finding], kinds: Mapping[str, str], claims: Sequence[Claim] = CLAIMS) -> list[Finding]:
     """Findings, those about corpora of which the paper does not claim it without a verdict."""
-    about = {claim.text: claim.kinds for claim in CLAIMS}
+    about = {claim.text: claim.kinds for claim in claims}
     return [
         one._replace(verdict=UNCLAIMED) if one.corpus and kinds.get(one.corpus) not in about[one.claim] else one
         for one in found
     ]
 
 
-def asked(found: Sequence[Finding]) -> list[Asked]:
+def asked(found: Sequence[Finding], claims: Sequence[Claim] = CLAIMS) -> list[Asked]:
     """Findings by claim and corpus, in the order of the claims."""
-    sources = {claim.text: claim.source for claim in CLAIMS}
+    sources = {claim.text: claim.source for claim in claims}
     by_claim: dict[str, dict[str, list[Finding]]] = {}
     for one in found:
         by_claim.setdefault(one.claim, {}).setdefault(one.corpus, []).append(one)
-    claims = []
+    listed = []
     for text, corpora in by_claim.items():
         first = next(iter(corpora.values()))[0]
-        claims.append(Asked(text, sources[text], first.of.partition(";")[0], corpora))
-    return claims
+        listed.append(Asked(text, sources[text], first.of.partition(";")[0], corpora))
+    return listed
 
 
-def not_asked(found: Sequence[Finding]) -> list[str]:
+def not_asked(found: Sequence[Finding], claims: Sequence[Claim] = CLAIMS) -> list[str]:
     """Claims for which a study has nothing to ask."""
     had = {one.claim for one in found}
-    return [claim.text for claim in CLAIMS if claim.text not in had]
+    return [claim.text for claim in claims if claim.text not in had]

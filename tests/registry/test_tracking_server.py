@@ -20,7 +20,7 @@ from registry.health import tracking_store
 from registry.store import database
 from registry.store.database import connect
 from registry.store.schema import Run
-from registry.tracking.asking import comparison_links, past
+from registry.tracking.asking import comparison_links, past, took
 from registry.tracking.runs import CellLog, Tracker
 
 START = 90
@@ -78,6 +78,7 @@ def test_a_team_finds_runs_from_the_registry_and_the_registry_from_runs(server, 
     assert tags["registry"] == f"sqlite:///{one.path}/.palimpsest/registry.db"
     [earlier] = past()
     assert (earlier.stage, earlier.device, earlier.computed) == ("prepare@scenes", "cpu", 6)
+    assert took({known, "0" * 32}) == {known: earlier.seconds}
     assert [path for path in artifacts.rglob("sheet.png") if path.stat().st_size], "the server keeps the files"
 
     monkeypatch.setenv("PALIMPSEST_REGISTRY", "postgresql://ada:s3cret@db.example/team")

@@ -229,6 +229,15 @@ a few are understood; the counts of scenes ("two shapes") are not: they are a cl
 NONSENSE = "qqq"
 
 
+def idle(world: str, word: str) -> bool:
+    """Whether no claim hangs on a word by itself.
+
+    >>> idle("scenes", "background,"), idle("scenes", "star,")
+    (True, False)
+    """
+    return not re.search(r"[^\W_]", _IDLE[""].sub(" ", _IDLE[world].sub(" ", word.lower())))
+
+
 def coverage(world: str, caption: str) -> float | None:
     """The share of a caption's content words that the world's parser understood, in [0, 1]; None where it has none.
 

@@ -81,6 +81,16 @@ class Finding(NamedTuple):
     basis: Basis = INDEPENDENT
 
     @property
+    def mark(self) -> str:
+        """How pages mark its verdict."""
+        return MARKS[self.verdict]
+
+    @property
+    def word(self) -> str:
+        """What its verdict answers."""
+        return WORDS[self.verdict]
+
+    @property
     def interval(self) -> str:
         """The 95 % interval, "" where there is none."""
         _, low, high, _ = self.estimate

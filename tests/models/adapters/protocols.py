@@ -13,7 +13,7 @@ from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
-from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic
+from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic, words
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore, questions, reconstruction
 from models.measures.pictures import clap, perceptual, pixel
@@ -87,6 +87,7 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "clipscore": clipscore.ClipScore,
     "clip-cosine": clipscore.ClipCosine,
     "grounding": grounding.Grounding,
+    "words": words.Words,
     "chair": chair.Chair,
     "amber": amber.Amber,
 }
