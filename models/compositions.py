@@ -76,15 +76,16 @@ class Composition(Settings):
         """The parts of a picture, the base caption first; raises ``ValueError`` where the annotations have none."""
         raise NotImplementedError
 
-    def told(self, annotations: Mapping[str, Any], picture: str) -> list[Told]:
-        """The base caption and the sub-captions that can be told truly and falsely; nothing where the base cannot.
+    def told(self, annotations: Mapping[str, Any], picture: str) -> tuple[list[Told], int]:
+        """The base caption and the sub-captions that can be told truly and falsely, nothing where the base cannot; and
+        the number of all parts of the picture.
 
         ``picture``, its digest, seeds what is chosen.
         """
         seeded = hashlib.sha256(f"{self.seed} {picture}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(seeded[:8], "big"))
         base, *rest = (self.chosen(part, rng) for part in self.parts(annotations, rng))
-        return [base, *filter(None, rest)] if base else []
+        return [base, *filter(None, rest)] if base else [], 1 + len(rest)
 
     def chosen(self, part: Part, rng: np.random.Generator) -> Told | None:
         """A part with one of the false sentences that it has of the kind wanted; None where it has none."""
@@ -192,7 +193,7 @@ def _rank(seed: int, place: int, sample: str) -> bytes:
 
 
 def composed(told: Sequence[Told], false: Sequence[bool], of: int) -> dict[str, Any]:
-    """The caption of some parts, of ``of`` that the picture has, and which of its sentences are false.
+    """The caption of some parts, of all ``of`` that the picture has, and which of its sentences are false.
 
     ``precision`` is the share of true sentences, ``recall`` the share of the picture's parts that are told truly.
 

@@ -46,6 +46,13 @@ class Shown(NamedTuple):
     """Why there is none."""
 
 
+Rows = Mapping[Path, Sequence[Mapping[str, Any]]]
+"""The rows of the pictures of a corpus, by their shard."""
+
+Parts = Mapping[str, tuple[list[Told], int]]
+"""What can be told of each sample, and of how many parts."""
+
+
 class CaptionSet:
     """A variant of an entry of ``captions``: how its captions come about, and of which corpora they are.
 
@@ -81,7 +88,7 @@ def plan(some: Mapping[str, CaptionSet], outputs: Outputs) -> Iterator[tuple[str
         return {path: [row for row in outputs.read(path, READ) if row["status"] == "ok"] for path in shards}
 
     @cache
-    def parts(corpus: str, how: Composition) -> dict[str, list[Told]]:
+    def parts(corpus: str, how: Composition) -> Parts:
         return {row["sample"]: of_row(row, how) for some in rows(corpus).values() for row in some}
 
     for name, one in some.items():
@@ -96,30 +103,28 @@ def plan(some: Mapping[str, CaptionSet], outputs: Outputs) -> Iterator[tuple[str
                 yield str(below / path.relative_to(PREPARED)), some_tasks
 
 
-def of_row(row: Mapping[str, Any], how: Composition) -> list[Told]:
-    """The parts of a picture that can be told; raises ``ValueError`` where its corpus knows of none."""
+def of_row(row: Mapping[str, Any], how: Composition) -> tuple[list[Told], int]:
+    """The parts of a picture that can be told, and the number of all.
+
+    Raises ``ValueError`` where its corpus knows of none.
+    """
     try:
         return how.told(json.loads(row["annotations"]), row["image_digest"])
     except ValueError as error:
         raise ValueError(f"captions of kind {how.kind} cannot be made of corpus {row['corpus']}: {error}") from None
 
 
-Rows = Mapping[Path, Sequence[Mapping[str, Any]]]
-
-
-def told(
-    one: CaptionSet, how: Composition, rows: Rows, parts: Mapping[str, list[Told]], most: int
-) -> Iterator[tuple[Path, list[Task]]]:
+def told(one: CaptionSet, how: Composition, rows: Rows, parts: Parts, most: int) -> Iterator[tuple[Path, list[Task]]]:
     """The tasks of a set of composed captions of one corpus."""
-    enough = [sample for sample, found in parts.items() if len(found) > most]
+    enough = [sample for sample, (found, _) in parts.items() if len(found) > most]
     false = list(false_at(enough, how))
     for path, some in rows.items():
         tasks = []
         for row in some:
-            found, picture = parts[row["sample"]], picture_of(row, path)
+            (found, of), picture = parts[row["sample"]], picture_of(row, path)
             wrong = [row["sample"] in samples for samples in false]
             reason = lacking(found, how, most) if len(found) <= most else None
-            shown = Shown(picture, found[: how.recall + 1], wrong, len(found), reason=reason)
+            shown = Shown(picture, found[: how.recall + 1], wrong, of, reason=reason)
             annotations = digest(row["annotations"].encode())
             tasks.append(task(one, row, {"annotations": annotations, "false": wrong}, shown))
         yield path, tasks

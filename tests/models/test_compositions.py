@@ -52,7 +52,8 @@ def test_what_is_false_at_one_precision_is_so_at_every_lower_one():
 )
 def test_negatives_of_dci_by_name(how, false):
     """Hardest is DCI's own (the highest score of CLIP), easiest what Captions4T2I takes."""
-    told = Dci(**how).told({"parts": PARTS}, "0f")
+    told, of = Dci(**how).told({"parts": PARTS}, "0f")
+    assert of == 2
     assert (told[0].true, told[0].false) == ("A pump.", false)
     named = how.get("negatives", "any")
     scored = how.get("choice") in ("hardest", "easiest")
@@ -60,16 +61,16 @@ def test_negatives_of_dci_by_name(how, false):
 
 
 def test_a_picture_whose_base_cannot_be_false_has_nothing_to_tell():
-    assert Dci(negatives="layout").told({"parts": [PARTS[1]]}, "0f") == []
-    assert Edits(negatives="relation").told(GRAPH, "0f") == []
+    assert Dci(negatives="layout").told({"parts": [PARTS[1]]}, "0f") == ([], 1)
+    assert Edits(negatives="relation").told(GRAPH, "0f")[0] == []
 
 
 def test_the_choice_hangs_on_the_picture_and_the_seed_and_not_on_precision_or_recall():
     one = Edits(precision=0, recall=3).told(GRAPH, "0f")
     assert one == Edits(precision=75).told(GRAPH, "0f")
     assert one != Edits(seed=1).told(GRAPH, "0f") and one != Edits().told(GRAPH, "1f")
-    only = Edits(negatives="color").told(GRAPH, "0f")
-    assert {part.kind for part in only} == {"color"} and len(only) == len(GRAPH["objects"])
+    only, of = Edits(negatives="color").told(GRAPH, "0f")
+    assert {part.kind for part in only} == {"color"} and len(only) == of - 1 == len(GRAPH["objects"])
 
 
 def test_what_is_wrong_is_told():

@@ -13,7 +13,7 @@ from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
-from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic
+from models.measures.captions import amber, chair, clipscore, composed, grounding, lengths, lexical, own, semantic
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.judged import JudgedMeasure, faithscore, questions
 from models.measures.pictures import clap, perceptual, pixel
@@ -85,6 +85,8 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "own-caption": own.Own,
     "clipscore": clipscore.ClipScore,
     "clip-cosine": clipscore.ClipCosine,
+    "lengths": lengths.Lengths,
+    "sentences": composed.Sentences,
     "grounding": grounding.Grounding,
     "chair": chair.Chair,
     "amber": amber.Amber,

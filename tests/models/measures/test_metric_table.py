@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 
 from models.adapters import catalogue
+from models.measures.captions.lengths import LIMITS
 from models.measures.declared import declared
 from models.measures.embeddings import drift, projection
 from registry.store.schema import Metric
@@ -30,7 +31,8 @@ def test_directions() -> None:
     made_up = {f"{family}_hallucination" for family in ("object", "attribute", "relation")} | {"chair_i", "chair_s"}
     made_up |= {"amber_chair", "amber_hal", "amber_cog"}
     made_up |= {f"{judged}_unreadable" for judged in ("caption_qa", "capsbench", "capeval", "faithscore")}
-    assert lower == {"mse", "lpips"} | made_up
+    cut = {f"cut_{limit}" for limit in LIMITS}
+    assert lower == {"mse", "lpips"} | made_up | cut
 
 
 def test_every_embedder_has_a_metric() -> None:
