@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from registry.store.dag import STAGES
 from registry.store.keys import item_key
 from stages import compose
 from stages.care.counting import concerned_by, held
+from stages.care.export import export
 from stages.engine.loop import execute
 from stages.engine.sets import pairs_of
 from stages.engine.shards import DISK, image, write_shard
@@ -148,6 +150,42 @@ def test_pairs_come_in_one_order_each_with_its_own_picture():
     put("prepare", [row | {"key": f"other {row['key']}"} for row in DISK.read(prepared)])
     with pytest.raises(ValueError, match=r"part-00.parquet lacks the picture of \d+ in data/compose/mine/precision=50"):
         next(pairs_of(name))
+
+
+def test_a_set_is_exported_in_the_forms_that_trainers_read():
+    _, found = run(GRID)
+    source = STAGES["compose"].folder("mine/precision=50,recall=3")
+    said = {row["sample"]: row["caption"] for row in found["mine/precision=50,recall=3"] if row["caption"]}
+    png = {sample: encode_png(np.full((4, 4, 3), int(sample), np.uint8)) for sample in said}
+
+    assert export(source, Path("set.parquet")) == 10
+    datasets = pytest.importorskip("datasets")
+    read = datasets.Dataset.from_parquet("set.parquet", cache_dir="cache")
+    assert {row["sample"]: row["caption"] for row in read} == said
+    assert all(np.asarray(row["image"])[0, 0, 0] == int(row["sample"]) for row in read)
+    assert [one["text"] for one in read[0]["sentences"]] and isinstance(read[0]["sentences"][0]["negative"], bool)
+
+    assert export(source, Path("set.tar")) == 10
+    with tarfile.open("set.tar") as tar:
+        files = {one.name: tar.extractfile(one).read() for one in tar}
+    assert files.keys() == {f"scenes/{sample}.{kind}" for sample in said for kind in ("png", "txt", "json")}
+    for sample, caption in said.items():
+        assert (files[f"scenes/{sample}.png"], files[f"scenes/{sample}.txt"]) == (png[sample], caption.encode())
+
+    assert export(source, Path("files")) == 11
+    assert len(Path("files/items.jsonl").read_text().splitlines()) == 11
+    for sample, caption in said.items():
+        assert Path(f"files/scenes/{sample}.png").read_bytes() == png[sample]
+        assert Path(f"files/scenes/{sample}.txt").read_text() == f"{caption}\n"
+
+    with pytest.raises(
+        ValueError, match="holds several caption sets; name one, such as data/compose/mine/precision=0,r"
+    ):
+        export(source.parent, Path("all.tar"))
+    with pytest.raises(ValueError, match=r"caption/blip is no caption set, of which alone \.tar is made"):
+        export(Path("data/caption/blip"), Path("captions.tar"))
+    with pytest.raises(ValueError, match=r"set\.tar is there already"):
+        export(source, Path("set.tar"))
 
 
 def test_an_empty_set_and_other_mistakes_are_told_in_one_sentence():
