@@ -83,10 +83,8 @@ class Lengths(CaptionMeasure):
         tagger_revision: str | None = None
 
     def __init__(self, settings: Settings) -> None:
-        if unknown := sorted(set(settings.limits) - set(LIMITS)):
-            raise ValueError(
-                f"limits has {unknown[0]}, which no text encoder has: take of {', '.join(map(str, LIMITS))}"
-            )
+        if other := [limit for limit in settings.limits if limit not in LIMITS]:
+            raise ValueError(f"limits has {other[0]}, which no text encoder has: take of {', '.join(map(str, LIMITS))}")
         self.settings = settings
 
     @property
