@@ -61,7 +61,7 @@ class CaptionSet:
 
     def __init__(self, name: str, entry: Mapping[str, Any], study: Study) -> None:
         settings = dict(entry)
-        self.name, self.study = name, study
+        self.name = name
         self.corpora: list[str] = settings.pop("corpora", None) or list(study.entries("corpora"))
         for corpus in self.corpora:
             study.entry("corpora", corpus)

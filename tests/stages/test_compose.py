@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,60 +27,86 @@ from stages.engine.study import Study
 
 GRID = {"kind": "edits", "sweep": {"precision": [0, 50], "recall": [0, 3]}}
 FULL = [index for index in range(40) if len(scene(0, index).graph["objects"]) == 3][:10]
+POOR = next(index for index in range(40) if len(scene(0, index).graph["objects"]) == 1)
+COMMON = {"status": "ok", "parents": []}
 
 
-def put(folder: str, rows: list[dict[str, Any]]) -> None:
+def put(folder: str, corpus: str, rows: list[dict[str, Any]]) -> None:
     stage = STAGES[folder.partition("/")[0]]
     fields = [*((axis, pa.string()) for axis in stage.axes), *stage.fields]
-    write_shard(Path("data", folder, "scenes/part-00.parquet"), rows, fields)
+    write_shard(Path("data", folder, corpus, "part-00.parquet"), [row | {"corpus": corpus} for row in rows], fields)
+
+
+def prepared(annotations: Callable[[int], dict[str, Any]], key: str = "p") -> list[dict[str, Any]]:
+    """Ten pictures, and one more, each of its own shade."""
+    return [
+        COMMON
+        | {"sample": str(index), "key": f"{key}{index}", "annotations": json.dumps(annotations(index))}
+        | {"image": image(encode_png(np.full((4, 4, 3), index, np.uint8)), "")}
+        for index in (*FULL, POOR)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten scenes of three objects, and one of fewer; a captioner failed at the first of them, and one rewrote two."""
+    path = tmp_path_factory.mktemp("study")
+    with contextlib.chdir(path):
+        Path("dvc.yaml").touch()
+        put("prepare", "scenes", prepared(lambda index: scene(0, index).graph))
+        said = [
+            COMMON
+            | {"sample": str(index), "key": f"c{index}{at}", "parents": [at or f"p{index}"], "captioner": "blip"}
+            | {"caption": f"of {at or index}", "inpainter": at and "telea"}
+            for index in (*FULL, POOR)
+            for at in (None, "repainted")
+        ]
+        failed = said[0] | {"status": "failed", "reason": "it was blank", "caption": None}
+        put("caption/blip", "scenes", [failed, *said[1:]])
+        better = [row | {"recaptioner": "rico", "caption": "better", "key": f"r{row['key']}"} for row in said[2:6:2]]
+        put("recaption/rico", "scenes", better)
+    return path
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Ten scenes of three objects, and one of fewer; a captioner failed at the first of them, and one rewrote two."""
-    monkeypatch.chdir(tmp_path)
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
     for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "dvc.yaml").touch()
-    poor = next(index for index in range(40) if len(scene(0, index).graph["objects"]) == 1)
-    common = {"corpus": "scenes", "status": "ok", "parents": []}
-    prepared = [
-        common | {"sample": str(index), "key": f"p{index}", "annotations": json.dumps(scene(0, index).graph)}
-        | {"image": image(encode_png(np.full((4, 4, 3), index, np.uint8)), "")}
-        for index in (*FULL, poor)
-    ]  # fmt: skip
-    put("prepare", prepared)
-    said = [
-        common | {"sample": row["sample"], "key": f"c{row['sample']}{at}", "parents": [at or row["key"]]}
-        | {"captioner": "blip", "caption": f"of {at or row['sample']}", "inpainter": at and "telea"}
-        for row in prepared for at in (None, "repainted")
-    ]  # fmt: skip
-    put("caption/blip", [said[0] | {"status": "failed", "reason": "it was blank", "caption": None}, *said[1:]])
-    better = [row | {"recaptioner": "rico", "caption": "better", "key": f"r{row['key']}"} for row in said[2:6:2]]
-    put("recaption/rico", better)
-    return
 
 
 def study(**captions: Any) -> Study:
     sections = {name: {} for name in ("degradations", "inpainters", "encoders", "fidelity", "quality")}
     rico = {"method": "rico"}
     captioners = {"blip": {"adapter": "blip"}}
-    corpora = {"scenes": {"adapter": "scenes"}, "others": {"adapter": "scenes"}}
+    corpora = {name: {"adapter": "scenes"} for name in ("scenes", "parts")}
     return Study(
         study="s", corpora=corpora, captioners=captioners, recaptioners={"rico": rico}, captions=captions, **sections
     )
 
 
-def run(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+Sets = dict[str, list[dict[str, Any]]]
+
+
+def run(entry: dict[str, Any], name: str = "mine") -> tuple[dict[str, Any], Sets]:
     """The run link, and the rows of each set."""
-    whole = study(mine={"corpora": ["scenes"], **entry})
-    link = execute(compose.node(whole, "mine"))
-    return link, {name: list(DISK.rows(STAGES["compose"].folder(name))) for name in compose.sets(whole, "mine")}
+    whole = study(**{name: {"corpora": ["scenes"], **entry}})
+    link = execute(compose.node(whole, name))
+    return link, {one: list(DISK.rows(STAGES["compose"].folder(one))) for one in compose.sets(whole, name)}
 
 
-def test_every_set_is_of_the_same_pictures_and_has_just_its_share():
-    link, found = run(GRID)
-    assert list(found) == [f"mine/precision={p},recall={r}" for p in (0, 50) for r in (0, 3)]
+@pytest.fixture(scope="module")
+def made(folder: Path) -> tuple[dict[str, Any], Sets]:
+    """The grid, made once."""
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        return run(GRID, "grid")
+
+
+def test_every_set_is_of_the_same_pictures_and_has_just_its_share(made):
+    link, found = made
+    assert list(found) == [f"grid/precision={p},recall={r}" for p in (0, 50) for r in (0, 3)]
     assert (link["items"], link["failed"]) == (44, 4)
     assert list(link["reasons"]) == [
         "the picture has 1 sub-caption(s) with a false one, and the fullest set tells 3"
@@ -100,9 +127,9 @@ def test_every_set_is_of_the_same_pictures_and_has_just_its_share():
             assert row["parents"] == [f"p{row['sample']}"]
 
 
-def test_a_sentence_is_the_same_in_every_set_that_has_it_true_and_in_every_one_that_has_it_false():
+def test_a_sentence_is_the_same_in_every_set_that_has_it_true_and_in_every_one_that_has_it_false(made):
     """So that each distinct sentence is encoded once, and cells differ in nothing but what is true."""
-    _, found = run(GRID)
+    _, found = made
     texts: dict[Any, set[str]] = {}
     for rows in found.values():
         for row in rows:
@@ -111,16 +138,16 @@ def test_a_sentence_is_the_same_in_every_set_that_has_it_true_and_in_every_one_t
     assert {len(some) for some in texts.values()} == {1}
 
 
-def test_equal_captions_of_two_sets_are_one_item_and_the_output_is_the_same_again():
-    _, found = run(GRID)
-    folder = STAGES["compose"].folder("mine")
+def test_equal_captions_of_two_sets_are_one_item_and_the_output_is_the_same_again(made):
+    _, found = made
+    folder = STAGES["compose"].folder("grid")
     written = {path: path.read_bytes() for path in DISK.shards(folder)}
-    link, _ = run(GRID)
+    link, _ = run(GRID, "grid")
     assert link["recalled"] == 40, "failures are tried again"
     assert {path: path.read_bytes() for path in DISK.shards(folder)} == written
     keys = {name: {row["key"] for row in rows if row["status"] == "ok"} for name, rows in found.items()}
-    false_base = sum(row["sentences"][0]["negative"] for row in found["mine/precision=50,recall=0"] if row["sentences"])
-    assert len(keys["mine/precision=0,recall=0"] & keys["mine/precision=50,recall=0"]) == false_base == 5
+    false_base = sum(row["sentences"][0]["negative"] for row in found["grid/precision=50,recall=0"] if row["sentences"])
+    assert len(keys["grid/precision=0,recall=0"] & keys["grid/precision=50,recall=0"]) == false_base == 5
 
 
 def test_the_captions_of_a_captioner_or_recaptioner_of_the_originals():
@@ -136,26 +163,27 @@ def test_the_captions_of_a_captioner_or_recaptioner_of_the_originals():
     assert link["reasons"] == {"rico has no caption of the picture: it was not asked": 9}
 
 
-def test_pairs_come_in_one_order_each_with_its_own_picture():
-    _, found = run(GRID)
-    name = "mine/precision=50,recall=3"
+def test_pairs_come_in_one_order_each_with_its_own_picture(made):
+    _, found = made
+    name = "grid/precision=50,recall=3"
     pairs = list(pairs_of(name))
     assert [pair.sample for pair in pairs] == sorted(map(str, FULL))
     captions = {row["sample"]: row["caption"] for row in found[name]}
     for pair in pairs:  # every scene is a picture of its own shade
         assert pair.caption == captions[pair.sample] and (pair.picture.pixels() == int(pair.sample)).all()
-    with pytest.raises(ValueError, match=r"^The caption set mine/precision=75 is empty: every picture lacks a capt"):
-        next(pairs_of("mine/precision=75"))
-    prepared = Path("data/prepare/scenes/part-00.parquet")
-    put("prepare", [row | {"key": f"other {row['key']}"} for row in DISK.read(prepared)])
-    with pytest.raises(ValueError, match=r"part-00.parquet lacks the picture of \d+ in data/compose/mine/precision=50"):
+    with pytest.raises(ValueError, match=r"^The caption set grid/precision=75 is empty: every picture lacks a capt"):
+        next(pairs_of("grid/precision=75"))
+    others = Path("data/prepare/scenes/part-00.parquet").rename("data/others")
+    put("prepare", "scenes", prepared(lambda _: {}, key="other"))
+    with pytest.raises(ValueError, match=r"part-00.parquet lacks the picture of \d+ in data/compose/grid/precision=50"):
         next(pairs_of(name))
+    others.rename("data/prepare/scenes/part-00.parquet")
 
 
-def test_a_set_is_exported_in_the_forms_that_trainers_read():
-    _, found = run(GRID)
-    source = STAGES["compose"].folder("mine/precision=50,recall=3")
-    said = {row["sample"]: row["caption"] for row in found["mine/precision=50,recall=3"] if row["caption"]}
+def test_a_set_is_exported_in_the_forms_that_trainers_read(made):
+    _, found = made
+    source = STAGES["compose"].folder("grid/precision=50,recall=3")
+    said = {row["sample"]: row["caption"] for row in found["grid/precision=50,recall=3"] if row["caption"]}
     png = {sample: encode_png(np.full((4, 4, 3), int(sample), np.uint8)) for sample in said}
 
     assert export(source, Path("set.parquet")) == 10
@@ -179,13 +207,24 @@ def test_a_set_is_exported_in_the_forms_that_trainers_read():
         assert Path(f"files/scenes/{sample}.txt").read_text() == f"{caption}\n"
 
     with pytest.raises(
-        ValueError, match="holds several caption sets; name one, such as data/compose/mine/precision=0,r"
+        ValueError, match="holds several caption sets; name one, such as data/compose/grid/precision=0,r"
     ):
         export(source.parent, Path("all.tar"))
     with pytest.raises(ValueError, match=r"caption/blip is no caption set, of which alone \.tar is made"):
         export(Path("data/caption/blip"), Path("captions.tar"))
     with pytest.raises(ValueError, match=r"set\.tar is there already"):
         export(source, Path("set.tar"))
+
+
+def test_dci_s_sentences_make_sets_too():
+    parts = [{"text": f"Part {n}.", "negatives": {"swaps": [f"{n} part."]}, "scores": {}} for n in range(3)]
+    put("prepare", "parts", prepared(lambda _: {"parts": parts}))
+    entry = {"kind": "dci", "negatives": "swaps", "precision": 50, "recall": 1, "corpora": ["parts"]}
+    _, found = run(entry)
+    told = [one for row in found["mine"] for one in row["sentences"]]
+    assert {(one["text"], one["kind"]) for one in told if one["negative"]} == {(f"{n} part.", "swaps") for n in (0, 1)}
+    assert sum(one["negative"] for one in told) == len(told) / 2 == 11
+    assert {row["recall"] for row in found["mine"]} <= {0, 1 / 3, 2 / 3}
 
 
 def test_an_empty_set_and_other_mistakes_are_told_in_one_sentence():
@@ -199,10 +238,10 @@ def test_an_empty_set_and_other_mistakes_are_told_in_one_sentence():
         study(blip={"kind": "edits"})
 
 
-def test_what_is_foretold_is_what_is_there():
-    whole, stage = study(mine={**GRID, "corpora": ["scenes"]}), STAGES["compose"]
-    concerned = concerned_by(whole, stage, "mine", {"scenes": 11, "others": 5})
-    assert held(whole, stage, "mine", concerned) == run(GRID)[0]["items"]
+def test_what_is_foretold_is_what_is_there(made):
+    whole, stage = study(grid={**GRID, "corpora": ["scenes"]}), STAGES["compose"]
+    concerned = concerned_by(whole, stage, "grid", {"scenes": 11, "parts": 5})
+    assert held(whole, stage, "grid", concerned) == made[0]["items"]
 
 
 def test_keys_are_a_promise():
