@@ -58,9 +58,9 @@ def check(numbers: Sequence[Number]) -> Iterator[Check]:
     means = [n for n in numbers if (n.table, n.metric) == ("3", AVERAGE)]
     for winner, others, says in SAID:
         yield from ahead(means, "comparisons", "3", winner, others, says)
-    for metric, winner, others, says in PROBED:
+    for metric, winner, rivals, says in PROBED:
         column = [n for n in numbers if (n.table, n.metric) == ("4", metric)]
-        yield from ahead(column, "comparisons", "4", winner, others, says)
+        yield from ahead(column, "comparisons", "4", winner, rivals, says)
     yield times_less(cells(numbers)["4", "BLIP", "entities"], cells(numbers)["4", "uform", "entities"])
 
 

@@ -96,7 +96,7 @@ class Lengths(CaptionMeasure):
     def identity(self) -> dict[str, Any]:
         """The tokenizer, the limits, and the tagger; raises as :func:`models.adapters.checkpoints.identify` does."""
         said = self.settings
-        known = {"tokenizer": identify(said.tokenizer, said.revision), "subfolder": said.subfolder}
+        known: dict[str, Any] = {"tokenizer": identify(said.tokenizer, said.revision), "subfolder": said.subfolder}
         known |= {"limits": sorted(said.limits)}
         return known | ({"tagger": identify(said.tagger, said.tagger_revision)} if said.tagger else {})
 
