@@ -156,13 +156,19 @@ def why(
 @app.command()
 def export(
     stage: Annotated[Path, typer.Argument(help="A stage output, such as data/inpaint/telea.")],
-    folder: Annotated[Path, typer.Argument(help="Where the files go; made when missing.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Where the files go; made when missing. Of a caption set also a .parquet or .tar file."),
+    ],
 ) -> None:
-    """Write a stage's output as plain PNG files and one JSONL line an item."""
-    from stages.care.export import export_rows
+    """Write a stage's output as plain PNG files and one JSONL line an item.
+
+    Of a caption set (data/compose/…) pictures with their captions as .txt, one Parquet file, or a WebDataset.
+    """
+    from stages.care.export import export
 
     with one_sentence():
-        count = export_rows(stage, folder)
+        count = export(stage, folder)
     typer.echo(f"{count} items in {folder}")
 
 

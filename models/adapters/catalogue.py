@@ -86,6 +86,8 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "clip-cosine": "models.measures.captions.clipscore:ClipCosine",
         "grounding": "models.measures.captions.grounding:Grounding",
         "words": "models.measures.captions.words:Words",
+        "sentences": "models.measures.captions.composed:Sentences",
+        "lengths": "models.measures.captions.lengths:Lengths",
         "chair": "models.measures.captions.chair:Chair",
         "amber": "models.measures.captions.amber:Amber",
         "caption-qa": "models.measures.judged.questions:CaptionQa",

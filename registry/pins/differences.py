@@ -35,8 +35,10 @@ class Item(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """Its caption, or why it failed."""
-        return json.loads(self.row["value"] or "{}").get("caption") or self.row["reason"]
+        """Its caption, with ✗ before sentences that are known to be false; or why it failed."""
+        value = json.loads(self.row["value"] or "{}")
+        told = (f"✗ {one['text']}" if one["negative"] else one["text"] for one in value.get("sentences") or ())
+        return " ".join(told) or value.get("caption") or self.row["reason"]
 
 
 class Change(NamedTuple):

@@ -25,6 +25,17 @@ SAID = tuple(
 )
 """Rows of table 3: the better one, the other, what is said."""
 
+PROBED = (
+    ("entities", "uform", None, "says that uform's captions are the most diverse (section 4)"),
+    ("faithscore", "BLIP", None, "says that BLIP's captions are precise (section 4)"),
+    ("faithscore", "LLAVA", ("uform",), "says that uform's captions are less precise (section 4)"),
+    ("entities", "LLAVA", ("BLIP",), "says that LLAVA's captions tell more than BLIP's (section 4)"),
+)
+"""Columns of table 4: the better row, the others, what is said."""
+
+TIMES = 3
+"""How many times less information BLIP's captions have than uform's, by section 4."""
+
 
 def row(precision: int, recall: int) -> str:
     """Label of a cell of the grid in table 2.
@@ -47,6 +58,10 @@ def check(numbers: Sequence[Number]) -> Iterator[Check]:
     means = [n for n in numbers if (n.table, n.metric) == ("3", AVERAGE)]
     for winner, others, says in SAID:
         yield from ahead(means, "comparisons", "3", winner, others, says)
+    for metric, winner, rivals, says in PROBED:
+        column = [n for n in numbers if (n.table, n.metric) == ("4", metric)]
+        yield from ahead(column, "comparisons", "4", winner, rivals, says)
+    yield times_less(cells(numbers)["4", "BLIP", "entities"], cells(numbers)["4", "uform", "entities"])
 
 
 def effects(grid: Sequence[Number]) -> Iterator[Check]:
@@ -75,3 +90,10 @@ def gains_in_words(grid: Sequence[Number]) -> Iterator[Check]:
         agrees = abs(gain - points) <= 100 * (n.rounding + base.rounding) + 0.05 + EXACTLY
         given = f"{gain:+.2f} points ({n.text} after {base.text}), {100 * (n.value / base.value - 1):+.1f} % of it"
         yield Check("gains as the text has them", standing(n), f"says {points:+.1f} % (section 3)", given, agrees)
+
+
+def times_less(few: Number, many: Number) -> Check:
+    """How many times the entities of the one the other has, as a whole number."""
+    times = many.value / few.value
+    says, given = f"says {TIMES} times less (section 4)", f"{times:.2f} times ({many.text} beside {few.text})"
+    return Check("ratios as the text has them", standing(few), says, given, round(times) == TIMES)

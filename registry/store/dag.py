@@ -16,6 +16,7 @@ DATA = Path("data")
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 TEXTS = pa.list_(pa.string())
+SENTENCES = pa.list_(pa.struct([("text", pa.string()), ("negative", pa.bool_()), ("kind", pa.string())]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +135,22 @@ STAGES = {
             originals=True,
         ),
         Stage(
+            name="compose",
+            kind="caption",  # like a captioner's, to all who look at them
+            section="captions",
+            axis="captioner",
+            axes=("captioner",),
+            inputs=("prepare", "caption", "recaption"),
+            fields=(
+                ("caption", pa.string()),
+                ("sentences", SENTENCES),
+                ("precision", pa.float64()),
+                ("recall", pa.float64()),
+            ),
+            output="caption set",
+            originals=True,
+        ),
+        Stage(
             name="represent",
             kind="represent",
             section="encoders",
@@ -177,7 +194,7 @@ STAGES = {
             section="quality",
             role="measures",
             axes=(*GRID, "captioner", "recaptioner"),
-            inputs=("prepare", "degrade", "inpaint", "caption", "recaption"),
+            inputs=("prepare", "degrade", "inpaint", "caption", "recaption", "compose"),
             output="quality",
             measures=True,
             originals=True,
@@ -191,6 +208,7 @@ STAGES = {
                 "inpaint",
                 "caption",
                 "recaption",
+                "compose",
                 "represent",
                 "project",
                 "fidelity",
@@ -205,7 +223,7 @@ STAGES = {
 HOLDING = tuple(stage for stage in STAGES.values() if stage.kind)
 """The stages that hold items."""
 
-MAKING = tuple(stage.kind for stage in HOLDING if not stage.measures)
+MAKING = tuple(dict.fromkeys(stage.kind for stage in HOLDING if not stage.measures))
 """The kinds of what is measured, the originals first."""
 
 REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "encode", "measure", "compare", "detect")

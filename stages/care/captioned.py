@@ -26,7 +26,7 @@ import io
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -213,8 +213,13 @@ def write_parquet(records: Sequence[Record], file: Path, folder: Path) -> None:
 
 
 def write_tar(records: Sequence[Record], file: Path, folder: Path) -> None:
+    pack(file, (member for one in records for member in members(one, folder)))
+
+
+def pack(file: Path, found: Iterable[tuple[str, bytes]]) -> None:
+    """Write files, by name, to a tar that depends on nothing else."""
     with tarfile.open(file, "w") as tar:
-        for name, data in (member for one in records for member in members(one, folder)):
+        for name, data in found:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))

@@ -20,11 +20,13 @@ from dvc.repo import Repo
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
+from models.compositions import Told, composed
 from palimpsest import app
 from registry.pins import pinning
 from registry.pins.content import folder_digest
 from registry.pins.dvcyaml import artifacts, name_artifact
 from registry.store import places
+from registry.store.dag import STAGES
 from stages.engine.shards import write_shard
 from tests.imports import ROOT
 
@@ -383,3 +385,26 @@ def test_dvc_yaml_keeps_every_byte_around_its_artifacts(tmp_path, text):
         ]
     assert yaml.safe_load(written) == before | {"artifacts": (before.get("artifacts") or {}) | added}
     assert artifacts(file)["captions"] == added["captions"]
+
+
+def test_a_caption_set_is_pinned_and_compared_sentence_by_sentence(project):
+    """Sentences that are known to be false are marked; what the keys differ in says which of them became true."""
+    stanza = '  compose:\n    cmd: "false"\n    outs:\n      - data/compose/grid\n'
+    (project.path / "dvc.yaml").write_text(DVC_YAML + stanza)
+    for version, false in (("v1.0.0", [False, True]), ("v1.1.0", [False, False])):
+        told = [Told("A ring.", "A star.", "shape"), Told("It is red.", "It is blue.", "color")]
+        value = composed(told, false, of=3)
+        row = {"corpus": "scenes", "sample": "00001", "key": version, "parents": [], "status": "ok", "reason": None}
+        row |= {"parts": json.dumps({"false": false}), "value": json.dumps(value), "captioner": "grid", **value}
+        fields = [("captioner", pa.string()), *STAGES["compose"].fields]
+        write_shard(project.path / "data/compose/grid/scenes/part-00.parquet", [row], fields)
+        project.dvc("commit", "--force", "--quiet")
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", version)
+        assert run("pin", "captions-set", version, "data/compose/grid")[0] == 0
+    assert {pinned.kind for pinned in pinning.pins()[0]} == {"caption set"}
+    assert run("pins", "--diff", "captions-set@v1.0.0", "captions-set@v1.1.0")[1].splitlines() == [
+        "captions-set@v1.0.0 -> captions-set@v1.1.0: 0 added, 0 removed, 1 changed",
+        "changed  scenes/00001 grid  'A ring. ✗ It is blue.' -> 'A ring. It is red.'",
+        "           false: [false, true] -> [false, false]",
+    ]

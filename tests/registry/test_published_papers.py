@@ -166,6 +166,8 @@ def test_baselines_answer_2406_questions_and_ricos_captions_others() -> None:
         (("scalecap", "1", "Qwen2.5-7B + Qwen2.5-ViT, Vanilla", "infovqa"), {"value": 4.62}, "averages"),
         (("precision-recall", "2", "0% positive, 0 submasks", "t2i_compbench_color"), {"value": 0.1824}, "averages"),
         (("precision-recall", "3", "BLIP, SDXL", "t2i_compbench_average"), {"value": 0.3739}, "comparisons"),
+        (("precision-recall", "4", "BLIP", "faithscore"), {"value": 0.901}, "comparisons"),
+        (("precision-recall", "4", "BLIP", "entities"), {"value": 4.12}, "ratios as the text has them"),
     ],
 )
 def test_an_error_of_typing_is_found(where: tuple[str, ...], change: dict[str, float], kind: str) -> None:

@@ -13,7 +13,18 @@ from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
-from models.measures.captions import amber, chair, clipscore, grounding, lexical, own, semantic, words
+from models.measures.captions import (
+    amber,
+    chair,
+    clipscore,
+    composed,
+    grounding,
+    lengths,
+    lexical,
+    own,
+    semantic,
+    words,
+)
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore, questions, reconstruction
 from models.measures.pictures import clap, perceptual, pixel
@@ -86,6 +97,8 @@ CAPTION_MEASURES: dict[str, type[CaptionMeasure]] = {
     "own-caption": own.Own,
     "clipscore": clipscore.ClipScore,
     "clip-cosine": clipscore.ClipCosine,
+    "lengths": lengths.Lengths,
+    "sentences": composed.Sentences,
     "grounding": grounding.Grounding,
     "words": words.Words,
     "chair": chair.Chair,

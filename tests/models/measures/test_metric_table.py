@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 
 from models.adapters import catalogue
+from models.measures.captions.lengths import LIMITS
 from models.measures.declared import declared
 from models.measures.embeddings import drift, projection
 from registry.store.schema import Metric
@@ -31,7 +32,8 @@ def test_directions() -> None:
     made_up |= {"amber_chair", "amber_hal", "amber_cog"}
     judges = ("caption_qa", "capsbench", "capeval", "faithscore", "capture", "comprecap")
     made_up |= {f"{judged}_unreadable" for judged in judges}
-    assert lower == {"mse", "lpips", "reconstruction_lpips"} | made_up
+    cut = {f"cut_{limit}" for limit in LIMITS}
+    assert lower == {"mse", "lpips", "reconstruction_lpips"} | made_up | cut
 
 
 def test_every_embedder_has_a_metric() -> None:
