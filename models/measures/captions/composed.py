@@ -24,7 +24,7 @@ class Sentences(CaptionMeasure):
         Metric(
             "sentence_precision",
             "sentences ✓",
-            361,
+            381,
             "grounding",
             "share of a caption's sentences about known parts of the picture that are the true ones",
             high=1,
@@ -32,7 +32,7 @@ class Sentences(CaptionMeasure):
         Metric(
             "sentence_recall",
             "parts ✓",
-            362,
+            382,
             "grounding",
             "share of the known parts of the picture whose true sentence the caption has",
             high=1,
