@@ -97,7 +97,7 @@ class Recaptioning:
 
         Raises ``ValueError`` where there is none to be had.
         """
-        if not case.caption:
+        if not case.caption and not getattr(self.method, "describes", False):
             if "captioner" not in self.players:
                 raise ValueError("the picture has no caption to rewrite: name a `captioner` who writes one")
             first = yield Ask("captioner", self.scope.first_prompt, pictures=(case.picture,), read=plain)
@@ -105,7 +105,7 @@ class Recaptioning:
                 raise ValueError(f"the picture has no first caption: {first.reason}")
             case = replace(case, caption=first)
         value = yield from self.method.recaption(case)
-        return {**value, "first": case.caption}
+        return {"first": case.caption, **value}
 
 
 class Shown(NamedTuple):
