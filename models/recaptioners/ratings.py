@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -35,12 +36,15 @@ def ratings(text: str, seeing: Scores, blind: Scores, words: Sequence[tuple[int,
     """
     gaps = np.exp(seeing.log_probabilities) - np.exp(blind.log_probabilities)
     words = critical(text) if words is None else words
-    inside = [any(start < stop and end > begin for start, end in words) for begin, stop in seeing.spans]
+    ends = [end for _, end in words]
+    begins, stops = ([span[side] for span in seeing.spans] for side in (0, 1))
+    counts = [
+        (word := bisect_right(ends, begin)) < len(words) and words[word][0] < stop for begin, stop in seeing.spans
+    ]
     rated = []
     for start, end in spans(text):
-        own = [gap for gap, (begin, stop), counts in zip(gaps, seeing.spans, inside, strict=True)
-               if counts and begin < end and stop > start]  # fmt: skip
-        rated.append(float(max(own, default=-1.0)))
+        own = slice(bisect_right(stops, start), bisect_left(begins, end))
+        rated.append(float(max(gaps[own][np.array(counts[own], bool)], default=-1.0)))
     return rated
 
 

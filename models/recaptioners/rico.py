@@ -49,7 +49,7 @@ Variant = Literal["full", "without-tips", "without-analysis", "edit"]
 
 TAGGED = r"<\s*{0}\s*>(.*?)(?:<\s*/\s*{0}\s*>|\Z)"
 REVISED = re.compile(TAGGED.format(r"revised[\s_-]*caption"), re.IGNORECASE | re.DOTALL)
-TAG = re.compile(r"<\s*/?\s*revised[\s_-]*caption", re.IGNORECASE)
+TAG = re.compile(r"<\s*/?\s*revised[\s_-]*caption\s*>?", re.IGNORECASE)
 ANALYSED = re.compile(TAGGED.format("analysis"), re.IGNORECASE | re.DOTALL)
 
 
@@ -89,7 +89,8 @@ def revision(reply: Reply) -> Revision:
     ValueError: there is no <revised_caption> in the reply
     """
     analysis = " ".join(part.strip() for part in ANALYSED.findall(reply.text))
-    found = list(REVISED.finditer(ANALYSED.sub("\n", reply.text)))
+    text = reply.text.replace(REPLY, "\n")  # which some models say back
+    found = list(REVISED.finditer(ANALYSED.sub("\n", text)))
     if not found:
         raise ValueError("there is no <revised_caption> in the reply")
     if reply.finish == "length" and found[-1].end() == len(found[-1].string) and "</" not in found[-1].group():
@@ -102,14 +103,40 @@ def revision(reply: Reply) -> Revision:
     return Revision(caption, analysis)
 
 
+def unmarked(reply: Reply) -> Revision:
+    """Read a reply as the released code does (``seperate_cap_any`` at 895afd9): all before ``<analysis>`` is the
+    caption, and where there is none the whole reply, be it prose, JSON or a refusal.
+
+    Unlike there, an empty reply and "None" are no caption, nor is one that was cut off before its analysis; tags are
+    left out however they are spelt, and also where there is no analysis.
+
+    Raises
+    ------
+    ValueError
+        The reply is no caption even so.
+
+    >>> unmarked(Reply("Sure! <revised caption>A star.</revised caption> <analysis>It was blue.</analysis>", "stop"))
+    Revision(caption='Sure! A star.', analysis='It was blue.')
+    """
+    text, marked, analysis = reply.text.partition("<analysis>")
+    caption = " ".join(TAG.sub(" ", text).split())
+    if caption.strip(" .").lower() in NOTHING:
+        raise ValueError(f"the revised caption is {caption!r}")
+    if reply.finish == "length" and not marked:
+        raise ValueError("the revised caption was cut off at `max_tokens`: raise it")
+    return Revision(caption, analysis.replace("</analysis>", "").strip())
+
+
 class Rico:
     """Revises a caption by what a painting of it shows.
 
     ``rounds`` is the paper's N. Variants ``without-tips`` and ``without-analysis`` are the ablations of its table 6,
     ``edit`` is the revision without a painting of its table 2. ``prompt`` takes the place of the paper's; ``{caption}``
-    in it stands for the caption. With ``accept: closer`` a revision counts only where its painting is closer to the
-    picture than that of the caption before, by the cosine of a judge's vectors, and a round that changes nothing is the
-    last; the paper takes every revision.
+    in it stands for the caption. ``reading: released`` reads replies as the released code does (:func:`unmarked`).
+
+    With ``accept: closer`` a revision counts only where its painting is closer to the picture than that of the caption
+    before, by the cosine of a judge's vectors, and a round that changes nothing is the last. The paper takes every
+    revision; rounds behind one that changed nothing ask what was asked, which costs nothing.
     """
 
     VERSION: ClassVar[int] = 1
@@ -120,6 +147,7 @@ class Rico:
         variant: Variant = "full"
         prompt: str = ""
         accept: Literal["always", "closer"] = "always"
+        reading: Literal["tagged", "released"] = "tagged"
 
         @field_validator("prompt")
         @classmethod
@@ -144,7 +172,8 @@ class Rico:
         return frozenset({"painter", "reviser"} if self.paints else {"reviser"})
 
     def identity(self) -> dict[str, Any]:
-        return {**self.settings.model_dump(exclude={"prompt"}), "prompt": self.prompt}
+        hidden = {"prompt"} | ({"reading"} if self.settings.reading == "tagged" else set())  # of which no old key tells
+        return {**self.settings.model_dump(exclude=hidden), "prompt": self.prompt}
 
     def most(self, caption: str) -> dict[str, int | None]:
         rounds, closer = self.settings.rounds, self.settings.accept == "closer"
@@ -163,7 +192,8 @@ class Rico:
                 shown = (case.picture, painting)
                 steps[-1]["painting"] = painting.digest
             asked = filled(self.prompt, caption=caption)
-            revised = yield Ask("reviser", asked, pictures=shown, read=revision)
+            read = revision if self.settings.reading == "tagged" else unmarked
+            revised = yield Ask("reviser", asked, pictures=shown, read=read)
             if not revised:
                 break  # asked the same again, it would say the same
             steps[-1]["analysis"] = revised.analysis

@@ -10,7 +10,7 @@ import pytest
 
 from models.adapters.requests import Ask, Encode, Failure, Paint
 from models.adapters.roles import Reply
-from models.recaptioners.rico import Rico, prompt, revision
+from models.recaptioners.rico import Rico, prompt, revision, unmarked
 from tests.models.recaptioners.playing import Named, played
 
 
@@ -96,6 +96,37 @@ def test_what_is_no_revised_caption_keeps_the_caption(text, finish):
 
     value, asked = played(rico(), "a star", answer)
     assert value["caption"] == "a star" and len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "caption"),
+    [
+        ("<revised caption>A red star.</revised caption>\n<analysis>Blue.</analysis>", "A red star."),
+        ("Here it is: <revised caption>A star.</revised caption><analysis>", "Here it is: A star."),
+        ("<analysis>first</analysis>A star.", None),
+        ("A red star.", "A red star."),
+        ("I'm sorry, I can't help with that.", "I'm sorry, I can't help with that."),
+        ('{"revised_caption": "A star."}', '{"revised_caption": "A star."}'),
+        ("None", None),
+        ("", None),
+    ],
+)
+def test_replies_can_be_read_as_the_released_code_reads_them(text, caption):
+    """By running ``seperate_cap_any`` of wangyuchi369/RICO at 895afd9 on the texts; where it gives "" or "None", which
+    it keeps as captions, the caption stays."""
+    value, asked = played(rico(reading="released", rounds=1), "old", lambda one: reply(one, text))
+    assert value["caption"] == (caption or "old")
+    assert asked[1].parts() == played(rico(rounds=1), "old", painted)[1][1].parts(), "the same request, read otherwise"
+
+
+def reply(request: Any, text: str) -> Any:
+    return painted(request) if isinstance(request, Paint) else request.read(Reply(text, "stop"))
+
+
+def test_readings_have_keys_of_their_own_and_the_usual_one_that_of_before():
+    assert "reading" not in rico().identity() and rico(reading="released").identity()["reading"] == "released"
+    with pytest.raises(ValueError, match="cut off"):
+        unmarked(Reply("A red st", "length"))
 
 
 def test_an_analysis_may_be_cut_off_behind_a_whole_caption():
