@@ -127,14 +127,14 @@ class InProcess(ABC):
         count = decoding.candidates
 
         def reply(rows: list[int]) -> list[list[tuple[Reply, Scores | None]]]:
-            kept = (Kept(),) if watched else ()
+            kept = Kept() if watched else None
             batch = self._batch([prompts[i].inputs for i in rows])
-            ids = self._model.generate(**batch, **generation(decoding, [seeds[i] for i in rows], *kept))
-            ids = ids[:, prompts[rows[0]].length :]
+            how = generation(decoding, [seeds[i] for i in rows], *filter(None, [kept]))
+            ids = self._model.generate(**batch, **how)[:, prompts[rows[0]].length :]
             replies = self._replies(ids, [prompts[row] for row in rows])
             scores: list[Scores | None] = [None] * len(replies)
-            if watched:
-                scores = [self._as_written(*one) for one in zip(replies, ids.tolist(), kept[0].of(ids), strict=True)]
+            if kept:
+                scores = [self._as_written(*one) for one in zip(replies, ids.tolist(), kept.of(ids), strict=True)]
             both = list(zip(replies, scores, strict=True))
             return [both[i : i + count] for i in range(0, len(both), count)]
 
