@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Asking, Conversation, LogProbs, Request, Tag, together
+from models.adapters.requests import Ask, Asking, Conversation, Failure, LogProbs, Request, Tag, together
 from models.adapters.roles import Reply
 from models.adapters.scored import RawScores, Said, Scored
 from models.recaptioners import Case, filled, plain
@@ -223,7 +223,7 @@ class ScaleCap:
         kind = Scored if self.settings.as_written else Ask
         return kind("captioner", text, pictures=(case.picture,), read=plain)
 
-    def _rated(self, case: Case, prompt: str, said: Said) -> Asking[list[tuple[str, float | None]]]:
+    def _rated(self, case: Case, prompt: str, said: Said) -> Asking[Sequence[tuple[str, float | None]]]:
         """The sentences of a reply to a prompt with their ratings; None where there is nothing to rate them by."""
         text, rating = said.read, self.settings.rating
         if not spans(text):
@@ -237,13 +237,13 @@ class ScaleCap:
         if rating == "tagged":
             asked.append(Tag("tagger", text))
         replies = yield asked
-        tags = replies.pop() if rating == "tagged" else True
+        tags = replies.pop() if rating == "tagged" else None
         seeing, blind = replies if said.scores is None else (said.scores, *replies)
-        if not (seeing and blind and tags) or seeing.spans != blind.spans:
+        if isinstance(tags, Failure) or not (seeing and blind and seeing.spans == blind.spans):
             return [(one, None) for one in sentences(text)]
         if rating == "released":
             return released(text, seeing, blind, self.settings.threshold)
-        words = open_words(tags) if rating == "tagged" else None
+        words = None if tags is None else open_words(tags)
         return list(zip(sentences(text), ratings(text, seeing, blind, words), strict=True))
 
     def _golden(self, rated: Sequence[tuple[str, float | None]], whole: str) -> list[str]:

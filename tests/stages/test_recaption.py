@@ -13,14 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.adapters import catalogue
-from models.adapters.roles import Reply, Turn
+from models.adapters.requests import Failure
+from models.adapters.roles import Reply, Scores, Turn
+from models.adapters.scored import Said, Scored
 from models.media.images import decode_png, encode_png
+from models.recaptioners import Case
+from models.recaptioners.scalecap import DESCRIBE
 from registry.store.dag import STAGES
 from registry.store.keys import digest
 from stages import recaption as stage
 from stages.engine.loop import execute
 from stages.engine.shards import image, write_shard
 from stages.engine.study import Study, swept
+from tests.models.recaptioners.playing import conversed
 from tests.stages.engine import toys
 
 JOURNAL = Path("journal")
@@ -152,6 +157,26 @@ def test_a_model_described_in_place_has_the_keys_of_one_named():
     keys = [{row["key"] for row in run(entry)[1]} for entry in (named, placed)]
     assert keys[0] == keys[1]
     assert keys[0] != {row["key"] for row in run({**RICO, "reviser": {"model": "qwen", "max_tokens": 13}})[1]}
+
+
+def test_a_method_that_describes_asks_for_the_first_caption_itself():
+    """By its own prompt, and keeps what the stage would not: how probable it was as it was written."""
+
+    def answer(request: Any) -> Any:
+        if isinstance(request, Scored):
+            return Said("a star", Scores(np.zeros(1), ((0, 6),)))
+        return Failure("away")
+
+    entry = {"method": "scalecap", "captioner": "qwen", "language_model": "qwen", "references": True}
+    described, usual = (
+        stage.Recaptioning("s", {**entry, "as_written": kept}, {"qwen": REVISER}) for kept in (True, False)
+    )
+    case = Case(toys.Picture("p"), "")
+    value, asked = conversed(described.run(case), answer)
+    assert (value["first"], value["caption"]) == ("a star", "a star") and asked[0].text == DESCRIBE
+    with pytest.raises(ValueError, match="no first caption: away"):
+        conversed(usual.run(case), answer)
+    assert described.identity != usual.identity
 
 
 @pytest.mark.parametrize(
