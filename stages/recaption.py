@@ -33,6 +33,7 @@ from stages.engine.waves import Method
 STAGE = STAGES["recaption"]
 PREPARED, REPAINTED, CAPTIONED = (STAGES[name].folder() for name in ("prepare", "inpaint", "caption"))
 PICTURED = ("sample", "key", "image_digest")
+ANNOTATED = ("sample", "annotations")
 READ = ("corpus", "sample", "key", "status", "caption", *STAGES["caption"].axes)
 
 
@@ -148,23 +149,35 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
     held = [PREPARED, *(REPAINTED / name for name in study.variants("inpainters") if one.scope.repainted)]
     rows = ((row, folder / shard) for folder in held for row in outputs.read(folder / shard, PICTURED))
     pictures = {row["key"]: picture_of(row, path) for row, path in rows}
+    asked = questions(outputs, shard) if "answerer" in one.players else {}
+
+    def cased(row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
+        return task(one, row, Case(picture, caption, asked.get(row["sample"], ())), parents)
+
     if one.scope.references:
         for row in outputs.read(PREPARED / shard, (*READ, "references")):
             if row["status"] == "ok":
-                yield task(one, row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
+                yield cased(row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
         return
     for captioner in one.scope.said_by(study):
         for row in outputs.read(CAPTIONED / captioner / shard, (*READ, "parents")):
             parent = row["parents"][0]
             if row["status"] == "ok" and parent in pictures:
-                yield task(one, row, pictures[parent], row["caption"], (parent, row["key"]))
+                yield cased(row, pictures[parent], row["caption"], (parent, row["key"]))
 
 
-def task(one: Recaptioning, row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
+def questions(outputs: Outputs, shard: Path) -> dict[str, list[dict[str, str]]]:
+    """What the corpus asks about its pictures, by sample."""
+    rows = outputs.read(PREPARED / shard, ANNOTATED)
+    return {row["sample"]: json.loads(row["annotations"] or "{}").get("questions", []) for row in rows}
+
+
+def task(one: Recaptioning, row: Mapping[str, Any], case: Case, parents: tuple[str, ...]) -> Task:
     """The task of one caption; ``row`` says where it stands."""
     columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
-    parts = {"picture": picture.digest, "caption": caption, "method": one.identity}
-    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, Case(picture, caption)))
+    parts = {"picture": case.picture.digest, "caption": case.caption, "method": one.identity}
+    parts |= {"questions": list(case.questions)} if case.questions else {}
+    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, case))
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:

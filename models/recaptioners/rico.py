@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured
+from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured, together
 from models.adapters.roles import Reply
+from models.measures.judged.questions import CaptionQa, answer_of
 from models.recaptioners import NOTHING, Case, filled
 
 TASK = (
@@ -44,6 +45,8 @@ Keep it natural, and shorter than 512 tokens."""
 CAPTION = "\nThe caption is: {caption}\n"
 REPLY = "Write the revised caption between <revised_caption> and </revised_caption>."
 ANALYSIS = " Behind it write your analysis of the differences between <analysis> and </analysis>."
+
+QUESTION = CaptionQa.Settings().prompt
 
 Variant = Literal["full", "without-tips", "without-analysis", "edit"]
 
@@ -135,18 +138,26 @@ class Rico:
     in it stands for the caption. ``reading: released`` reads replies as the released code does (:func:`unmarked`).
 
     With ``accept: closer`` a revision counts only where its painting is closer to the picture than that of the caption
-    before, by the cosine of a judge's vectors, and a round that changes nothing is the last. The paper takes every
-    revision; rounds behind one that changed nothing ask what was asked, which costs nothing.
+    before, by the cosine of a judge's vectors; with ``accept: answers``, where an answerer, who sees it alone, answers
+    more of the corpus' questions about the picture rightly than from the caption before. It asks as the measure
+    ``caption-qa`` does, so that these answers are shared. A round without a revision that counts is the last.
+
+    The paper takes every revision; rounds behind one that changed nothing ask what was asked, which costs nothing.
     """
 
     VERSION: ClassVar[int] = 1
-    ROLES: ClassVar[Mapping[str, str]] = {"painter": "painters", "reviser": "chat", "judge": "encoders"}
+    ROLES: ClassVar[Mapping[str, str]] = {
+        "painter": "painters",
+        "reviser": "chat",
+        "judge": "encoders",
+        "answerer": "chat",
+    }
 
     class Settings(roles.Settings):
         rounds: int = Field(2, ge=1)
         variant: Variant = "full"
         prompt: str = ""
-        accept: Literal["always", "closer"] = "always"
+        accept: Literal["always", "closer", "answers"] = "always"
         reading: Literal["tagged", "released"] = "tagged"
 
         @field_validator("prompt")
@@ -167,9 +178,8 @@ class Rico:
 
     @property
     def asks(self) -> frozenset[str]:
-        if self.settings.accept == "closer":
-            return frozenset(self.ROLES)
-        return frozenset({"painter", "reviser"} if self.paints else {"reviser"})
+        accepting = {"always": set(), "closer": {"painter", "judge"}, "answers": {"answerer"}}
+        return frozenset({"reviser", *accepting[self.settings.accept], *({"painter"} if self.paints else ())})
 
     def identity(self) -> dict[str, Any]:
         hidden = {"prompt"} | ({"reading"} if self.settings.reading == "tagged" else set())  # of which no old key tells
@@ -178,10 +188,15 @@ class Rico:
     def most(self, caption: str) -> dict[str, int | None]:
         rounds, closer = self.settings.rounds, self.settings.accept == "closer"
         paintings = rounds + 1 if closer else rounds if self.paints else 0
-        counted = {"painter": paintings, "reviser": rounds, "judge": paintings + 1 if closer else 0}
+        counted = {"painter": paintings, "reviser": rounds, "judge": paintings + 1 if closer else 0, "answerer": None}
         return {role: counted[role] for role in self.asks}
 
     def recaption(self, case: Case) -> Conversation:
+        if self.settings.accept == "answers" and not case.questions:
+            raise ValueError(
+                "the picture has no questions to accept a revision by: name corpora with questions, such as capsbench "
+                "or capeval, under `corpora`"
+            )
         caption, steps = case.caption, [{"caption": case.caption}]
         shown: tuple[Pictured, ...] = (case.picture,)
         for _ in range(self.settings.rounds):
@@ -197,12 +212,29 @@ class Rico:
             if not revised:
                 break  # asked the same again, it would say the same
             steps[-1]["analysis"] = revised.analysis
-            if self.settings.accept == "closer" and not (yield from self._closer(case, caption, revised.caption)):
+            if not (yield from self._accepted(case, caption, revised.caption)):
                 steps[-1]["refused"] = revised.caption
                 break
             caption = revised.caption
             steps.append({"caption": caption})
         return {"caption": caption, "steps": steps}
+
+    def _accepted(self, case: Case, before: str, after: str) -> Asking[bool]:
+        """Whether a revision counts."""
+        if self.settings.accept == "closer":
+            return (yield from self._closer(case, before, after))
+        if self.settings.accept == "answers":
+            first, second = yield from together([self._right(case, caption) for caption in (before, after)])
+            return second > first
+        return True
+
+    def _right(self, case: Case, caption: str) -> Asking[int]:
+        """How many of the questions about the picture are answered rightly from a caption alone."""
+        said = yield [
+            Ask("answerer", filled(QUESTION, caption=caption, question=one["question"]), read=answer_of)
+            for one in case.questions
+        ]
+        return sum(answer == one["answer"] for answer, one in zip(said, case.questions, strict=True))
 
     def _closer(self, case: Case, before: str, after: str) -> Asking[bool]:
         """Whether the painting of a caption is closer to the picture than that of the caption before."""

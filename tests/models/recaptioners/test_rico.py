@@ -10,8 +10,11 @@ import pytest
 
 from models.adapters.requests import Ask, Encode, Failure, Paint
 from models.adapters.roles import Reply
+from models.measures.captions.candidates import Candidate
+from models.measures.judged.questions import CaptionQa
+from models.recaptioners import Case
 from models.recaptioners.rico import Rico, prompt, revision, unmarked
-from tests.models.recaptioners.playing import Named, played
+from tests.models.recaptioners.playing import ORIGINAL, Named, conversed, played
 
 
 def rico(**settings: Any) -> Rico:
@@ -156,6 +159,46 @@ def test_an_acceptance_test_keeps_what_paints_closer(closer, caption):
     value, _ = played(method, "a star", answer)
     assert method.asks == {"painter", "reviser", "judge"}
     assert value["caption"] == caption and ("refused" in value["steps"][-1]) is not closer
+
+
+QUESTIONS = [{"question": "Is it red?", "answer": "yes"}, {"question": "Is it large?", "answer": "no"}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "caption"),
+    [
+        (["n/a", "n/a"], ["yes", "n/a"], "a star!"),
+        (["yes", "n/a"], ["n/a", "no"], "a star"),
+        (["yes", "no"], ["no", "no"], "a star"),
+        (["n/a", "n/a"], ["maybe", "no"], "a star!"),
+        (["n/a", "n/a"], [None, None], "a star"),
+    ],
+)
+def test_an_acceptance_test_keeps_what_answers_more_questions(before, after, caption):
+    """What cannot be read and what was not answered are not right."""
+
+    def answer(request: Any) -> Any:
+        if getattr(request, "role", "") != "answerer":
+            return painted(request)
+        assert not request.pictures
+        which = [one["question"] for one in QUESTIONS].index(request.text.rpartition("Question: ")[2])
+        said = (after if "Caption: a star!\n" in request.text else before)[which]
+        return Failure("away") if said is None else request.read(Reply(said, "stop"))
+
+    method = rico(accept="answers", rounds=1)
+    value, asked = conversed(method.recaption(Case(ORIGINAL, "a star", QUESTIONS)), answer)
+    assert method.asks == {"painter", "reviser", "answerer"} and rico(accept="answers", variant="edit").asks == {
+        "reviser",
+        "answerer",
+    }
+    assert value["caption"] == caption and ("refused" in value["steps"][-1]) is (caption == "a star")
+    judged = conversed(CaptionQa(CaptionQa.Settings()).judge(CANDIDATE), lambda request: "yes")[1]
+    assert {one.text for one in judged} < {one.text for one in asked}, "the measure asks the same"
+    with pytest.raises(ValueError, match="the picture has no questions to accept a revision by"):
+        played(method, "a star", painted)
+
+
+CANDIDATE = Candidate("a", "a star!", (), annotations={"questions": [{**one, "category": "c"} for one in QUESTIONS]})
 
 
 def test_a_prompt_without_the_caption_is_refused():
