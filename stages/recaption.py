@@ -175,7 +175,7 @@ def questions(outputs: Outputs, shard: Path) -> dict[str, list[dict[str, str]]]:
 def task(one: Recaptioning, row: Mapping[str, Any], case: Case, parents: tuple[str, ...]) -> Task:
     """The task of one caption; ``row`` says where it stands."""
     columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
-    parts = {"picture": case.picture.digest, "caption": case.caption, "method": one.identity}
+    parts: dict[str, Any] = {"picture": case.picture.digest, "caption": case.caption, "method": one.identity}
     parts |= {"questions": list(case.questions)} if case.questions else {}
     return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, case))
 

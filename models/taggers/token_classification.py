@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from models.adapters import roles
 from models.adapters.backbones import read_backbone
 from models.adapters.checkpoints import identify
+from models.adapters.finite import finite
 from models.adapters.roles import Tagged
 
 WINDOW = 256
@@ -79,10 +80,10 @@ class TokenClassification:
         words: dict[int, Tagged] = {}
         for window, ids in enumerate(cut["input_ids"]):
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                found = self._model(input_ids=torch.tensor([ids], device=self.device)).logits[0].argmax(-1).tolist()
-            for word, label, (start, end) in zip(
-                cut.word_ids(window), found, cut["offset_mapping"][window], strict=True
-            ):
+                logits = self._model(input_ids=torch.tensor([ids], device=self.device)).logits[0]
+            found = finite(logits.cpu().numpy(), "the scores of labels").argmax(-1).tolist()
+            spelt = cut["offset_mapping"][window]
+            for word, label, (start, end) in zip(cut.word_ids(window), found, spelt, strict=True):
                 if word is not None:
                     first = words.get(word, Tagged(start, end, self._labels[label]))
                     words[word] = first._replace(end=end)
