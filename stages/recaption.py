@@ -152,7 +152,7 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
     asked = questions(outputs, shard) if "answerer" in one.players else {}
 
     def cased(row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
-        return task(one, row, Case(picture, caption, asked.get(row["sample"], ())), parents)
+        return task(one, row, Case(picture, caption, questions=asked.get(row["sample"], ())), parents)
 
     if one.scope.references:
         for row in outputs.read(PREPARED / shard, (*READ, "references")):

@@ -208,9 +208,7 @@ HOLDING = tuple(stage for stage in STAGES.values() if stage.kind)
 MAKING = tuple(stage.kind for stage in HOLDING if not stage.measures)
 """The kinds of what is measured, the originals first."""
 
-REQUESTS = (
-    "paint", "ask", "scored", "choose", "logprobs", "logits", "embed", "encode", "measure", "detect", "tag",
-)  # fmt: skip
+REQUESTS = ("paint", "ask", "scored", "choose", "logprobs", "logits", "embed", "encode", "measure", "detect", "tag")
 """The kinds of what methods ask of models: an item that was made of such items was made of all of them."""
 
 UNAVERAGED = tuple(stage.kind for stage in HOLDING if not stage.averaged)

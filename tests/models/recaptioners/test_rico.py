@@ -186,7 +186,7 @@ def test_an_acceptance_test_keeps_what_answers_more_questions(before, after, cap
         return Failure("away") if said is None else request.read(Reply(said, "stop"))
 
     method = rico(accept="answers", rounds=1)
-    value, asked = conversed(method.recaption(Case(ORIGINAL, "a star", QUESTIONS)), answer)
+    value, asked = conversed(method.recaption(Case(ORIGINAL, "a star", questions=QUESTIONS)), answer)
     assert method.asks == {"painter", "reviser", "answerer"} and rico(accept="answers", variant="edit").asks == {
         "reviser",
         "answerer",
