@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from models.adapters.decoding import Decoding
 from models.adapters.requests import Ask, Failure, LogProbs, Tag
 from models.adapters.roles import Logits, Reply, Scores, Tagged
 from models.adapters.scored import RawScores, Said, Scored
@@ -163,6 +166,23 @@ def test_scores_of_a_reply_that_reading_changed_are_none():
     kept = {"log_probabilities": [-0.5], "spans": [[0, 6]], "finish": "stop"}
     assert request.reply({"text": "a star", **kept}, None).scores.spans == ((0, 6),)
     assert request.reply({"text": "a\nstar", **kept}, None) == Said("a star", None)
+
+
+def test_what_items_keep_is_what_was_said():
+    """Through JSON, as the registry keeps it."""
+    known, raw = scores(CAPTION, True), Logits(np.array([1.5, -2.0]), ((0, 1), (2, 5)))
+    tags = [Tagged(0, 1, "DET"), Tagged(2, 5, "ADJ")]
+    model = SimpleNamespace(
+        answer_scored=lambda *_: [(Reply(CAPTION, "stop"), known)], logits=lambda *_: [raw], tag=lambda texts: [tags]
+    )
+    asked = (Scored("captioner", "?"), RawScores("captioner", "?", continuation="a red"), Tag("tagger", "a red"))
+    kept = [type(one).answers(model, [one], Decoding(), [0])[0][0] for one in asked]
+    (said, written), logits, words = (
+        one.reply(json.loads(json.dumps(value)), None) for one, value in zip(asked, kept, strict=True)
+    )
+    assert said == CAPTION and written.spans == known.spans and logits.spans == raw.spans and list(words) == tags
+    assert np.array_equal(written.log_probabilities, known.log_probabilities)
+    assert np.array_equal(logits.logits, raw.logits)
 
 
 def test_a_tagger_says_which_words_are_critical():
