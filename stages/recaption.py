@@ -30,6 +30,8 @@ from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Task
 from stages.engine.waves import Method
 
+FIRST_PROMPT = "Describe this image in detail. Your answer should be concise and informative."
+
 STAGE = STAGES["recaption"]
 PREPARED, REPAINTED, CAPTIONED = (STAGES[name].folder() for name in ("prepare", "inpaint", "caption"))
 PICTURED = ("sample", "key", "image_digest")
@@ -41,15 +43,15 @@ class Scope(Settings):
     """Which captions an entry rewrites: those of some captioners and corpora (all where absent), of originals alone or
     of ``repainted`` pictures too; or the first of each sample's ``references``.
 
-    A picture without a reference is captioned first, with ``first_prompt`` (prompt #1 of paper *RICO*, table 10), by
-    who plays ``captioner``.
+    A picture without a reference is captioned first, with ``first_prompt``, by who plays ``captioner``. Where absent
+    that is the method's own, or prompt #1 of paper *RICO* (table 10).
     """
 
     captioners: list[str] | None = None
     corpora: list[str] | None = None
     repainted: bool = False
     references: bool = False
-    first_prompt: str = "Describe this image in detail. Your answer should be concise and informative."
+    first_prompt: str | None = None
 
     def about(self, study: Study) -> list[str]:
         """The corpora whose captions are rewritten."""
@@ -81,6 +83,7 @@ class Recaptioning:
         played = {"captioner": "chat", **method.ROLES} if self.scope.references else method.ROLES
         roles = {role: settings.pop(role) for role in settings.keys() & played.keys()}
         self.method: Recaptioner = method(validated(f"{self.kind} (entry {name})", method.Settings, settings))
+        self.first_prompt = self.scope.first_prompt or getattr(self.method, "first_prompt", FIRST_PROMPT)
         for role in sorted(self.method.asks ^ roles.keys() - (played.keys() - method.ROLES.keys())):
             if role in roles:
                 raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
@@ -90,7 +93,7 @@ class Recaptioning:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item, beside the picture and its first caption."""
-        first = {"first_prompt": self.scope.first_prompt} if self.scope.references else {}
+        first = {"first_prompt": self.first_prompt} if self.scope.references else {}
         return {**identity_of(self.kind, self.method), "players": identities(self.players), **first}
 
     def run(self, case: Case) -> Conversation:
@@ -101,7 +104,7 @@ class Recaptioning:
         if not case.caption and not getattr(self.method, "describes", False):
             if "captioner" not in self.players:
                 raise ValueError("the picture has no caption to rewrite: name a `captioner` who writes one")
-            first = yield Ask("captioner", self.scope.first_prompt, pictures=(case.picture,), read=plain)
+            first = yield Ask("captioner", self.first_prompt, pictures=(case.picture,), read=plain)
             if not first:
                 raise ValueError(f"the picture has no first caption: {first.reason}")
             case = replace(case, caption=first)

@@ -148,6 +148,11 @@ class ScaleCap:
         return frozenset(self.ROLES) - (set() if self.settings.rating == "tagged" else {"tagger"})
 
     @property
+    def first_prompt(self) -> str:
+        """With what first captions are asked for: they are rated as replies to it."""
+        return self.settings.prompt
+
+    @property
     def describes(self) -> bool:
         """Whether it asks for the first caption of a picture that has none."""
         return self.settings.as_written
@@ -168,14 +173,14 @@ class ScaleCap:
     def recaption(self, case: Case) -> Conversation:
         if case.caption or not self.describes:
             return (yield from self._scaled(case, Said(case.caption, None)))
-        first = yield self._asked(case, self.settings.prompt)
+        first = yield self._asked(case, self.first_prompt)
         if not first:
             raise ValueError(f"the picture has no first caption: {first.reason}")
         return {**(yield from self._scaled(case, first)), "first": first.read}
 
     def _scaled(self, case: Case, first: Said) -> Conversation:
         said = self.settings
-        rated = yield from self._rated(case, said.prompt, first)
+        rated = yield from self._rated(case, self.first_prompt, first)
         golden = self._golden(rated, first.read) or [text for text, _ in rated]
         steps: dict[str, Any] = {"sentences": [{"text": text, "rating": rating} for text, rating in rated]}
         found = yield [

@@ -195,6 +195,11 @@ def test_a_method_that_describes_asks_for_the_first_caption_itself():
     with pytest.raises(ValueError, match="no first caption: away"):
         conversed(usual.run(case), answer)
     assert described.identity != usual.identity
+    assert usual.identity["first_prompt"] == DESCRIBE, "which it rates first captions by"
+    rico = stage.Recaptioning("r", {**RICO, "captioner": "qwen", "references": True}, study().models)
+    assert (
+        rico.identity["first_prompt"] == "Describe this image in detail. Your answer should be concise and informative."
+    )
 
 
 @pytest.mark.parametrize(
