@@ -83,7 +83,8 @@ class Recaptioning:
         played = {"captioner": "chat", **method.ROLES} if self.scope.references else method.ROLES
         roles = {role: settings.pop(role) for role in settings.keys() & played.keys()}
         self.method: Recaptioner = method(validated(f"{self.kind} (entry {name})", method.Settings, settings))
-        self.first_prompt: str = self.scope.first_prompt or getattr(self.method, "first_prompt", FIRST_PROMPT)
+        own: str = getattr(self.method, "first_prompt", FIRST_PROMPT)
+        self.first_prompt = self.scope.first_prompt or own
         for role in sorted(self.method.asks ^ roles.keys() - (played.keys() - method.ROLES.keys())):
             if role in roles:
                 raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
