@@ -30,9 +30,12 @@ from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Task
 from stages.engine.waves import Method
 
+FIRST_PROMPT = "Describe this image in detail. Your answer should be concise and informative."
+
 STAGE = STAGES["recaption"]
 PREPARED, REPAINTED, CAPTIONED = (STAGES[name].folder() for name in ("prepare", "inpaint", "caption"))
 PICTURED = ("sample", "key", "image_digest")
+ANNOTATED = ("sample", "annotations")
 READ = ("corpus", "sample", "key", "status", "caption", *STAGES["caption"].axes)
 
 
@@ -40,15 +43,15 @@ class Scope(Settings):
     """Which captions an entry rewrites: those of some captioners and corpora (all where absent), of originals alone or
     of ``repainted`` pictures too; or the first of each sample's ``references``.
 
-    A picture without a reference is captioned first, with ``first_prompt`` (prompt #1 of paper *RICO*, table 10), by
-    who plays ``captioner``.
+    A picture without a reference is captioned first, with ``first_prompt``, by who plays ``captioner``. Where absent
+    that is the method's own, or prompt #1 of paper *RICO* (table 10).
     """
 
     captioners: list[str] | None = None
     corpora: list[str] | None = None
     repainted: bool = False
     references: bool = False
-    first_prompt: str = "Describe this image in detail. Your answer should be concise and informative."
+    first_prompt: str | None = None
 
     def about(self, study: Study) -> list[str]:
         """The corpora whose captions are rewritten."""
@@ -80,6 +83,8 @@ class Recaptioning:
         played = {"captioner": "chat", **method.ROLES} if self.scope.references else method.ROLES
         roles = {role: settings.pop(role) for role in settings.keys() & played.keys()}
         self.method: Recaptioner = method(validated(f"{self.kind} (entry {name})", method.Settings, settings))
+        own: str = getattr(self.method, "first_prompt", FIRST_PROMPT)
+        self.first_prompt = self.scope.first_prompt or own
         for role in sorted(self.method.asks ^ roles.keys() - (played.keys() - method.ROLES.keys())):
             if role in roles:
                 raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
@@ -89,7 +94,7 @@ class Recaptioning:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Part of the key of every item, beside the picture and its first caption."""
-        first = {"first_prompt": self.scope.first_prompt} if self.scope.references else {}
+        first = {"first_prompt": self.first_prompt} if self.scope.references else {}
         return {**identity_of(self.kind, self.method), "players": identities(self.players), **first}
 
     def run(self, case: Case) -> Conversation:
@@ -97,15 +102,15 @@ class Recaptioning:
 
         Raises ``ValueError`` where there is none to be had.
         """
-        if not case.caption:
+        if not case.caption and not getattr(self.method, "describes", False):
             if "captioner" not in self.players:
                 raise ValueError("the picture has no caption to rewrite: name a `captioner` who writes one")
-            first = yield Ask("captioner", self.scope.first_prompt, pictures=(case.picture,), read=plain)
+            first = yield Ask("captioner", self.first_prompt, pictures=(case.picture,), read=plain)
             if not first:
                 raise ValueError(f"the picture has no first caption: {first.reason}")
             case = replace(case, caption=first)
         value = yield from self.method.recaption(case)
-        return {**value, "first": case.caption}
+        return {"first": case.caption, **value}
 
 
 class Shown(NamedTuple):
@@ -148,23 +153,35 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
     held = [PREPARED, *(REPAINTED / name for name in study.variants("inpainters") if one.scope.repainted)]
     rows = ((row, folder / shard) for folder in held for row in outputs.read(folder / shard, PICTURED))
     pictures = {row["key"]: picture_of(row, path) for row, path in rows}
+    asked = questions(outputs, shard) if "answerer" in one.players else {}
+
+    def cased(row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
+        return task(one, row, Case(picture, caption, questions=asked.get(row["sample"], ())), parents)
+
     if one.scope.references:
         for row in outputs.read(PREPARED / shard, (*READ, "references")):
             if row["status"] == "ok":
-                yield task(one, row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
+                yield cased(row, pictures[row["key"]], next(iter(row["references"]), ""), (row["key"],))
         return
     for captioner in one.scope.said_by(study):
         for row in outputs.read(CAPTIONED / captioner / shard, (*READ, "parents")):
             parent = row["parents"][0]
             if row["status"] == "ok" and parent in pictures:
-                yield task(one, row, pictures[parent], row["caption"], (parent, row["key"]))
+                yield cased(row, pictures[parent], row["caption"], (parent, row["key"]))
 
 
-def task(one: Recaptioning, row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
+def questions(outputs: Outputs, shard: Path) -> dict[str, list[dict[str, str]]]:
+    """What the corpus asks about its pictures, by sample."""
+    rows = outputs.read(PREPARED / shard, ANNOTATED)
+    return {row["sample"]: json.loads(row["annotations"] or "{}").get("questions", []) for row in rows}
+
+
+def task(one: Recaptioning, row: Mapping[str, Any], case: Case, parents: tuple[str, ...]) -> Task:
     """The task of one caption; ``row`` says where it stands."""
     columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
-    parts = {"picture": picture.digest, "caption": caption, "method": one.identity}
-    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, Case(picture, caption)))
+    parts: dict[str, Any] = {"picture": case.picture.digest, "caption": case.caption, "method": one.identity}
+    parts |= {"questions": list(case.questions)} if case.questions else {}
+    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, case))
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:

@@ -67,6 +67,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "simcse-sup": "models.embedders.simcse:SupervisedSimcse",
         "simcse-unsup": "models.embedders.simcse:UnsupervisedSimcse",
     },
+    "taggers": {
+        "token-classification": "models.taggers.token_classification:TokenClassification",
+    },
     "prompted": {
         "dependency-graph": "models.measures.prompted.graphs:DependencyGraph",
         "vqascore": "models.measures.prompted.vqascore:VqaScore",

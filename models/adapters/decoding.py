@@ -121,8 +121,36 @@ def numbers(input_ids: LongTensor, scores: Tensor) -> Tensor:
     return scores
 
 
-def generation(settings: Decoding, seeds: Sequence[int]) -> dict[str, Any]:
+class Kept:
+    """A logits processor that changes nothing, and keeps ln P of each word as it is chosen: one number a word, gathered
+    where the model is. Before temperature and nucleus, and for rows that stay where they are, as no beams do."""
+
+    def __init__(self) -> None:
+        self._found: list[Tensor] = []
+        self._last: Tensor | None = None
+
+    def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
+        """The scores; those of the step before are kept for the word that was chosen then, alone."""
+        self._choose(input_ids[:, -1:])
+        self._last = scores.float().log_softmax(-1)
+        return scores
+
+    def _choose(self, ids: Tensor) -> None:
+        if self._last is not None:
+            self._found.append(self._last.gather(1, ids.to(self._last.device)))
+
+    def of(self, ids: Tensor) -> np.ndarray:
+        """ln P (rows, words) float64 of all words generated, ``ids`` (rows, words)."""
+        import torch
+
+        self._choose(ids[:, -1:])
+        return torch.cat(self._found, 1).double().cpu().numpy()
+
+
+def generation(settings: Decoding, seeds: Sequence[int], *watching: Any) -> dict[str, Any]:
     """Arguments of transformers' ``generate`` for a batch of one row an item; ``seeds`` are the items'.
+
+    ``watching``: logits processors that see what the model gives.
 
     It returns ``candidates`` sequences an item, item after item. Sampling is asked for with as many sequences because
     ``generate`` then encodes a picture once; what it samples from has one word left.
@@ -131,9 +159,9 @@ def generation(settings: Decoding, seeds: Sequence[int]) -> dict[str, Any]:
         "max_new_tokens": settings.max_tokens,
         "num_return_sequences": settings.candidates,
         "do_sample": settings.sample,
-        "logits_processor": [numbers],
+        "logits_processor": [numbers, *watching],
     }
     if not settings.sample:
         return arguments | {"num_beams": settings.beams, "length_penalty": settings.length_penalty}
     rows = [seed for item in seeds for seed in candidate_seeds(item, settings.candidates)]
-    return arguments | {"num_beams": 1, "logits_processor": [numbers, GumbelSampling(settings, rows)]}
+    return arguments | {"num_beams": 1, "logits_processor": [numbers, *watching, GumbelSampling(settings, rows)]}

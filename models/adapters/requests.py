@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from models.adapters.decoding import Decoding
-from models.adapters.roles import Detection, Reply, Scores, Turn
+from models.adapters.roles import Detection, Reply, Scores, Tagged, Turn
 from models.media.images import encode_png, scaled
 
 
@@ -245,11 +245,21 @@ class LogProbs(Spoken):
     ) -> list[tuple[Value, bytes | None]]:
         conversations = [one.conversation() for one in requests]
         found = model.log_probabilities(conversations, [one.continuation for one in requests])
-        return [({"log_probabilities": one.log_probabilities.tolist(), "spans": one.spans}, None) for one in found]
+        return [(kept(one), None) for one in found]
 
     def reply(self, value: Value, picture: Pictured | None) -> Scores:
-        spans = tuple((start, end) for start, end in value["spans"])
-        return Scores(np.array(value["log_probabilities"], np.float64), spans)
+        return scores_of(value)
+
+
+def kept(scores: Scores) -> dict[str, Any]:
+    """What an item keeps of scores."""
+    return {"log_probabilities": scores.log_probabilities.tolist(), "spans": scores.spans}
+
+
+def scores_of(value: Value) -> Scores:
+    """Scores from what was kept of them."""
+    spans = tuple((start, end) for start, end in value["spans"])
+    return Scores(np.array(value["log_probabilities"], np.float64), spans)
 
 
 @dataclass(frozen=True)
@@ -407,6 +417,28 @@ class Detect(Request):
     def reply(self, value: Value, picture: Pictured | None) -> Detected:
         some = (Detection(one["label"], one["score"], tuple(one["box"])) for one in value["detections"])
         return Detected(value["width"], value["height"], tuple(some))
+
+
+@dataclass(frozen=True)
+class Tag(Request):
+    """Ask which parts of speech the words of a text are. The reply are its words, each a :class:`Tagged`."""
+
+    KIND: ClassVar[str] = "tag"
+    PLAYED_BY: ClassVar[str] = "taggers"
+
+    text: str
+
+    def parts(self) -> dict[str, Any]:
+        return {"text": self.text}
+
+    @classmethod
+    def answers(
+        cls, model: Any, requests: Sequence[Tag], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Value, bytes | None]]:
+        return [({"words": found}, None) for found in model.tag([one.text for one in requests])]
+
+    def reply(self, value: Value, picture: Pictured | None) -> tuple[Tagged, ...]:
+        return tuple(Tagged(*word) for word in value["words"])
 
 
 Replies = Any

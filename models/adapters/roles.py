@@ -97,6 +97,17 @@ class Scores(NamedTuple):
     spans: tuple[tuple[int, int], ...]
 
 
+class Logits(NamedTuple):
+    """What a model gives the tokens of a text before the softmax.
+
+    ``logits``: (tokens,) float64, up to a number that is another one at every place, so that those of one place alone
+    can be compared, and those of two conversations cannot. ``spans`` as those of :class:`Scores`.
+    """
+
+    logits: np.ndarray
+    spans: tuple[tuple[int, int], ...]
+
+
 class Chat(Adapter, Protocol):
     """Answers conversations with any number of pictures, and gives the probabilities of replies.
 
@@ -116,6 +127,21 @@ class Chat(Adapter, Protocol):
 
         Text and continuation are cut into tokens apart, and the end of the reply is no part of it: the continuation is
         how a reply begins, or how one that the last turn has begun goes on.
+        """
+
+    def answer_scored(
+        self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Reply, Scores | None]]:
+        """The first reply to each conversation that :meth:`answer` gives, and how probable it was as it was written.
+
+        That is what :meth:`log_probabilities` says of its text, up to rounding; None where its text is cut into other
+        tokens than were written, or these cannot be told: behind thoughts, by a beam search.
+        """
+
+    def logits(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Logits]:
+        """What each token of a continuation is given before the softmax of :meth:`log_probabilities`.
+
+        Raises ValueError where the model is behind an endpoint, which tells no logits.
         """
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
@@ -162,6 +188,21 @@ class Encoder(Adapter, Protocol):
 
     def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The share in [0, 1] of each patch that a mask covers, (patches,) float32."""
+
+
+class Tagged(NamedTuple):
+    """A word of a text, as its characters (start, end), and its part of speech (Universal Dependencies')."""
+
+    start: int
+    end: int
+    tag: str
+
+
+class Tagger(Adapter, Protocol):
+    """Says of the words of texts which parts of speech they are."""
+
+    def tag(self, texts: Sequence[str]) -> list[list[Tagged]]:
+        """The words of each text, in order; no result depends on what is asked beside it."""
 
 
 class Detection(NamedTuple):

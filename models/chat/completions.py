@@ -104,6 +104,23 @@ def first_tokens(fields: Fields) -> dict[str, float]:
     return {one["token"]: float(one["logprob"]) for one in likeliest}
 
 
+def written_scores(choice: Fields, text: str) -> Scores | None:
+    """How probable a reply was as it was written; None where the server does not tell, or its text is but a part.
+
+    >>> said = [{"token": " a", "logprob": -0.5}, {"token": " star", "logprob": -1.0}, {"token": "", "logprob": 0.0}]
+    >>> written_scores({"logprobs": {"content": said}}, "a star")
+    Scores(log_probabilities=array([-0.5, -1. ]), spans=((0, 1), (1, 6)))
+    >>> written_scores({}, "a star")
+    """
+    own, spelt = [], ""
+    for token in (choice.get("logprobs") or {}).get("content") or ():
+        own.append({"decoded_token": token["token"]} | token)
+        spelt += token["token"]
+        if spelt.strip() == text:
+            return Scores(np.array([one["logprob"] for one in own], np.float64), spelt_spans(text, own))
+    return None
+
+
 def continuation_scores(prompt: Fields, whole: Fields, text: str) -> Scores:
     """How probable those tokens are by which the prompt of ``whole`` is longer than that of ``prompt``: the text's.
 

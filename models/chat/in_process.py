@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from models.adapters.decoding import Decoding, generation
+from models.adapters.decoding import Decoding, Kept, generation
 from models.adapters.pretrained import Pretrained, read
-from models.adapters.roles import Conversation, Reply, Scores
+from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat.choices import apart, normalised
 
@@ -106,16 +106,51 @@ class InProcess(ABC):
         ValueError
             A conversation leaves no room for ``max_tokens``.
         """
-        prompts = [self._prompt(conversation, decoding.max_tokens) for conversation in conversations]
+        found = self._answered(conversations, decoding, seeds, watched=False)
+        return [[reply for reply, _ in some] for some in found]
 
-        def reply(rows: list[int]) -> list[list[Reply]]:
+    def answer_scored(
+        self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Reply, Scores | None]]:
+        """The first reply to each conversation, and how probable it was as it was written.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`answer` does.
+        """
+        watched = decoding.sample or decoding.beams == 1
+        return [some[0] for some in self._answered(conversations, decoding, seeds, watched)]
+
+    def _answered(
+        self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int], watched: bool
+    ) -> list[list[tuple[Reply, Scores | None]]]:
+        prompts = [self._prompt(conversation, decoding.max_tokens) for conversation in conversations]
+        count = decoding.candidates
+
+        def reply(rows: list[int]) -> list[list[tuple[Reply, Scores | None]]]:
+            kept = Kept() if watched else None
             batch = self._batch([prompts[i].inputs for i in rows])
-            ids = self._model.generate(**batch, **generation(decoding, [seeds[i] for i in rows]))
-            replies = self._replies(ids[:, self._begins(prompts[rows[0]]) :], [prompts[row] for row in rows])
-            count = decoding.candidates
-            return [replies[i : i + count] for i in range(0, len(replies), count)]
+            how = generation(decoding, [seeds[i] for i in rows], *filter(None, [kept]))
+            ids = self._model.generate(**batch, **how)[:, self._begins(prompts[rows[0]]) :]
+            replies = self._replies(ids, [prompts[row] for row in rows])
+            scores: list[Scores | None] = [None] * len(replies)
+            if kept:
+                scores = [self._as_written(*one) for one in zip(replies, ids.tolist(), kept.of(ids), strict=True)]
+            both = list(zip(replies, scores, strict=True))
+            return [both[i : i + count] for i in range(0, len(both), count)]
 
         return self._in_batches([(prompt.shapes, prompt.length) for prompt in prompts], reply)
+
+    def _as_written(self, reply: Reply, ids: Sequence[int], known: np.ndarray) -> Scores | None:
+        """Scores of a reply out of tokens and their ln P; None where its text alone is not cut into the first of these.
+
+        So it is behind thoughts, behind a blank, and where a model spells a word in an unusual way.
+        """
+        tokens = self._tokens(reply.text) if reply.text else ()
+        if not tokens or tuple(ids[: len(tokens)]) != tokens:
+            return None
+        return Scores(known[: len(tokens)], self._spelt(reply.text))
 
     def log_probabilities(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Scores]:
         """How probable each continuation is, token by token.
@@ -125,13 +160,28 @@ class InProcess(ABC):
         ValueError
             A continuation has no token, or the conversation leaves no room for it.
         """
+        known = self._known(conversations, continuations)
+        return [Scores(one, self._spelt(text)) for one, text in zip(known, continuations, strict=True)]
+
+    def logits(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Logits]:
+        """What each continuation is given before the softmax, token by token.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`log_probabilities` does.
+        """
+        known = self._known(conversations, continuations, raw=True)
+        return [Logits(one, self._spelt(text)) for one, text in zip(known, continuations, strict=True)]
+
+    def _known(
+        self, conversations: Sequence[Conversation], continuations: Sequence[str], raw: bool = False
+    ) -> list[np.ndarray]:
+        """ln P of each continuation's tokens, (tokens,) float64; ``raw``: their logits."""
         tokens = [self._tokens(text) for text in continuations]
         prompts = [self._prompt(one, len(ids)) for one, ids in zip(conversations, tokens, strict=True)]
-        scored = self._scored(prompts, [(i, ids[:-1]) for i, ids in enumerate(tokens)])
-        spelt = [tuple(self._tokenizer(t, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"])
-                 for t in continuations]  # fmt: skip
-        known = [np.append(path, last[ids[-1]]) for (path, last), ids in zip(scored, tokens, strict=True)]
-        return [Scores(*one) for one in zip(known, spelt, strict=True)]
+        scored = self._scored(prompts, [(i, ids[:-1]) for i, ids in enumerate(tokens)], raw)
+        return [np.append(path, last[ids[-1]]) for (path, last), ids in zip(scored, tokens, strict=True)]
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each choice among them, (choices,) float64; what differs in the last token only, or in the
@@ -178,6 +228,10 @@ class InProcess(ABC):
             return tuple(ids)
         raise ValueError(f"{text!r} has no token to give a probability to: say what the reply should be")
 
+    def _spelt(self, text: str) -> tuple[tuple[int, int], ...]:
+        """What each token of a text spells, as (start, end) of its characters."""
+        return tuple(self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"])
+
     def _in_batches(self, alike: Sequence[Hashable], compute: Callable[[list[int]], Sequence[T]]) -> list[T]:
         """Results of ``compute`` for each index, called with ``micro_batch`` indices of items that are alike."""
         groups: dict[Hashable, list[int]] = {}
@@ -215,18 +269,21 @@ class InProcess(ABC):
         ]
 
     def _scored(
-        self, prompts: Sequence[Prompt], asked: Sequence[tuple[int, tuple[int, ...]]]
+        self, prompts: Sequence[Prompt], asked: Sequence[tuple[int, tuple[int, ...]]], raw: bool = False
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """ln P of the tokens of each path behind a prompt, and of all tokens behind that, (vocabulary,)."""
+        """ln P of the tokens of each path behind a prompt, and of all tokens behind that, (vocabulary,).
+
+        ``raw``: their logits. What is read of a path is gathered where the model is.
+        """
         import torch
 
         def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
             paths = torch.tensor([asked[row][1] for row in rows], dtype=torch.long)
             with torch.inference_mode():
                 logits = self._logits([prompts[asked[row][0]].inputs for row in rows], paths)
-            known = logits.float().log_softmax(-1).cpu()
-            steps = known[:, :-1].gather(-1, paths[..., None])[..., 0]
-            return list(zip(steps.double().numpy(), known[:, -1].numpy(), strict=True))
+            known = logits.float() if raw else logits.float().log_softmax(-1)
+            steps = known[:, :-1].gather(-1, paths[..., None].to(known.device))[..., 0]
+            return list(zip(steps.double().cpu().numpy(), known[:, -1].cpu().numpy(), strict=True))
 
         return self._in_batches([(prompts[i].shapes, prompts[i].length, len(path)) for i, path in asked], score)
 

@@ -14,11 +14,18 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.adapters.decoding import Decoding, candidate_seeds
-from models.adapters.roles import Conversation, Reply, Scores, Turn
+from models.adapters.roles import Conversation, Logits, Reply, Scores, Turn
 from models.adapters.settings import unknown
 from models.chat.choices import apart, normalised
 from models.chat.client import Endpoint, listed
-from models.chat.completions import checked, continuation_scores, first_tokens, replies, response_format
+from models.chat.completions import (
+    checked,
+    continuation_scores,
+    first_tokens,
+    replies,
+    response_format,
+    written_scores,
+)
 from models.media.images import encode_png
 
 if TYPE_CHECKING:
@@ -169,12 +176,36 @@ class OpenAICompatible:
             jobs.append([self._body(conversation, decoding, **request) for request in requests])
 
         def ask(client: Client, body: dict[str, Any]) -> list[Reply]:
-            found = replies(self._fields(client, body)["choices"], body.get("n", 1), self._what, form)
-            if (longest := max(len(reply.text) for reply in found)) > max(LONGEST, LONGEST_TOKEN * decoding.max_tokens):
-                raise ValueError(f"the endpoint ignored `max_tokens`: its {self._what} has {longest} characters")
-            return found
+            return self._replies(self._fields(client, body), decoding, body.get("n", 1), form)
 
         return [[reply for some in item for reply in some] for item in self._all(jobs, ask)]
+
+    def answer_scored(
+        self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int]
+    ) -> list[tuple[Reply, Scores | None]]:
+        """A reply to each conversation, and how probable it was as it was written; None where the server does not tell.
+
+        Raises
+        ------
+        ConnectionError, ValueError
+            As :meth:`answer` does.
+        """
+        no_beams(decoding)
+        jobs = []
+        for conversation, seed in zip(conversations, seeds, strict=True):
+            seeded = {"seed": candidate_seeds(seed, 1)[0]} if decoding.sample else {}
+            jobs.append([self._body(conversation, decoding, logprobs=True, **seeded)])
+
+        def ask(client: Client, body: dict[str, Any]) -> tuple[Reply, Scores | None]:
+            fields = self._fields(client, body)
+            [reply] = self._replies(fields, decoding)
+            return reply, written_scores(fields["choices"][0], reply.text)
+
+        return [one for (one,) in self._all(jobs, ask)]
+
+    def logits(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Logits]:
+        """Raises ValueError: no server tells logits."""
+        raise ValueError("an endpoint tells no logits: take a model in process, or ratings by probabilities")
 
     def log_probabilities(self, conversations: Sequence[Conversation], continuations: Sequence[str]) -> list[Scores]:
         """How probable each continuation is, token by token, by vLLM's ``prompt_logprobs``.
@@ -250,6 +281,15 @@ class OpenAICompatible:
         if len(jobs) > 1:
             self._asked = asked if any(future.exception() for future in asked.values()) else {}
         return [asked[name].result() for name in names]
+
+    def _replies(
+        self, fields: dict[str, Any], decoding: Decoding, count: int = 1, form: type[BaseModel] | None = None
+    ) -> list[Reply]:
+        """The ``count`` replies in an answer; raises ValueError where they are none, or longer than they can be."""
+        found = replies(fields["choices"], count, self._what, form)
+        if (longest := max(len(reply.text) for reply in found)) > max(LONGEST, LONGEST_TOKEN * decoding.max_tokens):
+            raise ValueError(f"the endpoint ignored `max_tokens`: its {self._what} has {longest} characters")
+        return found
 
     def _body(self, conversation: Conversation, decoding: Decoding, **needed: Any) -> dict[str, Any]:
         """Body of a request; ``needed`` are fields that ``extra`` does not overrule."""

@@ -7,7 +7,7 @@ it asks of the models that play its roles, is sent the replies, and returns the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -26,6 +26,8 @@ class Case:
 
     picture: Pictured
     caption: str
+    questions: Sequence[Mapping[str, str]] = ()
+    """What its corpus asks about the picture: ``question`` and ``answer``, for methods that have an ``answerer``."""
 
 
 class Recaptioner(Protocol):

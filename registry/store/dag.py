@@ -226,7 +226,9 @@ HOLDING = tuple(stage for stage in STAGES.values() if stage.kind)
 MAKING = tuple(dict.fromkeys(stage.kind for stage in HOLDING if not stage.measures))
 """The kinds of what is measured, the originals first."""
 
-REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "encode", "measure", "compare", "detect")
+REQUESTS = (
+    "paint", "ask", "scored", "choose", "logprobs", "logits", "embed", "encode", "measure", "compare", "detect", "tag",
+)  # fmt: skip
 """The kinds of what methods ask of models: an item that was made of such items was made of all of them."""
 
 UNAVERAGED = tuple(stage.kind for stage in HOLDING if not stage.averaged)

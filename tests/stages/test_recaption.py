@@ -13,14 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.adapters import catalogue
-from models.adapters.roles import Reply, Turn
+from models.adapters.requests import Failure
+from models.adapters.roles import Reply, Scores, Turn
+from models.adapters.scored import Said, Scored
 from models.media.images import decode_png, encode_png
-from registry.store.dag import STAGES
+from models.recaptioners import Case
+from models.recaptioners.scalecap import DESCRIBE
+from registry.store.dag import IMAGE, STAGES, TEXTS
 from registry.store.keys import digest
 from stages import recaption as stage
 from stages.engine.loop import execute
-from stages.engine.shards import image, write_shard
+from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study, swept
+from tests.models.recaptioners.playing import conversed
 from tests.stages.engine import toys
 
 JOURNAL = Path("journal")
@@ -152,6 +157,49 @@ def test_a_model_described_in_place_has_the_keys_of_one_named():
     keys = [{row["key"] for row in run(entry)[1]} for entry in (named, placed)]
     assert keys[0] == keys[1]
     assert keys[0] != {row["key"] for row in run({**RICO, "reviser": {"model": "qwen", "max_tokens": 13}})[1]}
+
+
+def test_questions_of_a_corpus_are_part_of_what_is_accepted_by_them():
+    path = Path("data/prepare/some/part-00.parquet")
+    asked = {"questions": [{"question": "Is it dark?", "answer": "yes", "category": "color"}]}
+    kept = [
+        row | {"annotations": json.dumps(asked if row["sample"] == "dark" else {})}
+        for row in pq.read_table(path).to_pylist()
+    ]
+    write_shard(path, kept, [("image", IMAGE), ("references", TEXTS), ("annotations", pa.string())])
+    some = [stage.variants(study(rico=RICO | more), "rico") for more in ({}, {"accept": "answers", "answerer": "qwen"})]
+    usual, accepting = ([task for _, tasks in stage.plan(one, study(), DISK) for task in tasks] for one in some)
+    assert not any("questions" in task.parts for task in usual)
+    assert {task.sample: task.parts.get("questions") for task in accepting} == {
+        "dark": asked["questions"],
+        "light": None,
+    }
+    assert {task.sample: task.inputs.case.questions for task in accepting} == {"dark": asked["questions"], "light": []}
+
+
+def test_a_method_that_describes_asks_for_the_first_caption_itself():
+    """By its own prompt, and keeps what the stage would not: how probable it was as it was written."""
+
+    def answer(request: Any) -> Any:
+        if isinstance(request, Scored):
+            return Said("a star", Scores(np.zeros(1), ((0, 6),)))
+        return Failure("away")
+
+    entry = {"method": "scalecap", "captioner": "qwen", "language_model": "qwen", "references": True}
+    described, usual = (
+        stage.Recaptioning("s", {**entry, "as_written": kept}, {"qwen": REVISER}) for kept in (True, False)
+    )
+    case = Case(toys.Picture("p"), "")
+    value, asked = conversed(described.run(case), answer)
+    assert (value["first"], value["caption"]) == ("a star", "a star") and asked[0].text == DESCRIBE
+    with pytest.raises(ValueError, match="no first caption: away"):
+        conversed(usual.run(case), answer)
+    assert described.identity != usual.identity
+    assert usual.identity["first_prompt"] == DESCRIBE, "which it rates first captions by"
+    rico = stage.Recaptioning("r", {**RICO, "captioner": "qwen", "references": True}, study().models)
+    assert (
+        rico.identity["first_prompt"] == "Describe this image in detail. Your answer should be concise and informative."
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter
+from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter, Tagger
 from models.captioners import audio, blip, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl, seq2seq_lm
 from models.detectors import owlv2
@@ -31,6 +31,7 @@ from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
+from models.taggers import token_classification
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -85,6 +86,9 @@ EMBEDDERS: dict[str, type[Embedder]] = {
     "sbert": sbert.Sbert,
     "simcse-sup": simcse.SupervisedSimcse,
     "simcse-unsup": simcse.UnsupervisedSimcse,
+}
+TAGGERS: dict[str, type[Tagger]] = {
+    "token-classification": token_classification.TokenClassification,
 }
 PICTURE_MEASURES: dict[str, type[PictureMeasure]] = {
     "pixel": pixel.Pixel,

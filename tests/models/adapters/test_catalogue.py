@@ -20,7 +20,7 @@ from models.adapters import catalogue, roles
 
 protocols = {
     "inpainters": roles.Inpainter, "captioners": roles.Captioner, "chat": roles.Chat, "encoders": roles.Encoder,
-    "embedders": roles.Embedder, "detectors": roles.Detector,
+    "embedders": roles.Embedder, "detectors": roles.Detector, "taggers": roles.Tagger,
 }
 light = sorted(sys.modules)
 from models.measures.prompted import PaintingJudge

@@ -15,6 +15,7 @@ PROTOCOLS = {
     "encoders": protocols.ENCODERS,
     "detectors": protocols.DETECTORS,
     "embedders": protocols.EMBEDDERS,
+    "taggers": protocols.TAGGERS,
     "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES, **protocols.JUDGED_MEASURES},
     "prompted": protocols.PAINTING_JUDGES,
 }

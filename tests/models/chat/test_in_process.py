@@ -153,6 +153,42 @@ def test_what_comes_beside_an_item_makes_no_difference(chat, conversations):
     assert [everything([i])[0] for i in range(len(turns))] == together
 
 
+@pytest.mark.parametrize("decoding", [GREEDY, Decoding(sample=True, candidates=2, max_tokens=6, temperature=2.0)])
+def test_a_reply_keeps_how_probable_it_was(chat, conversations, checkpoint, decoding):
+    """Law: what was written a token at a time is as probable as it is scored whole; at temperature 1, whatever it was
+    drawn at."""
+    turns = [conversations[name] for name in ("one picture", "no picture", "a reply begun", "several turns")]
+    written = chat.answer_scored(turns, decoding, range(4))
+    assert [reply for reply, _ in written] == [some[0] for some in chat.answer(turns, decoding, range(4))]
+    kept = [(turn, reply.text, scores) for turn, (reply, scores) in zip(turns, written, strict=True) if scores]
+    if checkpoint.startswith(str(WEIGHTS)):  # the tiny ones spell words as no tokenizer does
+        assert len(kept) == len(turns)
+    scored = chat.log_probabilities([turn for turn, *_ in kept], [text for _, text, _ in kept])
+    for (_, _, own), witness in zip(kept, scored, strict=True):
+        assert own.spans == witness.spans
+        assert own.log_probabilities == pytest.approx(witness.log_probabilities, abs=2e-4)
+    ((reply, alone),) = chat.answer_scored(turns[:1], decoding, [0])
+    numbers = [one and one.log_probabilities.tobytes() for one in (alone, written[0][1])]
+    assert reply == written[0][0] and numbers[0] == numbers[1], "whatever comes beside it"
+
+
+def test_a_beam_search_keeps_nothing(chat, conversations):
+    beams = Decoding(beams=2, candidates=1, max_tokens=4)
+    ((_, scores),) = chat.answer_scored([conversations["no picture"]], beams, [0])
+    assert scores is None
+
+
+def test_logits_are_those_of_transformers_own_forward(chat, by_hand, conversations):
+    question = conversations["one picture"]
+    ((own, spans),) = chat.logits([question], [LONG])
+    start, inputs = by_hand.inputs(question)["input_ids"].shape[1], by_hand.inputs(question, LONG)
+    with torch.no_grad():
+        logits = by_hand.model(**inputs).logits[0]
+    ids = inputs["input_ids"][0]
+    assert own == pytest.approx([logits[at - 1, ids[at]].item() for at in range(start, len(ids))], abs=2e-3)
+    assert spans == chat.log_probabilities([question], [LONG])[0].spans
+
+
 def test_choosing_is_comparing_what_the_choices_add_up_to(chat, conversations):
     choices = [*CHOICES, "a red star", "a red ring", "a blue ring on the left"]
     for conversation in conversations.values():

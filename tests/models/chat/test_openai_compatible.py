@@ -183,6 +183,24 @@ def test_log_probabilities_are_those_behind_the_prompt(server):
     assert {body.get("prompt_logprobs", 0) for body in vllm.requests} == {0}
 
 
+def test_a_reply_keeps_how_probable_it_was_where_the_server_tells(server):
+    """As vLLM tells: the end of the turn is a token too."""
+    said = [{"token": token, "logprob": math.log(p)} for token, p in (("red", 0.5), (" star", 0.25), ("<|im_end|>", 1))]
+
+    def telling(body: dict, _: int) -> tuple[int, dict]:
+        status, fields = completion("red star")
+        fields["choices"][0]["logprobs"] = {"content": said} if body["logprobs"] else None
+        return status, fields
+
+    ((reply, scores),) = chat(server(telling).endpoint).answer_scored([QUESTION], GREEDY, [0])
+    assert reply == Reply("red star", "stop") and scores.spans == ((0, 3), (3, 8))
+    assert scores.log_probabilities == pytest.approx(np.log([0.5, 0.25]))
+    silent = chat(server(lambda *_: completion("red star")).endpoint)
+    assert silent.answer_scored([QUESTION], GREEDY, [0]) == [(reply, None)]
+    with pytest.raises(ValueError, match="an endpoint tells no logits"):
+        silent.logits([QUESTION], ["red"])
+
+
 def test_a_text_that_was_not_continued_is_noticed(server):
     """The end of a turn and the beginning of the next are then part of the prompt."""
 

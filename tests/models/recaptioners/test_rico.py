@@ -10,8 +10,11 @@ import pytest
 
 from models.adapters.requests import Ask, Encode, Failure, Paint
 from models.adapters.roles import Reply
-from models.recaptioners.rico import Rico, prompt, revision
-from tests.models.recaptioners.playing import Named, played
+from models.measures.captions.candidates import Candidate
+from models.measures.judged.questions import CaptionQa
+from models.recaptioners import Case
+from models.recaptioners.rico import Rico, prompt, revision, unmarked
+from tests.models.recaptioners.playing import ORIGINAL, Named, conversed, played
 
 
 def rico(**settings: Any) -> Rico:
@@ -98,6 +101,37 @@ def test_what_is_no_revised_caption_keeps_the_caption(text, finish):
     assert value["caption"] == "a star" and len(asked) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "caption"),
+    [
+        ("<revised caption>A red star.</revised caption>\n<analysis>Blue.</analysis>", "A red star."),
+        ("Here it is: <revised caption>A star.</revised caption><analysis>", "Here it is: A star."),
+        ("<analysis>first</analysis>A star.", None),
+        ("A red star.", "A red star."),
+        ("I'm sorry, I can't help with that.", "I'm sorry, I can't help with that."),
+        ('{"revised_caption": "A star."}', '{"revised_caption": "A star."}'),
+        ("None", None),
+        ("", None),
+    ],
+)
+def test_replies_can_be_read_as_the_released_code_reads_them(text, caption):
+    """By running ``seperate_cap_any`` of wangyuchi369/RICO at 895afd9 on the texts; where it gives "" or "None", which
+    it keeps as captions, the caption stays."""
+    value, asked = played(rico(reading="released", rounds=1), "old", lambda one: reply(one, text))
+    assert value["caption"] == (caption or "old")
+    assert asked[1].parts() == played(rico(rounds=1), "old", painted)[1][1].parts(), "the same request, read otherwise"
+
+
+def reply(request: Any, text: str) -> Any:
+    return painted(request) if isinstance(request, Paint) else request.read(Reply(text, "stop"))
+
+
+def test_readings_have_keys_of_their_own_and_the_usual_one_that_of_before():
+    assert "reading" not in rico().identity() and rico(reading="released").identity()["reading"] == "released"
+    with pytest.raises(ValueError, match="cut off"):
+        unmarked(Reply("A red st", "length"))
+
+
 def test_an_analysis_may_be_cut_off_behind_a_whole_caption():
     assert revision(Reply("<revised_caption>A star.</revised_caption><analysis>It", "length")).caption == "A star."
 
@@ -125,6 +159,46 @@ def test_an_acceptance_test_keeps_what_paints_closer(closer, caption):
     value, _ = played(method, "a star", answer)
     assert method.asks == {"painter", "reviser", "judge"}
     assert value["caption"] == caption and ("refused" in value["steps"][-1]) is not closer
+
+
+QUESTIONS = [{"question": "Is it red?", "answer": "yes"}, {"question": "Is it large?", "answer": "no"}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "caption"),
+    [
+        (["n/a", "n/a"], ["yes", "n/a"], "a star!"),
+        (["yes", "n/a"], ["n/a", "no"], "a star"),
+        (["yes", "no"], ["no", "no"], "a star"),
+        (["n/a", "n/a"], ["maybe", "no"], "a star!"),
+        (["n/a", "n/a"], [None, None], "a star"),
+    ],
+)
+def test_an_acceptance_test_keeps_what_answers_more_questions(before, after, caption):
+    """What cannot be read and what was not answered are not right."""
+
+    def answer(request: Any) -> Any:
+        if getattr(request, "role", "") != "answerer":
+            return painted(request)
+        assert not request.pictures
+        which = [one["question"] for one in QUESTIONS].index(request.text.rpartition("Question: ")[2])
+        said = (after if "Caption: a star!\n" in request.text else before)[which]
+        return Failure("away") if said is None else request.read(Reply(said, "stop"))
+
+    method = rico(accept="answers", rounds=1)
+    value, asked = conversed(method.recaption(Case(ORIGINAL, "a star", questions=QUESTIONS)), answer)
+    assert method.asks == {"painter", "reviser", "answerer"} and rico(accept="answers", variant="edit").asks == {
+        "reviser",
+        "answerer",
+    }
+    assert value["caption"] == caption and ("refused" in value["steps"][-1]) is (caption == "a star")
+    judged = conversed(CaptionQa(CaptionQa.Settings()).judge(CANDIDATE), lambda request: "yes")[1]
+    assert {one.text for one in judged} < {one.text for one in asked}, "the measure asks the same"
+    with pytest.raises(ValueError, match="the picture has no questions to accept a revision by"):
+        played(method, "a star", painted)
+
+
+CANDIDATE = Candidate("a", "a star!", (), annotations={"questions": [{**one, "category": "c"} for one in QUESTIONS]})
 
 
 def test_a_prompt_without_the_caption_is_refused():

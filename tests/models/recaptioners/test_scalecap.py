@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from models.adapters.requests import Ask, Failure, LogProbs
-from models.adapters.roles import Reply, Scores
+from models.adapters.decoding import Decoding
+from models.adapters.requests import Ask, Failure, LogProbs, Tag
+from models.adapters.roles import Logits, Reply, Scores, Tagged
+from models.adapters.scored import RawScores, Said, Scored
 from models.recaptioners.scalecap import ScaleCap, instructions, ratings
 from models.recaptioners.sentences import spans
 from tests.models.recaptioners.playing import played
@@ -116,6 +120,113 @@ def test_without_probabilities_every_sentence_counts():
     value, _ = played(scalecap(), CAPTION, lambda r: Failure("none") if isinstance(r, LogProbs) else answered(r))
     assert [sentence["rating"] for sentence in value["steps"]["sentences"]] == [None] * len(spans(CAPTION))
     assert len(value["steps"]["questions"]) == 6
+
+
+def written(request: Any) -> Any:
+    """A captioner that keeps how probable it was what it wrote."""
+    said = answered(request)
+    return Said(said, scores(said, True)) if isinstance(request, Scored) else said
+
+
+def test_what_the_captioner_wrote_is_rated_without_asking_for_it_again():
+    """Section 2.2 of the paper: only the pass without the picture is computed in addition."""
+    apart, asked = played(scalecap(rate_answers=True), CAPTION, answered)
+    kept, fewer = played(scalecap(rate_answers=True, as_written=True), CAPTION, written)
+    assert kept == apart
+    seen = [[one for one in some if isinstance(one, LogProbs) and one.pictures] for some in (asked, fewer)]
+    assert (len(seen[0]), len(seen[1])) == (7, 1), "of six answers and the caption, which another may have written"
+    assert len(asked) - len(fewer) == 6
+    assert {one.KIND for one in fewer if isinstance(one, Ask) and one.pictures} == {"scored"}
+
+
+def test_a_first_caption_is_asked_for_where_it_keeps_its_probabilities():
+    def answer(request: Any) -> Any:
+        first = isinstance(request, Scored) and request.text.startswith("Describe the fine-grained")
+        return Said(CAPTION, scores(CAPTION, True)) if first else written(request)
+
+    value, asked = played(scalecap(as_written=True), "", answer)
+    assert value["first"] == CAPTION and value["caption"] == "summary of 0 answers"
+    assert [bool(one.pictures) for one in asked if isinstance(one, LogProbs)] == [False]
+    with pytest.raises(ValueError, match="the picture has no first caption: dead"):
+        played(scalecap(as_written=True), "", lambda request: Failure("dead"))
+
+
+def test_a_reply_that_kept_nothing_is_scored_with_its_picture():
+    def silent(request: Any) -> Any:
+        said = answered(request)
+        return Said(said, None) if isinstance(request, Scored) else said
+
+    value, asked = played(scalecap(rate_answers=True, as_written=True), CAPTION, silent)
+    assert value == played(scalecap(rate_answers=True), CAPTION, answered)[0]
+    assert len([one for one in asked if isinstance(one, LogProbs) and one.pictures]) == 7
+
+
+def test_scores_of_a_reply_that_reading_changed_are_none():
+    request = Scored("captioner", "Describe.", read=lambda reply: " ".join(reply.text.split()))
+    kept = {"log_probabilities": [-0.5], "spans": [[0, 6]], "finish": "stop"}
+    assert request.reply({"text": "a star", **kept}, None).scores.spans == ((0, 6),)
+    assert request.reply({"text": "a\nstar", **kept}, None) == Said("a star", None)
+
+
+def test_what_items_keep_is_what_was_said():
+    """Through JSON, as the registry keeps it."""
+    known, raw = scores(CAPTION, True), Logits(np.array([1.5, -2.0]), ((0, 1), (2, 5)))
+    tags = [Tagged(0, 1, "DET"), Tagged(2, 5, "ADJ")]
+    model = SimpleNamespace(
+        answer_scored=lambda *_: [(Reply(CAPTION, "stop"), known)], logits=lambda *_: [raw], tag=lambda texts: [tags]
+    )
+    asked = (Scored("captioner", "?"), RawScores("captioner", "?", continuation="a red"), Tag("tagger", "a red"))
+    kept = [type(one).answers(model, [one], Decoding(), [0])[0][0] for one in asked]
+    (said, written), logits, words = (
+        one.reply(json.loads(json.dumps(value)), None) for one, value in zip(asked, kept, strict=True)
+    )
+    assert said == CAPTION and written.spans == known.spans and logits.spans == raw.spans and list(words) == tags
+    assert np.array_equal(written.log_probabilities, known.log_probabilities)
+    assert np.array_equal(logits.logits, raw.logits)
+
+
+def test_a_tagger_says_which_words_are_critical():
+    """Of "It may be warm." the list knows "warm" alone; a tagger that calls "may" a noun has it rated."""
+    caption = CAPTION.replace("warm", "warm may")
+
+    def answer(request: Any) -> Any:
+        if isinstance(request, Tag):
+            nouns = re.finditer(r"may|dog", request.text)
+            return tuple(Tagged(*word.span(), "NOUN") for word in nouns)
+        return answered(request)
+
+    method = scalecap(rating="tagged")
+    value, _ = played(method, caption, answer)
+    assert method.asks == {"captioner", "language_model", "tagger"} and "tagger" not in scalecap().asks
+    assert [one["rating"] for one in value["steps"]["sentences"]] == pytest.approx([-1.0, 0.8, 0.8])
+    value, _ = played(method, caption, lambda one: Failure("away") if isinstance(one, Tag) else answered(one))
+    assert [one["rating"] for one in value["steps"]["sentences"]] == [None] * 3
+
+
+def test_the_released_rating_takes_logits_and_what_is_left_of_sentences():
+    def answer(request: Any) -> Any:
+        if isinstance(request, RawScores):
+            spans = tuple(match.span() for match in re.finditer(r"\w+|[^\w\s]", request.continuation))
+            likelier = [bool(request.pictures) and request.continuation[a:b] in ("star", "dog") for a, b in spans]
+            return Logits(np.array(likelier, float), spans)
+        return answered(request)
+
+    value, asked = played(scalecap(rating="released", rate_answers=True), "A star, and more. It is. A dog", answer)
+    assert [one["text"] for one in value["steps"]["sentences"]] == ["A star", "It is"]
+    assert asked_of(asked)[0] == "Describe more details about the star." and "the dog" not in str(asked_of(asked))
+    answers = [one["answer"] for one in value["steps"]["questions"]]
+    assert answers[0] == "About: Describe more details about the star"
+    assert not any(type(one) is LogProbs for one in asked)
+    whole, _ = played(scalecap(rating="released"), "A dog without an end", answer)
+    assert whole["caption"] == "summary of 0 answers", "where nothing is golden, the caption is"
+    with pytest.raises(ValueError, match="leave one out"):
+        scalecap(rating="released", as_written=True)
+
+
+def test_settings_of_later_are_in_no_key_of_before():
+    told = {"rating": "tagged", "as_written": True}
+    assert not told.keys() & scalecap().identity().keys()
+    assert scalecap(**told).identity().items() >= told.items()
 
 
 def test_where_nothing_is_answered_the_caption_stays():

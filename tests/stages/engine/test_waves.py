@@ -199,6 +199,27 @@ def test_the_registry_is_rebuilt_from_the_output():
     assert items() == before
 
 
+def test_a_server_that_dies_in_the_second_round_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first round stands; what was asked in the second is asked again, and no more."""
+    answer = toys.Scribe.answer
+
+    def dying(scribe: toys.Scribe, conversations: Any, decoding: Any, seeds: Any) -> Any:
+        if any(turns[-1].text.startswith("revise revise") for turns in conversations):
+            raise ConnectionError("nobody answers")
+        return answer(scribe, conversations, decoding, seeds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(toys.Scribe, "answer", dying)
+        first = run()
+    assert (first["failed"], first["passing"]) == (CASES - 1, CASES - 1), "the dark one asks in both rounds the same"
+    assert first["requests"]["reasons"]["ConnectionError: nobody answers"] == CASES - 1
+    assert {row["status"] for row in rows().values()} == {"ok", "failed"}
+    second = run()
+    assert second["failed"] == 0 and second["requests"]["computed"] == CASES - 1
+    assert second["requests"]["recalled"] == 3 * (CASES - 1)
+    assert {row["status"] for row in rows().values()} == {"ok"} and "failures" not in rows()["white"]["value"]
+
+
 def test_a_role_without_a_model_is_named():
     node = toys.node(JOURNAL)
     node.worker.players.pop("painter")

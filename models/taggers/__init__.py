@@ -1,0 +1,1 @@
+"""Taggers: parts of speech of the words of a text."""
