@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from registry.store.objects import ObjectStore
 from reports.asking.study import Study
-from reports.chapters import ablations, corpora, departures, gallery, inpainting, lineage, published
+from reports.chapters import ablations, corpora, departures, gallery, inpainting, judges, lineage, published
 from reports.site.pages import Page, render
 
 
@@ -28,7 +28,7 @@ class Chapter(Protocol):
         ...
 
 
-CHAPTERS: tuple[Chapter, ...] = (inpainting, corpora, ablations, published, departures, gallery, lineage)
+CHAPTERS: tuple[Chapter, ...] = (inpainting, corpora, ablations, judges, published, departures, gallery, lineage)
 """In the order of the navigation."""
 
 
