@@ -60,10 +60,10 @@ def judged(study: Study) -> Judged:
 
     Captions of repainted pictures are left out: nobody knows exactly what these show.
     """
-    every = study.everything[["metric", "kind"]].drop_duplicates()
-    exact = set(every.loc[every["metric"].isin(COUNTED), "kind"])
+    every = {(str(metric), str(kind)) for metric, kind in study.everything[["metric", "kind"]].to_numpy(object)}
+    exact = {kind for metric, kind in every if metric in COUNTED}
     shown = [one for one in study.metrics if one.about in (CAPTIONS, GROUNDING) and one.higher_is_better is not None]
-    taken = {(row.metric, row.kind) for row in every.itertuples() if str(row.kind).startswith(MEASURES)}
+    taken = {(metric, kind) for metric, kind in every if kind.startswith(MEASURES)}
     several = Counter(metric for metric, _ in taken)
     judges = [
         Judge(f"{kind}@{one.name}", one, one.title + (f" ({entry})" if several[one.name] > 1 else ""))
@@ -74,12 +74,11 @@ def judged(study: Study) -> Judged:
     values = queries.values(study.connection, study.id, [*COUNTED, *(one.metric.name for one in judges)], "whole")
     values = values.astype(dict.fromkeys(values.columns.drop("value"), object))
     values = values[(values[list(PICTURE)] == "").all(axis=1)]
-    names = {(one.metric.name, one.name.partition("@")[0]): one.name for one in judges}
+    names: dict[tuple[Any, ...], str] = {(one.metric.name, one.name.partition("@")[0]): one.name for one in judges}
     names |= {(metric, kind): metric for metric in COUNTED for kind in exact}
-    where = zip(values["metric"], values["kind"], strict=True)
-    texts = list(values[list(TEXT)].itertuples(index=False, name=None))
+    texts = [tuple(map(str, text)) for text in values[list(TEXT)].to_numpy(object)]
     values = values.assign(
-        column=[names.get(one) for one in where],
+        column=pd.Series(zip(values["metric"], values["kind"], strict=True), values.index).map(names),
         system=[label(text) for text in texts],
         family=[family(study.params, text) for text in texts],
     )

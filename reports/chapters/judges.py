@@ -149,9 +149,9 @@ def sections(study: Study) -> list[Section]:
         plot = drawn(
             [judge.title for judge in held], captions, {name: f"{name}s" for name, _ in over[CAPTIONS].headings}
         )
-        counts = (some[name].nunique() for name in ("sample", "system", "family"))
+        pictures, systems, families = (some[name].nunique() for name in ("sample", "system", "family"))
         known = [who(some, held, truth) for truth in over[CAPTIONS].truths if truth.ratio != "f1"]
-        found.append(Section(corpus, len(some), *counts, plot, over, known))
+        found.append(Section(corpus, len(some), pictures, systems, families, plot, over, known))
     return found
 
 
@@ -168,9 +168,9 @@ def table(rows: Sequence[Row], judges: Sequence[Judge]) -> Table:
 
 def square(one: Row | None) -> Square | None:
     """One agreement as the table shows it."""
-    if one is None or one.found.value is None:
+    if one is None or (value := one.found.value) is None:
         return None
-    value, low, high, n = one.found
+    _, low, high, n = one.found
     beyond = verdict(one.found, 1) != OPEN
     text, interval = signed(value, 2), ""
     if low is not None and high is not None:

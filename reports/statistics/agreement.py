@@ -31,8 +31,10 @@ def agreement(judge: np.ndarray, truth: np.ndarray, pictures: np.ndarray) -> Est
         return Estimate(None, None, None, n)
     z = left_out(judge[both], truth[both], pictures[both])
     low, high = interval(z, LEAST / np.sqrt(max(n - 3, 1)))
-    value = float(np.tanh(z[0]))
-    return Estimate(round(value, 9), *(None if end is None else float(np.tanh(end)) for end in (low, high)), n)
+    value = round(float(np.tanh(z[0])), 9)
+    if low is None or high is None:
+        return Estimate(value, None, None, n)
+    return Estimate(value, float(np.tanh(low)), float(np.tanh(high)), n)
 
 
 def closer(one: np.ndarray, other: np.ndarray, truth: np.ndarray, pictures: np.ndarray) -> str:

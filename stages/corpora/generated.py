@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from models.adapters import settings
 from models.worlds import example, version
+from models.worlds.questions import asked
 from stages.corpora import Sample, Source
+
+QUESTIONS = 1
+"""What their random numbers begin with, beside seed and index of the picture."""
 
 
 def _source(about: str) -> Source:
@@ -54,14 +58,31 @@ class Generated:
                 split=self.settings.split,
                 source={"world": self.WORLD, "version": self.VERSION, "seed": seed, "index": index},
                 references=tuple(made.references),
-                annotations=made.graph,
+                annotations=self.known(made.graph, index),
                 picture=partial(_picture, self.WORLD, seed, index),
             )
+
+    def known(self, graph: dict[str, Any], index: int) -> dict[str, Any]:
+        """What is known of a picture."""
+        return graph
 
 
 class Scenes(Generated):
     WORLD = "scenes"
     SOURCE = _source("one to three shapes on a ground, with five captions each")
+
+    class Settings(Generated.Settings):
+        questions: int = Field(0, ge=0)
+        """How many questions of yes and no there are of each picture, for measures that ask a judge."""
+
+    settings: Settings
+
+    def known(self, graph: dict[str, Any], index: int) -> dict[str, Any]:
+        """The scene graph and, where questions are wanted, these."""
+        if not self.settings.questions:
+            return graph
+        rng = np.random.default_rng([self.settings.seed, index, QUESTIONS])
+        return graph | {"questions": asked(graph, rng, self.settings.questions)}
 
 
 class Referring(Generated):
