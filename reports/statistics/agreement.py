@@ -37,10 +37,11 @@ def agreement(judge: np.ndarray, truth: np.ndarray, pictures: np.ndarray) -> Est
     return Estimate(value, float(np.tanh(low)), float(np.tanh(high)), n)
 
 
-def closer(one: np.ndarray, other: np.ndarray, truth: np.ndarray, pictures: np.ndarray) -> str:
+def closer(one: np.ndarray, other: np.ndarray, truth: np.ndarray, pictures: np.ndarray, tests: int = 1) -> str:
     """Verdict on whether one judge agrees better with the truth than another, over captions that have all three.
 
-    It is about the difference of Fisher's z, whose interval is again the jackknife's over pictures.
+    It is about the difference of Fisher's z, whose interval is again the jackknife's over pictures, and Bonferroni's
+    where it is one of several ``tests``.
 
     >>> truth, noise = np.arange(40.0), np.random.default_rng(0).normal(0, 15, 40)
     >>> closer(truth, noise, truth + noise / 9, np.arange(40)), closer(truth, truth, noise, np.arange(40))
@@ -51,13 +52,15 @@ def closer(one: np.ndarray, other: np.ndarray, truth: np.ndarray, pictures: np.n
     if all_three.sum() < FEWEST or any(map(is_constant, some)):
         return OPEN
     z = left_out(some[0], some[2], pictures[all_three]) - left_out(some[1], some[2], pictures[all_three])
-    return verdict(Estimate(float(z[0]), *interval(z), len(some[0])), 1)
+    return verdict(Estimate(float(z[0]), *interval(z, tests=tests), len(some[0])), 1)
 
 
 def best(judges: dict[str, np.ndarray], truth: np.ndarray, pictures: np.ndarray) -> tuple[list[str], list[str]]:
     """The judge that agrees most with a truth, before those that cannot be told from it; and those that it beats.
 
-    Nobody where no judge's agreement is known to be positive.
+    Which one is first, the data say, so that any two judges might have been compared: Bonferroni's level is that of all
+    pairs, and in one of twenty cases at most is a judge that is as good among the beaten. Nobody is best where no
+    judge's agreement is known to be positive.
     """
     found = {name: agreement(values, truth, pictures) for name, values in judges.items()}
     known = [name for name, one in found.items() if verdict(one, 1) == SUPPORTED]
@@ -65,7 +68,8 @@ def best(judges: dict[str, np.ndarray], truth: np.ndarray, pictures: np.ndarray)
         return [], []
     first = max(known, key=lambda name: found[name].value or 0.0)
     rivals = [name for name, one in found.items() if name != first and one.value is not None]
-    beaten = [name for name in rivals if closer(judges[first], judges[name], truth, pictures) == SUPPORTED]
+    pairs = len(rivals) * (len(rivals) + 1) // 2
+    beaten = [one for one in rivals if closer(judges[first], judges[one], truth, pictures, pairs) == SUPPORTED]
     level = [name for name in rivals if name not in beaten]
     return [first, *sorted(level, key=lambda name: -(found[name].value or 0.0))], beaten
 
@@ -77,11 +81,14 @@ def left_out(x: np.ndarray, y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     return fisher(weighted_r(stats.rankdata(tied(x)), stats.rankdata(tied(y)), kept))
 
 
-def interval(z: np.ndarray, least: float = 0.0) -> tuple[float | None, float | None]:
-    """The 95 % interval of the first by the others, each of which lacks a cluster; none where these are too few."""
+def interval(z: np.ndarray, least: float = 0.0, tests: int = 1) -> tuple[float | None, float | None]:
+    """The 95 % interval of the first by the others, each of which lacks a cluster; none where these are too few.
+
+    ``least`` is the smallest standard error that is believed, and ``tests`` how many intervals hold at once.
+    """
     full, count = z[0], len(z) - 1
     if count < FEWEST_CLUSTERS or not np.isfinite(z).all():
         return None, None
     error = max(float(np.sqrt((count - 1) * z[1:].var())), least)
-    half = float(stats.t.ppf(0.975, count - 1)) * error
+    half = float(stats.t.ppf(1 - 0.025 / tests, count - 1)) * error
     return float(full - half), float(full + half)
