@@ -31,6 +31,9 @@ class Truth(NamedTuple):
         return f"{self.family}_{self.ratio}"
 
 
+EDITED, LEFT_OUT = "edited-truth", "left out"
+"""The adapter whose captions have set faults, and the fault of one that leaves a sentence out."""
+
 TRUTHS = tuple(Truth(family, ratio) for family in FAMILIES for ratio in RATIOS)
 COUNTED = [truth.name for truth in TRUTHS if truth.ratio != "f1"]
 """Those that are measured; the others follow from them."""
@@ -112,3 +115,18 @@ def family(params: Mapping[str, Any], text: Text) -> str:
     first = next(name for name in text if name)
     entry = (params.get("captioners") or {}).get(first, {})
     return str(entry.get("checkpoint") or first.partition("/")[0])
+
+
+def faults(params: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the edited truths that have no fault ("") or one, by the first system that has it.
+
+    >>> faults({"captioners": {"so": {"adapter": "edited-truth", "errors": 1, "wrong": "size"}, "blip": {}}})
+    {'size': 'so'}
+    """
+    found: dict[str, str] = {}
+    for system, entry in (params.get("captioners") or {}).items():
+        made = entry.get("errors", 0), entry.get("left_out", 0)
+        names = {(0, 0): "", (1, 0): entry.get("wrong", "any"), (0, 1): LEFT_OUT}
+        if entry.get("adapter") == EDITED and made in names:
+            found.setdefault(names[made], system)
+    return found

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.asking.judged import TRUTHS, Judge, Truth, judged
+from registry.published.ratings import rated
+from reports.asking.judged import COUNTED, TRUTHS, Judge, Truth, faults, judged
 from reports.asking.study import Study
 from reports.figures.agreement import Agreement, drawn
 from reports.figures.plane import Square
@@ -18,7 +19,7 @@ from reports.site.pages import Page, slugs
 from reports.statistics.agreement import agreement, best
 from reports.statistics.analysis import estimate
 from reports.statistics.cells import Roles
-from reports.statistics.claims.judging import OPEN, Estimate, verdict
+from reports.statistics.claims.judging import OPEN, Estimate, mean, verdict
 from reports.statistics.points import FEWEST
 
 SYSTEMS = Roles("system", "sample", family="family")
@@ -51,6 +52,13 @@ class Known(NamedTuple):
     beaten: list[str]
 
 
+class Costs(NamedTuple):
+    """What one fault takes from the true caption of a picture, in each judge's own standard deviations."""
+
+    faults: list[str]
+    lines: list[Line]
+
+
 class Section(NamedTuple):
     """One corpus whose truth is known."""
 
@@ -62,6 +70,7 @@ class Section(NamedTuple):
     plot: Agreement
     tables: dict[str, Table]
     known: list[Known]
+    costs: Costs | None
 
 
 def pages(study: Study) -> list[Page]:
@@ -70,7 +79,7 @@ def pages(study: Study) -> list[Page]:
     if not found:
         return []
     files = [f"judges-{slug}.tex" for slug in slugs(one.corpus for one in found)]
-    given = {"sections": found, "files": files, "judges": study.once(judged).judges, "ratios": RATIO_TITLES}
+    given = {"sections": found, "files": files, "ratios": RATIO_TITLES, "rated": rated()}
     latexed = {file: table_latex(one.tables[CAPTIONS]) for file, one in zip(files, found, strict=True)}
     return [Page("judges.html", "Judges", "judges.html.j2", given, latexed)]
 
@@ -151,8 +160,38 @@ def sections(study: Study) -> list[Section]:
         )
         pictures, systems, families = (some[name].nunique() for name in ("sample", "system", "family"))
         known = [who(some, held, truth) for truth in over[CAPTIONS].truths if truth.ratio != "f1"]
-        found.append(Section(corpus, len(some), pictures, systems, families, plot, over, known))
+        counts = len(some), pictures, systems, families
+        found.append(Section(corpus, *counts, plot, over, known, costs(study, some, held)))
     return found
+
+
+def costs(study: Study, rows: pd.DataFrame, judges: Sequence[Judge]) -> Costs | None:
+    """What each fault costs with each judge, over the pictures where it could be made; None without edited truths."""
+    systems = faults(study.params)
+    by_system = {system: some.set_index("sample") for system, some in rows.groupby("system")}
+    whole = by_system.get(systems.pop("", ""))
+    edited = {fault: by_system[system] for fault, system in systems.items() if system in by_system}
+    if whole is None or not edited:
+        return None
+    lines = []
+    for judge in judges:
+        spread, squares = float(rows[judge.name].std()), []
+        for fault, some in edited.items():
+            made = some[COUNTED].sub(whole[COUNTED]).abs().sum(axis=1) > 0
+            moved = (some[judge.name] - whole[judge.name])[made].to_numpy(float)
+            squares.append(cost(judge, fault, mean(moved / spread)))
+        lines.append(Line(judge, squares))
+    return Costs(list(edited), lines)
+
+
+def cost(judge: Judge, fault: str, found: Estimate) -> Square | None:
+    """The cost of a fault as the table shows it; the colour is full at one standard deviation."""
+    if found.value is None:
+        return None
+    text, interval = signed(found.value, 2), short(found)
+    words = f"{judge.title}, {fault}: {text} standard deviations {interval}, n = {found.n} pictures"
+    sign, strength = "positive" if found.value > 0 else "negative", min(100, round(100 * abs(found.value)))
+    return Square(text, sign, strength, verdict(found, 1) != OPEN, words, interval)
 
 
 def table(rows: Sequence[Row], judges: Sequence[Judge]) -> Table:
@@ -170,13 +209,16 @@ def square(one: Row | None) -> Square | None:
     """One agreement as the table shows it."""
     if one is None or (value := one.found.value) is None:
         return None
-    _, low, high, n = one.found
-    beyond = verdict(one.found, 1) != OPEN
-    text, interval = signed(value, 2), ""
-    if low is not None and high is not None:
-        interval = f"{low:+.1f} … {high:+.1f}".replace("0.", ".").replace("-", "−")
-    words = f"{one.judge.title} and {one.truth.ratio} of {one.truth.family}s: {text} {interval}, n = {n}"
+    text, interval, beyond = signed(value, 2), short(one.found), verdict(one.found, 1) != OPEN
+    words = f"{one.judge.title} and {one.truth.ratio} of {one.truth.family}s: {text} {interval}, n = {one.found.n}"
     return Square(text, "positive" if value > 0 else "negative", round(100 * abs(value)), beyond, words, interval)
+
+
+def short(one: Estimate) -> str:
+    """An interval in small type, "" where there is none."""
+    if one.low is None or one.high is None:
+        return ""
+    return f"{one.low:+.1f} … {one.high:+.1f}".replace("0.", ".").replace("-", "−")
 
 
 def who(rows: pd.DataFrame, judges: Sequence[Judge], truth: Truth) -> Known:
