@@ -18,7 +18,12 @@ from tests.reports.declared import declare
 PARAMS = {
     "study": "toy",
     "corpora": {"scenes": {"adapter": "scenes"}},
-    "captioners": {f"c{n}": {"adapter": "edited-truth"} for n in range(9)},
+    "captioners": {
+        "c0": {"adapter": "edited-truth", "wrong": "color", "errors": 1},
+        "c1": {"adapter": "edited-truth", "left_out": 1},
+        **{f"c{n}": {"adapter": "blip"} for n in range(2, 8)},
+        "c8": {"adapter": "edited-truth"},
+    },
     "degradations": {"blur": {"kind": "blur"}},
     "inpainters": {"telea": {"adapter": "telea"}},
 }
@@ -109,6 +114,18 @@ def test_the_page_says_who_tells_it_best(study):
     assert {"BLEU-1", "SBERT (two)"} <= set(known.beaten)
     assert "AMBER Cog" not in [line.judge.title for line in section.tables[judges.CAPTIONS].lines]
     assert "CIDEr & \\textbf{+0." in page.latex["judges-scenes.tex"]
+
+
+def test_a_fault_costs_what_scipys_paired_t_test_says(study):
+    [section] = judges.pages(study)[0].given["sections"]
+    rows = judged(study).rows
+    name, spread = "quality.lexical@cider", rows["quality.lexical@cider"].std()
+    edited, whole = (rows[rows["system"] == system].set_index("sample")[name] for system in ("c0", "c8"))
+    low, high = (end / spread for end in stats.ttest_rel(edited, whole).confidence_interval(0.95))
+    assert section.costs.faults == ["color", "left out"]
+    [square] = [line.squares[0] for line in section.costs.lines if line.judge.name == name]
+    assert square.text == f"{(edited - whole).mean() / spread:+.2f}".replace("-", "−") and square.beyond
+    assert square.interval == f"{low:+.1f} … {high:+.1f}".replace("-", "−")
 
 
 def test_a_study_without_a_known_truth_has_no_such_page(toy):
