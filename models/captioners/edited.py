@@ -20,7 +20,7 @@ from models.worlds.edits import VERSION, parts
 class Informed(roles.Settings):
     """Settings of a captioner that is told what is known of a picture (its annotations, as JSON) in place of a prompt.
 
-    What an item was told is in its key, as every prompt is.
+    What an item was told is in its key, as every prompt is. Of a repainted picture that is what its original shows.
     """
 
 

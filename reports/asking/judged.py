@@ -74,6 +74,8 @@ def judged(study: Study) -> Judged:
         for metric, kind in sorted(taken)
         if metric == one.name and kind not in exact and (entry := kind.removeprefix(MEASURES))
     ]
+    if not exact or not judges:
+        return Judged([], pd.DataFrame())
     values = queries.values(study.connection, study.id, [*COUNTED, *(one.metric.name for one in judges)], "whole")
     values = values.astype(dict.fromkeys(values.columns.drop("value"), object))
     values = values[(values[list(PICTURE)] == "").all(axis=1)]

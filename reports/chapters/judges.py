@@ -127,7 +127,7 @@ def estimates(study: Study) -> list[Row]:
     """Every judge with every truth, corpus by corpus, over captions and over systems."""
     found: list[Row] = []
     judges, rows = study.once(judged)
-    for corpus in study.order["corpus"]:
+    for corpus in study.order["corpus"] if judges else ():
         some = rows[rows["corpus"] == corpus]
         truths = {truth.name: truth for truth in TRUTHS if some[truth.name].notna().any()}
         held = {judge.name: judge for judge in judges if some[judge.name].notna().any()}
