@@ -24,6 +24,9 @@ from reports.statistics.points import FEWEST
 
 SYSTEMS = Roles("system", "sample", family="family")
 CAPTIONS, SYSTEM = "caption by caption", "system by system"
+NUMBERS = (
+    "corpus", "over", "judge", "measure", "family", "ratio", "spearman", "low", "high", "n", "clusters", "caveat",
+)  # fmt: skip
 RATIO_TITLES = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
@@ -86,23 +89,7 @@ def pages(study: Study) -> list[Page]:
 
 def tables(study: Study) -> dict[str, pd.DataFrame]:
     """Agreement of every judge with every truth, over captions and over systems."""
-    return {"judges": pd.DataFrame([one.flat() for one in study.once(estimates)], columns=NUMBERS)}
-
-
-NUMBERS = [
-    "corpus",
-    "over",
-    "judge",
-    "measure",
-    "family",
-    "ratio",
-    "spearman",
-    "low",
-    "high",
-    "n",
-    "clusters",
-    "caveat",
-]
+    return {"judges": pd.DataFrame([one.flat() for one in study.once(estimates)], columns=list(NUMBERS))}
 
 
 class Row(NamedTuple):
