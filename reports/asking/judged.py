@@ -31,8 +31,8 @@ class Truth(NamedTuple):
         return f"{self.family}_{self.ratio}"
 
 
-EDITED, LEFT_OUT = "edited-truth", "left out"
-"""The adapter whose captions have set faults, and the fault of one that leaves a sentence out."""
+EDITED = "edited-truth"
+"""The adapter whose captions have the faults that are set."""
 
 TRUTHS = tuple(Truth(family, ratio) for family in FAMILIES for ratio in RATIOS)
 COUNTED = [truth.name for truth in TRUTHS if truth.ratio != "f1"]
@@ -123,12 +123,12 @@ def faults(params: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with the edited truths that have no fault ("") or one, by the first system that has it.
 
     >>> faults({"captioners": {"so": {"adapter": "edited-truth", "errors": 1, "wrong": "size"}, "blip": {}}})
-    {'size': 'so'}
+    {'wrong size': 'so'}
     """
     found: dict[str, str] = {}
     for system, entry in (params.get("captioners") or {}).items():
         made = entry.get("errors", 0), entry.get("left_out", 0)
-        names = {(0, 0): "", (1, 0): entry.get("wrong", "any"), (0, 1): LEFT_OUT}
+        names = {(0, 0): "", (0, 1): "a sentence left out", (1, 0): f"wrong {entry.get('wrong', 'anywhere')}"}
         if entry.get("adapter") == EDITED and made in names:
             found.setdefault(names[made], system)
     return found

@@ -122,7 +122,7 @@ def test_a_fault_costs_what_scipys_paired_t_test_says(study):
     name, spread = "quality.lexical@cider", rows["quality.lexical@cider"].std()
     edited, whole = (rows[rows["system"] == system].set_index("sample")[name] for system in ("c0", "c8"))
     low, high = (end / spread for end in stats.ttest_rel(edited, whole).confidence_interval(0.95))
-    assert section.costs.faults == ["color", "left out"]
+    assert section.costs.faults == ["wrong color", "a sentence left out"]
     [square] = [line.squares[0] for line in section.costs.lines if line.judge.name == name]
     assert square.text == f"{(edited - whole).mean() / spread:+.2f}".replace("-", "−") and square.beyond
     assert square.interval == f"{low:+.1f} … {high:+.1f}".replace("-", "−")
