@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.worlds.grammar import BACKGROUNDS, BESIDE, BETWEEN, FULL, OPPOSITE, WORDS, Graph, a, relation
+from models.worlds.grammar import BACKGROUNDS, BESIDE, BETWEEN, FULL, OPPOSITE, WORDS, Graph, a, pick, relation
 from models.worlds.scenes import GAP, SIDE, SIZES, attributes
 
 NAMED = (FULL, FULL, ("color", "texture", "shape"), ("size", "color", "shape"), FULL)
@@ -104,7 +104,7 @@ def case(graph: Graph, rng: np.random.Generator, faults: int) -> Case:
     if "missing" in wanted and "invented" not in wanted and len(order) > 1:
         gone = [order.pop(int(rng.integers(len(order))))]
         made.append("missing")
-    words = {k: {name: _pick(rng, WORDS[name][objects[k][name]]) for name in FULL} for k in order}
+    words = {k: {name: pick(rng, WORDS[name][objects[k][name]]) for name in FULL} for k in order}
     said: list[tuple[int | None, dict[str, str], dict[str, str]]] = [
         (k, {name: objects[k][name] for name in FULL}, dict(words[k])) for k in order
     ]
@@ -114,21 +114,21 @@ def case(graph: Graph, rng: np.random.Generator, faults: int) -> Case:
         free = [(at, name) for at, name in slots if name == kind and (said[at][0], name) not in mistaken]
         if not free:
             continue
-        at, name = _pick(rng, free)
+        at, name = pick(rng, free)
         k, values, spoken = said[at]
         assert k is not None
         wrong_values = [value for value in WORDS[name] if value != objects[k][name]]
         others = [thing[name] for thing in objects if thing[name] != objects[k][name]]
-        values[name] = _pick(rng, others if others and rng.random() < BORROWED else wrong_values)
-        spoken[name] = _pick(rng, WORDS[name][values[name]])
+        values[name] = pick(rng, others if others and rng.random() < BORROWED else wrong_values)
+        spoken[name] = pick(rng, WORDS[name][values[name]])
         words[k][name] = objects[k][name]  # put right in the world's first word
         mistaken.add((k, name))
         made.append(kind)
     if "invented" in wanted and len(said) < MOST:
         values = attributes(rng)
         if rng.random() < 0.4:  # the same object told twice, or nearly
-            values = dict(_pick(rng, said)[1]) | {(name := _pick(rng, FULL)): values[name]}
-        spoken = {name: _pick(rng, WORDS[name][values[name]]) for name in FULL}
+            values = dict(pick(rng, said)[1]) | {(name := pick(rng, FULL)): values[name]}
+        spoken = {name: pick(rng, WORDS[name][values[name]]) for name in FULL}
         said.insert(int(rng.integers(form == ANCHORED, len(said) + 1)), (None, values, spoken))
         made.append("invented")
     words |= {k: {name: objects[k][name] for name in FULL} for k in gone}
@@ -143,14 +143,14 @@ def case(graph: Graph, rng: np.random.Generator, faults: int) -> Case:
     for n, (i, j) in enumerate(joined):
         here, there = names[i], names[j]
         known = relation(graph, here, there) if here is not None and there is not None else None
-        predicate = known if known and n not in wrong else _pick(rng, [one for one in OPPOSITE if one != known])
-        link = _pick(rng, (BETWEEN if form == CHAIN else BESIDE)[predicate])
+        predicate = known if known and n not in wrong else pick(rng, [one for one in OPPOSITE if one != known])
+        link = pick(rng, (BETWEEN if form == CHAIN else BESIDE)[predicate])
         told[here, there] = predicate, link
         relations.append((i, predicate, j))
         links.append(link)
-    background, backdrop = graph["background"], _pick(rng, ("background", "backdrop"))
+    background, backdrop = graph["background"], pick(rng, ("background", "backdrop"))
     if "background" in wanted:
-        background = _pick(rng, [one for one in BACKGROUNDS if one != background])
+        background = pick(rng, [one for one in BACKGROUNDS if one != background])
         made.append("background")
     first = Draft(form, [spoken for _, _, spoken in said], links, background, backdrop)
     named = [*order, *gone]
@@ -189,7 +189,7 @@ def painted(shown: Graph, rng: np.random.Generator, slips: float) -> Graph:
     if rng.random() < slips / 2 and len(things) < MOST:
         things.append(attributes(rng) | {"slot": -1})
     told = shown["told"] if rng.random() >= slips else ()
-    ground = shown["background"] if rng.random() >= slips else _pick(rng, BACKGROUNDS)
+    ground = shown["background"] if rng.random() >= slips else pick(rng, BACKGROUNDS)
     return {"background": ground, "objects": _placed(things, told, rng)}
 
 
@@ -247,7 +247,3 @@ def analysis(graph: Graph, painting: Graph | None, faults: Sequence[str]) -> str
 
 
 _SPOKEN = {"missing": "a missing object", "invented": "an invented object"}
-
-
-def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[int(rng.integers(len(options)))]

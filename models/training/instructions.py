@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from models.worlds.grammar import WORDS
-from models.worlds.questions import COUNTED, KINDS, SIDES, Turn, beside, only_name, pick, yes_or_no
+from models.worlds.grammar import WORDS, pick
+from models.worlds.questions import COUNTED, KINDS, SIDES, Turn, beside, only_name, yes_or_no
 
 DESCRIBE = "Describe the image."
 """The default prompt of the adapters."""

@@ -7,11 +7,11 @@ part can be made false by one exact edit of the scene graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from models.worlds.grammar import BACKGROUNDS, BESIDE, FULL, WORDS, Graph, a, relation
+from models.worlds.grammar import BACKGROUNDS, BESIDE, FULL, WORDS, Graph, a, pick, relation
 
 EDITS = ("object", "color", "texture", "shape", "size", "relation", "background")
 """What an edit makes wrong. *object*: one of a kind and a colour that the picture does not show in place of one that it
@@ -56,8 +56,8 @@ def parts(graph: Graph, rng: np.random.Generator) -> list[Part]:
 
 
 def _ground(graph: Graph, rng: np.random.Generator) -> Part:
-    true, noun = graph["background"], _pick(rng, ("background", "backdrop"))
-    false = _pick(rng, [one for one in BACKGROUNDS if one != true])
+    true, noun = graph["background"], pick(rng, ("background", "backdrop"))
+    false = pick(rng, [one for one in BACKGROUNDS if one != true])
     told, edited = (Sentence(f"it is on a {one} {noun}.", (("attribute", one == true),)) for one in (true, false))
     return Part(told, {"background": edited})
 
@@ -66,8 +66,8 @@ def _about(graph: Graph, k: int, main: int, rng: np.random.Generator) -> Part:
     """An object, and where it lies from the main one unless it is that."""
     objects = graph["objects"]
     own, beside = objects[k], relation(graph, k, main) if k != main else ""
-    words = {name: _pick(rng, WORDS[name][own[name]]) for name in FULL}
-    place = _pick(rng, BESIDE[beside]) if beside else ""
+    words = {name: pick(rng, WORDS[name][own[name]]) for name in FULL}
+    place = pick(rng, BESIDE[beside]) if beside else ""
 
     def told(words: dict[str, str], place: str, edit: str = "") -> Sentence:
         noun = a(" ".join(words.values()))
@@ -78,15 +78,15 @@ def _about(graph: Graph, k: int, main: int, rng: np.random.Generator) -> Part:
 
     false = {}
     if beside:  # of the main object something must be left for the places to be about
-        drawn = {name: _pick(rng, _absent(objects, name)) for name in ("color", "shape")}
-        false["object"] = told({name: _pick(rng, WORDS[name][value]) for name, value in drawn.items()}, place, "object")
+        drawn = {name: pick(rng, _absent(objects, name)) for name in ("color", "shape")}
+        false["object"] = told({name: pick(rng, WORDS[name][value]) for name, value in drawn.items()}, place, "object")
     for name in FULL:
         if values := [value for value in WORDS[name] if _tells(objects, own, {name: value})]:
-            word = _pick(rng, WORDS[name][_pick(rng, values)])
+            word = pick(rng, WORDS[name][pick(rng, values)])
             false[name] = told(words | {name: word}, place, name)
     if beside and not any(_same(objects[i], one) for i in (k, main) for one in objects if one is not objects[i]):
-        other = _pick(rng, [one for one in BESIDE if one != beside])
-        false["relation"] = told(words, _pick(rng, BESIDE[other]), "relation")
+        other = pick(rng, [one for one in BESIDE if one != beside])
+        false["relation"] = told(words, pick(rng, BESIDE[other]), "relation")
     return Part(told(words, place), {edit: false[edit] for edit in EDITS if edit in false})
 
 
@@ -107,7 +107,3 @@ def _agreement(one: Graph, other: Graph) -> int:
 
 def _same(one: Graph, other: Graph) -> bool:
     return _agreement(one, other) == len(FULL)
-
-
-def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[int(rng.integers(len(options)))]

@@ -86,6 +86,11 @@ def a(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
+def pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
+    """One of some options, each as likely as any other."""
+    return options[int(rng.integers(len(options)))]
+
+
 def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     """Five wordings of one graph, differing in words, order and in what they leave out.
 
@@ -93,11 +98,8 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     last with a count; the third leaves sizes out, the fourth textures.
     """
 
-    def pick(options: Sequence[str]) -> str:
-        return options[int(rng.integers(len(options)))]
-
     def noun(index: int, *attributes: str) -> str:
-        words = [pick(WORDS[name][graph["objects"][index][name]]) for name in (*attributes, "shape")]
+        words = [pick(rng, WORDS[name][graph["objects"][index][name]]) for name in (*attributes, "shape")]
         return a(" ".join(words))
 
     def listing(order: Sequence[int], *attributes: str) -> str:
@@ -108,20 +110,20 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     ground, full = graph["background"], FULL[:-1]
     chain = noun(0, *full)
     for index in order[1:]:
-        link = pick(BETWEEN[relation(graph, index - 1, index)])
+        link = pick(rng, BETWEEN[relation(graph, index - 1, index)])
         chain += f"{', which is' if index > 1 else ''} {link} {noun(index, *full)}"
     anchor = int(rng.integers(len(order)))
     beside = [
-        f"{noun(index, 'size', 'color')} {pick(BESIDE[relation(graph, index, anchor)])}"
+        f"{noun(index, 'size', 'color')} {pick(rng, BESIDE[relation(graph, index, anchor)])}"
         for index in order if index != anchor
     ]  # fmt: skip
     verb = "is" if len(order) == 1 else "are"
     return [
         f"{listing(order, *full)} on a {ground} background",
-        f"{chain}, on a {ground} {pick(_GROUND)}" if order[1:] else f"there is {chain} on a {ground} {pick(_GROUND)}",
-        f"on a {ground} {pick(_GROUND)} there {verb} {listing(order[::-1], 'color', 'texture')}",
+        f"{f'{chain},' if order[1:] else f'there is {chain}'} on a {ground} {pick(rng, _GROUND)}",
+        f"on a {ground} {pick(rng, _GROUND)} there {verb} {listing(order[::-1], 'color', 'texture')}",
         " ".join([noun(anchor, "size", "color"), *(["with", " and ".join(beside)] if beside else [])])
-        + f" against a {ground} {pick(_GROUND)}",
+        + f" against a {ground} {pick(rng, _GROUND)}",
         f"{_COUNT[len(order)]} on {ground}: {listing(rng.permutation(len(order)).tolist(), *full)}",
     ]
 

@@ -5,12 +5,11 @@ Wrong objects, colours and relations differ from the truth in one word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.worlds.grammar import OPPOSITE, WORDS, relation
+from models.worlds.grammar import OPPOSITE, WORDS, pick, relation
 
 COUNTED = ("no shapes", "one shape", "two shapes", "three shapes", "four shapes", "five shapes")
 SIDES = {"left of": "to the left of", "right of": "to the right of", "above": "above", "below": "below"}
@@ -84,10 +83,6 @@ def only_name(
         if sum(all(one[name] == thing[name] for name in some) for one in graph["objects"]) == 1:
             return " ".join(_word(rng, name, thing[name]) for name in some)
     return ""
-
-
-def pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[int(rng.integers(len(options)))]
 
 
 def _word(rng: np.random.Generator, attribute: str, value: str) -> str:
