@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from models.captioners.edited import EditedTruth
 from models.measures.captions.claims import ratios, tally
+from models.worlds.edits import EDITS
 from models.worlds.scenes import scene
 
 GRAPHS = [scene(6, index).graph for index in range(40)]
@@ -54,6 +56,10 @@ def test_a_seed_decides_and_neighbours_do_not():
     together = one.caption([None] * 6, told, seeds)
     assert together == [one.caption([None], [known], [seed])[0] for known, seed in zip(told, seeds, strict=True)]
     assert one.caption([None], told[:1], [7]) != together[:1]
+
+
+def test_every_edit_of_the_world_can_be_asked_for():
+    assert get_args(EditedTruth.Settings.model_fields["wrong"].annotation) == ("any", *EDITS)
 
 
 def test_other_worlds_are_refused():
