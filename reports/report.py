@@ -12,7 +12,17 @@ from sqlalchemy import Engine
 
 from registry.store.objects import ObjectStore
 from reports.asking.study import Study
-from reports.chapters import ablations, corpora, departures, gallery, inpainting, lineage, published, recaptioning
+from reports.chapters import (
+    ablations,
+    corpora,
+    departures,
+    gallery,
+    inpainting,
+    judges,
+    lineage,
+    published,
+    recaptioning,
+)
 from reports.site.pages import Page, render
 
 
@@ -33,6 +43,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     corpora,
     recaptioning,
     ablations,
+    judges,
     published,
     departures,
     gallery,

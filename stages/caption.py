@@ -4,6 +4,8 @@ Where the references single out one object (``target`` of the annotations, as fo
 drawn in red on what is captioned: paper *inpainting*, appendix D. Every captioner sees the box, also one that takes no
 prompt: the paper tells models apart by their prompts, not by their pictures. The key of such an item holds the box,
 which with the picture says what was seen.
+
+A captioner that is told what is known of a picture (``edited-truth``) is given its annotations in place of a prompt.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.adapters.settings import Settings
+from models.captioners.edited import Informed
 from models.captioners.prompted import Instructed
 from models.media.images import FRAME_VERSION, draw_box, encode_png
 from registry.store.dag import STAGES
@@ -58,12 +61,14 @@ def target_box(annotations: str) -> list[float] | None:
     return known["objects"][known["target"]]["box"] if known.get("target") is not None else None
 
 
-def caption_prompt(settings: Settings, boxed: bool) -> str:
-    """The prompt of a captioner; empty where it takes no instructions.
+def caption_prompt(settings: Settings, boxed: bool, known: str = "{}") -> str:
+    """The prompt of a captioner, or the annotations that are ``known``; empty where it takes neither.
 
     >>> caption_prompt(Instructed(prompt="What is it?"), boxed=False)
     'What is it?'
     """
+    if isinstance(settings, Informed):
+        return known
     if not isinstance(settings, Instructed):
         return ""
     return settings.box_prompt if boxed else settings.prompt
@@ -95,7 +100,8 @@ def plan(
                 next(iter(original["references"]), ""),
                 boxes[row["sample"]],
             )
-            prompt = caption_prompt(model.adapter.settings, boxed=inputs.box is not None)
+            known = original["annotations"]
+            prompt = caption_prompt(model.adapter.settings, inputs.box is not None, known)
             parts = {"picture": inputs.picture.digest, "prompt": prompt, "model": model.identity}
             if inputs.box is not None:
                 parts["box"] = {"frame": FRAME_VERSION, "at": inputs.box}

@@ -47,6 +47,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "openai-compatible": "models.captioners.prompted:OpenAICompatible",
         "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",
         "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
+        "edited-truth": "models.captioners.edited:EditedTruth",
     },
     "recaptioners": {
         "rico": "models.recaptioners.rico:Rico",

@@ -14,12 +14,12 @@ import numpy as np
 
 from models.pocket.prompts import ASK, DETAIL, FINAL, FUSE, JUDGE, OBJECTS, POSITIONS, QUESTIONS, REWRITE, SPLIT
 from models.training import claims
-from models.training.instructions import SIDES
 from models.training.readings import ORDER, PLACES, Reading, Thing, article, facts, read, same, written
 from models.training.spoken import caption, described, dressed, reworded, scene
 from models.training.verdicts import question
 from models.worlds.expressions import ANY_SHAPE
 from models.worlds.grammar import BETWEEN, OPPOSITE, WORDS
+from models.worlds.questions import SIDES
 
 Rng = np.random.Generator
 

@@ -8,36 +8,25 @@ questions differ from the truth in one word, and half of the answers are no.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from models.worlds.grammar import OPPOSITE, WORDS, relation
+from models.worlds.grammar import WORDS, pick
+from models.worlds.questions import COUNTED, KINDS, SIDES, Turn, beside, only_name, yes_or_no
 
 DESCRIBE = "Describe the image."
 """The default prompt of the adapters."""
 BOXED = "Describe what is inside the red box."
 
-COUNTED = ("no shapes", "one shape", "two shapes", "three shapes", "four shapes", "five shapes")
-SIDES = {"left of": "to the left of", "right of": "to the right of", "above": "above", "below": "below"}
 THIRDS = (("upper left", "upper middle", "upper right"), ("middle left", "centre", "middle right"),
           ("lower left", "lower middle", "lower right"))  # fmt: skip
-KINDS = ("object", "color", "texture", "count", "relation")
-"""What a yes/no question is about."""
 HARD = (0.4, 0.1, 0.15, 0.05, 0.3)
 """How often each kind is asked: more often what is learnt late."""
 
 SHAPES = 0.85
 """How often training names an object by its shape alone where that is enough, and how often an object that is not there
 differs in its shape: an object is found by its colour long before it is found by its shape."""
-
-
-class Turn(NamedTuple):
-    """A question, its answer, and for one that is answered with yes or no what it is about."""
-
-    question: str
-    answer: str
-    kind: str = ""
 
 
 def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generator, asked: int) -> list[Turn]:
@@ -49,11 +38,11 @@ def turns(graph: dict[str, Any], captions: Sequence[str], rng: np.random.Generat
     ('a ring', 'a small red plain ring', 'in the upper left')
     """
     if "target" in graph:
-        return [Turn(BOXED, _pick(rng, captions)), *questions(graph, rng, asked)]
+        return [Turn(BOXED, pick(rng, captions)), *questions(graph, rng, asked)]
     if "background" in graph:
         chosen = captions[rng.choice(len(captions), p=PREFERRED)] if len(captions) == 5 else captions[0]
         return [Turn(DESCRIBE, chosen), *questions(graph, rng, asked)]
-    return [Turn(DESCRIBE, _pick(rng, captions))]
+    return [Turn(DESCRIBE, pick(rng, captions))]
 
 
 PREFERRED = (0.1, 0.8, 0.0, 0.0, 0.1)
@@ -68,10 +57,10 @@ def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> li
     if singled:
         k, name = singled[rng.integers(len(singled))]
         which = (f"Describe the {name}.", f"Describe more details about the {name}.")
-        found.append(Turn(_pick(rng, which), f"a {full_name(graph['objects'][k])}"))
+        found.append(Turn(pick(rng, which), f"a {full_name(graph['objects'][k])}"))
         k, name = singled[rng.integers(len(singled))]
         where = (f"Where is the {name}?", f"Describe more details about the position of the {name}.")
-        found.append(Turn(_pick(rng, where), place(graph, k, rng)))
+        found.append(Turn(pick(rng, where), place(graph, k, rng)))
     found.append(what(graph, rng))
     while len(found) < count:
         if made := yes_or_no(graph, KINDS[rng.choice(len(KINDS), p=HARD)], bool(rng.integers(2)), rng, SHAPES):
@@ -86,8 +75,8 @@ def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
     >>> what({"objects": [thing]}, np.random.default_rng(3))
     Turn(question='How many shapes are there?', answer='one', kind='')
     """
-    thing = _pick(rng, graph["objects"])
-    asked = _pick(rng, ("color", "texture", "size", "count", "relation", "relation"))
+    thing = pick(rng, graph["objects"])
+    asked = pick(rng, ("color", "texture", "size", "count", "relation", "relation"))
     name = only_name(graph, thing, rng, without=asked)
     if asked == "relation" and name and (found := beside(graph, thing, rng)):
         other, side = found
@@ -95,66 +84,6 @@ def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
     if asked in WORDS and name:
         return Turn(f"What {asked} is the {name}?", thing[asked])
     return Turn("How many shapes are there?", COUNTED[len(graph["objects"])].split()[0])
-
-
-def yes_or_no(
-    graph: dict[str, Any], kind: str, yes: bool, rng: np.random.Generator, shapes: float = 0.5
-) -> Turn | None:
-    """A question of one kind with the wanted answer, or None where this picture allows none.
-
-    ``shapes``: how often an object is named by its shape alone, and how often one that is not there is wrong in it.
-    """
-    objects = graph["objects"]
-    thing = objects[rng.integers(len(objects))]
-    answer = "yes" if yes else "no"
-    if kind == "count":
-        wrong = [k for k in range(1, len(COUNTED)) if k != len(objects) and abs(k - len(objects)) <= 2]
-        said = len(objects) if yes else wrong[rng.integers(len(wrong))]
-        return Turn(f"{'Is there' if said == 1 else 'Are there'} {COUNTED[said]}?", answer, kind)
-    if kind == "object":
-        named = {"color": thing["color"], "shape": thing["shape"]}
-        if not yes:
-            changed = "shape" if rng.random() < shapes else "color"
-            named[changed] = _other(rng, changed, named[changed])
-            if any(all(one[name] == value for name, value in named.items()) for one in objects):
-                return None
-        return Turn(
-            f"Is there a {_word(rng, 'color', named['color'])} {_word(rng, 'shape', named['shape'])}?", answer, kind
-        )
-    name = only_name(graph, thing, rng, without=kind, shapes=shapes)
-    if not name:
-        return None
-    if kind in ("color", "texture"):
-        value = thing[kind] if yes else _other(rng, kind, thing[kind])
-        return Turn(f"Is the {name} {_word(rng, kind, value)}?", answer, kind)
-    if not (found := beside(graph, thing, rng)):
-        return None
-    other, true = found
-    side = true if yes else _pick(rng, [one for one in OPPOSITE if one != true])
-    return Turn(f"Is the {name} {SIDES[side]} the {other}?", answer, kind)
-
-
-def beside(graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator) -> tuple[str, str] | None:
-    """The name of another object and how ``thing`` lies from it, or None where no other can be named."""
-    others = [k for k, one in enumerate(graph["objects"]) if one is not thing]
-    rng.shuffle(others)
-    for other in others:
-        if name := only_name(graph, graph["objects"][other], rng):
-            return name, relation(graph, graph["objects"].index(thing), other)
-    return None
-
-
-def only_name(
-    graph: dict[str, Any], thing: dict[str, Any], rng: np.random.Generator, without: str = "", shapes: float = 0.5
-) -> str:
-    """A colour and a shape, or the shape alone (tried first as often as ``shapes`` says), that name one object only;
-    empty where nothing so short does."""
-    alone, both = ("shape",), ("color", "shape")
-    names = [n for n in ((alone, both) if rng.random() < shapes else (both, alone)) if without not in n]
-    for some in names:
-        if sum(all(one[name] == thing[name] for name in some) for one in graph["objects"]) == 1:
-            return " ".join(_word(rng, name, thing[name]) for name in some)
-    return ""
 
 
 def full_name(thing: dict[str, Any]) -> str:
@@ -175,15 +104,3 @@ def place(graph: dict[str, Any], index: int, rng: np.random.Generator) -> str:
         other, side = near
         return f"{found}, {SIDES[side]} the {other}"
     return found
-
-
-def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
-    return options[int(rng.integers(len(options)))]
-
-
-def _word(rng: np.random.Generator, attribute: str, value: str) -> str:
-    return _pick(rng, WORDS[attribute][value])
-
-
-def _other(rng: np.random.Generator, attribute: str, value: str) -> str:
-    return _pick(rng, [one for one in WORDS[attribute] if one != value])

@@ -22,13 +22,13 @@ from models.pocket.prompts import ANALYSIS, EDIT, REVISE, REVISE_WITHOUT_ANALYSI
 from models.training import data
 from models.training.data import GRID
 from models.training.drafts import case, painted
-from models.training.instructions import KINDS, yes_or_no
 from models.training.mending import mended
 from models.training.onevision import save
 from models.training.recipe import Recipe
 from models.training.revising import SLIPS, lesson, lessons, seen
 from models.training.words import chat_tokenizer
 from models.worlds import version
+from models.worlds.questions import KINDS, yes_or_no
 
 LENGTH = 512
 UNSAID = (1, 3)

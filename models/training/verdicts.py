@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.training.instructions import SIDES
 from models.training.readings import PLACES, Reading, Thing, article, same
 from models.training.spoken import drawn, reworded
 from models.worlds.grammar import BACKGROUNDS, BETWEEN, MEANING
+from models.worlds.questions import SIDES
 
 Rng = np.random.Generator
 

@@ -17,7 +17,7 @@ from reports.asking.seen import seen
 from reports.asking.sources import columns as columns_of
 from reports.asking.sources import correlated, family
 from reports.asking.study import Study
-from reports.chapters import corpora
+from reports.chapters import corpora, judges
 from reports.chapters.answer import answer
 from reports.chapters.notes import notes
 from reports.figures.mosaic import Mosaic, mosaics
@@ -231,10 +231,12 @@ def judgements(study: Study) -> list[Judgements]:
     """Tests that the pages show, by kind."""
     pairs = sum(len(link.pairs) for section in study.once(corpora.sections) for link in section.links)
     judged = sum(one.estimate.low is not None for one in study.once(of_study))
+    agreements = sum(one.found.low is not None for one in study.once(judges.estimates))
     found = [
         Judgements("Pearson correlations with a 95 % interval", pairs),
         Judgements("Spearman correlations with one", pairs),
         Judgements("claims of the paper, each asked of a corpus", judged),
+        Judgements("agreements of judges with a truth", agreements),
         Judgements("effects and interactions of factors, corrected together", study.once(factors).tests, True),
     ]
     return [one for one in found if one.n]

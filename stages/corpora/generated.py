@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from models.adapters import settings
 from models.worlds import Example, example, version
+from models.worlds.questions import asked
 from stages.corpora import Sample, Source
+
+QUESTIONS = 1
+"""What their random numbers begin with, beside seed and index of the picture."""
 
 
 def _source(about: str) -> Source:
@@ -54,13 +58,17 @@ class Generated:
                 split=self.settings.split,
                 source={"world": self.WORLD, "version": self.VERSION, "seed": seed, "index": index},
                 references=tuple(made.references),
-                annotations=made.graph,
+                annotations=self.known(made.graph, index),
                 picture=partial(_picture, self.WORLD, seed, index),
             )
 
     def examples(self) -> Iterator[tuple[int, Example]]:
         """The examples of the world that are taken, with their indices, without an end."""
         return ((index, example(self.WORLD, self.settings.seed, index)) for index in count())
+
+    def known(self, graph: dict[str, Any], index: int) -> dict[str, Any]:
+        """What is known of a picture."""
+        return graph
 
 
 class Scenes(Generated):
@@ -70,12 +78,21 @@ class Scenes(Generated):
     class Settings(Generated.Settings):
         objects: int = Field(1, ge=1, le=3)
         """Only scenes of at least so many shapes are taken: what a caption can tell of is then there."""
+        questions: int = Field(0, ge=0)
+        """How many questions of yes and no there are of each picture, for measures that ask a judge."""
 
     settings: Settings
 
     def examples(self) -> Iterator[tuple[int, Example]]:
         found = super().examples()
         return ((index, made) for index, made in found if len(made.graph["objects"]) >= self.settings.objects)
+
+    def known(self, graph: dict[str, Any], index: int) -> dict[str, Any]:
+        """The scene graph and, where questions are wanted, these."""
+        if not self.settings.questions:
+            return graph
+        rng = np.random.default_rng([self.settings.seed, index, QUESTIONS])
+        return graph | {"questions": asked(graph, rng, self.settings.questions)}
 
 
 class Referring(Generated):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from models.adapters.decoding import Decoding
+from models.captioners.edited import Informed
 from models.captioners.prompted import Instructed
 from models.media.images import RED, encode_png
 from registry.store.dag import STAGES
@@ -94,6 +95,11 @@ def test_the_prompt_is_about_the_picture_or_the_box(plan):
     assert told == {("plain", False): "Say it.", ("plain", True): "Say it.",
                     ("boxed", False): "Say the box.", ("boxed", True): "Say the box."}  # fmt: skip
     assert {prompt for _, prompt in seen(*plan(Decoding())).values()} == {""}
+
+
+def test_one_that_may_know_the_truth_is_told_it_in_place_of_a_prompt(plan):
+    told = {name: json.loads(prompt) for (name, _), (_, prompt) in seen(*plan(Informed())).items()}
+    assert told == ANNOTATIONS
 
 
 def test_the_key_says_what_was_seen_and_told(plan, monkeypatch):

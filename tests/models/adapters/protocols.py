@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter, Tagger
-from models.captioners import audio, blip, lp_music_caps, prompted
+from models.captioners import audio, blip, edited, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl, seq2seq_lm
 from models.detectors import owlv2
 from models.embedders import sbert, simcse
@@ -67,6 +67,7 @@ CAPTIONERS: dict[str, type[Captioner]] = {
     "openai-compatible": prompted.OpenAICompatible,
     "speech-seq2seq": audio.SpeechSeq2Seq,
     "lp-music-caps": lp_music_caps.LpMusicCaps,
+    "edited-truth": edited.EditedTruth,
 }
 RECAPTIONERS: dict[str, type[Recaptioner]] = {
     "rico": rico.Rico,

@@ -111,7 +111,7 @@ def test_the_tower_knows_the_colour_under_each_patch(unseen):
 def test_a_talker_describes_and_answers(unseen, name, attributes, related, answers):
     from models.adapters.catalogue import build
     from models.training.answers import relations
-    from models.training.instructions import KINDS, yes_or_no
+    from models.worlds.questions import KINDS, yes_or_no
 
     captioner = build("captioners", name, {"adapter": name, "checkpoint": str(WEIGHTS / name), "beams": 1,
                                            "candidates": 1, "max_tokens": 48})  # fmt: skip

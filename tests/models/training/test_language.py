@@ -12,10 +12,10 @@ from models.adapters.decoding import Decoding
 from models.adapters.roles import Turn
 from models.pocket.prompts import ASK, JUDGE, QUESTIONS
 from models.training import claims, errands, language, spoken, verdicts
-from models.training.instructions import yes_or_no
 from models.training.readings import _STUTTER, Reading, Thing, facts, meant, read, written
 from models.worlds import grammar, trends
 from models.worlds.grammar import WORDS, agreement, parse, references, relation
+from models.worlds.questions import yes_or_no
 
 COUNT = 150
 

@@ -14,11 +14,12 @@ from transformers import (
 )
 
 from models.training import data
-from models.training.instructions import DESCRIBE, Turn
+from models.training.instructions import DESCRIBE
 from models.training.llava import Llava, inherit
 from models.training.qwen import Qwen, flat_patches
 from models.training.vit import WIDTH
 from models.worlds import WORLDS
+from models.worlds.questions import Turn
 
 KINDS = {
     "llava": (Llava, LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor),

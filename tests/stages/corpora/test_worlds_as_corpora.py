@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.worlds import WORLDS, example, version
+from models.worlds.grammar import parse
 from models.worlds.plots import draw_series
 from stages.corpora import Problem, Sample, open_corpus
 
@@ -29,6 +30,23 @@ def test_samples_are_the_worlds_own_and_a_longer_corpus_begins_alike(world):
     assert short[2].source == {"world": world, "version": version(world), "seed": 3, "index": 2}
     assert np.array_equal(short[2].picture(), made.picture)
     assert len({json.dumps(each.source) for each in longer}) == 9
+
+
+def test_scenes_have_questions_where_they_are_wanted():
+    """An answer about an object is what the scene's own parser finds in the scene."""
+    plain, asked = (
+        list(open_corpus("scenes", {"seed": 3, "count": 30, **more}).samples()) for more in ({}, {"questions": 5})
+    )
+    right = []
+    for one, other in zip(plain, asked, strict=True):
+        questions = other.annotations["questions"]
+        assert {**one.annotations, "questions": questions} == other.annotations and one.source == other.source
+        assert len({question["question"] for question in questions}) == 5
+        for question in (each for each in questions if each["category"] == "object"):
+            [named] = parse(question["question"])["objects"]
+            there = any(named.items() <= thing.items() for thing in one.annotations["objects"])
+            right.append(question["answer"] == ("yes" if there else "no"))
+    assert len(right) >= 30 and all(right)
 
 
 @real

@@ -12,6 +12,7 @@ import pytest
 from models.measures.captions.candidates import Candidate, Corpus, candidates
 from models.measures.captions.chair import NO_OBJECT, OURS, Chair, mentions, read_words
 from models.media.images import encode_png
+from models.worlds import grammar
 
 SHARED = Path(__file__).resolve().parents[4] / "../shared/data"
 WORDS = read_words()
@@ -207,3 +208,9 @@ def test_input_is_checked(measure: Fitted, tmp_path: Path) -> None:
     (twice := tmp_path / "twice.txt").write_text("cat, tom\ndog, tom\n")
     with pytest.raises(ValueError, match='lists "tom" under cat and dog'):
         read_words(twice)
+
+
+def test_the_shapes_of_scenes_are_the_worlds_own_words() -> None:
+    words = read_words(Path(grammar.__file__).with_name("shapes.txt"))
+    shapes = {(word,): shape for shape, some in grammar.WORDS["shape"].items() for word in some}
+    assert shapes.items() <= words.items() and set(words.values()) == set(shapes.values())
