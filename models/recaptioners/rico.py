@@ -145,7 +145,7 @@ class Rico:
     The paper takes every revision; rounds behind one that changed nothing ask what was asked, which costs nothing.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2  # what a reviser says back of its instruction is no caption
     ROLES: ClassVar[Mapping[str, str]] = {
         "painter": "painters",
         "reviser": "chat",
