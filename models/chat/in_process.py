@@ -7,10 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from models.adapters.decoding import Decoding, generation
-from models.adapters.pretrained import Pretrained, read
+from models.adapters.pretrained import Pretrained
 from models.adapters.roles import Conversation, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat.choices import apart, normalised
@@ -104,7 +103,7 @@ class InProcess(ABC):
         ValueError
             A conversation leaves no room for ``max_tokens``.
         """
-        prompts = [self._prompt(conversation, decoding.max_tokens) for conversation in conversations]
+        prompts = self._seen([self._prompt(conversation, decoding.max_tokens) for conversation in conversations])
 
         def reply(rows: list[int]) -> list[list[Reply]]:
             batch = self._batch([prompts[i].inputs for i in rows])
@@ -171,6 +170,10 @@ class InProcess(ABC):
             )
         return prompt
 
+    def _seen(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+        """The prompts, their pictures encoded where the model sees any."""
+        return prompts
+
     def _tokens(self, text: str) -> tuple[int, ...]:
         if ids := self._tokenizer(text, add_special_tokens=False)["input_ids"]:
             return tuple(ids)
@@ -193,10 +196,7 @@ class InProcess(ABC):
         """Rows of equal shapes as one batch on the model's device."""
         import torch
 
-        batch = {name: torch.cat([row[name] for row in rows]).to(self.device) for name in rows[0]}
-        if "pixel_values" in batch:
-            batch["pixel_values"] = batch["pixel_values"].to(self._model.dtype)
-        return batch
+        return {name: torch.cat([row[name] for row in rows]).to(self.device) for name in rows[0]}
 
     def _replies(self, ids: Tensor, prompts: Sequence[Prompt]) -> list[Reply]:
         """Replies out of generated tokens, filled up behind their end; as many of each prompt, one after the other."""
@@ -218,6 +218,8 @@ class InProcess(ABC):
         """ln P of the tokens of each path behind a prompt, and of all tokens behind that, (vocabulary,)."""
         import torch
 
+        prompts = self._seen(prompts)
+
         def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
             paths = torch.tensor([asked[row][1] for row in rows], dtype=torch.long)
             batch = self._batch([_behind(prompts[asked[row][0]].inputs, asked[row][1]) for row in rows])
@@ -228,28 +230,6 @@ class InProcess(ABC):
             return list(zip(steps.double().numpy(), known[:, -1].numpy(), strict=True))
 
         return self._in_batches([(prompts[i].shapes, prompts[i].length, len(path)) for i, path in asked], score)
-
-
-class Seeing(InProcess):
-    """Base of transformers' vision-language models; a subclass names its classes."""
-
-    TYPE: ClassVar[str]
-    """The model type in the checkpoint's ``config.json``."""
-    MODEL: ClassVar[str]
-    PROCESSOR: ClassVar[str]
-
-    def _read(self) -> tuple[Any, Any]:
-        return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
-
-    def _inputs(self, conversation: Conversation) -> Inputs:
-        image = {"type": "image"}
-        messages = [
-            {"role": turn.role, "content": [image] * len(turn.pictures) + [{"type": "text", "text": turn.text}]}
-            for turn in conversation
-        ]
-        text = self._processor.apply_chat_template(messages, **opened(conversation))
-        images = [Image.fromarray(picture) for turn in conversation for picture in turn.pictures]
-        return dict(self._processor(images=[images] if images else None, text=[text], return_tensors="pt"))
 
 
 def opened(conversation: Conversation) -> dict[str, bool]:
