@@ -11,7 +11,7 @@ from commands import one_sentence, print_json
 
 app = typer.Typer()
 
-METHODS = "rico, scalecap, laclip, veclip, capsfusion or sharegpt4v."
+METHODS = "rico, scalecap, self-loop, laclip, veclip, capsfusion or sharegpt4v."
 POCKET = "Pocket models write these captions: they know the generated worlds alone. Name others with --models."
 
 

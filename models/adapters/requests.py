@@ -28,7 +28,6 @@ from models.adapters.decoding import Decoding
 from models.adapters.roles import Detection, Reply, Scores, Turn
 from models.media.images import encode_png
 
-
 WORD = re.compile(r"\w+|[^\w\s]")
 
 

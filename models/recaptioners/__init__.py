@@ -26,6 +26,7 @@ class Case:
 
     picture: Pictured
     caption: str
+    sample: str = ""
 
 
 class Recaptioner(Protocol):

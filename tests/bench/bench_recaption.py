@@ -1,6 +1,6 @@
 """ScaleCap and RICO over a folder of pictures, against one picture and one question at a time.
 
-    python -m tests.bench.bench_recaption [pictures] [--method METHOD]
+    python -m tests.bench.bench_recaption [pictures] [--method METHOD] [--rows ROWS]
 
 Pictures are generated scenes, and pocket models write. Ours is what ``palimpsest recaption`` does, from the pictures to
 the records: batches, models read wave by wave, every reply stored, MLflow told. Against it stands the loop of the
@@ -198,7 +198,7 @@ def watched(spent: Counter[str]) -> Iterator[None]:
 
 def draw(folder: Path, first: int, count: int) -> list[Shown]:
     folder.mkdir()
-    scenes = [one for one in open_corpus("scenes", {"count": first + count, "seed": 7}).samples()][first:]
+    scenes = list(open_corpus("scenes", {"count": first + count, "seed": 7}).samples())[first:]
     pictures = [Shown(encode_png(one.picture())) for one in scenes if isinstance(one, Sample)]
     for number, one in enumerate(pictures):
         (folder / f"{number:05}.png").write_bytes(one.png)
@@ -210,6 +210,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="?", type=int, default=64)
     parser.add_argument("--method", choices=METHODS, action="append")
+    parser.add_argument("--rows", type=int, default=32, help="micro_batch of our models")
     given = parser.parse_args(arguments)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, inside(Path(temporary)):
@@ -218,6 +219,8 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         for name in given.method or METHODS:
             rewriting.rewrite(rewriting.study_of(Path("warm"), name, None), "overwrite")  # imports, and the registry
             study = rewriting.study_of(Path("pictures"), name, None)
+            rows = {"micro_batch": given.rows, "batch_size": 4 * given.rows}
+            study.models.update({model: said | rows for model, said in study.models.items()})
             method, spent = rewriting.method_of(study), Counter[str]()
             with watched(spent):
                 records, ours = timed(lambda study=study: rewriting.rewrite(study, "overwrite"))  # type: ignore[misc]

@@ -19,7 +19,7 @@ from models.measures.judged import JudgedMeasure, faithscore, questions
 from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
-from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
+from models.recaptioners import Recaptioner, edits, fusing, laclip, rico, scalecap, self_loop, sharegpt4v
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -62,6 +62,8 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
     "veclip": fusing.VeClip,
     "capsfusion": fusing.CapsFusion,
     "sharegpt4v": sharegpt4v.ShareGpt4v,
+    "self-loop": self_loop.SelfLoop,
+    "edits": edits.Edits,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
