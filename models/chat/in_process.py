@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from models.adapters.decoding import Decoding, generation
 from models.adapters.pretrained import Pretrained
@@ -19,14 +20,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TEXT = ("input_ids", "attention_mask", "mm_token_type_ids")
+"""Inputs that there is one of for each token; of the types 0 is text."""
+
 Inputs = dict[str, "Tensor"]
 """What a model is given, one row of each."""
 
 
 class ChatSettings(Pretrained):
-    """``attention``: the implementation that transformers uses; another one rounds otherwise and is another item."""
+    """``attention``: the implementation that transformers uses; another one rounds otherwise and is another item.
+
+    ``pad``: conversations are filled up on the left, with what is not attended to, to a multiple of so many tokens.
+    Those of about one length then share a forward, which without it wants the same length; and each rounds otherwise.
+    """
 
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    pad: int = Field(1, ge=1)
+
+    def identity(self, *elsewhere: str) -> dict[str, Any]:
+        """As that of all; without ``pad`` where nothing is filled up."""
+        return super().identity(*elsewhere, *(["pad"] if self.pad == 1 else []))
 
 
 class Prompt(NamedTuple):
@@ -158,7 +171,7 @@ class InProcess(ABC):
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""
         shapes = tuple(picture.shape for turn in conversation for picture in turn.pictures)
-        prompt = Prompt(self._inputs(conversation), shapes)
+        prompt = Prompt(_padded(self._inputs(conversation), self.settings.pad), shapes)
         if prompt.length + room > self.positions:
             whole, advice = f"A conversation with {len(shapes)} pictures is", "a shorter one"
             if len(shapes) == 1 and len(conversation) == 1:
@@ -238,11 +251,18 @@ def opened(conversation: Conversation) -> dict[str, bool]:
     return {"add_generation_prompt": not begun, "continue_final_message": begun}
 
 
+def _padded(inputs: Inputs, unit: int) -> Inputs:
+    """Inputs filled up on the left to a multiple of ``unit`` tokens."""
+    from torch.nn.functional import pad
+
+    more = -inputs["input_ids"].shape[1] % unit
+    return inputs | {name: pad(inputs[name], (more, 0)) for name in TEXT if name in inputs} if more else inputs
+
+
 def _behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
     """Inputs whose text goes on with the tokens of a path."""
     import torch
 
-    more = {"input_ids": torch.tensor([list(path)], dtype=torch.long)}
-    more["attention_mask"] = torch.ones_like(more["input_ids"])
-    more["mm_token_type_ids"] = torch.zeros_like(more["input_ids"])  # 0 is text
+    ids = torch.tensor([list(path)], dtype=torch.long)
+    more = dict(zip(TEXT, (ids, torch.ones_like(ids), torch.zeros_like(ids)), strict=True))
     return inputs | {name: torch.cat([inputs[name], value], 1) for name, value in more.items() if name in inputs}

@@ -1,6 +1,6 @@
 """ScaleCap and RICO over a folder of pictures, against one picture and one question at a time.
 
-    python -m tests.bench.bench_recaption [pictures] [--method METHOD] [--rows ROWS]
+    python -m tests.bench.bench_recaption [pictures] [--method METHOD] [--rows ROWS] [--pad PAD]
 
 Pictures are generated scenes, and pocket models write. Ours is what ``palimpsest recaption`` does, from the pictures to
 the records: batches, models read wave by wave, every reply stored, MLflow told. Against it stands the loop of the
@@ -210,7 +210,8 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="?", type=int, default=64)
     parser.add_argument("--method", choices=METHODS, action="append")
-    parser.add_argument("--rows", type=int, default=32, help="micro_batch of our models")
+    parser.add_argument("--rows", type=int, default=16, help="micro_batch of our models")
+    parser.add_argument("--pad", type=int, default=16, help="tokens to whose multiples conversations are filled up")
     given = parser.parse_args(arguments)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, inside(Path(temporary)):
@@ -219,8 +220,9 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         for name in given.method or METHODS:
             rewriting.rewrite(rewriting.study_of(Path("warm"), name, None), "overwrite")  # imports, and the registry
             study = rewriting.study_of(Path("pictures"), name, None)
-            rows = {"micro_batch": given.rows, "batch_size": 4 * given.rows}
-            study.models.update({model: said | rows for model, said in study.models.items()})
+            how = {"micro_batch": given.rows, "batch_size": 4 * given.rows}
+            for model, said in study.models.items():
+                study.models[model] = said | how | ({} if "steps" in said else {"pad": given.pad})
             method, spent = rewriting.method_of(study), Counter[str]()
             with watched(spent):
                 records, ours = timed(lambda study=study: rewriting.rewrite(study, "overwrite"))  # type: ignore[misc]
