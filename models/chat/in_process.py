@@ -87,12 +87,19 @@ class InProcess(ABC):
         Raises
         ------
         ValueError
-            The checkpoint is of another architecture, lacks weights, or has no chat template.
+            The checkpoint is of another architecture, lacks weights, or has no chat template; or no rotary positions,
+            which ``pad`` needs.
         """
         self._model, self._processor = self._read()
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         self.device = self._model.device.type
-        self.positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", np.inf)
+        config = self._model.config.get_text_config()
+        self.positions = getattr(config, "max_position_embeddings", np.inf)
+        if self.settings.pad > 1 and not getattr(config, "rope_parameters", None):
+            raise ValueError(
+                f"the positions of checkpoint {self.settings.checkpoint!r} are not relative, so nothing can be filled up "
+                "on the left: leave out `pad`"
+            )
         if self._processor.chat_template is None:
             raise ValueError(
                 f"checkpoint {self.settings.checkpoint!r} has no chat template: add its chat_template.jinja"
@@ -170,8 +177,8 @@ class InProcess(ABC):
 
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""
-        shapes = tuple(picture.shape for turn in conversation for picture in turn.pictures)
-        prompt = Prompt(_padded(self._inputs(conversation), self.settings.pad), shapes)
+        shapes, unit = tuple(picture.shape for turn in conversation for picture in turn.pictures), self.settings.pad
+        prompt, room = Prompt(_padded(self._inputs(conversation), unit), shapes), -(-room // unit) * unit
         if prompt.length + room > self.positions:
             whole, advice = f"A conversation with {len(shapes)} pictures is", "a shorter one"
             if len(shapes) == 1 and len(conversation) == 1:
@@ -231,18 +238,25 @@ class InProcess(ABC):
         """ln P of the tokens of each path behind a prompt, and of all tokens behind that, (vocabulary,)."""
         import torch
 
-        prompts = self._seen(prompts)
+        prompts, unit = self._seen(prompts), self.settings.pad
+        lengths = [-(-len(path) // unit) * unit for _, path in asked]
 
         def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-            paths = torch.tensor([asked[row][1] for row in rows], dtype=torch.long)
-            batch = self._batch([_behind(prompts[asked[row][0]].inputs, asked[row][1]) for row in rows])
+            paths = [[*asked[row][1], *[0] * (lengths[row] - len(asked[row][1]))] for row in rows]
+            batch = self._batch(
+                [_behind(prompts[asked[row][0]].inputs, path) for row, path in zip(rows, paths, strict=True)]
+            )
             with torch.inference_mode():
-                logits = self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
+                logits = self._model(**batch, use_cache=False, logits_to_keep=lengths[rows[0]] + 1).logits
             known = logits.float().log_softmax(-1).cpu()
-            steps = known[:, :-1].gather(-1, paths[..., None])[..., 0]
-            return list(zip(steps.double().numpy(), known[:, -1].numpy(), strict=True))
+            steps = known[:, :-1].gather(-1, torch.tensor(paths, dtype=torch.long)[..., None])[..., 0].double().numpy()
+            ends = [len(asked[row][1]) for row in rows]
+            return [(steps[at, :end], known[at, end].numpy()) for at, end in enumerate(ends)]
 
-        return self._in_batches([(prompts[i].shapes, prompts[i].length, len(path)) for i, path in asked], score)
+        return self._in_batches(
+            [(prompts[i].shapes, prompts[i].length, length) for (i, _), length in zip(asked, lengths, strict=True)],
+            score,
+        )
 
 
 def opened(conversation: Conversation) -> dict[str, bool]:

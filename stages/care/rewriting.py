@@ -115,7 +115,7 @@ def home(study: Study) -> Path:
 
 @contextmanager
 def inside(study: Study) -> Iterator[None]:
-    """Work in the folder of the outputs of a study of a folder; places that the environment names stay where they are."""
+    """Work where the outputs of a study of a folder are; places that the environment names stay where they are."""
     here, named = Path.cwd(), {name: os.environ[name] for name in places.SETTINGS if os.environ.get(name)}
     there, fixed = home(study), {name: places.absolute(url) for name, url in named.items()}
     os.chdir(there)
