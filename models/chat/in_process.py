@@ -97,8 +97,8 @@ class InProcess(ABC):
         self.positions = getattr(config, "max_position_embeddings", np.inf)
         if self.settings.pad > 1 and not getattr(config, "rope_parameters", None):
             raise ValueError(
-                f"the positions of checkpoint {self.settings.checkpoint!r} are not relative, so nothing can be filled up "
-                "on the left: leave out `pad`"
+                f"checkpoint {self.settings.checkpoint!r} has no rotary positions, so nothing can be put before a "
+                "conversation: leave out `pad`"
             )
         if self._processor.chat_template is None:
             raise ValueError(
