@@ -62,6 +62,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     },
     "detectors": {
         "owlv2": "models.detectors.owlv2:Owlv2",
+        "sam": "models.detectors.sam:Sam",
     },
     "embedders": {
         "sbert": "models.embedders.sbert:Sbert",

@@ -87,7 +87,7 @@ class Seeing(InProcess):
         )
         if ENCODED in rows[0]:
             features = [row[ENCODED].to(self.device) for row in rows]
-            batch[ENCODED] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
+            batch[ENCODED] = {"image": BaseModelOutputWithPooling(pooler_output=features)}  # type: ignore[arg-type]
         return batch
 
     def _key(self, inputs: Inputs) -> bytes | None:

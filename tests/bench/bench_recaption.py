@@ -5,10 +5,12 @@
 Pictures are generated scenes, and pocket models write. Ours is what ``palimpsest recaption`` does, from the pictures to
 the records: batches, models read wave by wave, every reply stored, MLflow told. Against it stands the loop of the
 papers' scripts with the same checkpoints, prompts and questions: models are read once beforehand, and every request
-goes to the library alone (``generate``, a pipeline, a forward of which all logits become a list, as ScaleCap's script
-rates), its pictures brought along as PNG in base64. RICO's script starts a Python process for every revision besides;
-we do not count that. Prints seconds, on the clock and of CPU, ratios, and how many captions are the same; and the share
-that ScaleCap's rating has in the time of first captions.
+goes to the library by itself (``generate``, a pipeline, a forward of which all logits become a list, as ScaleCap's
+script rates), its pictures brought along as PNG in base64. RICO's script starts a Python process for every revision
+besides; we do not count that. It paints all pictures from one noise, ours each from its own, so captions differ there.
+
+Prints seconds on the clock and of CPU, which are all that a busy machine can tell (with OMP_NUM_THREADS=1), ratios, and
+how many captions are the same; and the share that ScaleCap's rating has in the time of first captions.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("scalecap", "rico")
 AIMS = {"scalecap": 5, "rico": 3}
 PAD = 16
-"""Tokens to whose multiples our chat models fill conversations up; what the papers' scripts do one by one needs none."""
+"""Tokens to whose multiples our chat models fill up what they are asked."""
 SHARE = 0.25
 """What rating is to cost at most of the first captions."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter
 from models.captioners import audio, blip, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
-from models.detectors import owlv2
+from models.detectors import owlv2, sam
 from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
@@ -70,6 +70,7 @@ ENCODERS: dict[str, type[Encoder]] = {
 }
 DETECTORS: dict[str, type[Detector]] = {
     "owlv2": owlv2.Owlv2,
+    "sam": sam.Sam,
 }
 EMBEDDERS: dict[str, type[Embedder]] = {
     "sbert": sbert.Sbert,
