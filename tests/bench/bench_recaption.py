@@ -1,6 +1,6 @@
 """ScaleCap and RICO over a folder of pictures, against one picture and one question at a time.
 
-    python -m tests.bench.bench_recaption [pictures] [--method METHOD] [--rows ROWS]
+    python -m tests.bench.bench_recaption [pictures] [--method METHOD]
 
 Pictures are generated scenes, and pocket models write. Ours is what ``palimpsest recaption`` does, from the pictures to
 the records: batches, models read wave by wave, every reply stored, MLflow told. Against it stands the loop of the
@@ -36,6 +36,7 @@ from models.adapters.roles import Reply, Scores
 from models.chat.in_process import InProcess
 from models.media.images import encode_png
 from models.recaptioners import Case
+from registry.store import places
 from stages.care import rewriting
 from stages.corpora import Sample, open_corpus
 from stages.engine.players import Player
@@ -44,6 +45,8 @@ from stages.recaption import Recaptioning
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("scalecap", "rico")
 AIMS = {"scalecap": 5, "rico": 3}
+ROWS = {"scalecap": 32, "rico": 8}
+"""The ``micro_batch`` of our chat models: many short questions, and a few long ones."""
 PAD = 16
 """Tokens to whose multiples our chat models fill up what they are asked."""
 SHARE = 0.25
@@ -74,9 +77,7 @@ class Shown:
 @contextmanager
 def inside(folder: Path) -> Iterator[None]:
     """Work in a checkout of its own."""
-    here = Path.cwd()
-    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
-        os.environ.pop(name, None)
+    here, named = Path.cwd(), {name: os.environ.pop(name) for name in places.SETTINGS if name in os.environ}
     for name in ("models", "studies"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "dvc.yaml").touch()
@@ -85,6 +86,7 @@ def inside(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(here)
+        os.environ.update(named)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, Took]:
@@ -213,7 +215,6 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="?", type=int, default=64)
     parser.add_argument("--method", choices=METHODS, action="append")
-    parser.add_argument("--rows", type=int, default=32, help="micro_batch of our chat models")
     given = parser.parse_args(arguments)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, inside(Path(temporary)):
@@ -222,7 +223,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         for name in given.method or METHODS:
             rewriting.rewrite(rewriting.study_of(Path("warm"), name, None), "overwrite")  # imports, and the registry
             study = rewriting.study_of(Path("pictures"), name, None)
-            how = {"micro_batch": given.rows, "batch_size": 4 * given.rows, "pad": PAD}
+            how = {"micro_batch": ROWS[name], "batch_size": 4 * ROWS[name], "pad": PAD}
             for model, said in study.models.items():
                 study.models[model] = said | ({} if "steps" in said else how)  # painters stay as they are
             method, spent = rewriting.method_of(study), Counter[str]()
