@@ -56,7 +56,8 @@ def study_of(folder: Path, method: str, models: Path | None) -> Study:
     if models is None:
         own = [read_study(base / STUDIES / f"{name}.yaml") for name in POCKET]
         described = {name: said for study in own for name, said in study.models.items()}
-        known = {said["method"]: said for study in own for said in study.entries("recaptioners").values()}
+        entries = [said for study in own for said in study.entries("recaptioners").values()]
+        known = {said["method"]: said for said in entries if "method" in said}
         known = {
             name: {"captioner": CAPTIONER, "first_prompt": "Describe the image.", **said}
             for name, said in known.items()

@@ -213,7 +213,7 @@ def draw(folder: Path, first: int, count: int) -> list[Shown]:
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     """Print the figures; return the ratios of clock seconds by method, and the share of rating."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="?", type=int, default=64)
+    parser.add_argument("pictures", nargs="?", type=int, default=256)
     parser.add_argument("--method", choices=METHODS, action="append")
     given = parser.parse_args(arguments)
     found: dict[str, float] = {}
