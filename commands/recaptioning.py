@@ -11,7 +11,7 @@ from commands import one_sentence, print_json
 
 app = typer.Typer()
 
-METHODS = "rico, scalecap, laclip, veclip, capsfusion or sharegpt4v."
+METHODS = "rico, scalecap, self-loop, laclip, veclip, capsfusion or sharegpt4v."
 POCKET = "Pocket models write these captions: they know the generated worlds alone. Name others with --models."
 
 
@@ -52,17 +52,18 @@ def recaption(
             else:
                 typer.echo(found.text())
             return
-        records = rewriting.rewrite(study, on_existing, retry_failed)
-        said = [one for one in records if one["caption"] is not None]
-        faults = [one for one in records if captioned.failed(one)]
-        reasons = out.with_suffix(".failed.jsonl")
-        rewriting.remember(study, said)
-        captioned.write(said, out, folder)
-        if sidecars:
-            captioned.write_sidecars(said, folder)
-        reasons.unlink(missing_ok=True)
-        if faults:
-            captioned.write(faults, reasons, folder)
+        with rewriting.alone(study):
+            records = rewriting.rewrite(study, on_existing, retry_failed)
+            said = [one for one in records if one["caption"] is not None]
+            faults = [one for one in records if captioned.failed(one)]
+            reasons = out.with_suffix(".failed.jsonl")
+            rewriting.remember(study, said)
+            captioned.write(said, out, folder)
+            if sidecars:
+                captioned.write_sidecars(said, folder)
+            reasons.unlink(missing_ok=True)
+            if faults:
+                captioned.write(faults, reasons, folder)
     if faults:
         typer.echo(f"{len(faults)} pictures got no better caption; {reasons} says why.")
     flagged = sum(bool(one["flags"]) for one in said)

@@ -8,6 +8,7 @@ captions like others, on an axis of their own.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation
 from models.adapters.settings import Settings, unknown, validated
 from models.recaptioners import Case, Recaptioner, plain
+from models.recaptioners.edits import Edits
 from registry.store.dag import STAGES
 from stages.engine.handling import identity_of
 from stages.engine.loop import command, execute
@@ -31,6 +33,7 @@ from stages.engine.tasks import Task
 from stages.engine.waves import Method
 
 FIRST_PROMPT = "Describe this image in detail. Your answer should be concise and informative."
+log = logging.getLogger(__name__)
 
 STAGE = STAGES["recaption"]
 PREPARED, REPAINTED, CAPTIONED = (STAGES[name].folder() for name in ("prepare", "inpaint", "caption"))
@@ -98,11 +101,11 @@ class Recaptioning:
         return {**identity_of(self.kind, self.method), "players": identities(self.players), **first}
 
     def run(self, case: Case) -> Conversation:
-        """The method's requests, behind the one for a first caption where there is none.
+        """The method's requests, behind the one for a first caption where there is none; who asks nobody needs none.
 
         Raises ``ValueError`` where there is none to be had.
         """
-        if not case.caption and not getattr(self.method, "describes", False):
+        if not case.caption and self.method.asks and not getattr(self.method, "describes", False):
             if "captioner" not in self.players:
                 raise ValueError("the picture has no caption to rewrite: name a `captioner` who writes one")
             first = yield Ask("captioner", self.first_prompt, pictures=(case.picture,), read=plain)
@@ -111,6 +114,16 @@ class Recaptioning:
             case = replace(case, caption=first)
         value = yield from self.method.recaption(case)
         return {"first": case.caption, **value}
+
+
+ANNOTATIONS = Path("annotations")
+"""Where people's captions lie; DVC watches it for the stages of recaptioning."""
+
+
+def check_watched(name: str, file: Path) -> None:
+    """Raises ``ValueError`` for a file outside of what DVC watches."""
+    if not file.resolve().is_relative_to(ANNOTATIONS.resolve()):
+        raise ValueError(f"DVC does not watch {file}, which {name} reads: move it to {ANNOTATIONS}/.")
 
 
 class Shown(NamedTuple):
@@ -131,6 +144,9 @@ def variants(study: Study, name: str) -> dict[str, Recaptioning]:
     for one in some.values():
         if one.identity["players"] != first.identity["players"]:
             raise ValueError(f"{name} sweeps over who plays a role; make an entry for each.")
+    for one in some.values():
+        if isinstance(one.method, Edits):
+            check_watched(name, one.method.path)
     for corpus in first.scope.corpora or ():
         study.entry("corpora", corpus)
     for captioner in set(first.scope.captioners or ()) - study.variants("captioners").keys():
@@ -156,7 +172,13 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
     asked = questions(outputs, shard) if "answerer" in one.players else {}
 
     def cased(row: Mapping[str, Any], picture: Picture, caption: str, parents: tuple[str, ...]) -> Task:
-        return task(one, row, Case(picture, caption, questions=asked.get(row["sample"], ())), parents)
+        sample = row["sample"]
+        case = Case(picture, caption, sample, asked.get(sample, ()))
+        columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
+        parts: dict[str, Any] = {"picture": picture.digest, "caption": caption, "method": one.identity}
+        parts |= {"questions": list(case.questions)} if case.questions else {}
+        parts |= {"sample": sample} if isinstance(one.method, Edits) else {}
+        return Task(row["corpus"], sample, columns, parts, parents, Shown(one.name, case))
 
     if one.scope.references:
         for row in outputs.read(PREPARED / shard, (*READ, "references")):
@@ -174,14 +196,6 @@ def questions(outputs: Outputs, shard: Path) -> dict[str, list[dict[str, str]]]:
     """What the corpus asks about its pictures, by sample."""
     rows = outputs.read(PREPARED / shard, ANNOTATED)
     return {row["sample"]: json.loads(row["annotations"] or "{}").get("questions", []) for row in rows}
-
-
-def task(one: Recaptioning, row: Mapping[str, Any], case: Case, parents: tuple[str, ...]) -> Task:
-    """The task of one caption; ``row`` says where it stands."""
-    columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
-    parts: dict[str, Any] = {"picture": case.picture.digest, "caption": case.caption, "method": one.identity}
-    parts |= {"questions": list(case.questions)} if case.questions else {}
-    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, case))
 
 
 def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
@@ -206,6 +220,8 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         return some[shown.variant].run(shown.case)
 
     shards = list(plan(some, study, outputs))
+    samples = {task.sample for _, tasks in shards for task in tasks}
+    edited = {one for each in some.values() if isinstance(each.method, Edits) for one in each.method.captions}
     return Node(
         stage=STAGE,
         entry=name,
@@ -214,13 +230,17 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         total=sum(len(tasks) for _, tasks in shards),
         plan=shards,
         worker=Method(run, None, first.players),
+        problems={"caption of a sample that is not there": strays} if (strays := len(edited - samples)) else {},
         sheet=sheet,
     )
 
 
 def main(name: str) -> None:
     """Rewrite captions by the method that params.yaml calls NAME."""
-    execute(node(read_study(), name))
+    made = node(read_study(), name)
+    for problem, count in made.problems.items():
+        log.warning("%s: %d time(s) a %s.", made.name, count, problem)
+    execute(made)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from registry.store.axes import AXES
 from registry.store.dag import IMAGE
 from stages.engine.provenance import SCHEMA
 from stages.engine.shards import image, write_shard
-from tests.bench import bench_devices, bench_memory, bench_statistics, bench_true_size
+from tests.bench import bench_devices, bench_memory, bench_recaption, bench_statistics, bench_true_size
 from tests.bench.architectures import ARCHITECTURES, networks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,3 +141,10 @@ def test_the_rule_is_compared_with_other_tests_on_every_kind_of_data(capsys: pyt
     assert len(rates) == 3 * len(bench_statistics.DATA) + 8
     assert all(0 <= rate <= 1 for some in rates.values() for rate in some)
     assert len(capsys.readouterr().out.splitlines()) == len(rates) + 4
+
+
+def test_captions_one_by_one_are_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    """The loop by hand, with raw calls of transformers, comes to the caption that the engine comes to."""
+    found = bench_recaption.main(["1", "--method", "scalecap"])
+    assert found.keys() == {"scalecap", "rating"}
+    assert "same captions 1 of 1" in capsys.readouterr().out

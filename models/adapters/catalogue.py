@@ -56,12 +56,15 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "veclip": "models.recaptioners.fusing:VeClip",
         "capsfusion": "models.recaptioners.fusing:CapsFusion",
         "sharegpt4v": "models.recaptioners.sharegpt4v:ShareGpt4v",
+        "self-loop": "models.recaptioners.self_loop:SelfLoop",
+        "edits": "models.recaptioners.edits:Edits",
     },
     "encoders": {
         "vit": "models.encoders.vit:Vit",
     },
     "detectors": {
         "owlv2": "models.detectors.owlv2:Owlv2",
+        "sam": "models.detectors.sam:Sam",
     },
     "embedders": {
         "sbert": "models.embedders.sbert:Sbert",

@@ -16,6 +16,7 @@ what then.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ import numpy as np
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Detection, Reply, Scores, Tagged, Turn
 from models.media.images import encode_png, scaled
+
+WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Pictured(Protocol):
@@ -96,6 +99,10 @@ class Request(ABC):
         """The pictures that the model sees."""
         return ()
 
+    def size(self) -> tuple[int, ...]:
+        """About how much the model has to read; requests of one size are answered beside each other."""
+        return ()
+
     @classmethod
     @abstractmethod
     def answers(
@@ -154,6 +161,14 @@ class Spoken(Request):
 
     def pictures_seen(self) -> tuple[Pictured, ...]:
         return tuple(picture for line in self.lines for picture in line.pictures)
+
+    def size(self) -> tuple[int, ...]:
+        """Number of pictures, and of words and marks.
+
+        >>> Ask("captioner", "Is it red, or a star?").size()
+        (0, 8)
+        """
+        return len(self.pictures_seen()), sum(len(WORD.findall(line.text)) for line in self.lines)
 
     def conversation(self) -> list[Turn]:
         """The whole conversation with its pixels."""
@@ -233,6 +248,10 @@ class LogProbs(Spoken):
 
     def parts(self) -> dict[str, Any]:
         return {**super().parts(), "continuation": self.continuation}
+
+    def size(self) -> tuple[int, ...]:
+        """Those of the continuation besides."""
+        return *super().size(), len(WORD.findall(self.continuation))
 
     @property
     def lines(self) -> tuple[Line, ...]:

@@ -220,4 +220,7 @@ class Detector(Adapter, Protocol):
     """Finds things in pictures by name."""
 
     def detect(self, pictures: Sequence[np.ndarray], names: Sequence[Sequence[str]]) -> list[list[Detection]]:
-        """What was found in each picture (H, W, 3) uint8 of the names looked for in it, the surest first."""
+        """What was found in each picture (H, W, 3) uint8 of the names looked for in it, the surest first.
+
+        A segmenter, which knows no names, finds parts with an empty label.
+        """

@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image
+from pydantic import Field
 
 from models.adapters.decoding import Decoding, Kept, generation
-from models.adapters.pretrained import Pretrained, read
+from models.adapters.pretrained import Pretrained
 from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat.choices import apart, normalised
@@ -20,14 +20,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TEXT = ("input_ids", "attention_mask", "mm_token_type_ids")
+"""Inputs that there is one of for each token; of the types 0 is text."""
+
 Inputs = dict[str, "Tensor"]
 """What a model is given, one row of each."""
 
 
 class ChatSettings(Pretrained):
-    """``attention``: the implementation that transformers uses; another one rounds otherwise and is another item."""
+    """``attention``: the implementation that transformers uses; another one rounds otherwise and is another item.
+
+    ``pad``: conversations are filled up on the left, with what is not attended to, to a multiple of so many tokens.
+    Those of about one length then share a forward, which without it wants the same length; and each rounds otherwise.
+    """
 
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    pad: int = Field(1, ge=1)
+
+    def identity(self, *elsewhere: str) -> dict[str, Any]:
+        """As that of all; without ``pad`` where nothing is filled up."""
+        return super().identity(*elsewhere, *(["pad"] if self.pad == 1 else []))
 
 
 class Prompt(NamedTuple):
@@ -77,12 +89,19 @@ class InProcess(ABC):
         Raises
         ------
         ValueError
-            The checkpoint is of another architecture, lacks weights, or has no chat template.
+            The checkpoint is of another architecture, lacks weights, or has no chat template; or no rotary positions,
+            which ``pad`` needs.
         """
         self._model, self._processor = self._read()
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         self.device = self._model.device.type
-        self.positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", np.inf)
+        config = self._model.config.get_text_config()
+        self.positions = getattr(config, "max_position_embeddings", np.inf)
+        if self.settings.pad > 1 and not getattr(config, "rope_parameters", None):
+            raise ValueError(
+                f"checkpoint {self.settings.checkpoint!r} has no rotary positions, so nothing can be put before a "
+                "conversation: leave out `pad`"
+            )
         if self.TEMPLATED and self._processor.chat_template is None:
             raise ValueError(
                 f"checkpoint {self.settings.checkpoint!r} has no chat template: add its chat_template.jinja"
@@ -125,7 +144,7 @@ class InProcess(ABC):
     def _answered(
         self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int], watched: bool
     ) -> list[list[tuple[Reply, Scores | None]]]:
-        prompts = [self._prompt(conversation, decoding.max_tokens) for conversation in conversations]
+        prompts = self._seen([self._prompt(conversation, decoding.max_tokens) for conversation in conversations])
         count = decoding.candidates
 
         def reply(rows: list[int]) -> list[list[tuple[Reply, Scores | None]]]:
@@ -210,8 +229,8 @@ class InProcess(ABC):
 
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""
-        shapes = tuple(picture.shape for turn in conversation for picture in turn.pictures)
-        prompt = Prompt(self._inputs(conversation), shapes)
+        shapes, unit = tuple(picture.shape for turn in conversation for picture in turn.pictures), self.settings.pad
+        prompt, room = Prompt(_padded(self._inputs(conversation), unit), shapes), -(-room // unit) * unit
         if prompt.length + room > self.positions:
             whole, advice = f"A conversation with {len(shapes)} pictures is", "a shorter one"
             if len(shapes) == 1 and len(conversation) == 1:
@@ -222,6 +241,10 @@ class InProcess(ABC):
                 f"{self.settings.checkpoint!r}: take {advice}, or less max_tokens"
             )
         return prompt
+
+    def _seen(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+        """The prompts, their pictures encoded where the model sees any."""
+        return prompts
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         if ids := self._tokenizer(text, add_special_tokens=False)["input_ids"]:
@@ -249,10 +272,7 @@ class InProcess(ABC):
         """Rows of equal shapes as one batch on the model's device."""
         import torch
 
-        batch = {name: torch.cat([row[name] for row in rows]).to(self.device) for name in rows[0]}
-        if "pixel_values" in batch:
-            batch["pixel_values"] = batch["pixel_values"].to(self._model.dtype)
-        return batch
+        return {name: torch.cat([row[name] for row in rows]).to(self.device) for name in rows[0]}
 
     def _replies(self, ids: Tensor, prompts: Sequence[Prompt]) -> list[Reply]:
         """Replies out of generated tokens, filled up behind their end; as many of each prompt, one after the other."""
@@ -277,15 +297,24 @@ class InProcess(ABC):
         """
         import torch
 
+        prompts, unit = self._seen(prompts), self.settings.pad
+        lengths = [-(-len(path) // unit) * unit for _, path in asked]
+
         def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-            paths = torch.tensor([asked[row][1] for row in rows], dtype=torch.long)
+            paths = torch.tensor(
+                [[*asked[row][1], *[0] * (lengths[row] - len(asked[row][1]))] for row in rows], dtype=torch.long
+            )
             with torch.inference_mode():
                 logits = self._logits([prompts[asked[row][0]].inputs for row in rows], paths)
             known = logits.float() if raw else logits.float().log_softmax(-1)
-            steps = known[:, :-1].gather(-1, paths[..., None].to(known.device))[..., 0]
-            return list(zip(steps.double().cpu().numpy(), known[:, -1].cpu().numpy(), strict=True))
+            steps = known[:, :-1].gather(-1, paths[..., None].to(known.device))[..., 0].double().cpu().numpy()
+            ends = [len(asked[row][1]) for row in rows]
+            return [(steps[at, :end], known[at, end].cpu().numpy()) for at, end in enumerate(ends)]
 
-        return self._in_batches([(prompts[i].shapes, prompts[i].length, len(path)) for i, path in asked], score)
+        return self._in_batches(
+            [(prompts[i].shapes, prompts[i].length, length) for (i, _), length in zip(asked, lengths, strict=True)],
+            score,
+        )
 
     def _begins(self, prompt: Prompt) -> int:
         """Where a reply begins in what ``generate`` gives."""
@@ -297,39 +326,24 @@ class InProcess(ABC):
         return self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
 
 
-class Seeing(InProcess):
-    """Base of transformers' vision-language models; a subclass names its classes."""
-
-    TYPE: ClassVar[str]
-    """The model type in the checkpoint's ``config.json``."""
-    MODEL: ClassVar[str]
-    PROCESSOR: ClassVar[str]
-
-    def _read(self) -> tuple[Any, Any]:
-        return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
-
-    def _inputs(self, conversation: Conversation) -> Inputs:
-        image = {"type": "image"}
-        messages = [
-            {"role": turn.role, "content": [image] * len(turn.pictures) + [{"type": "text", "text": turn.text}]}
-            for turn in conversation
-        ]
-        text = self._processor.apply_chat_template(messages, **opened(conversation))
-        images = [Image.fromarray(picture) for turn in conversation for picture in turn.pictures]
-        return dict(self._processor(images=[images] if images else None, text=[text], return_tensors="pt"))
-
-
 def opened(conversation: Conversation) -> dict[str, bool]:
     """Options of a chat template that open a new turn of the assistant, or continue its last one."""
     begun = conversation[-1].role == "assistant"
     return {"add_generation_prompt": not begun, "continue_final_message": begun}
 
 
+def _padded(inputs: Inputs, unit: int) -> Inputs:
+    """Inputs filled up on the left to a multiple of ``unit`` tokens."""
+    from torch.nn.functional import pad
+
+    more = -inputs["input_ids"].shape[1] % unit
+    return inputs | {name: pad(inputs[name], (more, 0)) for name in TEXT if name in inputs} if more else inputs
+
+
 def _behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
     """Inputs whose text goes on with the tokens of a path."""
     import torch
 
-    more = {"input_ids": torch.tensor([list(path)], dtype=torch.long)}
-    more["attention_mask"] = torch.ones_like(more["input_ids"])
-    more["mm_token_type_ids"] = torch.zeros_like(more["input_ids"])  # 0 is text
+    ids = torch.tensor([list(path)], dtype=torch.long)
+    more = dict(zip(TEXT, (ids, torch.ones_like(ids), torch.zeros_like(ids)), strict=True))
     return inputs | {name: torch.cat([inputs[name], value], 1) for name, value in more.items() if name in inputs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from models.chat.in_process import Seeing
+from models.chat.seeing import Seeing
 
 
 class Llava(Seeing):

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from models.chat.in_process import ChatSettings, Seeing
+from models.chat.in_process import ChatSettings
+from models.chat.seeing import Seeing
 
 
 class Qwen25VlSettings(ChatSettings):

@@ -26,6 +26,7 @@ class Case:
 
     picture: Pictured
     caption: str
+    sample: str = ""
     questions: Sequence[Mapping[str, str]] = ()
     """What its corpus asks about the picture: ``question`` and ``answer``, for methods that have an ``answerer``."""
 

@@ -91,6 +91,17 @@ def file_of(url: str) -> Path | None:
     return None if path in (None, "", ":memory:") else Path(path).absolute()
 
 
+def absolute(url: str) -> str:
+    """A place as it can be named from every folder; what is no file of this machine stays as it is.
+
+    >>> absolute("sqlite:////tmp/registry.db"), absolute("s3://bucket/objects"), absolute("/tmp/objects")
+    ('sqlite:////tmp/registry.db', 's3://bucket/objects', '/tmp/objects')
+    """
+    if file := file_of(url):
+        return database(url).set(database=str(file)).render_as_string(hide_password=False)
+    return url if "://" in url else str(Path(url).absolute())
+
+
 def artifacts_url() -> str | None:
     """URL under which MLflow keeps the files of a new experiment; None where a tracking server decides."""
     if tracking_uri().startswith(("http:", "https:")):

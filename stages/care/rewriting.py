@@ -7,6 +7,7 @@ of ours is never taken for the first one of its picture.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,23 +37,27 @@ CORPUS = "folder"
 WRITTEN = Path("written.json")
 """What was written of a folder, below its study's."""
 
+POCKET = ("rivals", "default")
+"""The studies whose methods run on pocket models; where two set a method, the last counts."""
+
 CAPTIONER = {"model": "llava", "max_tokens": 60}
-"""Who writes first captions in the default study's name; one of its ``models``."""
+"""Who writes first captions where they set none; one of their ``models``."""
 
 
 def study_of(folder: Path, method: str, models: Path | None) -> Study:
     """The study of a folder: its pictures, and a method as ``models`` sets it.
 
     ``models`` is a YAML file with ``models``, as in params.yaml, and by the methods' names the settings of each.
-    Without it the default study's are taken, which run on pocket models.
+    Without it those of our studies are taken, which run on pocket models.
 
     Raises ``ValueError`` or ``FileNotFoundError``, in one sentence, for what is wrong.
     """
     base = Path.cwd() if models else places.root()
     if models is None:
-        own = read_study(base / STUDIES / "default.yaml")
-        described = own.models
-        known = {said["method"]: said for said in own.entries("recaptioners").values() if "method" in said}
+        own = [read_study(base / STUDIES / f"{name}.yaml") for name in POCKET]
+        described = {name: said for study in own for name, said in study.models.items()}
+        entries = [said for study in own for said in study.entries("recaptioners").values()]
+        known = {said["method"]: said for said in entries if "method" in said}
         known = {
             name: {"captioner": CAPTIONER, "first_prompt": "Describe the image.", **said}
             for name, said in known.items()
@@ -102,16 +107,40 @@ def method_of(study: Study) -> recaption.Recaptioning:
     return recaption.variants(study, name)[name]
 
 
+def home(study: Study) -> Path:
+    """The folder of the outputs of a study of a folder."""
+    there = places.home() / "folders" / study.study
+    there.mkdir(parents=True, exist_ok=True)
+    return there
+
+
 @contextmanager
 def inside(study: Study) -> Iterator[None]:
-    """Work in the folder of the outputs of a study of a folder."""
-    here, there = Path.cwd(), places.home() / "folders" / study.study
-    there.mkdir(parents=True, exist_ok=True)
+    """Work where the outputs of a study of a folder are; places that the environment names stay where they are."""
+    here, named = Path.cwd(), {name: os.environ[name] for name in places.SETTINGS if os.environ.get(name)}
+    there, fixed = home(study), {name: places.absolute(url) for name, url in named.items()}
     os.chdir(there)
+    os.environ.update(fixed)
     try:
         yield
     finally:
         os.chdir(here)
+        os.environ.update(named)
+
+
+@contextmanager
+def alone(study: Study) -> Iterator[None]:
+    """Let nobody else caption the same folder in this checkout.
+
+    Raises ``ValueError`` where somebody does.
+    """
+    with (home(study) / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            folder = study.entry("corpora", CORPUS)["path"]
+            raise ValueError(f"Another `palimpsest recaption` is captioning {folder}; wait for its end.") from None
+        yield
 
 
 def names(study: Study) -> dict[str, str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from tqdm import tqdm
@@ -175,7 +176,7 @@ class Waves:
         self.counts["recalled"] += len(recalled)
         self._known |= recalled
         missing: dict[tuple[str, str, str], list[str]] = {}
-        for key in sorted(gathered.keys() - recalled.keys()):  # whatever the order of the cases
+        for key in gathered.keys() - recalled.keys():
             player, request = gathered[key]
             model, decoding = canonical([player.role, player.identity]), canonical(player.decoding.decided())
             missing.setdefault((model, request.KIND, decoding), []).append(key)
@@ -183,9 +184,11 @@ class Waves:
             player = gathered[keys[0]][0]
             if model != self._loaded:
                 self._worker, self._loaded = Answerer(player), model
-            for start in range(0, len(keys), player.batch_size):
-                self.progress.set_postfix_str(f"{player.name}: {start}/{len(keys)}")
-                batch = [(key, self._task(*gathered[key])) for key in keys[start : start + player.batch_size]]
+            done = 0
+            for some in batches(keys, lambda key: gathered[key][1].size(), player.batch_size):
+                self.progress.set_postfix_str(f"{player.name}: {done}/{len(keys)}")
+                done += len(some)
+                batch = [(key, self._task(*gathered[key])) for key in some]
                 assert self._worker
                 entries = self.memory.compute(kind, self._worker, batch)
                 self.counts["computed"] += len(batch)
@@ -228,3 +231,23 @@ class Waves:
         self.memory.begin("cpu")
         batch = [(case.key, with_requests(case.task, done[case.key].value)) for case in cases]
         return self.memory.remember(kind, batch, done)
+
+
+def batches(keys: Iterable[str], size: Callable[[str], tuple[int, ...]], most: int) -> Iterator[list[str]]:
+    """Keys in batches, whatever their order: those of one size beside each other, and in one batch where they fit.
+
+    >>> list(batches("edcba", lambda key: (key in "ae",), 3))
+    [['b', 'c', 'd'], ['a', 'e']]
+    """
+    batch: list[str] = []
+    for _, some in groupby(sorted(keys, key=lambda key: (size(key), key)), size):
+        alike = list(some)
+        if 2 * len(batch) > most and len(batch) + len(alike) > most:
+            yield batch
+            batch = []
+        batch += alike
+        while len(batch) >= most:
+            yield batch[:most]
+            batch = batch[most:]
+    if batch:
+        yield batch

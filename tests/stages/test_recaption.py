@@ -230,3 +230,64 @@ def test_players_are_not_swept_over():
     assert len(swept("rico", entry, other.models)) == 2
     with pytest.raises(ValueError, match="sweeps over who plays a role"):
         stage.variants(other, "rico")
+
+
+def annotated(name: str, text: str) -> dict[str, Any]:
+    Path("annotations").mkdir(exist_ok=True)
+    Path("annotations", name).write_text(text, encoding="utf-8")
+    return {"method": "edits", "path": f"annotations/{name}", "captioners": ["one"]}
+
+
+LINES = [{"sample": "dark", "caption": "A night."}, {"sample": "light", "caption": "A  day."}]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_an_annotators_captions_are_captions(form, caplog):
+    texts = {
+        "jsonl": "".join(json.dumps(line) + "\n" for line in [*LINES, {"sample": "gone", "caption": "x"}]),
+        "csv": "\ufefffile_name,caption\ndark,A night.\nlight,A  day.\ngone,x\n",
+    }
+    entry = annotated(f"anna.{form}", texts[form])
+    link, rows = run(entry, "anna")
+    assert {row["sample"]: row["caption"] for row in rows} == {"dark": "A night.", "light": "A day."}
+    assert {row["recaptioner"] for row in rows} == {"anna"} and link["requests"]["asked"] == 0
+    assert json.loads(rows[0]["value"])["first"] == "one p", "what she was shown"
+    assert link["problems"] == {"caption of a sample that is not there": 1}
+    assert run(entry, "anna")[0]["recalled"] == 2
+    Path(entry["path"]).write_text(texts[form].replace("night", "cave"), encoding="utf-8")
+    again, rows = run(entry, "anna")
+    assert again["computed"] == 2 and {row["caption"] for row in rows} == {"A cave.", "A day."}
+
+
+def test_an_annotators_captions_are_of_samples_and_not_of_equal_pictures():
+    """Who asks nobody needs no first caption; a sample that was left out has failed."""
+    shard = Path("data/prepare/some/part-00.parquet")
+    fields = [*((axis, pa.string()) for axis in STAGES["prepare"].axes), *STAGES["prepare"].fields]
+    _, light = pq.read_table(shard, columns=["corpus", "sample", "key", "status", "image", "references"]).to_pylist()
+    write_shard(shard, [light, {**light, "sample": "twin"}, {**light, "sample": "third"}], fields)
+    entry = annotated("anna.jsonl", json.dumps(LINES[1]) + '\n{"sample": "twin", "caption": "A noon."}')
+    del entry["captioners"]
+    link, rows = run({**entry, "references": True}, "anna")
+    assert {row["sample"]: row["caption"] for row in rows} == {"light": "A day.", "twin": "A noon.", "third": None}
+    assert link["reasons"] == {"ValueError: annotations/anna.jsonl has no caption of third": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("a.txt", "A day.", "annotations/a.txt ends in neither .jsonl nor .csv"),
+        ("a.jsonl", '{"sample": "dark"', "Line 1 of annotations/a.jsonl is no JSON"),
+        ("a.jsonl", '\n{"sample": "dark"}', "Line 2 of annotations/a.jsonl needs a `sample` or `file_name`, and a"),
+        ("a.jsonl", "[1]", "Line 1 of annotations/a.jsonl needs a `sample` or `file_name`, and a `caption`."),
+        ("a.csv", "sample,caption\nd,x\nd,y\n", "Row 2 of annotations/a.csv is a second caption of d; make a file"),
+        ("../a.csv", "sample,caption\n", "DVC does not watch annotations/../a.csv, which anna reads: move it to anno"),
+    ],
+)
+def test_a_file_that_holds_no_captions_is_refused_in_one_sentence(name, text, sentence):
+    entry = annotated(name, text)
+    with pytest.raises(ValueError) as caught:
+        stage.variants(study(anna=entry), "anna")
+    assert str(caught.value).startswith(sentence)
+    Path(entry["path"]).unlink()
+    with pytest.raises(FileNotFoundError, match="There is no file annotations/.* of captions; correct the path"):
+        stage.variants(study(anna=entry), "anna")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter, Tagger
 from models.captioners import audio, blip, edited, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl, seq2seq_lm
-from models.detectors import owlv2
+from models.detectors import owlv2, sam
 from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
@@ -30,7 +30,7 @@ from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore
 from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
 from models.painters import pipelines
-from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
+from models.recaptioners import Recaptioner, edits, fusing, laclip, rico, scalecap, self_loop, sharegpt4v
 from models.taggers import token_classification
 
 INPAINTERS: dict[str, type[Inpainter]] = {
@@ -76,12 +76,15 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
     "veclip": fusing.VeClip,
     "capsfusion": fusing.CapsFusion,
     "sharegpt4v": sharegpt4v.ShareGpt4v,
+    "self-loop": self_loop.SelfLoop,
+    "edits": edits.Edits,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
 }
 DETECTORS: dict[str, type[Detector]] = {
     "owlv2": owlv2.Owlv2,
+    "sam": sam.Sam,
 }
 EMBEDDERS: dict[str, type[Embedder]] = {
     "sbert": sbert.Sbert,

@@ -46,6 +46,17 @@ def test_another_kind_of_model_is_refused(qwen_checkpoint, checkpoint):
             loaded(other)
 
 
+def test_what_counts_its_positions_from_the_left_is_not_filled_up_there(causal_checkpoint, tmp_path):
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    tokenizer = AutoTokenizer.from_pretrained(causal_checkpoint)
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=8, n_layer=1, n_head=1)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded(tmp_path)
+    with pytest.raises(ValueError, match="has no rotary positions, so nothing can be put before a conversation: leave"):
+        loaded(tmp_path, pad=8)
+
+
 def test_a_tokenizer_without_a_chat_template_is_refused(causal_checkpoint, tmp_path):
     shutil.copytree(causal_checkpoint, tmp_path, dirs_exist_ok=True)
     (tmp_path / "chat_template.jinja").unlink()

@@ -189,6 +189,40 @@ def test_logits_are_those_of_transformers_own_forward(chat, by_hand, conversatio
     assert spans == chat.log_probabilities([question], [LONG])[0].spans
 
 
+def test_what_is_filled_up_says_the_same_and_shares_a_forward(family, checkpoint, chat, conversations, monkeypatch):
+    """Transformers' own positions and masks; what is added changes how it rounds, and nothing else."""
+    settings = {"adapter": family, "checkpoint": checkpoint, "micro_batch": 4}
+    assert "pad" not in chat.identity() and chat.identity() != build("chat", "x", {**settings, "pad": 64}).identity()
+    padded = build("chat", "mine", {**settings, "pad": 64})
+    padded.load()
+    asked = [[Turn(turn.role, turn.text + word, turn.pictures) for turn in conversations["one picture"]]
+             for word in ("", " red", " red star", " red star left")]  # fmt: skip
+    scored = padded.log_probabilities(asked, [LONG] * 4)
+    for (one, _), (other, _) in zip(scored, chat.log_probabilities(asked, [LONG] * 4), strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=2e-4)
+    alone = [padded.log_probabilities([one], [LONG])[0] for one in asked]
+    assert [one.log_probabilities.tobytes() for one in alone] == [one.log_probabilities.tobytes() for one in scored]
+    calls, generate = [], padded._model.generate
+    monkeypatch.setattr(padded._model, "generate", lambda **batch: (calls.append(1), generate(**batch))[1])
+    assert padded.answer(asked, GREEDY, [0] * 4) == chat.answer(asked, GREEDY, [0] * 4)
+    assert len(calls) == 1
+
+
+def test_a_picture_is_encoded_once_for_all_that_is_asked_about_it(family, chat, monkeypatch):
+    if family == "causal-lm":
+        pytest.skip("it sees none")
+    calls, encode = [], chat._encode
+    monkeypatch.setattr(chat, "_features", {})
+    monkeypatch.setattr(chat, "_encode", lambda **batch: (calls.append(1), encode(**batch))[1])
+    asked = [[Turn("user", text, (scene,))] for text in ("Describe the image.", "Is there a star?") for scene in SCENES]
+    chat.answer(asked, GREEDY, [0] * 8)
+    chat.log_probabilities(asked, [LONG] * 8)
+    assert len(calls) == 1, "four pictures, a row each"
+    monkeypatch.setattr("models.chat.seeing.KEPT", 0)
+    chat.log_probabilities(asked[:1], [LONG])
+    assert chat._features == {}, "no more is kept than there is room for"
+
+
 def test_choosing_is_comparing_what_the_choices_add_up_to(chat, conversations):
     choices = [*CHOICES, "a red star", "a red ring", "a blue ring on the left"]
     for conversation in conversations.values():

@@ -23,12 +23,13 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from commands.recaptioning import METHODS
 from models.adapters import catalogue
 from models.adapters.roles import Reply, Turn
 from palimpsest import app
 from registry.store.dag import STAGES
 from stages import recaption
-from stages.care import needed
+from stages.care import needed, rewriting
 from tests.conftest import ROOT
 from tests.stages.engine import toys
 
@@ -314,6 +315,35 @@ def test_captions_that_are_odd_come_through():
     tags = found["odd/tags.png"]
     assert (tags["first"], tags["caption"]) == (tagged, tagged), "half a sentence is no caption"
     assert tags["failures"][0]["reason"] == "cannot be read: there are tags inside of the revised caption"
+
+
+def test_places_that_the_environment_names_from_here_are_meant_from_here(monkeypatch: pytest.MonkeyPatch):
+    named = {"PALIMPSEST_REGISTRY": "sqlite:///team.db", "PALIMPSEST_OBJECTS": "kept",
+             "MLFLOW_TRACKING_URI": "sqlite:///runs.db"}  # fmt: skip
+    for name, url in named.items():
+        monkeypatch.setenv(name, url)
+    run()
+    assert Path("team.db").is_file() and Path("runs.db").is_file() and any(Path("kept").iterdir())
+    assert {name: os.environ[name] for name in named} == named
+    assert captions() == BETTER
+
+
+def test_a_folder_is_captioned_by_one_at_a_time():
+    study = rewriting.study_of(Path("pictures"), "rico", Path("models.yaml"))
+    with rewriting.alone(study):
+        output = run(code=2).output
+        assert "Another `palimpsest recaption` is captioning" in output and "pictures; wait for its end." in output
+        assert bill()["pictures"] == 3, "what it would cost is said nevertheless"
+    run()
+
+
+@pytest.mark.parametrize("method", sorted(catalogue.CATALOGUE["recaptioners"].keys() - {"edits"}))
+def test_every_method_runs_on_pocket_models(method: str):
+    for name in ("models", "studies"):
+        Path(name).symlink_to(ROOT / name)
+    made = rewriting.method_of(rewriting.study_of(Path("pictures"), method, None))
+    assert made.method.asks <= made.players.keys() and "captioner" in made.players
+    assert method in METHODS
 
 
 @pytest.mark.parametrize(

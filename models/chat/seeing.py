@@ -1,0 +1,115 @@
+"""Chat models of transformers that see: pictures are encoded once, whatever is asked about them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from PIL import Image
+
+from models.adapters.pretrained import read
+from models.adapters.roles import Conversation
+from models.chat.in_process import InProcess, Inputs, Prompt, opened
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PIXELS = "pixel_values"
+ENCODED = "mm_encoder_outputs"
+"""What transformers calls that which stands in for pixels."""
+
+KEPT = 2**28
+"""Bytes of encoded pictures that are kept for what is asked next."""
+
+
+class Seeing(InProcess):
+    """Base of transformers' vision-language models; a subclass names its classes.
+
+    The pictures of a conversation go through the vision tower together, beside those of others of the same sizes, and
+    what comes out is used for all that is asked about them. That too always has ``micro_batch`` rows.
+    """
+
+    TYPE: ClassVar[str]
+    """The model type in the checkpoint's ``config.json``."""
+    MODEL: ClassVar[str]
+    PROCESSOR: ClassVar[str]
+
+    def load(self) -> None:
+        """As :meth:`models.chat.in_process.InProcess.load`."""
+        super().load()
+        self._encode = self._model.base_model.get_image_features
+        self._reads = inspect.signature(self._encode).parameters.keys()
+        self._features: dict[bytes, Tensor] = {}
+
+    def _read(self) -> tuple[Any, Any]:
+        return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
+
+    def _inputs(self, conversation: Conversation) -> Inputs:
+        image = {"type": "image"}
+        messages = [
+            {"role": turn.role, "content": [image] * len(turn.pictures) + [{"type": "text", "text": turn.text}]}
+            for turn in conversation
+        ]
+        text = self._processor.apply_chat_template(messages, **opened(conversation))
+        images = [Image.fromarray(picture) for turn in conversation for picture in turn.pictures]
+        return dict(self._processor(images=[images] if images else None, text=[text], return_tensors="pt"))
+
+    def _seen(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+        keys = [self._key(prompt.inputs) for prompt in prompts]
+        new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key and key not in self._features}
+        missing = list(new.values())
+        encoded = self._in_batches(
+            [one.shapes for one in missing], lambda rows: self._encoded([missing[i].inputs for i in rows])
+        )
+        self._features |= dict(zip(new, encoded, strict=True))
+        found = []
+        for key, prompt in zip(keys, prompts, strict=True):
+            inputs = {name: tensor for name, tensor in prompt.inputs.items() if name != PIXELS}
+            found.append(prompt._replace(inputs=inputs | {ENCODED: self._features[key]}) if key else prompt)
+        self._forget()
+        return found
+
+    def _forget(self) -> None:
+        """Forget the first encoded pictures where there are too many."""
+        size = 0
+        for key in reversed(list(self._features)):
+            size += self._features[key].nbytes
+            if size > KEPT:
+                del self._features[key]
+
+    def _batch(self, rows: Sequence[Inputs]) -> Inputs:
+        from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+        batch: dict[str, Any] = super()._batch(
+            [{name: tensor for name, tensor in row.items() if name != ENCODED} for row in rows]
+        )
+        if ENCODED in rows[0]:
+            features = [row[ENCODED].to(self.device) for row in rows]
+            batch[ENCODED] = {"image": BaseModelOutputWithPooling(pooler_output=features)}  # type: ignore[arg-type]
+        return batch
+
+    def _key(self, inputs: Inputs) -> bytes | None:
+        """What tells the pictures of a conversation from others; None where there are none."""
+        if PIXELS not in inputs:
+            return None
+        said = hashlib.sha256()
+        for tensor in self._pictures(inputs).values():
+            said.update(tensor.numpy().tobytes())
+        return said.digest()
+
+    def _pictures(self, inputs: Inputs) -> Inputs:
+        """What the vision tower is given of a conversation's inputs."""
+        return {name: inputs[name] for name in self._reads if name in inputs}
+
+    def _encoded(self, rows: Sequence[Inputs]) -> list[Tensor]:
+        """The encoded pictures of each conversation, (tokens, D)."""
+        import torch
+
+        batch = super()._batch([self._pictures(row) for row in rows])
+        batch[PIXELS] = batch[PIXELS].to(self._model.dtype)
+        with torch.inference_mode():
+            found = self._encode(**batch, return_dict=True).pooler_output
+        each = len(found) // len(rows)
+        return [torch.cat(list(found[start : start + each])).cpu() for start in range(0, len(found), each)]
