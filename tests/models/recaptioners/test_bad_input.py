@@ -22,11 +22,13 @@ CAPTIONS = {
     "tags": "<revised_caption>A star</revised_caption> <analysis>It {caption} </think> is \\1 %s",
     "marks alone": "... !? \n\n",
 }
-METHODS = list(catalogue.CATALOGUE["recaptioners"])
+METHODS = [name for name in catalogue.CATALOGUE["recaptioners"] if name != "edits"]
+"""Those that ask somebody."""
+SETTINGS = {"self-loop": {"regions": "grid", "filtered": False}}
 
 
 def method(name: str) -> Any:
-    return catalogue.build("recaptioners", name, {"adapter": name})
+    return catalogue.build("recaptioners", name, {"adapter": name, **SETTINGS.get(name, {})})
 
 
 def alike(text: str) -> Scores:
