@@ -23,6 +23,8 @@ from models.adapters.decoding import Decoding
 from models.adapters.settings import Settings as Settings  # adapters' own derive from it
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from models.adapters.requests import Pictured
 
 
@@ -202,8 +204,8 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Something that lessons are made of, as the base model encodes it before the training: an item of its own, computed
-    once for all trainings that share it.
+    """Something that lessons are made of, as the base model encodes it before the training: an item of its own, once for
+    all trainings that share it.
 
     ``what`` says what is computed, as its trainer names it, of ``text``, ``picture``, or both.
     """
@@ -217,8 +219,8 @@ class Piece:
         return {"what": self.what, "text": self.text, "picture": self.picture and self.picture.digest}
 
 
-Arrays = Mapping[str, np.ndarray]
-"""A piece, encoded. It is kept as safetensors, with the types and shapes that the arrays have."""
+Arrays = Mapping[str, "Tensor"]
+"""A piece, encoded: tensors on the CPU. It is kept as safetensors, with their types and shapes."""
 
 
 class Trained(NamedTuple):
