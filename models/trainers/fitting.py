@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -161,10 +161,11 @@ def fitted(
             one.kill()
 
 
-def _beside(rank: int, count: int, port: int, trainer: Lora, *what: Any) -> None:
-    torch.set_num_threads(1)
+def _beside(
+    rank: int, count: int, port: int, trainer: Lora, lessons: Sequence[Lesson], known: Known, seed: int, folder: Path
+) -> None:
     with ranked(rank, count, port):
-        fit(trainer, *what, lambda figures, step: None)
+        fit(trainer, lessons, known, seed, folder, lambda figures, step: None)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Lora:
         """
 
         rank: int = Field(4, ge=1)
-        scale: float | None = Field(None, gt=0)
+        scale: int | None = Field(None, ge=1)
         targets: tuple[str, ...] | None = None
         rate: float = Field(1e-4, gt=0)
         decay: float = Field(1e-2, ge=0)
@@ -132,7 +132,7 @@ class Lora:
         assert piece.picture
         side, vae = self.base.side(getattr(self._pipeline, self.base.DENOISER[0]).config), self._pipeline.vae
         scaled = ImageOps.fit(Image.fromarray(piece.picture.pixels()), (side, side), Image.Resampling.LANCZOS)
-        picture = torch.from_numpy(to_float([np.asarray(scaled)])).to(vae.device, vae.dtype) * 2 - 1
+        picture = torch.from_numpy(to_float([np.asarray(scaled)])).contiguous().to(vae.device, vae.dtype) * 2 - 1
         with torch.no_grad():
             found = vae.encode(picture).latent_dist
         return {"mean": found.mean[0].float().cpu(), "deviation": found.std[0].float().cpu()}

@@ -98,7 +98,7 @@ def test_a_latent_stands_beside_its_own_caption_however_the_order(make_painted):
     whole, pipeline = batch.of(rows, 0.0, 1.0), made.base.read()
     for row, latent, text in zip(rows, whole.clean, whole.texts["prompt_embeds"], strict=True):
         lesson = LESSONS[row.lesson]
-        picture = torch.full((1, 3, 16, 16), lesson.picture.level / 255 * 2 - 1)
+        picture = torch.full((1, 3, 16, 16), float(lesson.picture.level)) / 255 * 2 - 1
         with torch.no_grad():
             assert torch.equal(latent, pipeline.vae.encode(picture).latent_dist.mean[0])
             by_hand = pipeline.encode_prompt(lesson.caption, None, None, max_sequence_length=4)[0]
