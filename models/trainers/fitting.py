@@ -76,6 +76,15 @@ def batches(names: Sequence[str], seed: int, epochs: int, size: int) -> list[lis
     return [stream[start : start + size] for start in range(0, len(stream) - size + 1, size)]
 
 
+class Drawn(NamedTuple):
+    """A lesson's latent (C, h, w), noise of the same shape, moment, and text by argument."""
+
+    latent: Tensor
+    noise: Tensor
+    u: Tensor
+    text: Arrays
+
+
 class Batch(NamedTuple):
     """Latents (N, C, h, w) and noise of the same shape, moments (N,), and texts by argument."""
 
@@ -96,13 +105,15 @@ class Batches:
 
     def of(self, rows: Sequence[Row], shift: float, scale: float) -> Batch:
         """The batch of some rows, on the device; latents are (latent - shift) * scale."""
-        one = [self.lesson(row) for row in rows]
-        clean, noise, u = (torch.stack([each[k] for each in one]).to(self.device) for k in range(3))
-        texts = {name: padded([each[3][name] for each in one]).to(self.device) for name in one[0][3] if name != "cut"}
+        some = [self.lesson(row) for row in rows]
+        clean = (torch.stack([one.latent for one in some]).to(self.device) - shift) * scale
+        noise, u = (torch.stack(one).to(self.device) for one in ([one.noise for one in some], [one.u for one in some]))
+        said = [one.text for one in some]
+        texts = {name: padded([one[name] for one in said]).to(self.device) for name in said[0] if name != "cut"}
         texts = {name: each.to(self.dtype) if each.is_floating_point() else each for name, each in texts.items()}
-        return Batch((clean - shift) * scale, noise, u, texts)
+        return Batch(clean, noise, u, texts)
 
-    def lesson(self, row: Row) -> tuple[Tensor, Tensor, Tensor, Arrays]:
+    def lesson(self, row: Row) -> Drawn:
         """Latent, noise, moment and text of one lesson. The caption is the one that the picture's lesson has: both are
         looked up by what they are, never by the place in the order."""
         from diffusers.training_utils import compute_density_for_timestep_sampling
@@ -114,7 +125,7 @@ class Batches:
         found = self.known(Piece("latents", picture=lesson.picture))
         noise, own = (torch.randn(found["mean"].shape, generator=dice) for _ in range(2))
         latent = found["mean"] + (found["deviation"] * own if self.settings.latents == "sampled" else 0)
-        return latent, noise, u, self.known(Piece("text", "" if silent else lesson.caption))
+        return Drawn(latent, noise, u, self.known(Piece("text", "" if silent else lesson.caption)))
 
 
 def padded(some: Sequence[Tensor]) -> Tensor:
