@@ -16,6 +16,7 @@ DATA = Path("data")
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 TEXTS = pa.list_(pa.string())
+SENTENCES = pa.list_(pa.struct([("text", pa.string()), ("negative", pa.bool_()), ("kind", pa.string())]))
 FILES = pa.map_(pa.string(), pa.string())
 """Digests by name."""
 
@@ -140,6 +141,22 @@ STAGES = {
             originals=True,
         ),
         Stage(
+            name="compose",
+            kind="caption",  # like a captioner's, to all who look at them
+            section="captions",
+            axis="captioner",
+            axes=("captioner",),
+            inputs=("prepare", "caption", "recaption"),
+            fields=(
+                ("caption", pa.string()),
+                ("sentences", SENTENCES),
+                ("precision", pa.float64()),
+                ("recall", pa.float64()),
+            ),
+            output="caption set",
+            originals=True,
+        ),
+        Stage(
             name="prompt",
             kind="prompt",
             section="prompts",
@@ -153,7 +170,7 @@ STAGES = {
             section="training",
             axis="training",
             axes=("training",),
-            inputs=("prepare", "caption", "recaption"),
+            inputs=("prepare", "caption", "recaption", "compose"),
             fields=(
                 ("files", FILES),
                 ("loss", pa.float64()),
@@ -221,7 +238,7 @@ STAGES = {
             section="quality",
             role="measures",
             axes=(*GRID, "captioner", "recaptioner", "painter", "training"),
-            inputs=("prepare", "degrade", "inpaint", "caption", "recaption", "paint"),
+            inputs=("prepare", "degrade", "inpaint", "caption", "recaption", "compose", "paint"),
             output="quality",
             measures=True,
             originals=True,
@@ -235,6 +252,7 @@ STAGES = {
                 "inpaint",
                 "caption",
                 "recaption",
+                "compose",
                 "prompt",
                 "train",
                 "paint",
@@ -252,7 +270,7 @@ STAGES = {
 HOLDING = tuple(stage for stage in STAGES.values() if stage.kind)
 """The stages that hold items."""
 
-MAKING = tuple(stage.kind for stage in HOLDING if not stage.measures)
+MAKING = tuple(dict.fromkeys(stage.kind for stage in HOLDING if not stage.measures))
 """The kinds of what is measured, the originals first."""
 
 REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "encode", "measure", "detect")
