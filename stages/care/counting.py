@@ -37,7 +37,7 @@ def points(study: Study, stage: Stage, entry: str, corpus: str) -> int:
         return CHOOSING[stage.name](study, entry, corpus)
     counts = {}
     for section, owner in SECTIONS.items():
-        if owner.axis in stage.axes and owner.name not in CHOOSING:
+        if owner.axis in stage.axes and owner.counted and owner.name not in CHOOSING:
             mine = stage.axis == owner.axis and stage.each
             some = swept(entry, study.entry(section, entry), study.models) if mine else study.variants(section)
             counts[owner.axis] = len(some)
