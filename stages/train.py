@@ -143,8 +143,8 @@ class Fit:
         loaded(trainer)
         folder = folder_of(key)
         folder.mkdir(parents=True, exist_ok=True)
-        with self.memory.tracker.curve(cell.training, key) as curve:
-            done = trainer.train(cell.lessons, self.known, cell.seed, folder, curve.log)
+        with self.memory.tracker.curve(cell.training, key) as log:
+            done = trainer.train(cell.lessons, self.known, cell.seed, folder, log)
         return Outcome({**done.figures, "items": len(cell.lessons)}, files=done.files)
 
 
