@@ -75,11 +75,23 @@ class Painting:
         return own.encoding() == one.trainer.encoding()
 
 
+class Made(NamedTuple):
+    """The key of a training, and the address of its adapter."""
+
+    key: str
+    adapter: str
+
+
+NOTHING = Made("", "")
+"""A painter as it is."""
+
+
 class Shown(NamedTuple):
-    """What is painted: by a variant, with the adapter at an address of the object store, or as it is."""
+    """What is painted: by a variant, with the adapter at an address of the object store, or as it is where that is
+    empty."""
 
     painter: str
-    adapter: str | None
+    adapter: str
     text: str
 
 
@@ -93,34 +105,35 @@ def plan(some: Mapping[str, Painting], outputs: Outputs) -> Iterator[tuple[str, 
     """Every prompt, painted as the painter is and with every training, shard by shard."""
     for name, one in some.items():
         below = name.split("/")[1:]
-        known = {training: trained(made, outputs) for training, made in one.trainings.items()}
-        for training, made in {None: ("", ""), **known}.items():
-            if made is None:
+        made: dict[str | None, Made | None] = {None: NOTHING}
+        made |= {training: trained(its, outputs) for training, its in one.trainings.items()}
+        for training, its in made.items():
+            if its is None:
                 continue
             for corpus in one.prompts:
                 for path in outputs.shards(PROMPTED / corpus):
-                    tasks = [task(one, training, *made, row) for row in outputs.read(path, READ)]
+                    tasks = [task(one, training, its, row) for row in outputs.read(path, READ)]
                     yield "/".join([*below, training or "none", corpus, path.name]), tasks
 
 
-def trained(one: Training, outputs: Outputs) -> tuple[str, str] | None:
-    """Key and adapter of a training that is done; None where it failed, or is not done yet."""
+def trained(one: Training, outputs: Outputs) -> Made | None:
+    """What a training made; None where it failed, or is not done yet."""
     below = one.name.split("/")
     path = TRAINED.joinpath(*below, one.corpus, WHOLE)
     for row in outputs.read(path, ("key", "status", "files", "training")):
         if row["status"] == "ok" and row["training"] == one.name:
-            return row["key"], dict(row["files"])[FILE]
+            return Made(row["key"], dict(row["files"])[FILE])
     return None
 
 
-def task(one: Painting, training: str | None, key: str, adapter: str, row: Mapping[str, Any]) -> Task:
+def task(one: Painting, training: str | None, its: Made, row: Mapping[str, Any]) -> Task:
     """The task of one prompt."""
     columns = {"painter": one.name, "training": training}
     columns |= {"prompt": row["prompt"], "annotations": row["annotations"]}
     parts = {"text": row["prompt"], "model": one.model.identity}
-    parts |= {"adapter": adapter} if adapter else {}
-    parents = (row["key"], *([key] if key else []))
-    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, adapter or None, row["prompt"]))
+    parts |= {"adapter": its.adapter} if its.adapter else {}
+    parents = (row["key"], *([its.key] if its.key else []))
+    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, its.adapter, row["prompt"]))
 
 
 class Painters:
@@ -128,12 +141,12 @@ class Painters:
 
     def __init__(self, some: Mapping[str, Painting]) -> None:
         self.some = some
-        self._ready: tuple[str, str | None] | None = None
+        self._ready: tuple[str, str] | None = None
 
     def load(self) -> str:
-        return self.ready(next(iter(self.some)), None)
+        return self.ready(next(iter(self.some)), "")
 
-    def ready(self, painter: str, adapter: str | None) -> str:
+    def ready(self, painter: str, adapter: str) -> str:
         """Load a painter, with the adapter at an address of the object store where one is named."""
         if self._ready != (painter, adapter):
             entry = self.some[painter].model.entry

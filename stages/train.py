@@ -55,15 +55,14 @@ class Cell(NamedTuple):
 def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]]:
     """The captions of originals that a variant learns from, by sample, and their keys.
 
-    A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
+    A caption names its picture by key, so that none gets another's. A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
     """
     found: list[tuple[str, Lesson, str]] = []
     for path in outputs.shards(PREPARED / one.corpus):
-        rows = outputs.read(path, ("sample", "key", "image_digest"))
-        pictures = {row["sample"]: picture_of(row, path) for row in rows}
+        pictures = {row["key"]: picture_of(row, path) for row in outputs.read(path, ("key", "image_digest"))}
         for row in outputs.read(one.folder / path.relative_to(PREPARED)):
-            if row["status"] == "ok" and row.get("inpainter") is None and row["sample"] in pictures:
-                lesson = Lesson(pictures[row["sample"]], row["caption"], first_of(row))
+            if row["status"] == "ok" and (picture := pictures.get(row["parents"][0])):
+                lesson = Lesson(picture, row["caption"], first_of(row))
                 found.append((row["sample"], lesson, row["key"]))
     found.sort(key=lambda each: (each[0], each[2]))
     return [lesson for _, lesson, _ in found], [key for *_, key in found]
@@ -220,15 +219,15 @@ def main(name: str) -> None:
     """Train as the entry that params.yaml calls NAME says."""
     study = read_study()
     found = node(study, name)
-    held = replace(found, plan=list(found.plan))
-    if len(held.plan) < found.total:
-        there = {task.inputs.training for _, tasks in held.plan for task in tasks}
+    held = list(found.plan)
+    if len(held) < found.total:
+        there = {task.inputs.training for _, tasks in held for task in tasks}
         empty = next(one for one in variants(study, name) if one not in there)
         raise ValueError(
             f"{empty} has nothing to learn from: its captions of the corpus are none, or all failed; look at what "
             f"`captions` of training.{name} names."
         )
-    execute(held)
+    execute(replace(found, plan=held))
 
 
 if __name__ == "__main__":
