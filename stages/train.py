@@ -55,7 +55,8 @@ class Cell(NamedTuple):
 def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]]:
     """The captions of originals that a variant learns from, by sample, and their keys.
 
-    A caption names its picture by key, so that none gets another's. A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
+    A caption names its picture by key, so that none gets another's. A picture without a caption teaches nothing; where
+    a caption was rewritten, the first stands beside it as worse.
     """
     found: list[tuple[str, Lesson, str]] = []
     for path in outputs.shards(PREPARED / one.corpus):
