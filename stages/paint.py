@@ -172,14 +172,6 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     return contact_sheet(["painting", "prompt"], lines)
 
 
-def total(study: Study, name: str, outputs: Outputs) -> int:
-    """Number of paintings of an entry, if no training fails."""
-    return sum(
-        outputs.count(outputs.shards(PROMPTED / corpus)) * (1 + len(one.trainings))
-        for one in variants(study, name).values() for corpus in one.prompts
-    )  # fmt: skip
-
-
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the painter that a study calls NAME."""
     some = variants(study, name)
@@ -189,7 +181,11 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         entry=name,
         settings=study.entry("painters", name),
         study=study.study,
-        total=total(study, name, outputs),
+        total=sum(
+            outputs.count(outputs.shards(PROMPTED / corpus)) * (1 + len(one.trainings))
+            for one in some.values()
+            for corpus in one.prompts
+        ),
         plan=plan(some, outputs),
         worker=Painters(some),
         batch_size=first.model.batch_size,

@@ -23,7 +23,7 @@ from registry.store.objects import ObjectStore
 from registry.tracking import flatten
 from registry.tracking.asking import Past, past
 from stages.care.check import check
-from stages.care.counting import concerned_by, held
+from stages.care.counting import concerned_by, held, paintings
 from stages.engine.loop import light_row
 from stages.engine.memory import Entry
 from stages.engine.node import Node
@@ -97,7 +97,7 @@ def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
     for stage, entry in study.stages():
         node = importlib.import_module(f"stages.{stage.name}").node(study, entry, outputs)
         if not (stage.counted and node.counted):
-            yield Asked(node, node.total, {})
+            yield Asked(node, paintings(study, stage, entry) or node.total, {})
         elif not stage.inputs:
             samples[entry] = node.total
             yield Asked(node, node.total, {entry: node.total})
