@@ -49,6 +49,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
         "edited-truth": "models.captioners.edited:EditedTruth",
     },
+    "trainers": {
+        "lora": "models.trainers.lora:Lora",
+    },
     "recaptioners": {
         "rico": "models.recaptioners.rico:Rico",
         "scalecap": "models.recaptioners.scalecap:ScaleCap",
@@ -65,6 +68,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "detectors": {
         "owlv2": "models.detectors.owlv2:Owlv2",
         "sam": "models.detectors.sam:Sam",
+        "scenes": "models.detectors.scenes:Scenes",
     },
     "embedders": {
         "sbert": "models.embedders.sbert:Sbert",
@@ -81,6 +85,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "spatial-2d": "models.measures.prompted.compbench:Spatial2D",
         "non-spatial": "models.measures.prompted.compbench:NonSpatial",
         "complex": "models.measures.prompted.compbench:Complex",
+        "scenes": "models.measures.prompted.scenes:Scenes",
     },
     "measures": {
         "pixel": "models.measures.pictures.pixel:Pixel",

@@ -17,6 +17,8 @@ DATA = Path("data")
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 TEXTS = pa.list_(pa.string())
 SENTENCES = pa.list_(pa.struct([("text", pa.string()), ("negative", pa.bool_()), ("kind", pa.string())]))
+FILES = pa.map_(pa.string(), pa.string())
+"""Digests by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,10 @@ class Stage:
     """Whether each of its items depends on all of a corpus."""
     averaged: bool = True
     """Whether a mean over its numbers says anything."""
+    counted: bool = True
+    """Whether how many items it holds follows from the samples of corpora and its axes; else its node says."""
+    filed: bool = False
+    """Whether its items leave files."""
 
     def addressed(self, entry: str = "") -> str:
         """The name by which DVC addresses it."""
@@ -151,6 +157,44 @@ STAGES = {
             originals=True,
         ),
         Stage(
+            name="prompt",
+            kind="prompt",
+            section="prompts",
+            fields=(("prompt", pa.string()), ("annotations", pa.string())),
+            output="prompts",
+            counted=False,
+        ),
+        Stage(
+            name="train",
+            kind="trained",
+            section="training",
+            axis="training",
+            axes=("training",),
+            inputs=("prepare", "caption", "recaption", "compose"),
+            fields=(
+                ("files", FILES),
+                ("loss", pa.float64()),
+                ("truncated", pa.float64()),
+                ("lessons", pa.int64()),
+                ("steps", pa.int64()),
+            ),
+            output="trained checkpoints",
+            counted=False,
+            filed=True,
+        ),
+        Stage(
+            name="paint",
+            kind="painted",
+            section="painters",
+            role="painters",
+            axis="painter",
+            axes=("painter", "training"),
+            inputs=("prompt", "train"),
+            fields=(("image", IMAGE), ("prompt", pa.string()), ("annotations", pa.string())),
+            output="paintings",
+            counted=False,
+        ),
+        Stage(
             name="represent",
             kind="represent",
             section="encoders",
@@ -193,8 +237,8 @@ STAGES = {
             kind="quality",
             section="quality",
             role="measures",
-            axes=(*GRID, "captioner", "recaptioner"),
-            inputs=("prepare", "degrade", "inpaint", "caption", "recaption", "compose"),
+            axes=(*GRID, "captioner", "recaptioner", "painter", "training"),
+            inputs=("prepare", "degrade", "inpaint", "caption", "recaption", "compose", "paint"),
             output="quality",
             measures=True,
             originals=True,
@@ -209,6 +253,9 @@ STAGES = {
                 "caption",
                 "recaption",
                 "compose",
+                "prompt",
+                "train",
+                "paint",
                 "represent",
                 "project",
                 "fidelity",
@@ -233,6 +280,9 @@ REQUESTS = (
 
 UNAVERAGED = tuple(stage.kind for stage in HOLDING if not stage.averaged)
 """The kinds of measuring items over which a mean says nothing."""
+
+FILED = tuple(stage.kind for stage in HOLDING if stage.filed)
+"""The kinds of items that leave files."""
 
 SECTIONS: dict[str, Stage] = {}
 """The sections of ``params.yaml`` that hold entries, each with the first stage that reads it."""

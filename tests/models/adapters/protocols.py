@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter, Tagger
+from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter, Tagger, Trainer
 from models.captioners import audio, blip, edited, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl, seq2seq_lm
 from models.detectors import owlv2, sam
+from models.detectors import scenes as detected
 from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
@@ -28,10 +29,11 @@ from models.measures.captions import (
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.judged import JudgedMeasure, capture, comprecap, faithscore, questions, reconstruction
 from models.measures.pictures import clap, perceptual, pixel
-from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
+from models.measures.prompted import PaintingJudge, compbench, graphs, scenes, vqascore
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, edits, fusing, laclip, rico, scalecap, self_loop, sharegpt4v
 from models.taggers import token_classification
+from models.trainers import lora
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -79,12 +81,16 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
     "self-loop": self_loop.SelfLoop,
     "edits": edits.Edits,
 }
+TRAINERS: dict[str, type[Trainer]] = {
+    "lora": lora.Lora,
+}
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
 }
 DETECTORS: dict[str, type[Detector]] = {
     "owlv2": owlv2.Owlv2,
     "sam": sam.Sam,
+    "scenes": detected.Scenes,
 }
 EMBEDDERS: dict[str, type[Embedder]] = {
     "sbert": sbert.Sbert,
@@ -128,4 +134,5 @@ PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
     "spatial-2d": compbench.Spatial2D,
     "non-spatial": compbench.NonSpatial,
     "complex": compbench.Complex,
+    "scenes": scenes.Scenes,
 }
