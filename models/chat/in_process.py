@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from models.adapters.checkpoints import identify
 from models.adapters.decoding import Decoding, generation
 from models.adapters.pretrained import Pretrained, read
-from models.adapters.roles import Conversation, Reply, Scores
+from models.adapters.roles import Conversation, Reply, Scores, Turn
 from models.adapters.thinking import OPEN, answered
+from models.chat import lora
 from models.chat.choices import apart, normalised
 
 if TYPE_CHECKING:
@@ -25,9 +27,16 @@ Inputs = dict[str, "Tensor"]
 
 
 class ChatSettings(Pretrained):
-    """``attention``: the implementation that transformers uses; another one rounds otherwise and is another item."""
+    """``attention``: the implementation that transformers uses; another one rounds otherwise and is another item.
+    ``lora``: the folder of an adapter that PEFT or a training wrote, laid over the checkpoint."""
 
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    lora: str | None = None
+
+    def identity(self, *elsewhere: str) -> dict[str, Any]:
+        """As that of :class:`~models.adapters.pretrained.Pretrained`, and the adapter's digest where there is one."""
+        laid = {"lora": lora.identify(self.lora)} if self.lora else {}
+        return super().identity("lora", *elsewhere) | laid
 
 
 class Prompt(NamedTuple):
@@ -75,9 +84,12 @@ class InProcess(ABC):
         Raises
         ------
         ValueError
-            The checkpoint is of another architecture, lacks weights, or has no chat template.
+            The checkpoint is of another architecture, lacks weights, or has no chat template; or an adapter is for
+            another one.
         """
         self._model, self._processor = self._read()
+        if self.settings.lora:
+            self._model = lora.laid(self._model, self.settings.lora, self.base())
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         self.device = self._model.device.type
         self.positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", np.inf)
@@ -86,6 +98,10 @@ class InProcess(ABC):
                 f"checkpoint {self.settings.checkpoint!r} has no chat template: add its chat_template.jinja"
             )
 
+    def base(self) -> dict[str, str]:
+        """The checkpoint that an adapter is laid over, as :func:`models.adapters.checkpoints.identify` names it."""
+        return identify(self.settings.checkpoint, self.settings.revision)
+
     @abstractmethod
     def _read(self) -> tuple[Any, Any]:
         """Read the model, and its processor or tokenizer."""
@@ -93,6 +109,10 @@ class InProcess(ABC):
     @abstractmethod
     def _inputs(self, conversation: Conversation) -> Inputs:
         """The model's inputs for one conversation."""
+
+    @abstractmethod
+    def _text(self, conversation: Conversation, whole: bool = False) -> str:
+        """A conversation as the chat template writes it: open for a reply, unless it is ``whole``."""
 
     def answer(
         self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int]
@@ -155,6 +175,18 @@ class InProcess(ABC):
             return float(path.sum() + last[ids[-1]])
 
         return [normalised([total(i, ids) for ids in some]) for i, some in zip(same, tokens, strict=True)]
+
+    def ended(self, conversation: Conversation, reply: str) -> str:
+        """A whole reply, with what the chat template writes behind it.
+
+        Some templates, such as LLaVA-OneVision's, begin a turn otherwise once it is answered; a reply begins where it
+        is generated. Raises ``ValueError`` where the template changes the reply itself.
+        """
+        written = self._text([*conversation, Turn("assistant", reply)], whole=True)
+        _, found, end = written.rpartition(reply)
+        if not found:
+            raise ValueError(f"the chat template of {self.settings.checkpoint!r} changes the reply {reply!r:.60}")
+        return reply + end
 
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""
@@ -220,7 +252,7 @@ class InProcess(ABC):
 
         def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
             paths = torch.tensor([asked[row][1] for row in rows], dtype=torch.long)
-            batch = self._batch([_behind(prompts[asked[row][0]].inputs, asked[row][1]) for row in rows])
+            batch = self._batch([behind(prompts[asked[row][0]].inputs, asked[row][1]) for row in rows])
             with torch.inference_mode():
                 logits = self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
             known = logits.float().log_softmax(-1).cpu()
@@ -241,13 +273,16 @@ class Seeing(InProcess):
     def _read(self) -> tuple[Any, Any]:
         return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
 
-    def _inputs(self, conversation: Conversation) -> Inputs:
+    def _text(self, conversation: Conversation, whole: bool = False) -> str:
         image = {"type": "image"}
         messages = [
             {"role": turn.role, "content": [image] * len(turn.pictures) + [{"type": "text", "text": turn.text}]}
             for turn in conversation
         ]
-        text = self._processor.apply_chat_template(messages, **opened(conversation))
+        return self._processor.apply_chat_template(messages, **({} if whole else opened(conversation)))
+
+    def _inputs(self, conversation: Conversation) -> Inputs:
+        text = self._text(conversation)
         images = [Image.fromarray(picture) for turn in conversation for picture in turn.pictures]
         return dict(self._processor(images=[images] if images else None, text=[text], return_tensors="pt"))
 
@@ -258,7 +293,7 @@ def opened(conversation: Conversation) -> dict[str, bool]:
     return {"add_generation_prompt": not begun, "continue_final_message": begun}
 
 
-def _behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
+def behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
     """Inputs whose text goes on with the tokens of a path."""
     import torch
 

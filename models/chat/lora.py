@@ -1,0 +1,88 @@
+"""Low-rank adapters of chat models (LoRA, Hu et al. 2021, arXiv 2106.09685), with PEFT.
+
+An adapter stays beside the weights and is not merged into them: in bfloat16 most of what a short training changes would
+be rounded away.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.adapters import checkpoints
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+def identify(folder: str) -> str:
+    """The digest of an adapter's folder; raises ``FileNotFoundError`` where there is none, ``ValueError`` where it holds
+    none."""
+    path = Path(folder).expanduser()
+    if path.is_dir() and not (path / CONFIG).is_file():
+        raise ValueError(f"{path} holds no adapter: name a folder with {CONFIG} and {WEIGHTS}, as PEFT writes them")
+    if not path.exists():
+        raise FileNotFoundError(f"the adapter {folder!r} is not there: name the folder that a training wrote")
+    return checkpoints.identify(folder)["checkpoint"]
+
+
+def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
+    """The model with an adapter in it; ``base`` names the model's checkpoint.
+
+    Raises ``ValueError`` where the adapter was trained over other weights or has no place in the model.
+    """
+    from peft import PeftConfig, PeftModel
+
+    path = Path(folder).expanduser()
+    trained = PeftConfig.from_pretrained(str(path)).base_model_name_or_path or ""
+    if trained.startswith("sha256:") and base["checkpoint"].startswith("sha256:") and trained != base["checkpoint"]:
+        raise ValueError(
+            f"the adapter {folder!r} was trained over a checkpoint of digest {trained[7:19]}, and this is "
+            f"{base['checkpoint'][7:19]}: name the checkpoint that it was trained over"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # of weights that the adapter lacks
+        try:
+            return PeftModel.from_pretrained(model, str(path)).get_base_model()
+        except (RuntimeError, ValueError, UserWarning) as error:
+            said = str(error).splitlines()[0]
+            raise ValueError(f"the adapter {folder!r} does not fit the checkpoint: {said:.200}") from error
+
+
+def begun(model: Any, rank: int, seed: int) -> PeftModel:
+    """The model with a new adapter over all linear layers of its decoder, which does nothing yet.
+
+    ``alpha`` is twice the rank and there is no dropout, as LLaMA-Factory has them, whose ``lora_target: all`` leaves
+    out tower, projector and head of a vision-language model too. All else of the model is frozen.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from torch import nn
+
+    decoder = model.model.language_model
+    layers = sorted({name.rpartition(".")[2] for name, one in decoder.named_modules() if isinstance(one, nn.Linear)})
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=rf".*\.language_model\..*\.({'|'.join(layers)})"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return get_peft_model(model, config)
+
+
+def save(model: PeftModel, base: Mapping[str, str], folder: Path) -> None:
+    """Write an adapter as PEFT reads it, with the name of the checkpoint that it is for, and no path of this machine."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    config = model.peft_config["default"]
+    config.base_model_name_or_path, config.revision = base["checkpoint"], base.get("revision")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
+    config.inference_mode = True
+    config.save_pretrained(folder)
+    config.inference_mode = False
