@@ -47,6 +47,9 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "speech-seq2seq": "models.captioners.audio:SpeechSeq2Seq",
         "lp-music-caps": "models.captioners.lp_music_caps:LpMusicCaps",
     },
+    "trainers": {
+        "lora": "models.trainers.lora:Lora",
+    },
     "recaptioners": {
         "rico": "models.recaptioners.rico:Rico",
         "scalecap": "models.recaptioners.scalecap:ScaleCap",

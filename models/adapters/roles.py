@@ -11,15 +11,21 @@ Every adapter class carries
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel
 
 from models.adapters.decoding import Decoding
 from models.adapters.settings import Settings as Settings  # adapters' own derive from it
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.adapters.requests import Pictured
 
 
 class Adapter(Protocol):
@@ -180,3 +186,82 @@ class Detector(Adapter, Protocol):
 
     def detect(self, pictures: Sequence[np.ndarray], names: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """What was found in each picture (H, W, 3) uint8 of the names looked for in it, the surest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A picture with its caption, to be learnt from."""
+
+    picture: Pictured
+    caption: str
+    rejected: str = ""
+    """A worse caption of the same picture; empty where there is none. Who learns preferences needs it."""
+
+    def parts(self) -> list[str]:
+        """What of it enters a key."""
+        return [self.picture.digest, self.caption, self.rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Something that lessons are made of, as the base model encodes it before the training: an item of its own, once for
+    all trainings that share it.
+
+    ``what`` says what is computed, as its trainer names it, of ``text``, ``picture``, or both.
+    """
+
+    what: str
+    text: str = ""
+    picture: Pictured | None = None
+
+    def parts(self) -> dict[str, Any]:
+        """Parts of its key, beside what its trainer's ``encoding`` gives."""
+        return {"what": self.what, "text": self.text, "picture": self.picture and self.picture.digest}
+
+
+Arrays = Mapping[str, "Tensor"]
+"""A piece, encoded: tensors on the CPU. It is kept as safetensors, with their types and shapes."""
+
+
+class Trained(NamedTuple):
+    """What a training made: files by name, such as adapters as safetensors, and figures by name."""
+
+    files: Mapping[str, Path]
+    figures: Mapping[str, float]
+
+
+class Trainer(Adapter, Protocol):
+    """Trains a model on lessons. Its class is made with its settings and its base, an adapter that is not loaded.
+
+    ``identity()`` says of the base what the training depends on, no more: how it samples does not matter. ``load()``
+    imports libraries and sets ``device``; what ``encode`` and ``train`` need of the base they read themselves.
+    """
+
+    ROLES: ClassVar[Mapping[str, str]]
+    """The name of its base in ``params.yaml``, with the role of the catalogue that it is of; one alone."""
+
+    def encoding(self) -> dict[str, Any]:
+        """JSON-able parts of the key of every piece: what of the base and the settings its arrays depend on."""
+
+    def pieces(self, lessons: Sequence[Lesson]) -> list[Piece]:
+        """The pieces that a training on these lessons will ask for, each once."""
+
+    def encode(self, pieces: Sequence[Piece]) -> list[Arrays]:
+        """The arrays of each piece, which do not depend on its neighbours."""
+
+    def train(
+        self,
+        lessons: Sequence[Lesson],
+        known: Callable[[Piece], Arrays],
+        seed: int,
+        folder: Path,
+        log: Callable[[Mapping[str, float], int], None],
+    ) -> Trained:
+        """Train, and leave the files in ``folder``.
+
+        The checkpoints in ``folder`` make a killed training go on to the very files of an uninterrupted one; it is
+        empty at first. ``known`` gives the arrays of a piece; ``log`` hears of figures by step.
+
+        Raises ``ValueError`` where lessons cannot be learnt from, and ``FloatingPointError`` where a loss is no number:
+        it says at which step and of which pictures, and the last good checkpoint stays.
+        """

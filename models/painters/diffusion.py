@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from models.adapters import roles
+from models.adapters import lora, roles
 from models.adapters.checkpoints import identify
 from models.adapters.pipelines import check_side, quiet, read_pipeline
 from models.media.images import from_float
@@ -23,7 +23,8 @@ class Settings(roles.Settings):
     ``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's. ``resolution``: pixels
     of a picture's side; None is what the checkpoint was trained at. ``dtype``: what is computed in. ``micro_batch``:
     pictures in a forward; more is faster on a GPU, and costs memory. ``seed``: another one gives every item other
-    noise; an item's own seed comes from its key, of which this is a part.
+    noise; an item's own seed comes from its key, of which this is a part. ``lora``: an adapter of the denoiser, as the
+    trainer ``lora`` or diffusers writes one: a file, or the folder that it is in.
     """
 
     checkpoint: str
@@ -35,6 +36,7 @@ class Settings(roles.Settings):
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     micro_batch: int = Field(4, ge=1)
     seed: int = Field(0, ge=0)
+    lora: str | None = None
 
 
 class Diffusion:
@@ -61,8 +63,9 @@ class Diffusion:
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
-        return identify(self.settings.checkpoint, self.settings.revision) | settings
+        settings = self.settings.model_dump(exclude={"checkpoint", "revision", "lora"})
+        adapter = {"lora": identify(self.settings.lora)["checkpoint"]} if self.settings.lora else {}
+        return identify(self.settings.checkpoint, self.settings.revision) | settings | adapter
 
     def load(self) -> None:
         """Read the pipeline, on a GPU where there is one; a hub id is downloaded unless cached.
@@ -70,18 +73,37 @@ class Diffusion:
         Raises
         ------
         ValueError
-            The checkpoint is of another architecture, or ``resolution`` does not suit it.
+            The checkpoint is of another architecture, as the adapter's may be, or ``resolution`` does not suit it.
         """
-        self._pipeline, self.device = read_pipeline(self.settings, self.PIPELINE, self.DENOISER, self._without)
-        denoiser = getattr(self._pipeline, self.DENOISER[0])
-        unit, latents = self._unit(denoiser), getattr(denoiser.config, "sample_size", 128)  # FLUX names no size
-        self._side = self.settings.resolution or int(latents * self._pipeline.vae_scale_factor)
-        check_side(self._side, unit, self.settings.checkpoint)
+        denoiser = getattr(self.read(), self.DENOISER[0])
+        self._side = self.side(denoiser.config)
+        if self.settings.lora:
+            lora.read(denoiser, self.settings.lora, self.DENOISER[0])
         self._negative = self._negated() if self.NEGATED and self.settings.guidance > 1 else {}
+
+    def read(self, kept: Callable[[str], bool] = bool) -> Any:
+        """Read the pipeline, or those of its parts whose names are ``kept``, and return it."""
+
+        def options(parts: dict[str, Any]) -> dict[str, Any]:
+            left_out = (name for name, one in parts.items() if isinstance(one, list) and not kept(name))
+            return self._without(parts) | dict.fromkeys(left_out)
+
+        self._pipeline, self.device = read_pipeline(self.settings, self.PIPELINE, self.DENOISER, options)
+        return self._pipeline
+
+    def side(self, denoiser: Mapping[str, Any]) -> int:
+        """Pixels of a picture's side, given the denoiser's configuration.
+
+        Raises ``ValueError`` where ``resolution`` does not suit it.
+        """
+        latents = denoiser.get("sample_size", 128)  # FLUX names no size
+        side = self.settings.resolution or int(latents * self._pipeline.vae_scale_factor)
+        check_side(side, self._unit(denoiser), self.settings.checkpoint)
+        return side
 
     def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         """A picture (side, side, 3) uint8 of each text."""
-        encoded = {text: self._encode(text) for text in dict.fromkeys(texts)}
+        encoded = {text: self.encode(text) for text in dict.fromkeys(texts)}
         size, results = self.settings.micro_batch, []
         for start in range(0, len(texts), size):
             some = list(range(start, min(start + size, len(texts))))
@@ -109,7 +131,7 @@ class Diffusion:
         ).images
         return pictures
 
-    def _encode(self, text: str) -> dict[str, Tensor]:
+    def encode(self, text: str) -> dict[str, Tensor]:
         """The pipeline's arguments that stand for a text, each of batch size 1."""
         plain = {"do_classifier_free_guidance": False} if self.NEGATED else {}
         return {name: one for name, one in self._encoded(text, **plain).items() if not name.startswith("negative_")}
@@ -142,9 +164,9 @@ class Diffusion:
         """Arguments of the pipeline beside the usual."""
         return {}
 
-    def _unit(self, denoiser: Any) -> int:
+    def _unit(self, denoiser: Mapping[str, Any]) -> int:
         """Number of pixels of which a picture's sides are multiples."""
-        return int(self._pipeline.vae_scale_factor) * int(getattr(denoiser.config, "patch_size", None) or 1)
+        return int(self._pipeline.vae_scale_factor) * int(denoiser.get("patch_size") or 1)
 
     def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
         """Which of a checkpoint's parts are not read, as arguments of ``from_pretrained``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -30,7 +31,7 @@ class StableDiffusion(diffusion.Diffusion):
     def _without(self, parts: dict[str, Any]) -> dict[str, Any]:
         return {"safety_checker": None, "requires_safety_checker": False}
 
-    def _unit(self, denoiser: Any) -> int:
+    def _unit(self, denoiser: Mapping[str, Any]) -> int:
         return int(self._pipeline.vae_scale_factor)
 
 
@@ -95,7 +96,7 @@ class Flux(diffusion.Diffusion):
     def _places(self) -> dict[str, Any]:
         return {"prompt_2": None, "max_sequence_length": self.settings.max_sequence_length}
 
-    def _unit(self, denoiser: Any) -> int:
+    def _unit(self, denoiser: Mapping[str, Any]) -> int:
         return 2 * int(self._pipeline.vae_scale_factor)  # latents are packed by two
 
 

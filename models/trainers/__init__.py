@@ -1,0 +1,1 @@
+"""Trainers: what a study fine-tunes on captions, kind by kind."""
