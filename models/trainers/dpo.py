@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,13 +16,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from models.adapters import roles
-from models.adapters.requests import Asking, LogProbs, Pictured
-from models.adapters.roles import Scores, Turn
+from models.adapters.roles import Arrays, Lesson, Piece, Trained, Turn
+from models.captioners.prompted import Prompted
+from models.chat import lora
+from models.chat.in_process import Seeing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.chat.in_process import Seeing
     from models.chat.learning import Learner
 
 VARIANTS: dict[str, dict[str, float]] = {
@@ -32,47 +32,26 @@ VARIANTS: dict[str, dict[str, float]] = {
 }
 """Appendix C.2, and ``qwen2vl_lora_dpo.yaml`` of the released code, which differ in these."""
 
+SCORED = "log-probabilities"
+"""What of a picture with a caption is encoded: ln P of the caption's tokens before the training, (tokens,) float64."""
+
 STATE = "state.pt"
 EVERY = 50
-"""Steps between two states from which an interrupted training goes on."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two captions of a picture, asked for with ``prompt``; ``key`` names it in messages."""
-
-    key: str
-    picture: Pictured
-    prompt: str
-    chosen: str
-    rejected: str
-
-
-@dataclass(frozen=True)
-class Referred:
-    """A pair, and what the model gave to the tokens of its captions before it learnt: ln P, (tokens,) float64."""
-
-    pair: Pair
-    chosen: np.ndarray
-    rejected: np.ndarray
-
-
-class Diverged(ValueError):
-    """A loss that is no number: the training stopped, and what it had learnt before is kept."""
+"""Steps between two states from which a killed training goes on."""
 
 
 class Dpo:
-    """Trains a chat captioner on preference pairs.
+    """Trains a captioner that takes instructions, on lessons with a rejected caption; it is asked with its own prompt.
 
-    ``variant``: the paper's numbers, or those of the ``released`` code; both β 0.1, warm-up over a tenth of the steps
-    and then half a cosine, 64 pairs a step, rank 8 (the paper names none). ``rate`` is the highest learning rate;
-    ``cutoff`` the most tokens of a prompt, picture included, and a caption: longer captions lose their end.
-    ``objective: positives`` learns the chosen captions alone, by their mean negative log-probability a token: ablation
-    (c) of table 6. ``micro_batch``: pairs in a forward.
+    ``variant``: the paper's numbers, or those of the ``released`` code. Both have β 0.1, a warm-up over a tenth of the
+    steps and then half a cosine, and 64 pairs a step; of the rank only the released code says that it is 8. ``rate`` is
+    the highest learning rate. ``cutoff``: most tokens of a prompt, picture included, and a caption, which loses its end
+    where there are more. ``objective: positives`` learns the chosen captions alone, by their mean negative
+    log-probability a token: ablation (c) of table 6. ``micro_batch``: pairs in a forward.
     """
 
     VERSION: ClassVar[int] = 1
-    ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat"}
+    ROLES: ClassVar[Mapping[str, str]] = {"captioner": "captioners"}
 
     class Settings(roles.Settings):
         variant: Literal["paper", "released"] = "paper"
@@ -90,130 +69,180 @@ class Dpo:
         @classmethod
         def _of_variant(cls, given: Any) -> Any:
             """What is left open is the variant's."""
-            return {**VARIANTS.get(given.get("variant", "paper"), {}), **given} if isinstance(given, dict) else given
+            return {**VARIANTS.get(str(given.get("variant", "paper")), {}), **given}
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, captioner: Any) -> None:
+        if not (isinstance(captioner, Prompted) and isinstance(captioner.chat, Seeing)):
+            raise ValueError(
+                f"a {type(captioner).__name__} cannot learn preferences: take a captioner over a chat model that runs "
+                "here, such as qwen2.5-vl"
+            )
+        if captioner.chat.settings.lora:
+            raise ValueError("the captioner has an adapter already, and training goes over a checkpoint: leave `lora` out")
         self.settings = settings
+        self.prompt: str = captioner.settings.prompt
+        self._chat: Seeing = captioner.chat
+        self._loaded = False
 
     def identity(self) -> dict[str, Any]:
-        """All settings but the name of the variant, whose numbers are among them."""
-        return self.settings.model_dump(exclude={"variant"})
+        """All settings but the name of the variant, whose numbers are among them; the model, and its prompt."""
+        return {**self.settings.model_dump(exclude={"variant"}), **self.encoding()}
 
-    def referred(self, pairs: Sequence[Pair]) -> Asking[list[Referred]]:
-        """Ask the captioner how probable it finds the captions of each pair, and leave out pairs that it cannot read."""
-        replies = yield [
-            LogProbs("captioner", pair.prompt, (pair.picture,), continuation=caption, whole=True)
-            for pair in pairs
-            for caption in (pair.chosen, pair.rejected)
-        ]
-        both = zip(pairs, replies[::2], replies[1::2], strict=True)
-        return [
-            Referred(pair, chosen.log_probabilities, rejected.log_probabilities)
-            for pair, chosen, rejected in both
-            if isinstance(chosen, Scores) and isinstance(rejected, Scores)
-        ]
+    def encoding(self) -> dict[str, Any]:
+        return {"captioner": self._chat.identity(), "prompt": self.prompt}
+
+    def load(self) -> None:
+        """Import torch, which says on which device."""
+        import torch
+
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    def pieces(self, lessons: Sequence[Lesson]) -> list[Piece]:
+        """Both captions of each pair; of ``positives`` nothing."""
+        if self.settings.objective == "positives":
+            return []
+        return list(dict.fromkeys(piece for lesson in lessons for piece in _both(lesson)))
+
+    def encode(self, pieces: Sequence[Piece]) -> list[Arrays]:
+        chat = self._ready()
+        asked = [self._asked(piece.picture) for piece in pieces]
+        whole = [chat.ended(turns, piece.text) for turns, piece in zip(asked, pieces, strict=True)]
+        return [{SCORED: one.log_probabilities} for one in chat.log_probabilities(asked, whole)]
 
     def train(
-        self, chat: Seeing, pairs: Sequence[Referred], seed: int, folder: Path, log: Callable[[dict[str, float], int], None]
-    ) -> dict[str, float]:
-        """Train an adapter over a loaded chat model, write it to ``folder``, and return what is to be said of it.
-
-        A state in the folder is gone on from: the result is that of a training without interruption. The model has the
-        adapter in it afterwards.
+        self,
+        lessons: Sequence[Lesson],
+        known: Callable[[Piece], Arrays],
+        seed: int,
+        folder: Path,
+        log: Callable[[Mapping[str, float], int], None],
+    ) -> Trained:
+        """Train an adapter; the figures are those of the last step.
 
         Raises
         ------
         ValueError
-            There is no pair; or the loss is no number (:class:`Diverged`): the folder then holds the adapter as it was
-            before that step.
+            There is no lesson, one has no rejected caption or two equal ones, or a picture leaves no room for a
+            caption.
+        FloatingPointError
+            The loss is no number. The folder then holds the adapter as it was before that step.
         """
         import torch
         from transformers import get_cosine_schedule_with_warmup
 
         from models.chat.learning import Learner
 
-        if not pairs:
-            raise ValueError("there is no preference pair to learn from: see which captions were rewritten")
+        self._check(lessons)
         settings = self.settings
+        chat, self._loaded = self._ready(), False  # whoever encodes next wants the model without the adapter
         learner = Learner(chat, settings.rank, seed)
         weights = learner.parameters()
-        a_round = math.ceil(len(pairs) / settings.batch)
+        a_round = math.ceil(len(lessons) / settings.batch)
         steps = settings.epochs * a_round
         optimiser = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.0)
         schedule = get_cosine_schedule_with_warmup(optimiser, math.ceil(settings.warmup * steps), steps)
         first, state = 0, folder / STATE
+        figures: dict[str, float] = {}
         if state.exists():
-            known = torch.load(state, map_location=chat.device, weights_only=True)
-            for weight, value in zip(weights, known["weights"], strict=True):
+            now = torch.load(state, map_location=self.device, weights_only=True)
+            for weight, value in zip(weights, now["weights"], strict=True):
                 weight.data.copy_(value)
-            optimiser.load_state_dict(known["optimiser"])
-            schedule.load_state_dict(known["schedule"])
-            first = known["step"]
+            optimiser.load_state_dict(now["optimiser"])
+            schedule.load_state_dict(now["schedule"])
+            first = now["step"]
         for step in range(first, steps):
             epoch, place = divmod(step, a_round)
-            order = np.random.default_rng([seed, epoch]).permutation(len(pairs))
-            some = [pairs[i] for i in order[place * settings.batch : (place + 1) * settings.batch]]
-            figures = self._step(learner, some)
+            order = np.random.default_rng([seed, epoch]).permutation(len(lessons))
+            some = [lessons[i] for i in order[place * settings.batch : (place + 1) * settings.batch]]
+            figures = self._step(learner, some, known)
             figures["norm"] = float(torch.nn.utils.clip_grad_norm_(weights, 1.0))
             if not math.isfinite(figures["loss"] + figures["norm"]):
                 learner.save(folder)
-                names = ", ".join(one.pair.key[:12] for one in some[:4]) + ", …" * (len(some) > 4)
-                raise Diverged(
+                names = ", ".join(one.picture.digest[:12] for one in some[:4]) + ", …" * (len(some) > 4)
+                raise FloatingPointError(
                     f"the loss of step {step + 1} of {steps} is {figures['loss']} and its gradient's norm "
-                    f"{figures['norm']}, over the pairs {names}; {folder} holds the adapter before it: lower `rate`"
+                    f"{figures['norm']}, for the pictures {names}; {folder} holds the adapter before it: lower `rate`"
                 )
             optimiser.step()
             schedule.step()
             optimiser.zero_grad(set_to_none=True)
             log({**figures, "rate": schedule.get_last_lr()[0]}, step + 1)
-            if (step + 1) % EVERY == 0 and step + 1 < steps:
-                folder.mkdir(parents=True, exist_ok=True)
+            if (step + 1) % EVERY == 0 or step + 1 == steps:
                 now = {"step": step + 1, "weights": [weight.data for weight in weights],
                        "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}  # fmt: skip
                 torch.save(now, state.with_suffix(".part"))
                 state.with_suffix(".part").replace(state)
         learner.save(folder)
-        state.unlink(missing_ok=True)
-        return figures
+        return Trained({name: folder / name for name in (lora.CONFIG, lora.WEIGHTS)}, figures)
 
-    def _step(self, learner: Learner, pairs: Sequence[Referred]) -> dict[str, float]:
-        """Gradients of the mean loss over the pairs of a step, and its figures."""
-        total = len(pairs) if self.settings.objective == "preferences" else sum(len(one.chosen) for one in pairs)
+    def _check(self, lessons: Sequence[Lesson]) -> None:
+        if not lessons:
+            raise ValueError("there is nothing to learn from: see which captions were rewritten")
+        for one in lessons:
+            if self.settings.objective == "preferences" and one.rejected in {"", one.caption}:
+                raise ValueError(
+                    f"picture {one.picture.digest[:12]} has no worse caption beside {one.caption!r:.60}: take pairs, "
+                    "or `objective: positives`"
+                )
+
+    def _ready(self) -> Seeing:
+        """The model without any adapter."""
+        if not self._loaded:
+            self._chat.load()
+            self._loaded = True
+        return self._chat
+
+    def _asked(self, picture: Any) -> list[Turn]:
+        return [Turn("user", self.prompt, (picture.pixels(),))]
+
+    def _step(
+        self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]
+    ) -> dict[str, float]:
+        """Gradients of the mean loss over the lessons of a step, and its figures."""
         means: Counter[str] = Counter()
-        for start in range(0, len(pairs), self.settings.micro_batch):
-            sums = self.losses(learner, pairs[start : start + self.settings.micro_batch])
-            (sums["loss"] / total).backward()
-            means.update({name: value.item() / total for name, value in sums.items()})
+        for start in range(0, len(lessons), self.settings.micro_batch):
+            sums = self.losses(learner, lessons[start : start + self.settings.micro_batch], known)
+            (sums["loss"] / len(lessons)).backward()
+            means.update({name: value.item() / len(lessons) for name, value in sums.items()})
         return dict(means)
 
-    def losses(self, learner: Learner, pairs: Sequence[Referred]) -> dict[str, Tensor]:
-        """Sums over pairs: the ``loss`` with its gradient, the rewards β (ln π − ln π_ref) of both captions, and how
-        often the chosen one's is higher. Of ``positives`` the loss alone, summed over tokens."""
+    def losses(
+        self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]
+    ) -> dict[str, Tensor]:
+        """Sums over lessons: the ``loss``, with its gradient, and how many captions were ``cut``; the rewards
+        β (ln π − ln π before) of the ``chosen`` and ``rejected`` captions, and how often the chosen one's is higher."""
         import torch
         from torch.nn.functional import logsigmoid
 
-        prompts, chosen, rejected = [], [], []
-        for one in pairs:
-            asked = [Turn("user", one.pair.prompt, (one.pair.picture.pixels(),))]
+        learnt = ["caption"] if self.settings.objective == "positives" else ["caption", "rejected"]
+        prompts, replies, cut = [], [[] for _ in learnt], 0
+        for one in lessons:
+            asked = self._asked(one.picture)
             prompts.append(learner.prompt(asked))
             room = int(min(self.settings.cutoff, learner.chat.positions)) - prompts[-1].length
             if room < 1:
                 raise ValueError(
-                    f"the picture and prompt of pair {one.pair.key[:12]} are {prompts[-1].length} tokens, which leaves "
-                    f"no caption below the cutoff of {self.settings.cutoff}: raise it, or take smaller pictures"
+                    f"picture {one.picture.digest[:12]} and the prompt are {prompts[-1].length} tokens, which leaves no "
+                    f"caption below the cutoff of {self.settings.cutoff}: raise it, or take smaller pictures"
                 )
-            chosen.append(learner.reply(asked, one.pair.chosen)[:room])
-            rejected.append(learner.reply(asked, one.pair.rejected)[:room])
+            for some, name in zip(replies, learnt, strict=True):
+                ids = learner.reply(asked, getattr(one, name))
+                some.append(ids[:room])
+                cut += len(ids) > room
+        found = learner.log_probabilities(prompts, replies)
+        figures = {"cut": torch.tensor(float(cut))}
         if self.settings.objective == "positives":
-            (learnt,) = learner.log_probabilities(prompts, [chosen])
-            return {"loss": -torch.cat(learnt).sum()}
+            return {"loss": -torch.stack([one.mean() for one in found[0]]).sum(), **figures}
+        gains = [
+            self.settings.beta * (one.sum() - float(known(piece)[SCORED][: len(one)].sum()))
+            for lesson, *both in zip(lessons, *found, strict=True)
+            for one, piece in zip(both, _both(lesson), strict=True)
+        ]
+        better, worse = torch.stack(gains[::2]), torch.stack(gains[1::2])
+        figures |= {"chosen": better.sum(), "rejected": worse.sum(), "right": (better > worse).sum()}
+        return {"loss": -logsigmoid(better - worse).sum(), **{name: one.detach() for name, one in figures.items()}}
 
-        def rewards(learnt: Sequence[Tensor], before: Iterable[np.ndarray]) -> Tensor:
-            gains = [now.sum() - float(was[: len(now)].sum()) for now, was in zip(learnt, before, strict=True)]
-            return self.settings.beta * torch.stack(gains)
 
-        both = learner.log_probabilities(prompts, [chosen, rejected])
-        better = rewards(both[0], (one.chosen for one in pairs))
-        worse = rewards(both[1], (one.rejected for one in pairs))
-        figures = {"chosen": better, "rejected": worse, "right": (better > worse).float()}
-        return {"loss": -logsigmoid(better - worse).sum()} | {name: one.detach().sum() for name, one in figures.items()}
+def _both(lesson: Lesson) -> tuple[Piece, Piece]:
+    """The captions of a pair, each with the picture: what is encoded of them."""
+    return Piece(SCORED, lesson.caption, lesson.picture), Piece(SCORED, lesson.rejected, lesson.picture)
