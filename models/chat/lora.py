@@ -6,8 +6,9 @@ be rounded away.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def identify(folder: str) -> str:
-    """The digest of an adapter's folder; raises ``FileNotFoundError`` where there is none, ``ValueError`` where it holds
-    none."""
+    """The digest of an adapter's folder.
+
+    Raises ``FileNotFoundError`` where there is no folder, ``ValueError`` where it holds no adapter.
+    """
     path = Path(folder).expanduser()
     if path.is_dir() and not (path / CONFIG).is_file():
         raise ValueError(f"{path} holds no adapter: name a folder with {CONFIG} and {WEIGHTS}, as PEFT writes them")
@@ -44,7 +47,7 @@ def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
             f"the adapter {folder!r} was trained over a checkpoint of digest {trained[7:19]}, and this is "
             f"{base['checkpoint'][7:19]}: name the checkpoint that it was trained over"
         )
-    with warnings.catch_warnings():
+    with quiet():
         warnings.simplefilter("error", UserWarning)  # of weights that the adapter lacks
         try:
             return PeftModel.from_pretrained(model, str(path)).get_base_model()
@@ -65,16 +68,22 @@ def begun(model: Any, rank: int, seed: int) -> PeftModel:
 
     decoder = model.model.language_model
     layers = sorted({name.rpartition(".")[2] for name, one in decoder.named_modules() if isinstance(one, nn.Linear)})
-    config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules=rf".*\.language_model\..*\.({'|'.join(layers)})"
-    )
-    with torch.random.fork_rng():
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=rf".*\.language_model\..*\.({'|'.join(layers)})")
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         return get_peft_model(model, config)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Say nothing of what PEFT 0.21 uses and transformers 5 is about to drop."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
+
+
 def save(model: PeftModel, base: Mapping[str, str], folder: Path) -> None:
-    """Write an adapter as PEFT reads it, with the name of the checkpoint that it is for, and no path of this machine."""
+    """Write an adapter as PEFT reads it: with the name of the checkpoint that it is for, and no path of this machine."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 

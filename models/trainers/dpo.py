@@ -78,7 +78,9 @@ class Dpo:
                 "here, such as qwen2.5-vl"
             )
         if captioner.chat.settings.lora:
-            raise ValueError("the captioner has an adapter already, and training goes over a checkpoint: leave `lora` out")
+            raise ValueError(
+                "the captioner has an adapter already, and training goes over a checkpoint: leave `lora` out"
+            )
         self.settings = settings
         self.prompt: str = captioner.settings.prompt
         self._chat: Seeing = captioner.chat
@@ -195,9 +197,7 @@ class Dpo:
     def _asked(self, picture: Any) -> list[Turn]:
         return [Turn("user", self.prompt, (picture.pixels(),))]
 
-    def _step(
-        self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]
-    ) -> dict[str, float]:
+    def _step(self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]) -> dict[str, float]:
         """Gradients of the mean loss over the lessons of a step, and its figures."""
         means: Counter[str] = Counter()
         for start in range(0, len(lessons), self.settings.micro_batch):
@@ -222,8 +222,8 @@ class Dpo:
             room = int(min(self.settings.cutoff, learner.chat.positions)) - prompts[-1].length
             if room < 1:
                 raise ValueError(
-                    f"picture {one.picture.digest[:12]} and the prompt are {prompts[-1].length} tokens, which leaves no "
-                    f"caption below the cutoff of {self.settings.cutoff}: raise it, or take smaller pictures"
+                    f"picture {one.picture.digest[:12]} and the prompt are {prompts[-1].length} tokens, which leaves "
+                    f"no caption below the cutoff of {self.settings.cutoff}: raise it, or take smaller pictures"
                 )
             for some, name in zip(replies, learnt, strict=True):
                 ids = learner.reply(asked, getattr(one, name))

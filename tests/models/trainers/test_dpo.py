@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from models.adapters.catalogue import build
 from models.adapters.roles import Arrays, Lesson, Piece, Turn
 from models.pocket import WEIGHTS
-from models.trainers.dpo import SCORED, Dpo
+from models.trainers.dpo import Dpo
 from models.worlds.scenes import scene
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,7 +56,9 @@ def known(trainer: Dpo, some: list[Lesson]) -> Callable[[Piece], Arrays]:
     return dict(zip(pieces, trainer.encode(pieces), strict=True)).__getitem__
 
 
-def trained(trainer: Dpo, some: list[Lesson], folder: Path, before: Callable[[Piece], Arrays]) -> list[dict[str, float]]:
+def trained(
+    trainer: Dpo, some: list[Lesson], folder: Path, before: Callable[[Piece], Arrays]
+) -> list[dict[str, float]]:
     """The figures of each step."""
     heard: list[dict[str, float]] = []
     folder.mkdir(exist_ok=True)
@@ -106,7 +108,9 @@ def test_losses_and_gradients_are_those_of_trl(family, tmp_path):
         lr_scheduler_type="cosine", warmup_steps=1, max_length=None, bf16=False, gradient_checkpointing=False,
         logging_steps=1, report_to=[], use_cpu=True, save_strategy="no", disable_tqdm=True,
     )  # fmt: skip
-    theirs = DPOTrainer(lora.begun(chat._model, 8, 0), args=settings, train_dataset=rows, processing_class=chat._processor)
+    theirs = DPOTrainer(
+        lora.begun(chat._model, 8, 0), args=settings, train_dataset=rows, processing_class=chat._processor
+    )
     with contextlib.redirect_stdout(None):
         theirs.train()
     steps_there = theirs.state.log_history[:-1]
@@ -115,3 +119,90 @@ def test_losses_and_gradients_are_those_of_trl(family, tmp_path):
     assert 4 * sum(ours_seen) == sum(theirs_seen), "a picture is encoded once a pair"
     assert ours[0]["loss"] == pytest.approx(np.log(2), abs=1e-6), "nothing is learnt yet"
     assert ours[-1]["loss"] < 0.6 and ours[-1]["right"] == 1
+
+
+def test_a_killed_training_goes_on_to_the_same_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.trainers.dpo.EVERY", 1)
+    some = lessons(3)
+    trainer = dpo(rate=1e-3, epochs=2, batch=2, micro_batch=2)
+    before = known(trainer, some)
+    trained(trainer, some, tmp_path / "whole", before)
+
+    def killed(figures: Any, step: int) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    (tmp_path / "killed").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        dpo(rate=1e-3, epochs=2, batch=2, micro_batch=2).train(some, before, 0, tmp_path / "killed", killed)
+    heard = trained(trainer, some, tmp_path / "killed", before)
+    assert len(heard) == 2, "two of four steps were kept"
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_loss_that_is_no_number_stops_at_its_step(tmp_path):
+    some = lessons(2)
+    trainer = dpo(rate=1e30, epochs=4, batch=2)
+    with pytest.raises(FloatingPointError, match=r"the loss of step \d of 4 is .*, for the pictures .*: lower `rate`"):
+        trained(trainer, some, tmp_path, known(trainer, some))
+    assert (tmp_path / "adapter_model.safetensors").exists()
+
+
+def test_what_cannot_be_learnt_is_refused_and_long_captions_lose_their_end(tmp_path):
+    some = lessons(2)
+    trainer = dpo(rate=1e-3, epochs=1, cutoff=78)
+    before = known(trainer, some)
+    with pytest.raises(ValueError, match="there is nothing to learn from"):
+        trained(trainer, [], tmp_path, before)
+    with pytest.raises(ValueError, match="has no worse caption beside 'a star'"):
+        trained(trainer, [Lesson(Shown("0"), "a star", "a star")], tmp_path, before)
+    assert trained(trainer, some, tmp_path, before)[0]["cut"] == 2, "two captions each: 76 tokens come before"
+    with pytest.raises(ValueError, match="leaves no caption below the cutoff of 70"):
+        trained(dpo(cutoff=70), some, tmp_path / "none", before)
+    with pytest.raises(ValueError, match="a Blip cannot learn preferences: take a captioner over a chat model"):
+        Dpo(Dpo.Settings(), captioner("blip"))
+
+
+def test_the_variants_are_the_papers_and_the_released_numbers():
+    """Paper *RICO*, appendix C.2; ``qwen2vl_lora_dpo.yaml`` of its code."""
+    paper, released = Dpo.Settings(), Dpo.Settings(variant="released")
+    common = (0.1, 0.1, 64, 8)
+    for one, numbers in ((paper, (1e-5, 3, 2048)), (released, (5e-6, 6, 1024))):
+        assert (one.rate, one.epochs, one.cutoff) == numbers
+        assert (one.beta, one.warmup, one.batch, one.rank) == common
+    assert Dpo.Settings(variant="released", epochs=1).epochs == 1
+    with pytest.raises(ValidationError):
+        Dpo.Settings(variant="publishd")
+
+
+def test_what_was_learnt_is_a_captioner_like_any_other(tmp_path):
+    """The adapter as PEFT reads it by itself, and no other checkpoint takes it."""
+    from peft import PeftModel
+
+    from models.chat import lora
+
+    some = lessons(4)
+    trainer = dpo(rate=3e-3, epochs=6, batch=4, objective="positives")
+    assert trainer.pieces(some) == []
+    heard = trained(trainer, some, tmp_path, {}.__getitem__)
+    assert heard[-1]["loss"] < heard[0]["loss"]
+    flash, plain = captioner(lora=str(tmp_path)), captioner()
+    assert plain.identity().keys() == flash.identity().keys() - {"lora"}
+    flash.load(), plain.load()
+    turns, texts = [[Turn("user", PROMPT, (one.picture.pixels(),))] for one in some], [one.caption for one in some]
+    there = [one.log_probabilities for one in flash.chat.log_probabilities(turns, texts)]
+    before = [one.log_probabilities for one in plain.chat.log_probabilities(turns, texts)]
+    assert np.concatenate(there).sum() > np.concatenate(before).sum() + 1
+    with lora.quiet():
+        plain.chat._model = PeftModel.from_pretrained(plain.chat._model, str(tmp_path))
+    witness = [one.log_probabilities for one in plain.chat.log_probabilities(turns, texts)]
+    assert np.concatenate(there) == pytest.approx(np.concatenate(witness), abs=1e-6)
+    with pytest.raises(ValueError, match="was trained over a checkpoint of digest"):
+        captioner("llava-onevision", lora=str(tmp_path)).load()
+    with pytest.raises(FileNotFoundError, match="is not there: name the folder that a training wrote"):
+        captioner(lora=str(tmp_path / "nowhere")).identity()
+    config = tmp_path / "adapter_config.json"
+    config.write_text(config.read_text().replace("sha256:", "somewhere/"))
+    with pytest.raises(ValueError, match="does not fit the checkpoint"):
+        captioner("llava-onevision", lora=str(tmp_path)).load()
