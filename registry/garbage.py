@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Select, Table, delete, insert, select
 
-from registry.store.items import ItemStore, chunks
+from registry.store.items import ItemStore, chunks, filed
 from registry.store.objects import ObjectStore
 from registry.store.schema import (
     Cell,
@@ -54,6 +54,7 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
         wasted = select(Item.id, Item.kind, Item.object).where(Item.id.not_in(select(kept.c.id)))
         rows = connection.execute(wasted).all()
         used = set(connection.scalars(select(Item.object).where(Item.id.in_(select(kept.c.id)))))
+        used |= filed(connection, Item.id.in_(select(kept.c.id)))
         if remove and rows:
             old = select(Run.id).where(Run.started_at < before)  # asked again: a writer may have been here meanwhile
             newest = max(row.id for row in rows)
@@ -67,7 +68,7 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
     items = Counter(row.kind for row in rows)
     loose = set(sizes) - used - set(kinds)
     with store.engine.connect() as connection:  # as it is now: also what others have remembered meanwhile
-        known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None))))
+        known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None)))) | filed(connection)
     going = [a for a in sorted({*kinds, *loose} & sizes.keys()) if is_old(store.objects, store.objects.path(a), before)]
     going = [address for address in going if address not in known or not remove and address in kinds]
     found = Counter[str]()

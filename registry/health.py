@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from registry.store import places
 from registry.store.database import HEAD, VERSIONS, connect, version_of
-from registry.store.items import damaged
+from registry.store.items import damaged, filed
 from registry.store.objects import ObjectStore
 from registry.store.schema import Item
 from registry.tracking.asking import experiments
@@ -144,6 +144,7 @@ def objects(engine: Engine | None, store: ObjectStore, full: bool) -> Iterator[C
     if engine is not None and inspect(engine).has_table("item"):
         with engine.connect() as connection:
             known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None)).distinct()))
+            known |= filed(connection)
         if orphans := sizes.keys() - known:
             size = gigabytes(sum(sizes[address] for address in orphans))
             yield Check(

@@ -38,7 +38,7 @@ from registry.tracking.runs import SHEET, CellLog, Tracker
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.loop import EXAMPLES_A_CELL, command
 from stages.engine.provenance import read_provenance
-from stages.engine.shards import DISK, WHOLE, digest_of
+from stages.engine.shards import DISK, WHOLE, digest_of, files_of
 from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
 from stages.recaption import variants
@@ -86,6 +86,9 @@ def remember_all(
     opened = set()
     for path in shards:
         held = {row["key"]: row for row in DISK.read(path, HELD)}
+        for name, address in {pair for row in held.values() for pair in files_of(json.loads(row["value"])).items()}:
+            if address not in there:
+                store.objects.put(path.with_name(name).read_bytes())
         keys = held.keys()
         known = store.recall(keys)
         if others := sorted(key for key, one in known.items() if differs(held[key], one)):

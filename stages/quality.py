@@ -38,7 +38,7 @@ from stages.engine.waves import Method
 log = logging.getLogger(__name__)
 
 STAGE = STAGES["quality"]
-CAPTIONED, RECAPTIONED = STAGES["caption"], STAGES["recaption"]
+SOURCES = tuple(STAGES[name] for name in ("caption", "recaption", "compose"))
 READ = ("sample", "key", "status", "caption", *STAGE.axes)
 CAPTIONS_A_BATCH = 2048
 
@@ -164,7 +164,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the measure that a study calls NAME."""
     entry = study.entry("quality", name)
     measure = Adapted(name, entry, "quality", study.models)
-    sources = [stage.folder(name) for stage in (CAPTIONED, RECAPTIONED) for name in study.variants(str(stage.section))]
+    sources = [stage.folder(name) for stage in SOURCES for name in study.variants(str(stage.section))]
     planned = plan(measure, study.entries("corpora"), sources, outputs)
     return Node(
         stage=STAGE,

@@ -88,6 +88,7 @@ SMALL = {
     "inpainters": {"identity": {"adapter": "identity"}, "telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},
     "recaptioners": {},
+    "captions": {},
     "encoders": {"vit": {"adapter": "vit", "checkpoint": "models/pocket/weights/vit"}},
     "fidelity": {"pixel": {"adapter": "pixel"}},
     "quality": {"lexical": {"adapter": "lexical", "metrics": ["bleu", "rouge_l", "cider"], "tokenizer": "none"}},

@@ -33,6 +33,7 @@ SMALLEST = {
     "inpainters": {"telea": {"adapter": "telea"}},
     "captioners": {"blip": {"adapter": "blip", "checkpoint": "models/pocket/weights/blip"}},
     "recaptioners": {},
+    "captions": {},
     "encoders": {},
     "fidelity": {},
     "quality": {},

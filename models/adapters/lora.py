@@ -22,7 +22,7 @@ FILE = "pytorch_lora_weights.safetensors"
 METADATA = "lora_adapter_metadata"
 
 
-def insert(network: Any, rank: int, scale: float, targets: Sequence[str]) -> list[str]:
+def insert(network: Any, rank: int, scale: int, targets: Sequence[str]) -> list[str]:
     """Put adapters of ``rank``, times ``scale`` / ``rank``, beside the layers whose names end in one of ``targets``.
 
     All else is frozen; what is new is float32, drawn from torch's generator so that nothing changes at first. Returns
@@ -60,7 +60,7 @@ def restore(network: Any, found: dict[str, Tensor]) -> None:
     set_peft_model_state_dict(network, found)
 
 
-def write(network: Any, file: Path, part: str, rank: int, scale: float, places: Sequence[str]) -> None:
+def write(network: Any, file: Path, part: str, rank: int, scale: int, places: Sequence[str]) -> None:
     """Write the adapters of a network, which is the ``part`` of its pipeline."""
     from safetensors.torch import save_file
 

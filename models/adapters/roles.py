@@ -204,8 +204,8 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Something that lessons are made of, as the base model encodes it before the training: an item of its own, once for
-    all trainings that share it.
+    """Something that lessons are made of, as the base model encodes it before the training: an item of its own, which
+    all trainings share.
 
     ``what`` says what is computed, as its trainer names it, of ``text``, ``picture``, or both.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -82,13 +83,23 @@ class Diffusion:
         self._negative = self._negated() if self.NEGATED and self.settings.guidance > 1 else {}
 
     def read(self, kept: Callable[[str], bool] = bool) -> Any:
-        """Read the pipeline, or those of its parts whose names are ``kept``, and return it."""
+        """Read the pipeline, or those of its parts whose names are ``kept``, and return it.
+
+        Of a denoiser that is not, the configuration stands in its place, for which pipelines ask when they encode.
+        """
+        import diffusers
+        from diffusers.configuration_utils import FrozenDict
 
         def options(parts: dict[str, Any]) -> dict[str, Any]:
             left_out = (name for name, one in parts.items() if isinstance(one, list) and not kept(name))
             return self._without(parts) | dict.fromkeys(left_out)
 
         self._pipeline, self.device = read_pipeline(self.settings, self.PIPELINE, self.DENOISER, options)
+        part, kind = self.DENOISER
+        if not kept(part):
+            source = {"revision": self.settings.revision, "subfolder": part}
+            config = getattr(diffusers, kind).load_config(self.settings.checkpoint, **source)
+            setattr(self._pipeline, part, SimpleNamespace(config=FrozenDict(config)))
         return self._pipeline
 
     def side(self, denoiser: Mapping[str, Any]) -> int:

@@ -39,6 +39,7 @@ class Family(ABC):
     def __init__(self, denoiser: Any, scheduler: Any, side: int, gamma: float | None, guidance: float) -> None:
         self.denoiser, self.config, self.side = denoiser, denoiser.config, side
         self.gamma, self.guidance = gamma, guidance
+        self.dtype = denoiser.dtype
         self.schedule = self.made(scheduler)
 
     def made(self, scheduler: Any) -> Any:
@@ -71,7 +72,7 @@ class Noise(Family):
         noisy = self.schedule.add_noise(clean, noise, times)
         velocity = self.schedule.config.prediction_type == "v_prediction"
         wanted = self.schedule.get_velocity(clean, noise, times) if velocity else noise
-        found = self.predicted(noisy.to(self.denoiser.dtype), times, texts).float()
+        found = self.predicted(noisy.to(self.dtype), times, texts).float()
         return ((found - wanted) ** 2).flatten(1).mean(1) * self.weights(times, velocity)
 
     def weights(self, times: Tensor, velocity: bool) -> Tensor | float:
@@ -124,7 +125,7 @@ class Flow(Family):
     def errors(self, clean: Tensor, noise: Tensor, u: Tensor, texts: Texts) -> Tensor:
         sigma = self.sigmas(u, clean).to(clean.device)
         level = sigma[:, None, None, None]
-        noisy = ((1 - level) * clean + level * noise).to(self.denoiser.dtype)
+        noisy = ((1 - level) * clean + level * noise).to(self.dtype)
         return ((self.predicted(noisy, sigma, texts).float() - (noise - clean)) ** 2).flatten(1).mean(1)
 
     def sigmas(self, u: Tensor, clean: Tensor) -> Tensor:

@@ -11,12 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.worlds.grammar import BACKGROUNDS, BESIDE, BETWEEN, OPPOSITE, WORDS, relation
+from models.worlds.grammar import BACKGROUNDS, BESIDE, BETWEEN, FULL, OPPOSITE, WORDS, Graph, a, relation
 from models.worlds.scenes import GAP, SIDE, SIZES, attributes
 
-Graph = dict[str, Any]
-
-FULL = ("size", "color", "texture", "shape")
 NAMED = (FULL, FULL, ("color", "texture", "shape"), ("size", "color", "shape"), FULL)
 """Attributes that each of the five forms names."""
 CHAIN, ANCHORED = 1, 3
@@ -83,11 +80,6 @@ class Case(NamedTuple):
     stated: dict[tuple[int, int], bool]
     faults: list[str]
     shown: Graph
-
-
-def a(noun: str) -> str:
-    """A noun with its article."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def case(graph: Graph, rng: np.random.Generator, faults: int) -> Case:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from models.training.drafts import FULL, NAMED, Case, Graph
-from models.worlds.grammar import OPPOSITE, parse, relation
+from models.training.drafts import NAMED, Case
+from models.worlds.grammar import FULL, OPPOSITE, Graph, parse, relation
 
 
 def mended(text: str, graph: Graph, one: Case) -> tuple[dict[str, list[bool]], list[bool]]:

@@ -21,9 +21,9 @@ from models.pocket.prompts import (
     REVISE_WITHOUT_TIPS,
     REVISED,
 )
-from models.training.drafts import Graph, analysis, case, painted
+from models.training.drafts import analysis, case, painted
 from models.training.instructions import turns
-from models.worlds.grammar import references
+from models.worlds.grammar import Graph, references
 from models.worlds.scenes import WORLD_VERSION, arranged, draw
 
 FAULTS = (0.22, 0.2, 0.2, 0.15, 0.1, 0.08, 0.05)

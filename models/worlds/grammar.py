@@ -10,6 +10,9 @@ import numpy as np
 
 Graph = dict[str, Any]
 
+FULL = ("size", "color", "texture", "shape")
+"""The attributes of an object, in the order in which a noun phrase names them."""
+
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "shape": {
         "circle": ("circle", "disc"),
@@ -78,6 +81,11 @@ def relation(graph: Graph, subject: int, other: int) -> str:
     return "above" if down < 0 else "below"
 
 
+def a(noun: str) -> str:
+    """A noun with its article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def references(graph: Graph, rng: np.random.Generator) -> list[str]:
     """Five wordings of one graph, differing in words, order and in what they leave out.
 
@@ -90,14 +98,14 @@ def references(graph: Graph, rng: np.random.Generator) -> list[str]:
 
     def noun(index: int, *attributes: str) -> str:
         words = [pick(WORDS[name][graph["objects"][index][name]]) for name in (*attributes, "shape")]
-        return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
+        return a(" ".join(words))
 
     def listing(order: Sequence[int], *attributes: str) -> str:
         *first, last = [noun(index, *attributes) for index in order]
         return f"{', '.join(first)} and {last}" if first else last
 
     order = range(len(graph["objects"]))
-    ground, full = graph["background"], ("size", "color", "texture")
+    ground, full = graph["background"], FULL[:-1]
     chain = noun(0, *full)
     for index in order[1:]:
         link = pick(BETWEEN[relation(graph, index - 1, index)])

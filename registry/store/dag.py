@@ -16,6 +16,9 @@ DATA = Path("data")
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 TEXTS = pa.list_(pa.string())
+SENTENCES = pa.list_(pa.struct([("text", pa.string()), ("negative", pa.bool_()), ("kind", pa.string())]))
+FILES = pa.map_(pa.string(), pa.string())
+"""Digests by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +58,10 @@ class Stage:
     """Whether each of its items depends on all of a corpus."""
     averaged: bool = True
     """Whether a mean over its numbers says anything."""
+    counted: bool = True
+    """Whether how many items it holds follows from the samples of corpora and its axes; else its node says."""
+    filed: bool = False
+    """Whether its items leave files."""
 
     def addressed(self, entry: str = "") -> str:
         """The name by which DVC addresses it."""
@@ -134,6 +141,60 @@ STAGES = {
             originals=True,
         ),
         Stage(
+            name="compose",
+            kind="caption",  # like a captioner's, to all who look at them
+            section="captions",
+            axis="captioner",
+            axes=("captioner",),
+            inputs=("prepare", "caption", "recaption"),
+            fields=(
+                ("caption", pa.string()),
+                ("sentences", SENTENCES),
+                ("precision", pa.float64()),
+                ("recall", pa.float64()),
+            ),
+            output="caption set",
+            originals=True,
+        ),
+        Stage(
+            name="prompt",
+            kind="prompt",
+            section="prompts",
+            fields=(("prompt", pa.string()), ("annotations", pa.string())),
+            output="prompts",
+            counted=False,
+        ),
+        Stage(
+            name="train",
+            kind="trained",
+            section="training",
+            axis="training",
+            axes=("training",),
+            inputs=("prepare", "caption", "recaption", "compose"),
+            fields=(
+                ("files", FILES),
+                ("loss", pa.float64()),
+                ("truncated", pa.float64()),
+                ("lessons", pa.int64()),
+                ("steps", pa.int64()),
+            ),
+            output="trained checkpoints",
+            counted=False,
+            filed=True,
+        ),
+        Stage(
+            name="paint",
+            kind="painted",
+            section="painters",
+            role="painters",
+            axis="painter",
+            axes=("painter", "training"),
+            inputs=("prompt", "train"),
+            fields=(("image", IMAGE), ("prompt", pa.string()), ("annotations", pa.string())),
+            output="paintings",
+            counted=False,
+        ),
+        Stage(
             name="represent",
             kind="represent",
             section="encoders",
@@ -176,8 +237,8 @@ STAGES = {
             kind="quality",
             section="quality",
             role="measures",
-            axes=(*GRID, "captioner", "recaptioner"),
-            inputs=("prepare", "degrade", "inpaint", "caption", "recaption"),
+            axes=(*GRID, "captioner", "recaptioner", "painter", "training"),
+            inputs=("prepare", "degrade", "inpaint", "caption", "recaption", "compose", "paint"),
             output="quality",
             measures=True,
             originals=True,
@@ -191,6 +252,10 @@ STAGES = {
                 "inpaint",
                 "caption",
                 "recaption",
+                "compose",
+                "prompt",
+                "train",
+                "paint",
                 "represent",
                 "project",
                 "fidelity",
@@ -205,7 +270,7 @@ STAGES = {
 HOLDING = tuple(stage for stage in STAGES.values() if stage.kind)
 """The stages that hold items."""
 
-MAKING = tuple(stage.kind for stage in HOLDING if not stage.measures)
+MAKING = tuple(dict.fromkeys(stage.kind for stage in HOLDING if not stage.measures))
 """The kinds of what is measured, the originals first."""
 
 REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "encode", "measure", "detect")
@@ -213,6 +278,9 @@ REQUESTS = ("paint", "ask", "choose", "logprobs", "embed", "encode", "measure", 
 
 UNAVERAGED = tuple(stage.kind for stage in HOLDING if not stage.averaged)
 """The kinds of measuring items over which a mean says nothing."""
+
+FILED = tuple(stage.kind for stage in HOLDING if stage.filed)
+"""The kinds of items that leave files."""
 
 SECTIONS: dict[str, Stage] = {}
 """The sections of ``params.yaml`` that hold entries, each with the first stage that reads it."""

@@ -34,6 +34,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import aliased
 
 from registry.store.bulk import upsert
+from registry.store.dag import FILED
 from registry.store.database import migrate_when_behind
 from registry.store.keys import canonical, digest, item_key
 from registry.store.objects import ObjectStore
@@ -138,6 +139,12 @@ def among(connection: Connection, keys: Sequence[str]) -> ColumnElement[bool]:
     if connection.dialect.name == "postgresql":
         return Item.key == any_(literal(keys, ARRAY(String)))
     return Item.key.in_(keys)
+
+
+def filed(connection: Connection, *which: ColumnElement[bool]) -> set[str]:
+    """The addresses of the files that items left, such as trained weights."""
+    said = select(Item.value).where(Item.kind.in_(FILED), Item.status == OK, *which)
+    return {address for value in connection.scalars(said) for address in value.get("files", {}).values()}
 
 
 def ids_of(connection: Connection, keys: Iterable[str]) -> dict[str, int]:

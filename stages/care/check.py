@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.adapters.settings import validated
 from models.measures.embeddings.projection import Projection
+from stages.compose import sets
 from stages.corpora import corpus_of
 from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
@@ -27,6 +28,8 @@ def check(study: Study) -> None:
         degradations_of(study, name)
     for name in study.entries("recaptioners"):
         _ = [one.identity for one in variants(study, name).values()]
+    for name in study.entries("captions"):
+        sets(study, name)
     for section in ROLES:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section, study.models)

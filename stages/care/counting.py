@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 
 from registry.store.dag import GRID, SECTIONS, STAGES, Stage
+from stages.compose import sets
 from stages.engine.entries import Adapted
 from stages.engine.study import Study, swept
 from stages.recaption import Scope, variants
@@ -13,9 +14,8 @@ from stages.recaption import Scope, variants
 
 def concerned_by(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> Mapping[str, int]:
     """The corpora that a stage is about."""
-    if stage.name == "recaption":
-        named = {corpus for one in variants(study, entry).values() for corpus in one.scope.about(study)}
-        return {corpus: count for corpus, count in samples.items() if corpus in named}
+    if stage.name in CHOOSING:
+        return {corpus: count for corpus, count in samples.items() if CHOOSING[stage.name](study, entry, corpus)}
     if not stage.measures or not stage.section:
         return samples
     measure = Adapted(entry, study.entry(stage.section, entry), stage.section, study.models)
@@ -30,13 +30,14 @@ def held(study: Study, stage: Stage, entry: str, samples: Mapping[str, int]) -> 
 def points(study: Study, stage: Stage, entry: str, corpus: str) -> int:
     """Number of points of a stage's axes at which a corpus has items.
 
-    What looks at captions looks at rewritten ones too, which are not of all points: their entries say of which.
+    What looks at captions looks at rewritten and composed ones too, which are not of all points: their entries say of
+    which.
     """
-    if stage.name == "recaption":
-        return sum(rewritten(study, one.scope, corpus) for one in variants(study, entry).values())
+    if stage.name in CHOOSING:
+        return CHOOSING[stage.name](study, entry, corpus)
     counts = {}
     for section, owner in SECTIONS.items():
-        if owner.axis in stage.axes and owner.name != "recaption":
+        if owner.axis in stage.axes and owner.name not in CHOOSING:
             mine = stage.axis == owner.axis and stage.each
             some = swept(entry, study.entry(section, entry), study.models) if mine else study.variants(section)
             counts[owner.axis] = len(some)
@@ -44,7 +45,22 @@ def points(study: Study, stage: Stage, entry: str, corpus: str) -> int:
     first = pictures * prod(count for axis, count in counts.items() if axis not in GRID)
     if "recaptioner" not in stage.axes:
         return first
-    return first + sum(points(study, STAGES["recaption"], name, corpus) for name in study.entries("recaptioners"))
+    chosen = ((STAGES[name], entry) for name in CHOOSING for entry in study.entries(str(STAGES[name].section)))
+    return first + sum(points(study, other, entry, corpus) for other, entry in chosen)
+
+
+def recaptioned(study: Study, entry: str, corpus: str) -> int:
+    """Number of captions of each sample of a corpus that an entry of ``recaptioners`` rewrites."""
+    return sum(rewritten(study, one.scope, corpus) for one in variants(study, entry).values())
+
+
+def composed(study: Study, entry: str, corpus: str) -> int:
+    """Number of captions of each sample of a corpus in the sets of an entry of ``captions``."""
+    return sum(corpus in one.corpora for one in sets(study, entry).values())
+
+
+CHOOSING: dict[str, Callable[[Study, str, str], int]] = {"recaption": recaptioned, "compose": composed}
+"""The stages whose entries say themselves what they are about, and the number of points that a corpus has there."""
 
 
 def rewritten(study: Study, scope: Scope, corpus: str) -> int:

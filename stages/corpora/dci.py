@@ -15,6 +15,9 @@ from stages.engine.shards import storable
 UNUSABLE = 2
 """The quality of a mask that was described by nobody; 0 is described, 1 only labelled."""
 
+CROP = 224
+"""Pixels of each side of a mask that has a summary of its own, at least."""
+
 
 class Dci:
     """The release's folder ``densely_captioned_images``: one JSON file a photograph, ``splits.json`` and ``photos``.
@@ -48,6 +51,11 @@ class Dci:
         description that follows it, as one reference. ``summaries``: those that a language model made of all
         descriptions, several of up to 77 tokens, which only files in ``complete`` have."""
 
+        parts: bool = False
+        """Whether the annotations hold the ``parts`` of photographs, the whole first and then the masks of at least
+        224 x 224 pixels from the largest to the smallest: the first summary of each as ``text``, its ``negatives`` by
+        kind (basic, layout, swaps), and CLIP's ``scores`` of these. Only files in ``complete`` have them."""
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
@@ -78,6 +86,7 @@ class Dci:
                 path=self.settings.path / self.settings.photos / of_kind(str, record["image"], "image"),
                 captions=self._references(record),
                 objects=list(_objects(record["mask_data"].values())),
+                annotations={"parts": list(_parts(record))} if self.settings.parts else {},
             )
         except FileNotFoundError:
             yield Problem(storable(entry.sample), "no_caption", storable(f"{entry.sample} has no annotation file."))
@@ -88,11 +97,40 @@ class Dci:
 
     def _references(self, record: dict[str, Any]) -> list[Any]:
         if self.settings.references == "summaries":
-            summaries = (record.get("summaries") or {}).get("base", [])
-            return summaries if isinstance(summaries, list) else [summaries]
+            return _summaries(record, "base")
         if self.settings.references == "extended":
             return [f"{record['short_caption']}\n{record['extra_caption']}".strip()]
         return [record["short_caption"]]
+
+
+def _summaries(record: dict[str, Any], key: str) -> list[Any]:
+    return _listed((record.get("summaries") or {}).get(key, []))
+
+
+def _listed(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
+
+
+def _parts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the summaries say of the whole and of its masks, with their negatives, by falling area."""
+    masks = sorted(record["mask_data"].values(), key=lambda mask: -mask["area"])
+    large = (mask for mask in masks if mask["mask_quality"] != UNUSABLE and _is_large(bounding_box(mask.get("bounds"))))
+    for key in ("base", *(f"m-{mask['idx']}-sc" for mask in large)):
+        told = [storable(text).strip() for text in _summaries(record, key) if isinstance(text, str)]
+        if not told or not told[0]:
+            if key == "base":
+                raise ValueError("has no summary of the whole: take the folder `complete` for `annotations`")
+            continue
+        negatives = {
+            kind: [storable(of_kind(str, text, "a negative")).strip() for text in _listed(texts)]
+            for kind, texts in (record.get("negatives") or {}).get(key, {}).items()
+        }
+        scores = (record.get("clip_scores") or {}).get(key, {})
+        yield {"text": told[0], "negatives": negatives, "scores": {name: float(one) for name, one in scores.items()}}
+
+
+def _is_large(box: Any) -> bool:
+    return isinstance(box, list) and min(box[2:]) >= CROP
 
 
 def _are_names(names: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from models.adapters import settings
-from models.worlds import example, version
+from models.worlds import Example, example, version
 from stages.corpora import Sample, Source
 
 
@@ -47,8 +48,7 @@ class Generated:
 
     def samples(self) -> Iterator[Sample]:
         seed = self.settings.seed
-        for index in range(self.settings.count):
-            made = example(self.WORLD, seed, index)
+        for index, made in islice(self.examples(), self.settings.count):
             yield Sample(
                 sample=f"seed-{seed}/{index}",
                 split=self.settings.split,
@@ -58,10 +58,24 @@ class Generated:
                 picture=partial(_picture, self.WORLD, seed, index),
             )
 
+    def examples(self) -> Iterator[tuple[int, Example]]:
+        """The examples of the world that are taken, with their indices, without an end."""
+        return ((index, example(self.WORLD, self.settings.seed, index)) for index in count())
+
 
 class Scenes(Generated):
     WORLD = "scenes"
     SOURCE = _source("one to three shapes on a ground, with five captions each")
+
+    class Settings(Generated.Settings):
+        objects: int = Field(1, ge=1, le=3)
+        """Only scenes of at least so many shapes are taken: what a caption can tell of is then there."""
+
+    settings: Settings
+
+    def examples(self) -> Iterator[tuple[int, Example]]:
+        found = super().examples()
+        return ((index, made) for index, made in found if len(made.graph["objects"]) >= self.settings.objects)
 
 
 class Referring(Generated):

@@ -39,7 +39,7 @@ from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Node, Plan, Together
 from stages.engine.provenance import write_provenance
-from stages.engine.shards import DISK, digest_of, image, shard_count, shard_of, write_shard
+from stages.engine.shards import DISK, digest_of, files_of, image, shard_count, shard_of, write_shard
 from stages.engine.tasks import Task, with_requests
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,10 @@ class Execution:
         if isinstance(self.node.worker, Together):
             plan = self.answer(self.node.worker, plan)
         for path, tasks in plan:
-            write_shard(half / path, self.fill(tasks), self.node.fields)
+            rows = self.fill(tasks)
+            write_shard(half / path, rows, self.node.fields)
+            for name, address in {pair for row in rows for pair in files_of(json.loads(row["value"])).items()}:
+                (half / path).with_name(name).write_bytes(self.memory.store.objects.get(address))
         self.write_requests(half)
         self.progress.close()
         if self.counts["items"] and self.nothing == self.counts["items"]:

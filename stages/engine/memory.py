@@ -15,6 +15,7 @@ from registry.store.items import Finding, ItemStore
 from registry.store.keys import digest, item_seed
 from registry.store.objects import ObjectStore
 from registry.tracking.runs import Tracker
+from stages.engine.shards import files_of
 from stages.engine.tasks import Outcome, Task, Worker, fault
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class Memory:
                 if reason := fault(known.value or {}):
                     raise ValueError(f"Of item {key} {reason}.")
                 found = self._image(known.object, data) if known.object else None
+                for address in files_of(known.value or {}).values():
+                    self._there(address)
             except (FileNotFoundError, ValueError) as error:
                 log.warning("%s: %s Computing it again.", self.name, error)
                 self.store.lose(known, str(error))
@@ -65,9 +68,12 @@ class Memory:
     def _image(self, address: str, data: bool) -> bytes | None:
         if data:
             return self.store.objects.get(address)
+        self._there(address)
+        return None
+
+    def _there(self, address: str) -> None:
         if not self.store.objects.holds(address):
             raise FileNotFoundError(f"Object {address} is not in the object store.")
-        return None
 
     def compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
         """Compute the items of one batch and remember them."""
@@ -120,5 +126,7 @@ class Memory:
         """The entry of an outcome, which has failed where it is no result."""
         if reason := fault(outcome.value):
             return Entry(self.tracker.id, {}, None, reason)
-        data = outcome.data
-        return Entry(self.tracker.id, outcome.value, data, outcome.reason, None if data is None else digest(data))
+        data, value = outcome.data, dict(outcome.value)
+        if outcome.files:
+            value["files"] = {name: self.store.objects.put(path.read_bytes()) for name, path in outcome.files.items()}
+        return Entry(self.tracker.id, value, data, outcome.reason, None if data is None else digest(data))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,15 @@ def image(data: bytes | None, name: str) -> dict[str, Any] | None:
     'scenes/00001.png'
     """
     return None if data is None else {"bytes": data, "path": name}
+
+
+def files_of(value: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of the files that an item left, by name: they lie in the object store, and beside its shard.
+
+    >>> files_of({"files": {"a.safetensors": "0f"}}), files_of({"caption": "a cat"})
+    ({'a.safetensors': '0f'}, {})
+    """
+    return dict(value.get("files") or {})
 
 
 class Outputs:

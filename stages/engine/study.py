@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,6 +62,14 @@ class _Study(Settings):
                     f"{section} has an entry called {taken[0]!r}, which is a name that tables use themselves; call it "
                     "something else"
                 )
+        for axis in {stage.axis for stage in SECTIONS.values() if stage.axis}:
+            sections = [section for section, stage in SECTIONS.items() if stage.axis == axis]
+            for one, other in combinations(sections, 2):
+                if twice := sorted(self.entries(one).keys() & self.entries(other).keys()):
+                    raise ValueError(
+                        f"{one} and {other} both have an entry called {twice[0]!r}, and what they make could not be "
+                        "told apart; call one of them something else"
+                    )
         return self
 
     def entries(self, section: str) -> dict[str, dict[str, Any]]:
@@ -78,7 +86,11 @@ class _Study(Settings):
 
     def axes(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Settings by axis and name."""
-        return {stage.axis: self.variants(section) for section, stage in SECTIONS.items() if stage.axis}
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for section, stage in SECTIONS.items():
+            if stage.axis:
+                found.setdefault(stage.axis, {}).update(self.variants(section))
+        return found
 
     def stages(self) -> Iterator[tuple[Stage, str]]:
         """Every stage that holds items, parents before children, with the entry that it is for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from models.adapters.finite import OVERFLOW
@@ -34,10 +35,12 @@ def with_requests(task: Task, value: Mapping[str, Any]) -> Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of computing an item: values for its row, image bytes, or both."""
+    """Result of computing an item: values for its row, image bytes, or files."""
 
     value: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Files that it left, by name, such as weights. Its value will say their digests, as ``files``."""
     reason: str | None = None
     """Why a part of the values is missing; the item counts as failed, and the others are kept."""
 

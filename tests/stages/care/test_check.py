@@ -26,6 +26,7 @@ inpainters:
   telea: {adapter: telea}
 captioners: {}
 recaptioners: {}
+captions: {}
 encoders: {}
 fidelity: {}
 quality: {}
@@ -147,7 +148,7 @@ def test_sections_without_entries_leave_the_folders_that_dvc_looks_for(checkout,
     subprocess.run(["git", "init", "--quiet"], check=True)
     assert CliRunner().invoke(app, ["repro"]).exit_code == 3
     made = {folder.name for folder in Path("data").iterdir()}
-    assert made == {"caption", "recaption", "represent", "project", "fidelity", "quality"}
+    assert made == {"caption", "recaption", "compose", "represent", "project", "fidelity", "quality"}
 
 
 def test_the_default_study_is_there_to_go_back_to():

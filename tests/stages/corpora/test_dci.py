@@ -103,3 +103,26 @@ def test_another_folder_is_refused(release, tmp_path):
         read(release)
     with pytest.raises(FileNotFoundError, match="There is no folder .*nowhere/annotations"):
         read(tmp_path / "nowhere")
+
+
+def test_parts_are_the_summaries_of_large_masks_from_the_largest_on_with_their_negatives(release):
+    """The choice of Captions4T2I's dci_data.py: masks of 224 x 224 at least, the first summary, and by falling area."""
+    large = {"topLeft": {"x": 0, "y": 0}, "bottomRight": {"x": 224, "y": 300}}
+    few, many = ({**mask(idx, 0, large, label="x", caption="x"), "area": area} for idx, area in ((4, 7), (5, 8)))
+    unusable, thin = mask(6, 2, large), mask(7, 0, [[0, 0], [223, 400]], label="x", caption="x")
+    masks = {str(one["idx"]): one for one in (few, many, unusable, thin)}
+    summaries = {"base": ["A pump.", "An old pump."], **{f"m-{idx}-sc": [f"Part {idx}."] for idx in (4, 5, 6, 7)}}
+    negatives = {"base": {"basic": [" A lamp. "], "swaps": "Pump a."}, "m-4-sc": {"layout": ["Part 9."]}}
+    more = {"mask_data": masks, "summaries": summaries, "negatives": negatives}
+    scores = {"base": {"sum": 20.5, "basic_0": 19.25}}
+    (release / "annotations/1.json").write_text(json.dumps(RECORD | more | {"clip_scores": scores}))
+    (release / "annotations/2.json").write_text(json.dumps(RECORD | {"summaries": None}))
+    found = read(release, parts=True)
+    samples = [one for one in found if isinstance(one, Sample)]
+    assert samples[0].annotations["parts"] == [
+        {"text": "A pump.", "negatives": {"basic": ["A lamp."], "swaps": ["Pump a."]}, "scores": scores["base"]},
+        {"text": "Part 5.", "negatives": {}, "scores": {}},
+        {"text": "Part 4.", "negatives": {"layout": ["Part 9."]}, "scores": {}},
+    ]
+    told = [one.message for one in found if isinstance(one, Problem) and one.sample == "2.json"]
+    assert told == ["2.json has no summary of the whole: take the folder `complete` for `annotations`; it is left out."]

@@ -1,0 +1,118 @@
+"""``prompt@corpus``: the prompts of one corpus, samples without pictures, with what is asked of their paintings."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from models.adapters.names import unknown
+from models.measures.prompted import Prompt, Question
+from registry.store.dag import STAGES
+from registry.store.keys import canonical
+from stages.corpora import Problem
+from stages.corpora.prompts import open_prompts
+from stages.engine.loop import command, execute
+from stages.engine.node import Node
+from stages.engine.shards import DISK, Outputs, shard_count, shard_of
+from stages.engine.study import Study, read_study
+from stages.engine.tasks import Outcome, Task
+
+log = logging.getLogger(__name__)
+
+STAGE = STAGES["prompt"]
+SHOWN_PROBLEMS = 5
+
+
+def said(prompt: Prompt) -> str:
+    """What a prompt asks for beside its text, as JSON."""
+    return canonical({name: value for name, value in asdict(prompt).items() if name not in ("sample", "text")})
+
+
+def prompt_of(row: Mapping[str, Any]) -> Prompt:
+    """The prompt of a row that has its text and annotations."""
+    about = json.loads(row["annotations"])
+    questions = tuple(Question(**{**one, "parents": tuple(one["parents"])}) for one in about.pop("questions"))
+    return Prompt(row["sample"], row["prompt"], questions=questions, **about)
+
+
+def read(study: Study, name: str) -> tuple[list[Prompt], list[Problem]]:
+    """Read a corpus of prompts, and the problems of its files.
+
+    Raises ``ValueError`` where it holds no prompt, or as :func:`~stages.corpora.prompts.open_prompts` does.
+    """
+    settings = dict(study.entry("prompts", name))
+    found = list(open_prompts(settings.pop("adapter", None), settings).samples())
+    prompts = [one for one in found if isinstance(one, Prompt)]
+    problems = [one for one in found if isinstance(one, Problem)]
+    if not prompts:
+        first = f" The first problem: {problems[0].message}" if problems else ""
+        raise ValueError(f"The prompts {name} hold none.{first} Look at prompts.{name} in {study.file}.")
+    if name in study.entries("corpora"):
+        raise ValueError(f"corpora and prompts both have an entry called {name}; call one of them something else.")
+    return prompts, problems
+
+
+def named(study: Study, names: Sequence[str], entry: str) -> list[str]:
+    """Corpora of prompts that an entry names; raises ``ValueError``, with the nearest, where there is none of one."""
+    for name in names:
+        if name not in study.entries("prompts"):
+            raise ValueError(unknown(f"corpus of prompts (entry {entry})", name, study.entries("prompts")))
+    return list(names)
+
+
+def plan(corpus: str, prompts: Sequence[Prompt]) -> Iterator[tuple[str, list[Task]]]:
+    """One task a prompt, shard by shard."""
+    count = shard_count(len(prompts))
+    buckets: dict[str, list[Task]] = {f"part-{number:02d}.parquet": [] for number in range(count)}
+    for prompt in prompts:
+        columns = {"prompt": prompt.text, "annotations": said(prompt)}
+        buckets[shard_of(prompt.sample, count)].append(Task(corpus, prompt.sample, columns, columns))
+    yield from buckets.items()
+
+
+class Listed:
+    """Everything is known of a prompt when it is planned."""
+
+    def load(self) -> str:
+        return "cpu"
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return [Outcome() for _ in tasks]
+
+
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
+    """The stage of the prompts that a study calls NAME."""
+    return node_of(study, name, *read(study, name))
+
+
+def node_of(study: Study, name: str, prompts: Sequence[Prompt], problems: Sequence[Problem]) -> Node:
+    """The stage of prompts that were read."""
+    return Node(
+        stage=STAGE,
+        entry=name,
+        settings=study.entry("prompts", name),
+        study=study.study,
+        total=len(prompts),
+        plan=plan(name, prompts),
+        worker=Listed(),
+        problems=Counter(problem.kind for problem in problems),
+    )
+
+
+def main(name: str) -> None:
+    """List the prompts that params.yaml calls NAME."""
+    study = read_study()
+    prompts, problems = read(study, name)
+    for problem in problems[:SHOWN_PROBLEMS]:
+        log.warning("%s: %s", name, problem.message)
+    execute(node_of(study, name, prompts, problems))
+    lines = (json.dumps(vars(problem), ensure_ascii=False, sort_keys=True) + "\n" for problem in problems)
+    (STAGE.folder(name) / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    command(main)

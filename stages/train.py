@@ -1,0 +1,327 @@
+"""``train@entry``: models fine-tuned on captions; each set of captions with each seed is a cell, and one item.
+
+An entry says of which ``kind`` its trainer is (:mod:`models.trainers`), which model of the study it starts from, and
+whose ``captions`` of the originals it learns: a captioner's, a recaptioner's or a caption set's, whose own sweep it
+names as far as it wants it::
+
+    training:
+      lora: {kind: lora, painter: painter, captions: grid, sweep: {precision: [0, 100], recall: [0, 3], seed: [0, 1]}}
+
+What the trainer encodes of the base beforehand, sentences and pictures, are items of their own, which all cells share.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import Field
+
+from models.adapters import catalogue
+from models.adapters.roles import Arrays, Lesson, Piece, Trainer
+from models.adapters.settings import Settings, unknown, validated
+from registry.store import places
+from registry.store.dag import STAGES
+from registry.store.keys import canonical, digest, item_key
+from stages.engine.handling import identity_of, loaded
+from stages.engine.loop import command, execute
+from stages.engine.memory import Entry, Memory
+from stages.engine.node import Node, Together
+from stages.engine.pictures import picture_of, store
+from stages.engine.players import player
+from stages.engine.shards import DISK, WHOLE, Outputs
+from stages.engine.study import Study, read_study, swept
+from stages.engine.tasks import Outcome, Task
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+STAGE = STAGES["train"]
+PREPARED = STAGES["prepare"].folder()
+SOURCES = tuple(STAGES[name] for name in STAGE.inputs if name != "prepare")
+"""The stages whose captions can be learnt from."""
+PIECE = "piece"
+"""The kind of what is encoded beforehand."""
+PIECES_A_BATCH = 64
+
+
+class Scope(Settings):
+    """What an entry learns from: whose ``captions``, of which ``corpus`` (the only one where absent), with which
+    ``seed``."""
+
+    captions: str
+    corpus: str | None = None
+    seed: int = Field(0, ge=0)
+
+
+class Training:
+    """A variant of an entry of ``training``: the trainer with its base, and what it learns from.
+
+    Raises ``ValueError``, in one sentence, for what is wrong or missing in it.
+    """
+
+    def __init__(self, name: str, entry: Mapping[str, Any], study: Study) -> None:
+        settings = dict(entry)
+        self.name = name
+        self.kind = settings.pop("kind", None)
+        known = catalogue.CATALOGUE["trainers"]
+        if self.kind not in known:
+            raise ValueError(unknown(f"kind of training (entry {name})", self.kind, known))
+        self.scope = validated(name, Scope, {key: settings.pop(key) for key in settings.keys() & Scope.model_fields})
+        self.folder = source(name, self.scope.captions, settings, study)
+        corpora = study.entries("corpora")
+        if self.scope.corpus is None and len(corpora) != 1:
+            raise ValueError(f"{name} does not say of which corpus its captions are: set `corpus` to one of them.")
+        self.corpus = self.scope.corpus or next(iter(corpora))
+        study.entry("corpora", self.corpus)
+        kind = catalogue.target("trainers", self.kind)
+        (role, of), *_ = kind.ROLES.items()
+        if role not in settings:
+            raise ValueError(f"{name} names no {role}: {self.kind} trains one of {of}.")
+        self.base = player(name, role, settings.pop(role), of, study.models)
+        self.role = role
+        self.settings = validated(f"{self.kind} (entry {name})", kind.Settings, settings)
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        base = catalogue.build(self.base.role, self.base.name, self.base.entry)
+        made: Trainer = catalogue.target("trainers", str(self.kind))(self.settings, base)
+        return made
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Part of the key of every item, beside the lessons and the seed."""
+        return identity_of(str(self.kind), self.trainer)
+
+    @cached_property
+    def encoding(self) -> dict[str, Any]:
+        """Part of the key of every piece."""
+        return {"adapter": self.kind, "version": self.trainer.VERSION, **self.trainer.encoding()}
+
+
+def source(name: str, captions: str, settings: dict[str, Any], study: Study) -> Any:
+    """The folder of the captions that an entry names; what it says of their sweep is taken out of its settings.
+
+    Raises ``ValueError`` where nobody of that name says captions, or one of several is meant.
+    """
+    known = {entry: stage for stage in SOURCES for entry in study.entries(str(stage.section))}
+    if captions not in known:
+        raise ValueError(unknown(f"captioner, recaptioner or caption set (entry {name})", captions, known))
+    stage = known[captions]
+    sweep = study.entry(str(stage.section), captions).get("sweep", {})
+    if lacking := sorted(sweep.keys() - settings.keys()):
+        raise ValueError(
+            f"{captions} sweeps over {lacking[0]}, and {name} does not say which it learns from: give it a "
+            f"`{lacking[0]}`, or sweep over it, too."
+        )
+    chosen = {key: settings.pop(key) for key in sweep}
+    variant = "/".join([captions, *[",".join(f"{key}={one}" for key, one in chosen.items())] * bool(chosen)])
+    if variant not in study.variants(str(stage.section)):
+        raise ValueError(unknown(f"variant of {captions} (entry {name})", variant, study.variants(str(stage.section))))
+    return stage.folder(variant)
+
+
+class Cell(NamedTuple):
+    """What one item is trained on."""
+
+    training: str
+    lessons: tuple[Lesson, ...]
+    seed: int
+
+
+def variants(study: Study, name: str) -> dict[str, Training]:
+    """The variants of an entry of ``training``; raises ``ValueError`` where it is wrong."""
+    entry = study.entry("training", name)
+    return {one: Training(one, said, study) for one, said in swept(name, entry, study.models).items()}
+
+
+def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]]:
+    """The captions of originals that a variant learns from, by sample, and their keys.
+
+    A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
+    """
+    found: list[tuple[str, Lesson, str]] = []
+    for path in outputs.shards(PREPARED / one.corpus):
+        rows = outputs.read(path, ("sample", "key", "image_digest"))
+        pictures = {row["sample"]: picture_of(row, path) for row in rows}
+        for row in outputs.read(one.folder / path.relative_to(PREPARED)):
+            if row["status"] == "ok" and row.get("inpainter") is None and row["sample"] in pictures:
+                lesson = Lesson(pictures[row["sample"]], row["caption"], first_of(row))
+                found.append((row["sample"], lesson, row["key"]))
+    found.sort(key=lambda each: (each[0], each[2]))
+    return [lesson for _, lesson, _ in found], [key for *_, key in found]
+
+
+def first_of(row: Mapping[str, Any]) -> str:
+    """The caption that was rewritten; empty where none was, or it stayed."""
+    import json
+
+    first = json.loads(row.get("value") or "{}").get("first", "")
+    return first if first != row["caption"] else ""
+
+
+def plan(some: Mapping[str, Training], outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
+    """One task a variant, in a folder of its own, where its files will lie."""
+    for name, one in some.items():
+        lessons, keys = lessons_of(one, outputs)
+        if not lessons:
+            continue
+        parts = {
+            "lessons": digest(canonical([lesson.parts() for lesson in lessons]).encode()),
+            "trainer": one.identity,
+            "seed": one.scope.seed,
+        }
+        task = Task(
+            one.corpus, "", {"training": name}, parts, tuple(dict.fromkeys(keys)),
+            Cell(name, tuple(lessons), one.scope.seed),
+        )  # fmt: skip
+        yield f"{'/'.join([*name.split('/')[1:], one.corpus])}/{WHOLE}", [task]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What is known of pieces: it can be sent to another process."""
+
+    addresses: Mapping[Piece, str]
+    objects: str
+
+    def __call__(self, piece: Piece) -> Arrays:
+        from safetensors.torch import load
+
+        return load(store(self.objects).get(self.addresses[piece]))
+
+
+class Encoder:
+    """Encodes pieces with the base of one trainer."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+
+    def load(self) -> str:
+        return loaded(self.trainer)
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        from safetensors.torch import save
+
+        return [Outcome(data=save(dict(one))) for one in self.trainer.encode([task.inputs for task in tasks])]
+
+
+class Fit:
+    """Trains the cells of an entry, one after the other."""
+
+    def __init__(
+        self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, str], memory: Memory
+    ) -> None:
+        self.some, self.known, self.failed, self.memory = some, known, failed, memory
+
+    def load(self) -> str:
+        return loaded(next(iter(self.some.values())).trainer)
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        return [self.trained(task.inputs, item_key(STAGE.kind, task.parts)) for task in tasks]
+
+    def trained(self, cell: Cell, key: str) -> Outcome:
+        trainer = self.some[cell.training].trainer
+        pieces = trainer.pieces(cell.lessons)
+        if lost := [self.failed[piece] for piece in pieces if piece in self.failed]:
+            raise ValueError(f"{len(lost)} of {len(pieces)} captions and pictures cannot be encoded, first: {lost[0]}")
+        loaded(trainer)
+        folder = folder_of(key)
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.memory.tracker.curve(cell.training, key) as curve:
+            done = trainer.train(cell.lessons, self.known, cell.seed, folder, curve.log)
+        return Outcome({**done.figures, "items": len(cell.lessons)}, files=done.files)
+
+
+def folder_of(key: str) -> Any:
+    """Where the checkpoints of a training lie until it is done."""
+    return places.home() / "training" / key[:16]
+
+
+class Trainings(Together):
+    """Encodes what all cells of an entry need, each piece once, and then trains them."""
+
+    def __init__(self, some: Mapping[str, Training]) -> None:
+        self.some = some
+
+    def answer(
+        self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
+    ) -> tuple[dict[str, Entry], dict[str, Any]]:
+        counts, reasons = Counter(asked=0, recalled=0, computed=0, failed=0), Counter[str]()
+        by_base: dict[str, tuple[Training, dict[Piece, str]]] = {}
+        for _, task in tasks:
+            one = self.some[task.inputs.training]
+            _, keys = by_base.setdefault(canonical(one.encoding), (one, {}))
+            for piece in one.trainer.pieces(task.inputs.lessons):
+                keys.setdefault(piece, item_key(PIECE, parts_of(piece, one)))
+        entries: dict[str, Entry] = {}
+        for one, keys in by_base.values():
+            known = memory.recall(keys.values(), data=False)
+            missing = [(key, piece) for piece, key in keys.items() if key not in known]
+            counts.update(asked=len(keys), recalled=len(known), computed=len(missing))
+            worker = Encoder(one.trainer)
+            for start in range(0, len(missing), PIECES_A_BATCH):
+                progress.set_postfix_str(f"encoding: {start}/{len(missing)}")
+                some = missing[start : start + PIECES_A_BATCH]
+                batch = [(key, Task("", "", {}, parts_of(piece, one), (), piece)) for key, piece in some]
+                for key, entry in memory.compute(PIECE, worker, batch).items():
+                    known[key] = replace(entry, data=None)
+            failed = {piece: str(known[key].reason) for piece, key in keys.items() if known[key].reason}
+            counts["failed"] += len(failed)
+            reasons.update(failed.values())
+            addresses = {piece: str(known[key].digest) for piece, key in keys.items() if piece not in failed}
+            fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed, memory)
+            for key, task in tasks:
+                if canonical(self.some[task.inputs.training].encoding) == canonical(one.encoding):
+                    progress.set_postfix_str(task.inputs.training)
+                    entries |= memory.compute(kind, fit, [(key, task)])
+                    if entries[key].reason is None:
+                        shutil.rmtree(folder_of(key), ignore_errors=True)
+                    progress.update(1)
+        return entries, {**counts, "reasons": dict(reasons)}
+
+
+def parts_of(piece: Piece, one: Training) -> dict[str, Any]:
+    """The parts of a piece's key."""
+    return {**piece.parts(), "trainer": one.encoding}
+
+
+def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
+    """The stage of the training that a study calls NAME."""
+    some = variants(study, name)
+    first = next(iter(some.values()))
+    return Node(
+        stage=STAGE,
+        entry=name,
+        settings={**study.entry("training", name), first.role: first.base.entry},
+        study=study.study,
+        total=len(some),
+        plan=plan(some, outputs),
+        worker=Trainings(some),
+    )
+
+
+def main(name: str) -> None:
+    """Train as the entry that params.yaml calls NAME says."""
+    study = read_study()
+    found = node(study, name)
+    held = replace(found, plan=list(found.plan))
+    if len(held.plan) < found.total:
+        there = {task.inputs.training for _, tasks in held.plan for task in tasks}
+        empty = next(one for one in variants(study, name) if one not in there)
+        raise ValueError(
+            f"{empty} has nothing to learn from: its captions of the corpus are none, or all failed; look at what "
+            f"`captions` of training.{name} names."
+        )
+    execute(held)
+
+
+if __name__ == "__main__":
+    command(main)
