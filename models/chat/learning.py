@@ -24,7 +24,7 @@ class Learner:
     def __init__(self, chat: Seeing, rank: int, seed: int) -> None:
         self.chat = chat
         self.adapted = lora.begun(chat._model, rank, seed)
-        self.model = self.adapted.get_base_model()
+        self.model: Any = self.adapted.get_base_model()
 
     def parameters(self) -> list[Tensor]:
         """What is learnt."""
@@ -80,7 +80,7 @@ class Learner:
         if "pixel_values" not in about[0]:
             return {}
         sizes = {name: torch.cat([one[name] for one in about]) for name in about[0] if name != "pixel_values"}
-        encoded = [feature for batch in _alike(about) for feature in self._encode(batch)]
+        encoded: Any = [feature for batch in _alike(about) for feature in self._encode(batch)]
         return {
             "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=encoded * times)},
             **{name: one.repeat(times, *[1] * (one.ndim - 1)).to(self.chat.device) for name, one in sizes.items()},

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
-def identify(folder: str) -> str:
-    """The digest of an adapter's folder.
+def identify(folder: str) -> dict[str, str]:
+    """The digests of an adapter's two files; what else lies beside them does not count.
 
     Raises ``FileNotFoundError`` where there is no folder, ``ValueError`` where it holds no adapter.
     """
     path = Path(folder).expanduser()
-    if path.is_dir() and not (path / CONFIG).is_file():
-        raise ValueError(f"{path} holds no adapter: name a folder with {CONFIG} and {WEIGHTS}, as PEFT writes them")
-    if not path.exists():
+    if not path.is_dir():
         raise FileNotFoundError(f"the adapter {folder!r} is not there: name the folder that a training wrote")
-    return checkpoints.identify(folder)["checkpoint"]
+    if lacking := [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]:
+        raise ValueError(f"{folder!r} holds no {lacking[0]}: name a folder with an adapter as PEFT writes it")
+    return {name: checkpoints.identify(str(path / name))["checkpoint"] for name in (CONFIG, WEIGHTS)}
 
 
 def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
@@ -93,5 +93,5 @@ def save(model: PeftModel, base: Mapping[str, str], folder: Path) -> None:
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
     save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
     config.inference_mode = True
-    config.save_pretrained(folder)
+    config.save_pretrained(str(folder))
     config.inference_mode = False

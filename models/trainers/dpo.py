@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from models.adapters import roles
 from models.adapters.roles import Arrays, Lesson, Piece, Trained, Turn
 from models.captioners.prompted import Prompted
 from models.chat import lora
-from models.chat.in_process import Seeing
+from models.chat.in_process import Prompt, Seeing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,17 +98,25 @@ class Dpo:
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
 
+    def taught(self, lessons: Sequence[Lesson]) -> list[Lesson]:
+        """The lessons that teach something: all with a worse caption, of ``positives`` all."""
+        return [
+            one for one in lessons if self.settings.objective == "positives" or one.rejected not in {"", one.caption}
+        ]
+
     def pieces(self, lessons: Sequence[Lesson]) -> list[Piece]:
         """Both captions of each pair; of ``positives`` nothing."""
         if self.settings.objective == "positives":
             return []
-        return list(dict.fromkeys(piece for lesson in lessons for piece in _both(lesson)))
+        return list(dict.fromkeys(piece for lesson in self.taught(lessons) for piece in _both(lesson)))
 
     def encode(self, pieces: Sequence[Piece]) -> list[Arrays]:
+        import torch
+
         chat = self._ready()
         asked = [self._asked(piece.picture) for piece in pieces]
         whole = [chat.ended(turns, piece.text) for turns, piece in zip(asked, pieces, strict=True)]
-        return [{SCORED: one.log_probabilities} for one in chat.log_probabilities(asked, whole)]
+        return [{SCORED: torch.from_numpy(one.log_probabilities)} for one in chat.log_probabilities(asked, whole)]
 
     def train(
         self,
@@ -119,13 +126,13 @@ class Dpo:
         folder: Path,
         log: Callable[[Mapping[str, float], int], None],
     ) -> Trained:
-        """Train an adapter; the figures are those of the last step.
+        """Train an adapter. Its figures are those of the last step, ``lessons``, of which ``unlearnt`` had no worse
+        caption (nothing was rewritten, or it could not be), and ``truncated``, the share of captions that were cut.
 
         Raises
         ------
         ValueError
-            There is no lesson, one has no rejected caption or two equal ones, or a picture leaves no room for a
-            caption.
+            There is no pair, or too few for a batch; or a picture leaves no room for a caption.
         FloatingPointError
             The loss is no number. The folder then holds the adapter as it was before that step.
         """
@@ -133,16 +140,20 @@ class Dpo:
         from transformers import get_cosine_schedule_with_warmup
 
         from models.chat.learning import Learner
+        from models.trainers.fitting import batches, names_of
 
-        self._check(lessons)
+        pairs = self.taught(lessons)
+        if not pairs:
+            raise ValueError(
+                f"none of {len(lessons)} captions has a worse one beside it: learn those of a method that rewrites them"
+            )
         settings = self.settings
+        plan = batches(names_of(pairs), seed, settings.epochs, settings.batch)
         chat, self._loaded = self._ready(), False  # whoever encodes next wants the model without the adapter
         learner = Learner(chat, settings.rank, seed)
         weights = learner.parameters()
-        a_round = math.ceil(len(lessons) / settings.batch)
-        steps = settings.epochs * a_round
         optimiser = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.0)
-        schedule = get_cosine_schedule_with_warmup(optimiser, math.ceil(settings.warmup * steps), steps)
+        schedule = get_cosine_schedule_with_warmup(optimiser, math.ceil(settings.warmup * len(plan)), len(plan))
         first, state = 0, folder / STATE
         figures: dict[str, float] = {}
         if state.exists():
@@ -151,41 +162,30 @@ class Dpo:
                 weight.data.copy_(value)
             optimiser.load_state_dict(now["optimiser"])
             schedule.load_state_dict(now["schedule"])
-            first = now["step"]
-        for step in range(first, steps):
-            epoch, place = divmod(step, a_round)
-            order = np.random.default_rng([seed, epoch]).permutation(len(lessons))
-            some = [lessons[i] for i in order[place * settings.batch : (place + 1) * settings.batch]]
+            first, figures = now["step"], now["figures"]
+        for step in range(first, len(plan)):
+            some = [pairs[row.lesson] for row in plan[step]]
             figures = self._step(learner, some, known)
             figures["norm"] = float(torch.nn.utils.clip_grad_norm_(weights, 1.0))
             if not math.isfinite(figures["loss"] + figures["norm"]):
                 learner.save(folder)
                 names = ", ".join(one.picture.digest[:12] for one in some[:4]) + ", …" * (len(some) > 4)
                 raise FloatingPointError(
-                    f"the loss of step {step + 1} of {steps} is {figures['loss']} and its gradient's norm "
+                    f"the loss of step {step + 1} of {len(plan)} is {figures['loss']} and its gradient's norm "
                     f"{figures['norm']}, for the pictures {names}; {folder} holds the adapter before it: lower `rate`"
                 )
             optimiser.step()
             schedule.step()
             optimiser.zero_grad(set_to_none=True)
             log({**figures, "rate": schedule.get_last_lr()[0]}, step + 1)
-            if (step + 1) % EVERY == 0 or step + 1 == steps:
-                now = {"step": step + 1, "weights": [weight.data for weight in weights],
+            if (step + 1) % EVERY == 0 or step + 1 == len(plan):
+                now = {"step": step + 1, "figures": figures, "weights": [weight.data for weight in weights],
                        "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}  # fmt: skip
                 torch.save(now, state.with_suffix(".part"))
                 state.with_suffix(".part").replace(state)
         learner.save(folder)
-        return Trained({name: folder / name for name in (lora.CONFIG, lora.WEIGHTS)}, figures)
-
-    def _check(self, lessons: Sequence[Lesson]) -> None:
-        if not lessons:
-            raise ValueError("there is nothing to learn from: see which captions were rewritten")
-        for one in lessons:
-            if self.settings.objective == "preferences" and one.rejected in {"", one.caption}:
-                raise ValueError(
-                    f"picture {one.picture.digest[:12]} has no worse caption beside {one.caption!r:.60}: take pairs, "
-                    "or `objective: positives`"
-                )
+        counts = {"lessons": len(lessons), "unlearnt": len(lessons) - len(pairs), "steps": len(plan)}
+        return Trained({name: folder / name for name in (lora.CONFIG, lora.WEIGHTS)}, {**figures, **counts})
 
     def _ready(self) -> Seeing:
         """The model without any adapter."""
@@ -209,13 +209,15 @@ class Dpo:
     def losses(
         self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]
     ) -> dict[str, Tensor]:
-        """Sums over lessons: the ``loss``, with its gradient, and how many captions were ``cut``; the rewards
+        """Sums over lessons: the ``loss``, with its gradient, and how many captions were ``truncated``; the rewards
         β (ln π − ln π before) of the ``chosen`` and ``rejected`` captions, and how often the chosen one's is higher."""
         import torch
         from torch.nn.functional import logsigmoid
 
         learnt = ["caption"] if self.settings.objective == "positives" else ["caption", "rejected"]
-        prompts, replies, cut = [], [[] for _ in learnt], 0
+        prompts: list[Prompt] = []
+        replies: list[list[tuple[int, ...]]] = [[] for _ in learnt]
+        cut = 0
         for one in lessons:
             asked = self._asked(one.picture)
             prompts.append(learner.prompt(asked))
@@ -230,7 +232,7 @@ class Dpo:
                 some.append(ids[:room])
                 cut += len(ids) > room
         found = learner.log_probabilities(prompts, replies)
-        figures = {"cut": torch.tensor(float(cut))}
+        figures = {"truncated": torch.tensor(cut / len(learnt))}
         if self.settings.objective == "positives":
             return {"loss": -torch.stack([one.mean() for one in found[0]]).sum(), **figures}
         gains = [

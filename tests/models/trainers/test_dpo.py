@@ -124,7 +124,7 @@ def test_losses_and_gradients_are_those_of_trl(family, tmp_path):
 def test_a_killed_training_goes_on_to_the_same_files(tmp_path, monkeypatch):
     monkeypatch.setattr("models.trainers.dpo.EVERY", 1)
     some = lessons(3)
-    trainer = dpo(rate=1e-3, epochs=2, batch=2, micro_batch=2)
+    trainer = dpo(rate=1e-3, epochs=3, batch=2, micro_batch=2)
     before = known(trainer, some)
     trained(trainer, some, tmp_path / "whole", before)
 
@@ -134,7 +134,7 @@ def test_a_killed_training_goes_on_to_the_same_files(tmp_path, monkeypatch):
 
     (tmp_path / "killed").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        dpo(rate=1e-3, epochs=2, batch=2, micro_batch=2).train(some, before, 0, tmp_path / "killed", killed)
+        dpo(rate=1e-3, epochs=3, batch=2, micro_batch=2).train(some, before, 0, tmp_path / "killed", killed)
     heard = trained(trainer, some, tmp_path / "killed", before)
     assert len(heard) == 2, "two of four steps were kept"
     for name in ("adapter_config.json", "adapter_model.safetensors"):
@@ -151,15 +151,16 @@ def test_a_loss_that_is_no_number_stops_at_its_step(tmp_path):
 
 def test_what_cannot_be_learnt_is_refused_and_long_captions_lose_their_end(tmp_path):
     some = lessons(2)
-    trainer = dpo(rate=1e-3, epochs=1, cutoff=78)
+    trainer = dpo(rate=1e-3, epochs=1, batch=2, cutoff=78)
     before = known(trainer, some)
-    with pytest.raises(ValueError, match="there is nothing to learn from"):
-        trained(trainer, [], tmp_path, before)
-    with pytest.raises(ValueError, match="has no worse caption beside 'a star'"):
-        trained(trainer, [Lesson(Shown("0"), "a star", "a star")], tmp_path, before)
-    assert trained(trainer, some, tmp_path, before)[0]["cut"] == 2, "two captions each: 76 tokens come before"
+    unchanged = [Lesson(Shown("0"), "a star", "a star"), Lesson(Shown("0"), "a star")]
+    with pytest.raises(ValueError, match="none of 2 captions has a worse one beside it"):
+        trained(trainer, unchanged, tmp_path, before)
+    done = trainer.train([*some, *unchanged], before, 0, tmp_path, lambda figures, step: None)
+    assert done.figures["lessons"] == 4 and done.figures["unlearnt"] == 2
+    assert done.figures["truncated"] == 1, "76 tokens come before"
     with pytest.raises(ValueError, match="leaves no caption below the cutoff of 70"):
-        trained(dpo(cutoff=70), some, tmp_path / "none", before)
+        trained(dpo(batch=2, cutoff=70), some, tmp_path / "none", before)
     with pytest.raises(ValueError, match="a Blip cannot learn preferences: take a captioner over a chat model"):
         Dpo(Dpo.Settings(), captioner("blip"))
 
