@@ -83,7 +83,7 @@ def quiet() -> Iterator[None]:
 
 
 def save(model: PeftModel, base: Mapping[str, str], folder: Path) -> None:
-    """Write an adapter as PEFT reads it: with the name of the checkpoint that it is for, and no path of this machine."""
+    """Write an adapter as PEFT reads it, with the checkpoint that it is for and no path of this machine."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 

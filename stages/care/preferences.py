@@ -1,4 +1,4 @@
-"""Preference pairs of rewritten captions for other programs: the last is chosen, the first rejected (paper *RICO*, 3.4).
+"""Preference pairs of rewritten captions, for other programs: the last is chosen, the first rejected (*RICO*, 3.4).
 
 They are written as Parquet with TRL's columns, or as the records of LLaMA-Factory that RICO-Flash was trained on.
 """
@@ -103,12 +103,12 @@ def prompt_of(row: Row, parts: Mapping[str, Any], shard: Path) -> str:
 def export_pairs(stage: Path, folder: Path, layout: str, confirmed_by: str = "") -> tuple[int, Counter[str]]:
     """Write the pairs of a recaptioning's output, and return how many, and why its other captions are none.
 
-    Raises ``FileNotFoundError`` where there is no output, ``ValueError`` where it is of another stage, the layout or the
-    judge is unknown, the folder holds an export, or there is no pair.
+    Raises ``FileNotFoundError`` where there is no output, ``ValueError`` where it is of another stage, layout or judge
+    are unknown, or the folder is not empty.
     """
     if layout not in LAYOUTS:
         raise ValueError(unknown("layout of pairs", layout, LAYOUTS))
-    if not stage.is_relative_to(REWRITTEN):
+    if not stage.resolve().is_relative_to(REWRITTEN.resolve()):
         raise ValueError(f"{stage} holds no rewritten captions: name one such as {REWRITTEN}/rico")
     if not DISK.shards(stage):
         raise FileNotFoundError(f"{stage} holds no stage output; run `palimpsest repro` first, or look into data/.")
