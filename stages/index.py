@@ -41,6 +41,7 @@ from stages.engine.provenance import read_provenance
 from stages.engine.shards import DISK, WHOLE, digest_of, files_of
 from stages.engine.sheets import Line, contact_sheet
 from stages.engine.study import Study, read_study
+from stages.engine.trainings import variants as trainings_of
 from stages.recaption import variants
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,22 @@ def index_corpus(index: Index, name: str, entry: Mapping[str, Any]) -> None:
     rows = [row for row in DISK.rows(folder, columns) if row["status"] != FAILED]
     problems = Counter(json.loads(line)["kind"] for line in (folder / "problems.jsonl").read_text().splitlines())
     index.corpus(name, entry, problems, [row | {"annotations": json.loads(row["annotations"])} for row in rows])
+
+
+def index_prompts(index: Index, name: str, entry: Mapping[str, Any]) -> None:
+    """Store a corpus of prompts: samples whose pictures have no size, each with its text for a reference."""
+    rows = DISK.rows(STAGES["prompt"].folder(name), ("sample", "prompt", "annotations"))
+    without = {"split": "", "width": 0, "height": 0}
+    samples = [
+        {
+            "sample": row["sample"],
+            **without,
+            "annotations": json.loads(row["annotations"]),
+            "references": [row["prompt"]],
+        }
+        for row in rows
+    ]
+    index.corpus(name, entry, {}, samples)
 
 
 def index_items(index: Index, stage: Stage, entry: str, shards: Mapping[Path, str], same: Collection[Path]) -> int:
@@ -281,6 +298,8 @@ def sync(everything: bool = True) -> dict[str, int]:
         index = Index(connection, study.axes())
         for name, settings in study.entries("corpora").items():
             index_corpus(index, name, settings)
+        for name, settings in study.entries("prompts").items():
+            index_prompts(index, name, settings)
         for section in ROLES:
             for name, settings in study.variants(section).items():
                 adapted = Adapted(name, settings, section, study.models)
@@ -288,6 +307,9 @@ def sync(everything: bool = True) -> dict[str, int]:
         for entry in study.entries("recaptioners"):
             for name, method in variants(study, entry).items():
                 index.model("recaptioners", name, method.identity)
+        for entry in study.entries("training"):
+            for name, training in trainings_of(study, entry).items():
+                index.model("training", name, training.identity)
         index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
             counts[stage.kind_of(entry)] += index_items(index, stage, entry, shards, same)

@@ -12,35 +12,27 @@ from typing import Any, NamedTuple
 
 from models.adapters import catalogue
 from models.adapters.lora import FILE
-from models.adapters.settings import Settings, unknown, validated
+from models.adapters.roles import Trainer
+from models.adapters.settings import unknown
 from models.media.images import encode_png
 from registry.store import places
 from registry.store.dag import STAGES
 from registry.store.keys import digest, item_seed
-from stages.engine.handling import identity_of, loaded
+from stages.engine.entries import Adapted
+from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
 from stages.engine.pictures import Picture, fetch, store
-from stages.engine.players import Player, player
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Outcome, Task
-from stages.prompt import named
-from stages.train import Training
-from stages.train import variants as trainings_of
+from stages.engine.trainings import Training
+from stages.engine.trainings import variants as trainings_of
 
 STAGE = STAGES["paint"]
 PROMPTED, TRAINED = (STAGES[name].folder() for name in STAGE.inputs)
 READ = ("corpus", "sample", "key", "status", "prompt", "annotations")
-
-
-class Scope(Settings):
-    """What an entry paints: which corpora of ``prompts`` (all where absent), and with which entries of ``trainings``,
-    beside the painter as it is; where absent, with all that start from it."""
-
-    prompts: list[str] | None = None
-    trainings: list[str] | None = None
 
 
 class Painting:
@@ -50,13 +42,14 @@ class Painting:
     """
 
     def __init__(self, name: str, entry: Mapping[str, Any], study: Study) -> None:
-        settings = dict(entry)
         self.name = name
-        scope = validated(name, Scope, {key: settings.pop(key) for key in settings.keys() & Scope.model_fields})
-        self.player: Player = player(name, name, settings, "painters", study.models)
-        self.adapter = catalogue.build("painters", name, self.player.entry)
-        self.prompts = named(study, scope.prompts or list(study.entries("prompts")), name)
-        self.trainings = self._trainings(scope.trainings, study)
+        self.model = Adapted(name, entry, "painters", study.models)
+        known = study.entries("prompts")
+        self.prompts = list(known) if self.model.prompts is None else self.model.prompts
+        for corpus in self.prompts:
+            if corpus not in known:
+                raise ValueError(unknown(f"corpus of prompts (entry {name})", corpus, known))
+        self.trainings = self._trainings(self.model.trainings, study)
 
     def _trainings(self, names: list[str] | None, study: Study) -> dict[str, Training]:
         known = study.entries("training")
@@ -76,17 +69,29 @@ class Painting:
 
     def _starts(self, one: Training) -> bool:
         """Whether a training starts from this painter, and read what it reads."""
-        if one.base.role != "painters" or one.base.entry["adapter"] != self.player.entry["adapter"]:
+        if one.base.role != "painters" or one.base.entry["adapter"] != self.model.kind:
             return False
-        own = type(one.trainer)(one.settings, self.adapter)
+        own: Trainer = catalogue.target("trainers", str(one.kind))(one.settings, self.model.adapter)
         return own.encoding() == one.trainer.encoding()
 
 
+class Made(NamedTuple):
+    """The key of a training, and the address of its adapter."""
+
+    key: str
+    adapter: str
+
+
+NOTHING = Made("", "")
+"""A painter as it is."""
+
+
 class Shown(NamedTuple):
-    """What is painted: by a variant, with the adapter at an address of the object store, or as it is."""
+    """What is painted: by a variant, with the adapter at an address of the object store, or as it is where that is
+    empty."""
 
     painter: str
-    adapter: str | None
+    adapter: str
     text: str
 
 
@@ -100,34 +105,35 @@ def plan(some: Mapping[str, Painting], outputs: Outputs) -> Iterator[tuple[str, 
     """Every prompt, painted as the painter is and with every training, shard by shard."""
     for name, one in some.items():
         below = name.split("/")[1:]
-        known = {training: trained(made, outputs) for training, made in one.trainings.items()}
-        for training, made in {None: ("", ""), **known}.items():
-            if made is None:
+        made: dict[str | None, Made | None] = {None: NOTHING}
+        made |= {training: trained(its, outputs) for training, its in one.trainings.items()}
+        for training, its in made.items():
+            if its is None:
                 continue
             for corpus in one.prompts:
                 for path in outputs.shards(PROMPTED / corpus):
-                    tasks = [task(one, training, *made, row) for row in outputs.read(path, READ)]
+                    tasks = [task(one, training, its, row) for row in outputs.read(path, READ)]
                     yield "/".join([*below, training or "none", corpus, path.name]), tasks
 
 
-def trained(one: Training, outputs: Outputs) -> tuple[str, str] | None:
-    """Key and adapter of a training that is done; None where it failed, or is not done yet."""
+def trained(one: Training, outputs: Outputs) -> Made | None:
+    """What a training made; None where it failed, or is not done yet."""
     below = one.name.split("/")
     path = TRAINED.joinpath(*below, one.corpus, WHOLE)
     for row in outputs.read(path, ("key", "status", "files", "training")):
         if row["status"] == "ok" and row["training"] == one.name:
-            return row["key"], dict(row["files"])[FILE]
+            return Made(row["key"], dict(row["files"])[FILE])
     return None
 
 
-def task(one: Painting, training: str | None, key: str, adapter: str, row: Mapping[str, Any]) -> Task:
+def task(one: Painting, training: str | None, its: Made, row: Mapping[str, Any]) -> Task:
     """The task of one prompt."""
     columns = {"painter": one.name, "training": training}
     columns |= {"prompt": row["prompt"], "annotations": row["annotations"]}
-    parts = {"text": row["prompt"], "model": identity_of(one.player.entry["adapter"], one.adapter)}
-    parts |= {"adapter": adapter} if adapter else {}
-    parents = (row["key"], *([key] if key else []))
-    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, adapter or None, row["prompt"]))
+    parts = {"text": row["prompt"], "model": one.model.identity}
+    parts |= {"adapter": its.adapter} if its.adapter else {}
+    parents = (row["key"], *([its.key] if its.key else []))
+    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, its.adapter, row["prompt"]))
 
 
 class Painters:
@@ -135,15 +141,15 @@ class Painters:
 
     def __init__(self, some: Mapping[str, Painting]) -> None:
         self.some = some
-        self._ready: tuple[str, str | None] | None = None
+        self._ready: tuple[str, str] | None = None
 
     def load(self) -> str:
-        return self.ready(next(iter(self.some)), None)
+        return self.ready(next(iter(self.some)), "")
 
-    def ready(self, painter: str, adapter: str | None) -> str:
+    def ready(self, painter: str, adapter: str) -> str:
         """Load a painter, with the adapter at an address of the object store where one is named."""
         if self._ready != (painter, adapter):
-            entry = self.some[painter].player.entry
+            entry = self.some[painter].model.entry
             with TemporaryDirectory() as place:
                 if adapter:
                     (Path(place) / FILE).write_bytes(store(places.objects_url()).get(adapter))
@@ -166,14 +172,6 @@ def sheet(examples: Sequence[tuple[Task, Mapping[str, Any]]]) -> bytes:
     return contact_sheet(["painting", "prompt"], lines)
 
 
-def total(study: Study, name: str, outputs: Outputs) -> int:
-    """Number of paintings of an entry, if no training fails."""
-    return sum(
-        outputs.count(outputs.shards(PROMPTED / corpus)) * (1 + len(one.trainings))
-        for one in variants(study, name).values() for corpus in one.prompts
-    )  # fmt: skip
-
-
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the painter that a study calls NAME."""
     some = variants(study, name)
@@ -181,12 +179,16 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     return Node(
         stage=STAGE,
         entry=name,
-        settings={**study.entry("painters", name), **first.player.entry},
+        settings=study.entry("painters", name),
         study=study.study,
-        total=total(study, name, outputs),
+        total=sum(
+            outputs.count(outputs.shards(PROMPTED / corpus)) * (1 + len(one.trainings))
+            for one in some.values()
+            for corpus in one.prompts
+        ),
         plan=plan(some, outputs),
         worker=Painters(some),
-        batch_size=first.player.batch_size,
+        batch_size=first.model.batch_size,
         sheet=sheet,
     )
 

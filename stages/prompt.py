@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from models.adapters.names import unknown
-from models.measures.prompted import Prompt, Question
+from models.measures.prompted import Prompt
 from registry.store.dag import STAGES
 from registry.store.keys import canonical
 from stages.corpora import Problem
@@ -25,18 +22,6 @@ log = logging.getLogger(__name__)
 
 STAGE = STAGES["prompt"]
 SHOWN_PROBLEMS = 5
-
-
-def said(prompt: Prompt) -> str:
-    """What a prompt asks for beside its text, as JSON."""
-    return canonical({name: value for name, value in asdict(prompt).items() if name not in ("sample", "text")})
-
-
-def prompt_of(row: Mapping[str, Any]) -> Prompt:
-    """The prompt of a row that has its text and annotations."""
-    about = json.loads(row["annotations"])
-    questions = tuple(Question(**{**one, "parents": tuple(one["parents"])}) for one in about.pop("questions"))
-    return Prompt(row["sample"], row["prompt"], questions=questions, **about)
 
 
 def read(study: Study, name: str) -> tuple[list[Prompt], list[Problem]]:
@@ -56,20 +41,12 @@ def read(study: Study, name: str) -> tuple[list[Prompt], list[Problem]]:
     return prompts, problems
 
 
-def named(study: Study, names: Sequence[str], entry: str) -> list[str]:
-    """Corpora of prompts that an entry names; raises ``ValueError``, with the nearest, where there is none of one."""
-    for name in names:
-        if name not in study.entries("prompts"):
-            raise ValueError(unknown(f"corpus of prompts (entry {entry})", name, study.entries("prompts")))
-    return list(names)
-
-
 def plan(corpus: str, prompts: Sequence[Prompt]) -> Iterator[tuple[str, list[Task]]]:
     """One task a prompt, shard by shard."""
     count = shard_count(len(prompts))
     buckets: dict[str, list[Task]] = {f"part-{number:02d}.parquet": [] for number in range(count)}
     for prompt in prompts:
-        columns = {"prompt": prompt.text, "annotations": said(prompt)}
+        columns = {"prompt": prompt.text, "annotations": canonical(prompt.annotations())}
         buckets[shard_of(prompt.sample, count)].append(Task(corpus, prompt.sample, columns, columns))
     yield from buckets.items()
 

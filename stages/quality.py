@@ -5,11 +5,13 @@ An entry may say which of a captioner's candidates count: ``candidates: first`` 
 is not the first.
 
 A judged measure (:mod:`models.measures.judged`) asks models: its entry says who plays its roles, as in ``judge: qwen``,
-by a name of ``models`` or by a description. Its questions are items of their own, as those of recaptioning are.
+by a name of ``models`` or by a description. Its questions are items of their own, as those of recaptioning are. So does
+a judge of painters (:mod:`models.measures.prompted`), about every painting of the study.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,12 +25,14 @@ from models.adapters.requests import Conversation, together
 from models.measures.captions.meteor import Incomplete
 from models.measures.captions.several import joined, whole
 from models.measures.judged import Heard
+from models.measures.prompted import Painting, Prompt
 from models.measures.regions import columns, flat
 from registry.store.axes import Point
-from registry.store.dag import STAGES
+from registry.store.dag import GRID, STAGES
 from stages.engine.entries import Adapted
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
+from stages.engine.pictures import picture_of
 from stages.engine.records import PREPARED, Records
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
@@ -39,7 +43,9 @@ log = logging.getLogger(__name__)
 
 STAGE = STAGES["quality"]
 SOURCES = tuple(STAGES[name] for name in ("caption", "recaption", "compose"))
-READ = ("sample", "key", "status", "caption", *STAGE.axes)
+PAINTED = STAGES["paint"].folder()
+SEEN = ("corpus", "sample", "key", "status", "prompt", "annotations", "image_digest", *STAGES["paint"].axes)
+READ = ("sample", "key", "status", "caption", *GRID, "captioner", "recaptioner")
 CAPTIONS_A_BATCH = 2048
 
 
@@ -88,6 +94,29 @@ def plan(
             parts = records.whole_parts(of_cell, axes) | {"measure": measure.identity} | chosen
             wholes.append(Task(corpus, "", axes, parts, inputs=captions))
         yield f"{corpus}/{WHOLE}", wholes
+
+
+def painted(measure: Adapted, painters: Iterable[str], outputs: Outputs) -> Iterator[tuple[str, list[Task]]]:
+    """Every painting of a prompt, shard by shard."""
+    for painter in painters:
+        for path in outputs.shards(PAINTED / painter):
+            tasks = []
+            for row in outputs.read(path, SEEN):
+                if row["status"] != "ok" or not measure.concerns(row["corpus"]):
+                    continue
+                prompt = Prompt.told(row["sample"], row["prompt"], json.loads(row["annotations"]))
+                about = {"text": prompt.text, **prompt.annotations()}
+                parts = {"painting": row["image_digest"], "prompt": about, "measure": measure.identity}
+                axes = {axis: row.get(axis) for axis in STAGE.axes}
+                seen = Painting(prompt, picture_of(row, path))
+                tasks.append(Task(row["corpus"], row["sample"], axes, parts, (row["key"],), seen))
+            yield str(path.relative_to(PAINTED)), tasks
+
+
+def looked_at(painting: Painting, measure: Adapted) -> Conversation:
+    """Ask about a painting."""
+    found: Conversation = measure.adapter.judge(painting)
+    return found
 
 
 def asked(planned: Iterable[tuple[str, list[Task]]]) -> Iterator[tuple[str, list[Task]]]:
@@ -164,6 +193,19 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the measure that a study calls NAME."""
     entry = study.entry("quality", name)
     measure = Adapted(name, entry, "quality", study.models)
+    if measure.role == "prompted":
+        painters = list(study.variants("painters"))
+        return Node(
+            stage=STAGE,
+            entry=name,
+            settings=entry,
+            study=study.study,
+            total=outputs.count(path for painter in painters for path in outputs.shards(PAINTED / painter)),
+            plan=painted(measure, painters, outputs),
+            worker=Method(looked_at, measure, measure.players),
+            metrics=[(name, pa.float64()) for name in columns(measure.adapter.metrics)],
+            counted=False,
+        )
     sources = [stage.folder(name) for stage in SOURCES for name in study.variants(str(stage.section))]
     planned = plan(measure, study.entries("corpora"), sources, outputs)
     return Node(

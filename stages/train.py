@@ -12,120 +12,36 @@ What the trainer encodes of the base beforehand, sentences and pictures, are ite
 
 from __future__ import annotations
 
-import logging
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import Field
-
-from models.adapters import catalogue
 from models.adapters.roles import Arrays, Lesson, Piece, Trainer
-from models.adapters.settings import Settings, unknown, validated
 from registry.store import places
 from registry.store.dag import STAGES
 from registry.store.keys import canonical, digest, item_key
-from stages.engine.handling import identity_of, loaded
+from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Node, Together
 from stages.engine.pictures import picture_of, store
-from stages.engine.players import player
 from stages.engine.shards import DISK, WHOLE, Outputs
-from stages.engine.study import Study, read_study, swept
+from stages.engine.study import Study, read_study
 from stages.engine.tasks import Outcome, Task
+from stages.engine.trainings import Training, variants
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-log = logging.getLogger(__name__)
-
 STAGE = STAGES["train"]
 PREPARED = STAGES["prepare"].folder()
-SOURCES = tuple(STAGES[name] for name in STAGE.inputs if name != "prepare")
-"""The stages whose captions can be learnt from."""
 PIECE = "piece"
 """The kind of what is encoded beforehand."""
 PIECES_A_BATCH = 64
-
-
-class Scope(Settings):
-    """What an entry learns from: whose ``captions``, of which ``corpus`` (the only one where absent), with which
-    ``seed``."""
-
-    captions: str
-    corpus: str | None = None
-    seed: int = Field(0, ge=0)
-
-
-class Training:
-    """A variant of an entry of ``training``: the trainer with its base, and what it learns from.
-
-    Raises ``ValueError``, in one sentence, for what is wrong or missing in it.
-    """
-
-    def __init__(self, name: str, entry: Mapping[str, Any], study: Study) -> None:
-        settings = dict(entry)
-        self.name = name
-        self.kind = settings.pop("kind", None)
-        known = catalogue.CATALOGUE["trainers"]
-        if self.kind not in known:
-            raise ValueError(unknown(f"kind of training (entry {name})", self.kind, known))
-        self.scope = validated(name, Scope, {key: settings.pop(key) for key in settings.keys() & Scope.model_fields})
-        self.folder = source(name, self.scope.captions, settings, study)
-        corpora = study.entries("corpora")
-        if self.scope.corpus is None and len(corpora) != 1:
-            raise ValueError(f"{name} does not say of which corpus its captions are: set `corpus` to one of them.")
-        self.corpus = self.scope.corpus or next(iter(corpora))
-        study.entry("corpora", self.corpus)
-        kind = catalogue.target("trainers", self.kind)
-        (role, of), *_ = kind.ROLES.items()
-        if role not in settings:
-            raise ValueError(f"{name} names no {role}: {self.kind} trains one of {of}.")
-        self.base = player(name, role, settings.pop(role), of, study.models)
-        self.role = role
-        self.settings = validated(f"{self.kind} (entry {name})", kind.Settings, settings)
-
-    @cached_property
-    def trainer(self) -> Trainer:
-        base = catalogue.build(self.base.role, self.base.name, self.base.entry)
-        made: Trainer = catalogue.target("trainers", str(self.kind))(self.settings, base)
-        return made
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """Part of the key of every item, beside the lessons and the seed."""
-        return identity_of(str(self.kind), self.trainer)
-
-    @cached_property
-    def encoding(self) -> dict[str, Any]:
-        """Part of the key of every piece."""
-        return {"adapter": self.kind, "version": self.trainer.VERSION, **self.trainer.encoding()}
-
-
-def source(name: str, captions: str, settings: dict[str, Any], study: Study) -> Any:
-    """The folder of the captions that an entry names; what it says of their sweep is taken out of its settings.
-
-    Raises ``ValueError`` where nobody of that name says captions, or one of several is meant.
-    """
-    known = {entry: stage for stage in SOURCES for entry in study.entries(str(stage.section))}
-    if captions not in known:
-        raise ValueError(unknown(f"captioner, recaptioner or caption set (entry {name})", captions, known))
-    stage = known[captions]
-    sweep = study.entry(str(stage.section), captions).get("sweep", {})
-    if lacking := sorted(sweep.keys() - settings.keys()):
-        raise ValueError(
-            f"{captions} sweeps over {lacking[0]}, and {name} does not say which it learns from: give it a "
-            f"`{lacking[0]}`, or sweep over it, too."
-        )
-    chosen = {key: settings.pop(key) for key in sweep}
-    variant = "/".join([captions, *[",".join(f"{key}={one}" for key, one in chosen.items())] * bool(chosen)])
-    if variant not in study.variants(str(stage.section)):
-        raise ValueError(unknown(f"variant of {captions} (entry {name})", variant, study.variants(str(stage.section))))
-    return stage.folder(variant)
 
 
 class Cell(NamedTuple):
@@ -136,24 +52,18 @@ class Cell(NamedTuple):
     seed: int
 
 
-def variants(study: Study, name: str) -> dict[str, Training]:
-    """The variants of an entry of ``training``; raises ``ValueError`` where it is wrong."""
-    entry = study.entry("training", name)
-    return {one: Training(one, said, study) for one, said in swept(name, entry, study.models).items()}
-
-
 def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]]:
     """The captions of originals that a variant learns from, by sample, and their keys.
 
-    A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
+    A caption names its picture by key, so that none gets another's. A picture without a caption teaches nothing; where
+    a caption was rewritten, the first stands beside it as worse.
     """
     found: list[tuple[str, Lesson, str]] = []
     for path in outputs.shards(PREPARED / one.corpus):
-        rows = outputs.read(path, ("sample", "key", "image_digest"))
-        pictures = {row["sample"]: picture_of(row, path) for row in rows}
+        pictures = {row["key"]: picture_of(row, path) for row in outputs.read(path, ("key", "image_digest"))}
         for row in outputs.read(one.folder / path.relative_to(PREPARED)):
-            if row["status"] == "ok" and row.get("inpainter") is None and row["sample"] in pictures:
-                lesson = Lesson(pictures[row["sample"]], row["caption"], first_of(row))
+            if row["status"] == "ok" and (picture := pictures.get(row["parents"][0])):
+                lesson = Lesson(picture, row["caption"], first_of(row))
                 found.append((row["sample"], lesson, row["key"]))
     found.sort(key=lambda each: (each[0], each[2]))
     return [lesson for _, lesson, _ in found], [key for *_, key in found]
@@ -161,8 +71,6 @@ def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]
 
 def first_of(row: Mapping[str, Any]) -> str:
     """The caption that was rewritten; empty where none was, or it stayed."""
-    import json
-
     first = json.loads(row.get("value") or "{}").get("first", "")
     return first if first != row["caption"] else ""
 
@@ -235,12 +143,12 @@ class Fit:
         loaded(trainer)
         folder = folder_of(key)
         folder.mkdir(parents=True, exist_ok=True)
-        with self.memory.tracker.curve(cell.training, key) as curve:
-            done = trainer.train(cell.lessons, self.known, cell.seed, folder, curve.log)
+        with self.memory.tracker.curve(cell.training, key) as log:
+            done = trainer.train(cell.lessons, self.known, cell.seed, folder, log)
         return Outcome({**done.figures, "items": len(cell.lessons)}, files=done.files)
 
 
-def folder_of(key: str) -> Any:
+def folder_of(key: str) -> Path:
     """Where the checkpoints of a training lie until it is done."""
     return places.home() / "training" / key[:16]
 
@@ -312,15 +220,15 @@ def main(name: str) -> None:
     """Train as the entry that params.yaml calls NAME says."""
     study = read_study()
     found = node(study, name)
-    held = replace(found, plan=list(found.plan))
-    if len(held.plan) < found.total:
-        there = {task.inputs.training for _, tasks in held.plan for task in tasks}
+    held = list(found.plan)
+    if len(held) < found.total:
+        there = {task.inputs.training for _, tasks in held for task in tasks}
         empty = next(one for one in variants(study, name) if one not in there)
         raise ValueError(
             f"{empty} has nothing to learn from: its captions of the corpus are none, or all failed; look at what "
             f"`captions` of training.{name} names."
         )
-    execute(held)
+    execute(replace(found, plan=held))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     },
     "detectors": {
         "owlv2": "models.detectors.owlv2:Owlv2",
+        "scenes": "models.detectors.scenes:Scenes",
     },
     "embedders": {
         "sbert": "models.embedders.sbert:Sbert",
@@ -77,6 +78,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "spatial-2d": "models.measures.prompted.compbench:Spatial2D",
         "non-spatial": "models.measures.prompted.compbench:NonSpatial",
         "complex": "models.measures.prompted.compbench:Complex",
+        "scenes": "models.measures.prompted.scenes:Scenes",
     },
     "measures": {
         "pixel": "models.measures.pictures.pixel:Pixel",

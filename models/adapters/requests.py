@@ -19,24 +19,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from models.adapters.decoding import Decoding
 from models.adapters.roles import Detection, Reply, Scores, Turn
+from models.adapters.roles import Pictured as Pictured
 from models.media.images import encode_png
-
-
-class Pictured(Protocol):
-    """A picture by reference: its pixels are fetched when they are needed."""
-
-    @property
-    def digest(self) -> str:
-        """The sha256 of its PNG."""
-
-    def pixels(self) -> np.ndarray:
-        """The picture (H, W, 3) uint8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ from models.adapters.settings import Settings as Settings  # adapters' own deriv
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.adapters.requests import Pictured
-
 
 class Adapter(Protocol):
     """Members of every role.
@@ -186,6 +184,17 @@ class Detector(Adapter, Protocol):
 
     def detect(self, pictures: Sequence[np.ndarray], names: Sequence[Sequence[str]]) -> list[list[Detection]]:
         """What was found in each picture (H, W, 3) uint8 of the names looked for in it, the surest first."""
+
+
+class Pictured(Protocol):
+    """A picture by reference: its pixels are fetched when they are needed."""
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of its PNG."""
+
+    def pixels(self) -> np.ndarray:
+        """The picture (H, W, 3) uint8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ from torch.nn.functional import cross_entropy, pad
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from models.media.images import from_float
+from models.pocket.probe import load, to_signed
 from models.training import data, words
 from models.training.descriptions import described, told, worded
 from models.training.painted import judge, sheet
 from models.training.painting import Naming, autoencoder, save_pipeline
-from models.training.probe import load
-from models.training.recipe import Recipe, to_signed
+from models.training.recipe import Recipe
 from models.training.seeing import CLASSES
 from models.training.unet import WEIGHTS
 from models.worlds import example, version

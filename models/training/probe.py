@@ -9,27 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from models.pocket.probe import COUNTS, CROP, Classifier, crop, named, to_signed
 from models.training.data import Examples
-from models.training.recipe import Model, Recipe, to_signed
+from models.training.recipe import Model, Recipe
 from models.worlds.grammar import WORDS
-
-CROP = 36
-COUNTS = [len(values) for values in WORDS.values()]
-
-
-class Classifier(nn.Sequential):
-    """Logits (N, 19) of the attributes of the object at the centre of a crop (N, 3, 36, 36) in [-1, 1]."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            nn.Conv2d(3, 24, 3, 1, 1), nn.ReLU(), nn.Conv2d(24, 32, 3, 2, 1), nn.ReLU(),
-            nn.Conv2d(32, 48, 3, 2, 1), nn.ReLU(), nn.Conv2d(48, 64, 3, 2, 1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(64 * 25, sum(COUNTS)),
-        )  # fmt: skip
 
 
 class Attributes(Recipe[Model]):
@@ -96,32 +83,6 @@ of a `scenes` picture. It is the judge of repainted objects: `models.training.re
         (folder / "config.json").write_text(json.dumps({"crop": CROP, "classes": classes}, indent=2) + "\n")
 
 
-def load(folder: Path) -> Classifier:
-    """The shipped probe, in float32."""
-    model = Classifier()
-    model.load_state_dict({name: value.float() for name, value in load_file(folder / "model.safetensors").items()})
-    return model.eval()
-
-
-def crop(picture: np.ndarray, box: Sequence[int], side: int, shift: Sequence[int] = (0, 0)) -> np.ndarray:
-    """The ``side`` x ``side`` pixels around a box's centre; the picture's rim goes on outside it.
-
-    >>> crop(np.zeros((64, 64, 3), np.uint8), [0, 0, 14, 14], 36).shape
-    (36, 36, 3)
-    """
-    x, y, w, h = box
-    rows = np.arange(side) + y + h // 2 - side // 2 + shift[1]
-    columns = np.arange(side) + x + w // 2 - side // 2 + shift[0]
-    height, width, _ = picture.shape
-    return picture[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
-
-
 def classes(things: Sequence[dict[str, Any]]) -> Tensor:
     """The numbers (N, 4) of objects' attributes, in the order of the grammar."""
     return torch.tensor([[list(values).index(thing[name]) for name, values in WORDS.items()] for thing in things])
-
-
-@torch.no_grad()
-def named(model: nn.Module, crops: np.ndarray) -> Tensor:
-    """The classes (N, 4) that a model names for crops (N, side, side, 3) uint8."""
-    return torch.stack([one.argmax(1) for one in model(to_signed(crops)).split(COUNTS, 1)], 1)

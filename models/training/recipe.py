@@ -27,6 +27,7 @@ import yaml
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from models.pocket.probe import to_signed as to_signed
 from models.training import data
 from models.worlds import version
 
@@ -247,11 +248,6 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(kept, now, 1 - decay)
     for old, new in zip(average.buffers(), model.buffers(), strict=True):
         old.copy_(new)
-
-
-def to_signed(pictures: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1], as diffusers wants it."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def save_half(model: Any, folder: Path) -> None:

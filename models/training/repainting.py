@@ -12,9 +12,9 @@ from PIL import Image
 from scipy.ndimage import find_objects, label
 
 from models.media.images import composite, from_float
+from models.pocket.probe import CROP, crop, load, named, to_signed
 from models.training.data import Examples
-from models.training.probe import CROP, classes, crop, load, named
-from models.training.recipe import to_signed
+from models.training.probe import classes
 from models.worlds.grammar import WORDS
 from models.worlds.scenes import BACKGROUNDS
 

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 
-from models.training.probe import COUNTS, Attributes
+from models.pocket.probe import COUNTS
+from models.training.probe import Attributes
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """The lpips package's scaling layer (version 0.1): the trunk sees ``(picture - SHIFT) / SCALE``, picture in [-1, 1]."""

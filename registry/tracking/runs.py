@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from registry.tracking.files import folder_of
 from registry.tracking.finished import Finished, Logged, log_finished, log_values
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 log = logging.getLogger(__name__)
@@ -167,6 +169,24 @@ class Tracker:
         except Exception as error:  # the first error is what a person must hear of
             log.warning("MLflow does not take that %s ended: %s", self.tags["dvc.stage"], error)
 
+    @contextmanager
+    def curve(self, name: str, item: str) -> Iterator[Callable[[Mapping[str, float], int], None]]:
+        """The run of an item that takes long, below this execution: takes figures by step.
+
+        An item that fails, or is killed, leaves its run so; the next try has a run of its own.
+        """
+        tags = self.tags | {"mlflow.parentRunId": self.id, "palimpsest.item": item}
+        run = self.client.create_run(self.experiment, tags=tags, run_name=name).info.run_id
+        status = "KILLED"
+        try:
+            yield partial(log_step, self.client, run)
+            status = "FINISHED"
+        except Exception:
+            status = "FAILED"
+            raise
+        finally:
+            self.client.set_terminated(run, status)
+
     def _end(self, status: str) -> None:
         if self.monitor:
             self.monitor.finish()
@@ -198,6 +218,14 @@ class Tracker:
                 self.client.log_artifacts(run.id, place)
 
 
+def log_step(client: MlflowClient, run: str, metrics: Mapping[str, float], step: int) -> None:
+    """Log figures of one step."""
+    from mlflow.entities import Metric
+
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    client.log_batch(run, [Metric(name, value, now, step) for name, value in metrics.items()])
+
+
 class Curve:
     """A training's MLflow run: its parameters, and its losses and figures by step.
 
@@ -212,12 +240,7 @@ class Curve:
         return self
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        from mlflow.entities import Metric
-
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        self.tracker.client.log_batch(
-            self.tracker.id, [Metric(name, value, now, step) for name, value in metrics.items()]
-        )
+        log_step(self.tracker.client, self.tracker.id, metrics, step)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:

@@ -37,9 +37,9 @@ ORIGINAL: Names = ("", "")
 UNSAID: Text = ("",) * len(TEXT)
 """Where nothing was said yet: the pictures themselves."""
 
-LISTED = {"corpus": "corpora"} | {axis: f"{axis}s" for axis in AXES}
-LISTED |= {stage.axis: section for section, stage in SECTIONS.items() if stage.axis}
-"""The section of params.yaml that lists the names of an axis."""
+_MADE = {section: stage.axis for section, stage in SECTIONS.items() if stage.axis}
+LISTED = {"corpora": "corpus"} | _MADE | {f"{axis}s": axis for axis in AXES if axis not in _MADE.values()}
+"""The sections of params.yaml that list the names of an axis, and the axis."""
 
 CONTROL = "identity"
 """The adapter of an inpainter that leaves the degraded picture as it is."""
@@ -81,11 +81,16 @@ def pictures(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def ordered(params: Mapping[str, Any], rows: pd.DataFrame) -> dict[str, list[str]]:
-    """The names on each axis, in the order of the study's parameters; what these lack, and controls, come last."""
+    """The names on each axis, in the order of the study's parameters; what these lack, and controls, come last.
+
+    >>> said = {"captioners": {"blip": {}}, "captions": {"set": {}}}
+    >>> ordered(said, pd.DataFrame({axis: ["other"] for axis in WHERE}))["captioner"]
+    ['blip', 'set', 'other']
+    """
     order = {}
     last = controls(params)
-    for axis, section in LISTED.items():
-        listed = list(params.get(section) or {})
+    for axis in dict.fromkeys(LISTED.values()):
+        listed = [name for section, on in LISTED.items() if on == axis for name in params.get(section) or {}]
         names = listed + sorted(set(rows[axis]) - set(listed) - {""})
         order[axis] = sorted(names, key=lambda name: axis == "inpainter" and name in last)
     return order

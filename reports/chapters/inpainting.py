@@ -209,12 +209,16 @@ def parts(study: Study) -> dict[str, list[Part]]:
     """The names on each axis, with what is set for them; of corpora also what they hold."""
     found: dict[str, list[Part]] = {}
     problems, samples = queries.problems(study.connection, study.id), study.samples
-    for axis, section in LISTED.items():
-        if axis not in ("corpus", *study.axes):
+    own = {section: study.params.get(section) or {} for section in LISTED}
+    for section, axis in LISTED.items():
+        first, *_ = others = [one for one, on in LISTED.items() if on == axis]
+        if axis not in ("corpus", *study.axes) or (section != first and not own[section]):
             continue
         found[section] = []
         for name in study.order[axis]:
-            entry = dict((study.params.get(section) or {}).get(name) or {})
+            if any(name in own[one] for one in others if one != section):
+                continue
+            entry = dict(own[section].get(name) or {})
             facts = []
             if axis == "corpus":
                 splits = samples[samples["corpus"] == name]

@@ -41,7 +41,7 @@ class Axis(NamedTuple):
     @property
     def swept(self) -> str:
         """The axis of the grid that the variants are on."""
-        return next(axis for axis, section in LISTED.items() if section == self.section)
+        return LISTED[self.section]
 
 
 class Spot(NamedTuple):

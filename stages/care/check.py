@@ -12,6 +12,9 @@ from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import PARAMS, Study, absent, completed, make_empty_folders
+from stages.engine.trainings import variants as trainings_of
+from stages.paint import variants as painters_of
+from stages.prompt import read
 from stages.recaption import variants
 
 
@@ -30,13 +33,19 @@ def check(study: Study) -> None:
         _ = [one.identity for one in variants(study, name).values()]
     for name in study.entries("captions"):
         sets(study, name)
+    for name in study.entries("prompts"):
+        _ = read(study, name)
+    for name in study.entries("training"):
+        _ = [one.identity for one in trainings_of(study, name).values()]
+    for name in study.entries("painters"):
+        _ = painters_of(study, name)
     for section in ROLES:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section, study.models)
             _ = adapted.identity
             validated(f"the projection of {name}", Projection, adapted.projection)
             for corpus in adapted.corpora or ():
-                study.entry("corpora", corpus)
+                study.entry("prompts" if adapted.role == "prompted" else "corpora", corpus)
     for name, path in paths.items():  # a mistake in writing is told first
         check_watched(path, f"corpora.{name} in {study.file}", study.entry("corpora", name)["adapter"])
 

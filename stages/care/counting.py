@@ -9,6 +9,8 @@ from registry.store.dag import GRID, SECTIONS, STAGES, Stage
 from stages.compose import sets
 from stages.engine.entries import Adapted
 from stages.engine.study import Study, swept
+from stages.paint import variants as painters_of
+from stages.prompt import read
 from stages.recaption import Scope, variants
 
 
@@ -37,7 +39,7 @@ def points(study: Study, stage: Stage, entry: str, corpus: str) -> int:
         return CHOOSING[stage.name](study, entry, corpus)
     counts = {}
     for section, owner in SECTIONS.items():
-        if owner.axis in stage.axes and owner.name not in CHOOSING:
+        if owner.axis in stage.axes and owner.counted and owner.name not in CHOOSING:
             mine = stage.axis == owner.axis and stage.each
             some = swept(entry, study.entry(section, entry), study.models) if mine else study.variants(section)
             counts[owner.axis] = len(some)
@@ -61,6 +63,13 @@ def composed(study: Study, entry: str, corpus: str) -> int:
 
 CHOOSING: dict[str, Callable[[Study, str, str], int]] = {"recaption": recaptioned, "compose": composed}
 """The stages whose entries say themselves what they are about, and the number of points that a corpus has there."""
+
+
+def paintings(study: Study, stage: Stage, entry: str) -> int:
+    """Number of paintings that a stage makes or looks at, if no training fails."""
+    looked_at = {"paint": [entry], "quality": study.entries("painters")}
+    painters = (one for name in looked_at.get(stage.name, ()) for one in painters_of(study, name).values())
+    return sum(len(read(study, corpus)[0]) * (1 + len(one.trainings)) for one in painters for corpus in one.prompts)
 
 
 def rewritten(study: Study, scope: Scope, corpus: str) -> int:

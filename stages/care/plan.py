@@ -23,7 +23,7 @@ from registry.store.objects import ObjectStore
 from registry.tracking import flatten
 from registry.tracking.asking import Past, past
 from stages.care.check import check
-from stages.care.counting import concerned_by, held
+from stages.care.counting import concerned_by, held, paintings
 from stages.engine.loop import light_row
 from stages.engine.memory import Entry
 from stages.engine.node import Node
@@ -96,7 +96,9 @@ def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
     samples: dict[str, int] = {}
     for stage, entry in study.stages():
         node = importlib.import_module(f"stages.{stage.name}").node(study, entry, outputs)
-        if not stage.inputs:
+        if not (stage.counted and node.counted):
+            yield Asked(node, paintings(study, stage, entry) or node.total, {})
+        elif not stage.inputs:
             samples[entry] = node.total
             yield Asked(node, node.total, {entry: node.total})
         else:
@@ -114,7 +116,12 @@ def walk(store: ItemStore, asked: Asked, outputs: Planned, sizes: dict[str, Size
     for path, tasks in node.plan:
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
         known = store.recall(key for key, _ in keyed)
-        if not node.stage.inputs and node.entry not in sizes and (size := size_of(store, keyed, known)):
+        if (
+            not node.stage.inputs
+            and node.stage.counted
+            and node.entry not in sizes
+            and (size := size_of(store, keyed, known))
+        ):
             sizes[node.entry] = size
         outputs.known[node.out / path] = rows = []
         for key, task in keyed:

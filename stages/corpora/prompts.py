@@ -11,8 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
+import numpy as np
+from pydantic import Field
+
+from models.adapters import settings
 from models.adapters.settings import unknown, validated
 from models.measures.prompted import Prompt, Question
+from models.worlds import example
+from models.worlds.grammar import parse
 from registry.store.tables import csv_rows, json_lines, read_text
 from stages.corpora import Problem, Source
 from stages.corpora.checks import Subset, bad_record, in_order, up_to
@@ -26,7 +32,7 @@ class PromptCorpus(Protocol):
     def SOURCE(self) -> Source: ...
 
     @property
-    def Settings(self) -> type[Subset]:
+    def Settings(self) -> type[settings.Settings]:
         """Settings that ``params.yaml`` can give it."""
 
     def samples(self) -> Iterator[Prompt | Problem]:
@@ -41,7 +47,7 @@ def open_prompts(name: object, options: Mapping[str, Any]) -> PromptCorpus:
 
     >>> open_prompts("dgs", {})
     Traceback (most recent call last):
-    ValueError: There is no prompt corpus "dgs"; did you mean "dsg"? Known: dpg-bench, dsg, t2i-compbench.
+    ValueError: There is no prompt corpus "dgs"; did you mean "dsg"? Known: dpg-bench, dsg, scenes, t2i-compbench.
 
     Raises ValueError for an unknown name and for settings that the corpus does not take.
     """
@@ -197,4 +203,34 @@ def asked(path: Path) -> Iterator[Prompt | Problem]:
         yield Prompt(sample, own[0][1]["text"], sample.rpartition("_")[0], tuple(questions.values()))
 
 
-CATALOGUE: dict[str, type[Any]] = {"dsg": Dsg, "dpg-bench": DpgBench, "t2i-compbench": T2ICompBench}
+class Scenes:
+    """One of the five wordings of each scene of a seed, and the graph that it says."""
+
+    SOURCE = Source(
+        about="captions of scenes of one to three shapes",
+        where="drawn by models/worlds",
+        licence="that of this project",
+    )
+
+    class Settings(settings.Settings):
+        seed: int = Field(0, ge=0)
+        """Which scenes; the pocket models' training seeds are in their model cards, and a study takes another."""
+
+        count: int = Field(100, ge=1)
+        """How many; the first ones stay the same when it grows."""
+
+        path: Path = Path("models/worlds")
+        """The program that draws the worlds, for DVC to watch; nothing is read from it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def samples(self) -> Iterator[Prompt | Problem]:
+        seed = self.settings.seed
+        for index in range(self.settings.count):
+            wordings = example("scenes", seed, index).references
+            text = wordings[int(np.random.default_rng([seed, index]).integers(len(wordings)))]
+            yield Prompt(f"seed-{seed}/{index}", text, graph=parse(text))
+
+
+CATALOGUE: dict[str, type[Any]] = {"dsg": Dsg, "scenes": Scenes, "dpg-bench": DpgBench, "t2i-compbench": T2ICompBench}

@@ -37,16 +37,23 @@ class Adapted:
 
     def __init__(self, name: str, entry: Mapping[str, Any], section: str, models: Models = NO_MODELS) -> None:
         own = ["batch_size"] + ["corpora"] * SECTIONS[section].measures + ["projection"] * (section == "encoders")
-        own += ["candidates"] * (section == "quality")
+        own += ["candidates"] * (section == "quality") + ["prompts", "trainings"] * (section == "painters")
         said, settings = handling(name, entry, *own)
         self.name = name
         self.batch_size, self.corpora, self.projection = said.batch_size, said.corpora, said.projection
-        self.candidates = said.candidates
+        self.candidates, self.prompts, self.trainings = said.candidates, said.prompts, said.trainings
         if self.candidates not in CANDIDATES:
             raise ValueError(unknown(f"choice of candidates (entry {name})", self.candidates, CANDIDATES))
         self.kind = settings.get("adapter")
-        self.players = cast(name, settings, catalogue.roles_of(ROLES[section], self.kind), models)
-        self.adapter = catalogue.build(ROLES[section], name, settings)
+        self.role = (
+            "prompted" if section == "quality" and self.kind in catalogue.CATALOGUE["prompted"] else ROLES[section]
+        )
+        roles = catalogue.roles_of(self.role, self.kind)
+        self.players = cast(name, settings, roles, models)
+        self.entry = settings
+        self.adapter = catalogue.build(self.role, name, settings)
+        for role in sorted(getattr(self.adapter, "asks", roles.keys()) - self.players.keys()):
+            raise ValueError(f"{name} names no {role}: {self.kind} asks one of {roles[role]}.")
 
     @cached_property
     def identity(self) -> dict[str, Any]:

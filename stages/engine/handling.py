@@ -24,6 +24,10 @@ class Handling(Settings):
     """How an encoder's embeddings are brought into the plane."""
     candidates: str = "first"
     """Those of a captioner that a measure of captions counts."""
+    prompts: list[str] | None = None
+    """The corpora of prompts that a painter paints; all where absent."""
+    trainings: list[str] | None = None
+    """The entries of ``training`` with which it paints them, beside as it is; all that start from it where absent."""
 
 
 def handling(name: str, entry: Mapping[str, Any], *what: str) -> tuple[Handling, dict[str, Any]]:

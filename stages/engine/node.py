@@ -49,6 +49,8 @@ class Node:
     metrics: Fields = ()
     """The columns that the entry declares, behind the stage's own."""
     batch_size: int = 16
+    counted: bool = True
+    """Whether how many items it holds follows from corpora and axes; else it is ``total``."""
     problems: Mapping[str, int] = field(default_factory=dict)
     """What was wrong with the input, by kind: counted in the run link."""
     sheet: Callable[[Sequence[tuple[Task, Mapping[str, Any]]]], bytes] | None = None

@@ -58,14 +58,9 @@ def player(name: str, role: str, said: Any, kind: str, models: Mapping[str, Mapp
 def cast(
     name: str, settings: dict[str, Any], roles: Mapping[str, str], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Player]:
-    """Take the players of these roles out of the settings of the entry ``name``.
-
-    Raises ``ValueError`` where one is missing.
-    """
-    for role, kind in roles.items():
-        if role not in settings:
-            raise ValueError(f"{name} names no {role}: {settings['adapter']} asks one of {kind}.")
-    return {role: player(name, role, settings.pop(role), kind, models) for role, kind in roles.items()}
+    """Take the players of these roles, as far as they are named, out of the settings of the entry ``name``."""
+    named = {role: kind for role, kind in roles.items() if role in settings}
+    return {role: player(name, role, settings.pop(role), kind, models) for role, kind in named.items()}
 
 
 def identities(players: Mapping[str, Player]) -> dict[str, Any]:

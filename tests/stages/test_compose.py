@@ -18,6 +18,7 @@ from registry.store.keys import item_key
 from stages import compose
 from stages.care.counting import concerned_by, held
 from stages.engine.loop import execute
+from stages.engine.sets import pairs_of
 from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study
 
@@ -131,6 +132,22 @@ def test_the_captions_of_a_captioner_or_recaptioner_of_the_originals():
     link, found = run({"kind": "captions", "captioner": "blip", "recaptioner": "rico"})
     assert [row["caption"] for row in found["mine"] if row["status"] == "ok"] == ["better"] * 2
     assert link["reasons"] == {"rico has no caption of the picture: it was not asked": 9}
+
+
+def test_pairs_come_in_one_order_each_with_its_own_picture():
+    _, found = run(GRID)
+    name = "mine/precision=50,recall=3"
+    pairs = list(pairs_of(name))
+    assert [pair.sample for pair in pairs] == sorted(map(str, FULL))
+    captions = {row["sample"]: row["caption"] for row in found[name]}
+    for pair in pairs:  # every scene is a picture of its own shade
+        assert pair.caption == captions[pair.sample] and (pair.picture.pixels() == int(pair.sample)).all()
+    with pytest.raises(ValueError, match=r"^The caption set mine/precision=75 is empty: every picture lacks a capt"):
+        next(pairs_of("mine/precision=75"))
+    prepared = Path("data/prepare/scenes/part-00.parquet")
+    put("prepare", [row | {"key": f"other {row['key']}"} for row in DISK.read(prepared)])
+    with pytest.raises(ValueError, match=r"part-00.parquet lacks the picture of \d+ in data/compose/mine/precision=50"):
+        next(pairs_of(name))
 
 
 def test_an_empty_set_and_other_mistakes_are_told_in_one_sentence():

@@ -2,7 +2,8 @@
 
 The table was printed by the plans of earlier versions, over the same toy outputs: what is made (original to caption) at
 commit a0d5f0f, before tasks carried references; what is measured at 7df09c7, before measures declared what they need.
-Drift's version rose to 2 when it learnt entropies of heads, and those keys with it.
+Drift's version rose to 2 when it learnt entropies of heads, and those keys with it. Prompts, trainings and paintings
+are those of the first version that had them.
 Where this test fails, everybody's registry would be computed again. What stands for a checkpoint is made up.
 """
 
@@ -19,10 +20,11 @@ import pyarrow as pa
 import pytest
 
 from models.captioners.prompted import Instructed
+from models.measures.prompted import Prompt
 from registry.store.axes import AXES
 from registry.store.dag import IMAGE, MAKING, STAGES, TEXTS
 from registry.store.keys import item_key
-from stages import caption, degrade, inpaint, prepare, quality, recaption, represent
+from stages import caption, degrade, inpaint, paint, prepare, prompt, quality, recaption, represent, train
 from stages.corpora import Sample
 from stages.engine.entries import Adapted
 from stages.engine.pairs import pairs
@@ -183,6 +185,20 @@ def made(kind: str) -> Iterator[Task]:
         plans = [inpaint.plan(model, DISK) for model in models[:2]]
     elif kind == "caption":
         plans = [caption.plan(model, ["scenes"], ["telea"], DISK) for model in models[2:]]
+    elif kind == "prompt":
+        plans = [prompt.plan("asked", [Prompt("a", "a red star", graph={"objects": []})])]
+    elif kind == "trained":
+        identity = {"adapter": "lora", "version": 1, "base": {"checkpoint": "made up"}, "rank": 4}
+        training: Any = SimpleNamespace(
+            name="lora/seed=3", corpus="scenes", folder=STAGES["caption"].folder("blip"), identity=identity,
+            scope=SimpleNamespace(seed=3),
+        )  # fmt: skip
+        plans = [train.plan({training.name: training}, DISK)]
+    elif kind == "painted":
+        row = {"corpus": "asked", "sample": "a", "key": "k", "prompt": "a red star", "annotations": "{}"}
+        painter: Any = SimpleNamespace(name="sd", model=models[1])
+        made_by = (paint.NOTHING, paint.Made("trained", "0f" * 32))
+        plans = [[("", [paint.task(painter, None, its, row) for its in made_by])]]
     else:
         entry = {
             "method": "rico",

@@ -8,7 +8,7 @@ them. A value is None where the prompt has nothing of the kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel
@@ -45,6 +45,22 @@ class Prompt:
     category: str = ""
     """The part of the benchmark that it belongs to."""
     questions: tuple[Question, ...] = ()
+    graph: Mapping[str, Any] = field(default_factory=dict)
+    """What it says of a scene, where that is known exactly (:func:`models.worlds.grammar.parse`)."""
+
+    def annotations(self) -> dict[str, Any]:
+        """What it is beside sample and text, JSON-able.
+
+        >>> Prompt.told("a", "a cat", Prompt("a", "a cat", "cats", (Question("1", "a cat?"),)).annotations()).category
+        'cats'
+        """
+        return {name: value for name, value in asdict(self).items() if name not in ("sample", "text")}
+
+    @classmethod
+    def told(cls, sample: str, text: str, annotations: Mapping[str, Any]) -> Prompt:
+        """The prompt that has these annotations."""
+        asked = [Question(**{**one, "parents": tuple(one["parents"])}) for one in annotations["questions"]]
+        return cls(sample, text, annotations["category"], tuple(asked), annotations["graph"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter
+from models.adapters.roles import Captioner, Chat, Detector, Embedder, Encoder, Inpainter, Painter, Trainer
 from models.captioners import audio, blip, lp_music_caps, prompted
 from models.chat import causal_lm, llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
 from models.detectors import owlv2
+from models.detectors import scenes as detected
 from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
@@ -17,9 +18,10 @@ from models.measures.captions import amber, chair, clipscore, grounding, lexical
 from models.measures.captions.candidates import CaptionMeasure
 from models.measures.judged import JudgedMeasure, faithscore, questions
 from models.measures.pictures import clap, perceptual, pixel
-from models.measures.prompted import PaintingJudge, compbench, graphs, vqascore
+from models.measures.prompted import PaintingJudge, compbench, graphs, scenes, vqascore
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
+from models.trainers import lora
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -63,11 +65,15 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
     "capsfusion": fusing.CapsFusion,
     "sharegpt4v": sharegpt4v.ShareGpt4v,
 }
+TRAINERS: dict[str, type[Trainer]] = {
+    "lora": lora.Lora,
+}
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
 }
 DETECTORS: dict[str, type[Detector]] = {
     "owlv2": owlv2.Owlv2,
+    "scenes": detected.Scenes,
 }
 EMBEDDERS: dict[str, type[Embedder]] = {
     "sbert": sbert.Sbert,
@@ -102,4 +108,5 @@ PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
     "spatial-2d": compbench.Spatial2D,
     "non-spatial": compbench.NonSpatial,
     "complex": compbench.Complex,
+    "scenes": scenes.Scenes,
 }

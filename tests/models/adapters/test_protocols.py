@@ -11,6 +11,7 @@ PROTOCOLS = {
     "chat": protocols.CHAT,
     "captioners": protocols.CAPTIONERS,
     "recaptioners": protocols.RECAPTIONERS,
+    "trainers": protocols.TRAINERS,
     "painters": protocols.PAINTERS,
     "encoders": protocols.ENCODERS,
     "detectors": protocols.DETECTORS,

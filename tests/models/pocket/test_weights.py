@@ -165,9 +165,9 @@ def test_the_reviser_mends_captions_and_leaves_right_ones(unseen, prompt):
 def test_the_painter_paints_what_a_description_says(unseen):
     """Through the painter's adapter. Attributes were to reach 0.85 and relations 0.8; they fall short (LOG.md)."""
     from models.adapters.catalogue import build
+    from models.pocket.probe import load
     from models.training.descriptions import worded
     from models.training.painted import judge
-    from models.training.probe import load
 
     entry = {"adapter": "stable-diffusion-3", "checkpoint": str(WEIGHTS / "sd3-paint"), "resolution": 64, "steps": 16}
     painter = build("painters", "painter", entry | {"guidance": 3.0, "max_sequence_length": 1})
@@ -204,7 +204,8 @@ def test_the_trunk_fits_lpips_and_grows_with_the_distortion(unseen):
 
 
 def test_the_probe_names_every_object(unseen):
-    from models.training.probe import CROP, classes, crop, load, named
+    from models.pocket.probe import CROP, crop, load, named
+    from models.training.probe import classes
 
     assert json.loads((WEIGHTS / "probe" / "config.json").read_text())["crop"] == CROP
     pairs = [(p, t) for p, g in zip(unseen.pictures, unseen.annotations, strict=True) for t in g["objects"]]

@@ -5,11 +5,13 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler
 
+from models.detectors.scenes import seen
+from models.measures.prompted.scenes import kept
 from models.pocket import WEIGHTS as POCKET
+from models.pocket.probe import load
 from models.training.descriptions import described, told, worded
-from models.training.painted import judge, kept, seen
+from models.training.painted import judge
 from models.training.painter import LENGTH, WEIGHTS, WORDED, Sd3Painter, ids_of
-from models.training.probe import load
 from models.training.recipe import fit, to_signed
 from models.worlds import example
 from models.worlds.grammar import WORDS, parse, relation
