@@ -21,7 +21,7 @@ from models.measures.pictures import clap, perceptual, pixel
 from models.measures.prompted import PaintingJudge, compbench, graphs, scenes, vqascore
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, fusing, laclip, rico, scalecap, sharegpt4v
-from models.trainers import lora
+from models.trainers import dpo, lora
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -67,6 +67,7 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
 }
 TRAINERS: dict[str, type[Trainer]] = {
     "lora": lora.Lora,
+    "dpo": dpo.Dpo,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,
