@@ -19,11 +19,11 @@ TEXT = ("input_ids", "attention_mask", "mm_token_type_ids")
 
 
 class Learner:
-    """A loaded chat model that sees, with a new adapter of some rank; all that is drawn of it depends on ``seed``."""
+    """A loaded chat model that sees, with a new adapter: :func:`models.chat.lora.begun` says what its settings mean."""
 
-    def __init__(self, chat: Seeing, rank: int, seed: int) -> None:
+    def __init__(self, chat: Seeing, rank: int, seed: int, tower: bool = False) -> None:
         self.chat = chat
-        self.adapted = lora.begun(chat._model, rank, seed)
+        self.adapted = lora.begun(chat._model, rank, seed, tower)
         self.model: Any = self.adapted.get_base_model()
 
     def parameters(self) -> list[Tensor]:

@@ -7,6 +7,7 @@ be rounded away.
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,19 +57,22 @@ def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
             raise ValueError(f"the adapter {folder!r} does not fit the checkpoint: {said:.200}") from error
 
 
-def begun(model: Any, rank: int, seed: int) -> PeftModel:
-    """The model with a new adapter over all linear layers of its decoder, which does nothing yet.
+def begun(model: Any, rank: int, seed: int, tower: bool = False) -> PeftModel:
+    """The model with a new adapter over all linear layers of its decoder, which does nothing yet; all else is frozen.
 
     ``alpha`` is twice the rank and there is no dropout, as LLaMA-Factory has them, whose ``lora_target: all`` leaves
-    out tower, projector and head of a vision-language model too. All else of the model is frozen.
+    out tower, projector and head of a vision-language model too. With ``tower`` the first two learn as well.
     """
     import torch
     from peft import LoraConfig, get_peft_model
     from torch import nn
 
-    decoder = model.model.language_model
-    layers = sorted({name.rpartition(".")[2] for name, one in decoder.named_modules() if isinstance(one, nn.Linear)})
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=rf".*\.language_model\..*\.({'|'.join(layers)})")
+    head = model.get_output_embeddings()
+    places = [
+        name for name, one in model.named_modules()
+        if isinstance(one, nn.Linear) and one is not head and (tower or ".language_model." in name)
+    ]  # fmt: skip
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="|".join(map(re.escape, sorted(places))))
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         return get_peft_model(model, config)

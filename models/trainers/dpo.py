@@ -46,7 +46,8 @@ class Dpo:
     steps and then half a cosine, and 64 pairs a step; of the rank only the released code says that it is 8. ``rate`` is
     the highest learning rate. ``cutoff``: most tokens of a prompt, picture included, and a caption, which loses its end
     where there are more. ``objective: positives`` learns the chosen captions alone, by their mean negative
-    log-probability a token: ablation (c) of table 6. ``micro_batch``: pairs in a forward.
+    log-probability a token: ablation (c) of table 6. With ``tower`` the picture's tower and projector learn as well,
+    which the paper's tool freezes. ``micro_batch``: pairs in a forward.
     """
 
     VERSION: ClassVar[int] = 1
@@ -62,6 +63,7 @@ class Dpo:
         warmup: float = Field(0.1, ge=0, lt=1)
         batch: int = Field(64, ge=1)
         rank: int = Field(8, ge=1)
+        tower: bool = False
         micro_batch: int = Field(8, ge=1)
 
         @model_validator(mode="before")
@@ -150,7 +152,7 @@ class Dpo:
         settings = self.settings
         plan = batches(names_of(pairs), seed, settings.epochs, settings.batch)
         chat, self._loaded = self._ready(), False  # whoever encodes next wants the model without the adapter
-        learner = Learner(chat, settings.rank, seed)
+        learner = Learner(chat, settings.rank, seed, settings.tower)
         weights = learner.parameters()
         optimiser = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.0)
         schedule = get_cosine_schedule_with_warmup(optimiser, math.ceil(settings.warmup * len(plan)), len(plan))
