@@ -102,6 +102,10 @@ class Diffusion:
             setattr(self._pipeline, part, SimpleNamespace(config=FrozenDict(config)))
         return self._pipeline
 
+    def release(self) -> None:
+        """Let go of what was read."""
+        self._pipeline = None
+
     def side(self, denoiser: Mapping[str, Any]) -> int:
         """Pixels of a picture's side, given the denoiser's configuration.
 

@@ -54,8 +54,8 @@ class Lora:
         how often which moment is learnt, the family's own where absent. ``gamma``: min-SNR's, of models that predict
         noise or v; off where absent. ``guidance``: what a distilled model (FLUX.1-dev) reads as its guidance.
 
-        ``micro_batch``: pictures in a forward. ``processes``: GPUs, or processes on the CPU; as for a larger
-        ``micro_batch`` the weights are the same but for rounding.
+        ``micro_batch``: pictures in a forward, and ``processes``: GPUs, or processes on the CPU, are in no key: the
+        weights are the same but for rounding.
         """
 
         rank: int = Field(4, ge=1)
@@ -78,7 +78,7 @@ class Lora:
         if base.settings.lora:
             raise ValueError("the painter to be trained has an adapter already (`lora`): train the checkpoint itself")
         self.settings, self.base = settings, base
-        self._encoding = False
+        self._pipeline: Any = None
 
     def encoding(self) -> dict[str, Any]:
         """Checkpoint, type, resolution and lengths."""
@@ -86,7 +86,8 @@ class Lora:
         return identify(settings.checkpoint, settings.revision) | settings.model_dump(exclude=SAMPLING)
 
     def identity(self) -> dict[str, Any]:
-        return {"base": self.encoding(), **self.settings.model_dump()}
+        """The base, and all settings but those that say how the work is shared out."""
+        return {"base": self.encoding(), **self.settings.model_dump(exclude={"micro_batch", "processes"})}
 
     def load(self) -> None:
         import torch
@@ -101,10 +102,9 @@ class Lora:
 
     def encode(self, pieces: Sequence[Piece]) -> list[Arrays]:
         """Of a text the painter's arguments, and whether its end was cut off; of a picture mean and deviation."""
-        if not self._encoding:
+        if self._pipeline is None:
             denoiser = self.base.DENOISER[0]
             self._pipeline = self.base.read(lambda part: part != denoiser)
-            self._encoding = True
         return [self._text(piece.text) if piece.what == "text" else self._latents(piece) for piece in pieces]
 
     def _text(self, text: str) -> Arrays:
@@ -149,11 +149,13 @@ class Lora:
         of captions that were cut off."""
         from models.trainers.fitting import fitted
 
-        if self._encoding:
-            del self._pipeline, self.base._pipeline
-            self._encoding = False
+        self._pipeline = None
+        self.base.release()
         cut = [bool(known(Piece("text", lesson.caption))["cut"]) for lesson in lessons]
         if all(cut):
             logger.warning("All %d captions are longer than the painter reads: their ends teach nothing.", len(cut))
-        figures = fitted(self, lessons, known, seed, folder, log)
+        try:
+            figures = fitted(self, lessons, known, seed, folder, log)
+        finally:
+            self.base.release()
         return Trained({FILE: folder / FILE}, {**figures, "lessons": len(lessons), "truncated": sum(cut) / len(cut)})

@@ -188,14 +188,16 @@ def test_a_loss_that_is_no_number_stops_and_says_where(make_painted, tmp_path):
     assert state["step"] == step - 1 and all(one.isfinite().all() for one in state["weights"].values())
 
 
-def test_two_processes_train_what_one_does(make_painted, tmp_path):
-    """But for rounding: the gradient of a batch is the mean of those of its halves."""
+@pytest.mark.parametrize("shared", [{"micro_batch": 4}, {"processes": 2}], ids=str)
+def test_it_does_not_matter_how_a_batch_is_shared_out(make_painted, tmp_path, shared):
+    """But for rounding: the gradient of a batch is the mean of those of its parts."""
     lessons = LESSONS[:4]
-    made = trainer(make_painted, epochs=3)
+    made, other = trainer(make_painted, epochs=3), trainer(make_painted, epochs=3, **shared)
+    assert made.identity() == other.identity()
     one = trained(made, tmp_path / "one", lessons)[1]
     pieces = made.pieces(lessons)
     known = dict(zip(pieces, made.encode(pieces), strict=True))
-    two = trained(trainer(make_painted, epochs=3, processes=2), tmp_path / "two", lessons, known=known.get)[1]
+    two = trained(other, tmp_path / "two", lessons, known=known.get)[1]
     assert two.figures == pytest.approx(one.figures, rel=1e-4)
     apart, together = load_file(tmp_path / "one" / FILE), load_file(tmp_path / "two" / FILE)
     for name, weight in apart.items():

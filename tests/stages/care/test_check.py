@@ -148,7 +148,8 @@ def test_sections_without_entries_leave_the_folders_that_dvc_looks_for(checkout,
     subprocess.run(["git", "init", "--quiet"], check=True)
     assert CliRunner().invoke(app, ["repro"]).exit_code == 3
     made = {folder.name for folder in Path("data").iterdir()}
-    assert made == {"caption", "recaption", "compose", "represent", "project", "fidelity", "quality"}
+    looked = {"represent", "project", "fidelity", "quality"}
+    assert made == looked | {"caption", "recaption", "compose", "prompt", "train", "paint"}
 
 
 def test_the_default_study_is_there_to_go_back_to():
