@@ -49,7 +49,7 @@ def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
             f"{base['checkpoint'][7:19]}: name the checkpoint that it was trained over"
         )
     with quiet():
-        warnings.simplefilter("error", UserWarning)  # of weights that the adapter lacks
+        warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
         try:
             return PeftModel.from_pretrained(model, str(path)).get_base_model()
         except (RuntimeError, ValueError, UserWarning) as error:
