@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.ndimage import find_objects, label
 
 from models.adapters import roles
 from models.adapters.checkpoints import identify
@@ -26,6 +25,8 @@ GROUND = "background"
 def seen(picture: np.ndarray, probe: Any) -> Graph:
     """The scene graph of a picture (64, 64, 3) uint8: the ground that most pixels are near to, and each connected
     region that differs from it, as the probe names it."""
+    from scipy.ndimage import find_objects, label
+
     from models.pocket.probe import CROP, crop, named
 
     off = {name: np.abs(picture.astype(int) - color).max(-1) for name, color in BACKGROUNDS.items()}

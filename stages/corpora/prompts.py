@@ -210,6 +210,7 @@ class Scenes:
         about="captions of scenes of one to three shapes",
         where="drawn by models/worlds",
         licence="that of this project",
+        files=("scenes.py", "grammar.py"),
     )
 
     class Settings(settings.Settings):
