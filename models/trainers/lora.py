@@ -105,6 +105,7 @@ class Lora:
         if self._pipeline is None:
             denoiser = self.base.DENOISER[0]
             self._pipeline = self.base.read(lambda part: part != denoiser)
+            self._pipeline.vae.float()  # SDXL's overflows in float16
         return [self._text(piece.text) if piece.what == "text" else self._latents(piece) for piece in pieces]
 
     def _text(self, text: str) -> Arrays:

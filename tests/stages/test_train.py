@@ -23,6 +23,7 @@ from registry.store.dag import STAGES
 from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.objects import ObjectStore
+from registry.tracking import opened
 from stages import paint, prompt, quality, train
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, image, write_shard
@@ -184,6 +185,12 @@ def test_cells_are_trained_from_pieces_that_are_encoded_once():
     assert rows["precision=0,seed=0"]["parents"] == [f"grid/precision=0{k}" for k in range(4)]
     assert (link["computed"], link["failed"], link["requests"]["computed"]) == (4, 0, 7)
     assert not list(Path(".palimpsest/training").iterdir()), "checkpoints go when a training is done"
+    client = opened()
+    experiment = client.get_experiment_by_name("small/stages").experiment_id
+    curves = client.search_runs([experiment], "tags.`palimpsest.item` LIKE '%'")
+    assert {run.info.run_name: run.data.metrics for run in curves} == {
+        row["training"]: {"loss": 0.5} for row in rows.values()
+    }
     again, same = trained()
     assert (again["recalled"], again["computed"]) == (4, 0) and same == rows
 

@@ -204,6 +204,12 @@ def test_it_does_not_matter_how_a_batch_is_shared_out(make_painted, tmp_path, sh
         torch.testing.assert_close(together[name], weight, rtol=1e-3, atol=1e-5)
 
 
+def test_captions_that_are_all_cut_are_told(make_painted, tmp_path, caplog):
+    lessons = [Lesson(lesson.picture, f"{lesson.caption} and more than is read") for lesson in LESSONS[:4]]
+    _, found, _ = trained(trainer(make_painted, "pixart-alpha", epochs=1), tmp_path, lessons)
+    assert found.figures["truncated"] == 1 and "All 4 captions are longer than the painter reads" in caplog.text
+
+
 def test_an_adapter_of_another_checkpoint_is_refused(make_painted, tmp_path):
     trained(trainer(make_painted), tmp_path)
     wide = painter(make_painted, "stable-diffusion", lora=str(tmp_path))
