@@ -46,7 +46,8 @@ class Dpo:
     steps and then half a cosine, and 64 pairs a step; of the rank only the released code says that it is 8. ``rate`` is
     the highest learning rate. ``cutoff``: most tokens of a prompt, picture included, and a caption, which loses its end
     where there are more. ``objective: positives`` learns the chosen captions alone, by their mean negative
-    log-probability a token: ablation (c) of table 6. With ``tower`` the picture's tower and projector learn as well,
+    log-probability a token: ablation (c) of table 6; ``anchor`` adds so much of that to the loss of a pair, as
+    LLaMA-Factory's ``pref_ftx`` does, so that the chosen caption does not become less likely with the rejected. With ``tower`` the picture's tower and projector learn as well,
     which the paper's tool freezes. ``micro_batch``: pairs in a forward.
     """
 
@@ -57,6 +58,7 @@ class Dpo:
         variant: Literal["paper", "released"] = "paper"
         objective: Literal["preferences", "positives"] = "preferences"
         beta: float = Field(0.1, gt=0)
+        anchor: float = Field(0.0, ge=0)
         rate: float = Field(gt=0)
         epochs: int = Field(ge=1)
         cutoff: int = Field(ge=2)
@@ -235,8 +237,9 @@ class Dpo:
                 cut += len(ids) > room
         found = learner.log_probabilities(prompts, replies)
         figures = {"truncated": torch.tensor(cut / len(learnt))}
+        unlikely = -torch.stack([one.mean() for one in found[0]]).sum()
         if self.settings.objective == "positives":
-            return {"loss": -torch.stack([one.mean() for one in found[0]]).sum(), **figures}
+            return {"loss": unlikely, **figures}
         gains = [
             self.settings.beta * (one.sum() - float(known(piece)[SCORED][: len(one)].sum()))
             for lesson, *both in zip(lessons, *found, strict=True)
@@ -244,7 +247,8 @@ class Dpo:
         ]
         better, worse = torch.stack(gains[::2]), torch.stack(gains[1::2])
         figures |= {"chosen": better.sum(), "rejected": worse.sum(), "right": (better > worse).sum()}
-        return {"loss": -logsigmoid(better - worse).sum(), **{name: one.detach() for name, one in figures.items()}}
+        loss = self.settings.anchor * unlikely - logsigmoid(better - worse).sum()
+        return {"loss": loss, **{name: one.detach() for name, one in figures.items()}}
 
 
 def _both(lesson: Lesson) -> tuple[Piece, Piece]:
