@@ -47,8 +47,9 @@ class Dpo:
     the highest learning rate. ``cutoff``: most tokens of a prompt, picture included, and a caption, which loses its end
     where there are more. ``objective: positives`` learns the chosen captions alone, by their mean negative
     log-probability a token: ablation (c) of table 6; ``anchor`` adds so much of that to the loss of a pair, as
-    LLaMA-Factory's ``pref_ftx`` does, so that the chosen caption does not become less likely with the rejected. With ``tower`` the picture's tower and projector learn as well,
-    which the paper's tool freezes. ``micro_batch``: pairs in a forward.
+    LLaMA-Factory's ``pref_ftx`` does, so that the chosen caption does not become less likely with the rejected one.
+    With ``tower`` the picture's tower and projector learn as well, which the paper's tool freezes. ``micro_batch``:
+    pairs in a forward.
     """
 
     VERSION: ClassVar[int] = 1
