@@ -149,6 +149,16 @@ def test_a_killed_training_goes_on_to_the_same_files(tmp_path, monkeypatch):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_an_anchor_adds_the_loss_of_the_chosen_captions(tmp_path):
+    some, how = lessons(2), {"batch": 2, "epochs": 1}
+    before = known(dpo(), some)
+    plain, anchored, positives = (
+        trained(dpo(**how, **more), some, tmp_path / str(k), before)[0]["loss"]
+        for k, more in enumerate([{}, {"anchor": 2.0}, {"objective": "positives"}])
+    )
+    assert anchored == pytest.approx(plain + 2 * positives, abs=1e-5) and positives > 0.1
+
+
 def test_a_loss_that_is_no_number_stops_at_its_step(tmp_path):
     some = lessons(2)
     trainer = dpo(rate=1e30, epochs=4, batch=2)
