@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 STAGE = STAGES["train"]
 PREPARED = STAGES["prepare"].folder()
+READ = ("sample", "key", "parents", "status", "caption", "value")
 PIECE = "piece"
 """The kind of what is encoded beforehand."""
 PIECES_A_BATCH = 64
@@ -61,7 +62,7 @@ def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]
     found: list[tuple[str, Lesson, str]] = []
     for path in outputs.shards(PREPARED / one.corpus):
         pictures = {row["key"]: picture_of(row, path) for row in outputs.read(path, ("key", "image_digest"))}
-        for row in outputs.read(one.folder / path.relative_to(PREPARED)):
+        for row in outputs.read(one.folder / path.relative_to(PREPARED), READ):
             if row["status"] == "ok" and (picture := pictures.get(row["parents"][0])):
                 lesson = Lesson(picture, row["caption"], first_of(row))
                 found.append((row["sample"], lesson, row["key"]))
@@ -71,7 +72,8 @@ def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]
 
 def first_of(row: Mapping[str, Any]) -> str:
     """The caption that was rewritten; empty where none was, or it stayed."""
-    first = json.loads(row.get("value") or "{}").get("first", "")
+    value = row if "first" in row else json.loads(row.get("value") or "{}")  # a plan's rows hold it themselves
+    first: str = value.get("first", "")
     return first if first != row["caption"] else ""
 
 
