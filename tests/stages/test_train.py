@@ -28,6 +28,7 @@ from stages import paint, prompt, quality, train
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study
+from stages.index import remember_all
 
 JOURNAL = Path("journal")
 PAINTER = {"adapter": "toy", "checkpoint": "somewhere"}
@@ -211,6 +212,9 @@ def test_a_lost_adapter_is_trained_again_and_waste_is_none_of_those_that_stand()
     keys = [row["key"] for row in rows.values()]
     sweep(store, keys, timedelta(seconds=-5), remove=True)
     assert store.objects.holds(address)
+    store.objects.remove(address)
+    remember_all(store, "train@lora", "trained", Path("data/train/lora"), store.objects.sizes())
+    assert store.objects.holds(address), "the output of the stage has it, too"
     store.objects.remove(address)
     link, _ = trained()
     assert (link["recalled"], link["computed"]) == (3, 1) and store.objects.holds(address)
