@@ -48,12 +48,10 @@ class CausalLm(InProcess):
                 f"causal-lm takes no pictures, and was asked about one: let a model answer that sees, such as "
                 f"qwen2.5-vl, instead of {self.settings.checkpoint!r}"
             )
-        return dict(self._written(conversation, tokenize=True, return_dict=True, return_tensors="pt"))
-
-    def _text(self, conversation: Conversation, whole: bool = False) -> str:
-        return self._written(conversation, whole, tokenize=False)
-
-    def _written(self, conversation: Conversation, whole: bool = False, **how: Any) -> Any:
         messages = [{"role": turn.role, "content": turn.text} for turn in conversation]
-        more = self.settings.template | ({} if whole else opened(conversation))
-        return self._tokenizer.apply_chat_template(messages, **how, **more)
+        return dict(
+            self._tokenizer.apply_chat_template(
+                messages, tokenize=True, return_dict=True, return_tensors="pt",
+                **opened(conversation), **self.settings.template,
+            )
+        )  # fmt: skip

@@ -110,10 +110,6 @@ class InProcess(ABC):
     def _inputs(self, conversation: Conversation) -> Inputs:
         """The model's inputs for one conversation."""
 
-    @abstractmethod
-    def _text(self, conversation: Conversation, whole: bool = False) -> str:
-        """A conversation as the chat template writes it: open for a reply, unless it is ``whole``."""
-
     def answer(
         self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int]
     ) -> list[list[Reply]]:
@@ -175,18 +171,6 @@ class InProcess(ABC):
             return float(path.sum() + last[ids[-1]])
 
         return [normalised([total(i, ids) for ids in some]) for i, some in zip(same, tokens, strict=True)]
-
-    def ended(self, conversation: Conversation, reply: str) -> str:
-        """A whole reply, with what the chat template writes behind it.
-
-        Some templates, such as LLaVA-OneVision's, begin a turn otherwise once it is answered; a reply begins where it
-        is generated. Raises ``ValueError`` where the template changes the reply itself.
-        """
-        written = self._text([*conversation, Turn("assistant", reply)], whole=True)
-        _, found, end = written.rpartition(reply)
-        if not found:
-            raise ValueError(f"the chat template of {self.settings.checkpoint!r} changes the reply {reply!r:.60}")
-        return reply + end
 
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""
@@ -273,7 +257,20 @@ class Seeing(InProcess):
     def _read(self) -> tuple[Any, Any]:
         return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
 
+    def ended(self, conversation: Conversation, reply: str) -> str:
+        """A whole reply, with what the chat template writes behind it.
+
+        Some templates, such as LLaVA-OneVision's, begin a turn otherwise once it is answered; a reply begins where it
+        is generated. Raises ``ValueError`` where the template changes the reply itself.
+        """
+        written = self._text([*conversation, Turn("assistant", reply)], whole=True)
+        _, found, end = written.rpartition(reply)
+        if not found:
+            raise ValueError(f"the chat template of {self.settings.checkpoint!r} changes the reply {reply!r:.60}")
+        return reply + end
+
     def _text(self, conversation: Conversation, whole: bool = False) -> str:
+        """A conversation as the chat template writes it: open for a reply, unless it is ``whole``."""
         image = {"type": "image"}
         messages = [
             {"role": turn.role, "content": [image] * len(turn.pictures) + [{"type": "text", "text": turn.text}]}
