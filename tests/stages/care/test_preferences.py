@@ -59,8 +59,8 @@ def rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("data/recaption/rico")
 
 
-def test_trls_columns_are_read_by_datasets_and_by_its_collator(rewritten, tmp_path):
-    """The readers that TRL's trainer uses are the witnesses."""
+def test_trls_columns_are_read_by_datasets_and_are_a_conversation_to_trl(rewritten, tmp_path):
+    """The reader that TRL uses, and its own question of a row, are the witnesses."""
     datasets, trl = pytest.importorskip("datasets"), pytest.importorskip("trl.data_utils")
     count, reasons = export_pairs(rewritten, tmp_path / "trl", "trl")
     assert count == 2
