@@ -160,16 +160,29 @@ def export(
         Path,
         typer.Argument(help="Where the files go; made when missing. Of a caption set also a .parquet or .tar file."),
     ],
+    pairs: Annotated[
+        str, typer.Option(help="Of rewritten captions, the preference pairs for a program: trl or llama-factory.")
+    ] = "",
+    confirmed_by: Annotated[
+        str, typer.Option(help="Only pairs of which a metric says that they are right, as in clipscore:clipscore.")
+    ] = "",
 ) -> None:
-    """Write a stage's output as plain PNG files and one JSONL line an item.
+    """Write a stage's output as plain PNG files and one JSONL line an item; or its preference pairs.
 
     Of a caption set (data/compose/…) pictures with their captions as .txt, one Parquet file, or a WebDataset.
     """
     from stages.care.export import export
+    from stages.care.preferences import export_pairs
 
     with one_sentence():
-        count = export(stage, folder)
-    typer.echo(f"{count} items in {folder}")
+        if not pairs:
+            if confirmed_by:
+                raise ValueError("`--confirmed-by` is about preference pairs: name their program with `--pairs`")
+            typer.echo(f"{export(stage, folder)} items in {folder}")
+            return
+        count, reasons = export_pairs(stage, folder, pairs, confirmed_by)
+    others = "".join(f"; no pair of {number}: {reason}" for reason, number in sorted(reasons.items()))
+    typer.echo(f"{count} pairs in {folder}{others}")
 
 
 @app.command()

@@ -51,6 +51,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     },
     "trainers": {
         "lora": "models.trainers.lora:Lora",
+        "dpo": "models.trainers.dpo:Dpo",
     },
     "recaptioners": {
         "rico": "models.recaptioners.rico:Rico",

@@ -6,21 +6,43 @@ A caption's length, the prompt and how words are chosen are theirs; the model's 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from PIL import Image
 from pydantic import Field, model_validator
 
+from models.adapters.checkpoints import identify
 from models.adapters.decoding import Decoding
-from models.adapters.roles import Turn
+from models.adapters.roles import Settings, Turn
 from models.chat import llava, llava_onevision, openai_compatible, qwen2_5_vl, qwen2_vl
 from models.chat.in_process import ChatSettings, InProcess
 
 Model = TypeVar("Model", bound=InProcess | openai_compatible.OpenAICompatible)
 
 
+class Example(Settings):
+    """A captioned picture, to be followed: ``picture`` is its file."""
+
+    picture: Path
+    caption: str = Field(min_length=1)
+
+    def identity(self) -> dict[str, str]:
+        """The file's digest, and the caption; raises ``FileNotFoundError`` where there is no file."""
+        return {"picture": identify(str(self.picture))["checkpoint"], "caption": self.caption}
+
+    def turns(self, prompt: str) -> list[Turn]:
+        """The prompt about the picture, and the caption for an answer."""
+        with Image.open(self.picture) as image:
+            return [Turn("user", prompt, (np.array(image.convert("RGB")),)), Turn("assistant", self.caption)]
+
+
 class Instructed(Decoding):
     """Settings of a captioner that takes instructions: decoding, and what a stage asks.
+
+    With an ``example`` the model sees a captioned picture first, as if it had been asked the same of it: in-context
+    learning, ablation (d) of table 6 of paper *RICO*, whose example is a caption after RICO's rounds.
 
     ``prompt`` goes with a whole picture; ``box_prompt`` with one in which a red box is drawn, as it is for referring
     expressions (appendix D: "explicitly constrained to describe the contents of the red bounding box"). The prompt that
@@ -30,6 +52,7 @@ class Instructed(Decoding):
 
     prompt: str = "Describe the image."
     box_prompt: str = "Describe what is inside the red box."
+    example: Example | None = None
 
 
 class Prompted(Generic[Model]):
@@ -54,8 +77,9 @@ class Prompted(Generic[Model]):
         return self.chat.device
 
     def identity(self) -> dict[str, Any]:
-        """The model and how words are chosen, but not the prompts, which are an item's own."""
-        return self.chat.identity() | self.settings.decided()
+        """The model, how words are chosen and the example, but not the prompts, which are an item's own."""
+        example = {"example": self.settings.example.identity()} if self.settings.example else {}
+        return self.chat.identity() | self.settings.decided() | example
 
     def load(self) -> None:
         """Load the model; raises as :meth:`models.chat.in_process.InProcess.load` does, and ValueError where it has no
@@ -69,7 +93,9 @@ class Prompted(Generic[Model]):
 
     def caption(self, pictures: Sequence[np.ndarray], prompts: Sequence[str], seeds: Sequence[int]) -> list[list[str]]:
         """``candidates`` replies about each picture (H, W, 3) uint8 to its prompt; raises as the model's ``answer``."""
-        turns = [[Turn("user", prompt, (picture,))] for picture, prompt in zip(pictures, prompts, strict=True)]
+        before = {prompt: self.settings.example.turns(prompt) if self.settings.example else [] for prompt in prompts}
+        asked = zip(pictures, prompts, strict=True)
+        turns = [[*before[prompt], Turn("user", prompt, (picture,))] for picture, prompt in asked]
         return [[reply.text for reply in some] for some in self.chat.answer(turns, self.settings.decoding, seeds)]
 
 

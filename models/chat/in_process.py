@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import Field
 
+from models.adapters.checkpoints import identify
 from models.adapters.decoding import Decoding, Kept, generation
 from models.adapters.pretrained import Pretrained
 from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
+from models.chat import lora
 from models.chat.choices import apart, normalised
 
 if TYPE_CHECKING:
@@ -32,14 +34,18 @@ class ChatSettings(Pretrained):
 
     ``pad``: conversations are filled up on the left, with what is not attended to, to a multiple of so many tokens.
     Those of about one length then share a forward, which without it wants the same length; and each rounds otherwise.
+    ``lora``: the folder of an adapter that PEFT or a training wrote, laid over the checkpoint.
     """
 
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     pad: int = Field(1, ge=1)
+    lora: str | None = None
 
     def identity(self, *elsewhere: str) -> dict[str, Any]:
-        """As that of all; without ``pad`` where nothing is filled up."""
-        return super().identity(*elsewhere, *(["pad"] if self.pad == 1 else []))
+        """As that of :class:`~models.adapters.pretrained.Pretrained`, and the adapter's digest where there is one;
+        without ``pad`` where nothing is filled up."""
+        laid = {"lora": lora.identify(self.lora)} if self.lora else {}
+        return super().identity("lora", *elsewhere, *(["pad"] if self.pad == 1 else [])) | laid
 
 
 class Prompt(NamedTuple):
@@ -90,9 +96,11 @@ class InProcess(ABC):
         ------
         ValueError
             The checkpoint is of another architecture, lacks weights, or has no chat template; or no rotary positions,
-            which ``pad`` needs.
+            which ``pad`` needs; or an adapter is for another one.
         """
         self._model, self._processor = self._read()
+        if self.settings.lora:
+            self._model = lora.laid(self._model, self.settings.lora, self.base())
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         self.device = self._model.device.type
         config = self._model.config.get_text_config()
@@ -106,6 +114,10 @@ class InProcess(ABC):
             raise ValueError(
                 f"checkpoint {self.settings.checkpoint!r} has no chat template: add its chat_template.jinja"
             )
+
+    def base(self) -> dict[str, str]:
+        """The checkpoint that an adapter is laid over, as :func:`models.adapters.checkpoints.identify` names it."""
+        return identify(self.settings.checkpoint, self.settings.revision)
 
     @abstractmethod
     def _read(self) -> tuple[Any, Any]:
@@ -322,7 +334,7 @@ class InProcess(ABC):
 
     def _logits(self, prompts: Sequence[Inputs], paths: Tensor) -> Tensor:
         """Logits (rows, length + 1, vocabulary) of what comes behind each prompt, along paths (rows, length)."""
-        batch = self._batch([_behind(one, path) for one, path in zip(prompts, paths.tolist(), strict=True)])
+        batch = self._batch([behind(one, path) for one, path in zip(prompts, paths.tolist(), strict=True)])
         return self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
 
 
@@ -340,7 +352,7 @@ def _padded(inputs: Inputs, unit: int) -> Inputs:
     return inputs | {name: pad(inputs[name], (more, 0)) for name in TEXT if name in inputs} if more else inputs
 
 
-def _behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
+def behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
     """Inputs whose text goes on with the tokens of a path."""
     import torch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL import Image
 
 from models.adapters.pretrained import read
-from models.adapters.roles import Conversation
+from models.adapters.roles import Conversation, Turn
 from models.chat.in_process import InProcess, Inputs, Prompt, opened
 
 if TYPE_CHECKING:
@@ -46,13 +46,29 @@ class Seeing(InProcess):
     def _read(self) -> tuple[Any, Any]:
         return read(self.settings, self.TYPE, self.MODEL, self.PROCESSOR, attn_implementation=self.settings.attention)
 
-    def _inputs(self, conversation: Conversation) -> Inputs:
+    def ended(self, conversation: Conversation, reply: str) -> str:
+        """A whole reply, with what the chat template writes behind it.
+
+        Some templates, such as LLaVA-OneVision's, begin a turn otherwise once it is answered; a reply begins where it
+        is generated. Raises ``ValueError`` where the template changes the reply itself.
+        """
+        written = self._text([*conversation, Turn("assistant", reply)], whole=True)
+        _, found, end = written.rpartition(reply)
+        if not found:
+            raise ValueError(f"the chat template of {self.settings.checkpoint!r} changes the reply {reply!r:.60}")
+        return reply + end
+
+    def _text(self, conversation: Conversation, whole: bool = False) -> str:
+        """A conversation as the chat template writes it: open for a reply, unless it is ``whole``."""
         image = {"type": "image"}
         messages = [
             {"role": turn.role, "content": [image] * len(turn.pictures) + [{"type": "text", "text": turn.text}]}
             for turn in conversation
         ]
-        text = self._processor.apply_chat_template(messages, **opened(conversation))
+        return self._processor.apply_chat_template(messages, **({} if whole else opened(conversation)))
+
+    def _inputs(self, conversation: Conversation) -> Inputs:
+        text = self._text(conversation)
         images = [Image.fromarray(picture) for turn in conversation for picture in turn.pictures]
         return dict(self._processor(images=[images] if images else None, text=[text], return_tensors="pt"))
 

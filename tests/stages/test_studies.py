@@ -42,9 +42,10 @@ def test_every_model_can_be_made_and_is_pinned(file, tmp_path, monkeypatch):
     monkeypatch.chdir(checkout)
     Path("models").symlink_to(ROOT / "models")
     for name in {text for text in texts(study) if text.startswith("./checkpoints/")}:
-        there = Path(name) if Path(name).suffix else Path(name, "model.safetensors")
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.touch()
+        held = ("model.safetensors", "adapter_config.json", "adapter_model.safetensors")
+        for there in [Path(name)] if Path(name).suffix else [Path(name, one) for one in held]:
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.touch()
     for corpus in study["corpora"].values():
         Path(corpus["path"]).mkdir(parents=True, exist_ok=True)
     check(read_study(file))

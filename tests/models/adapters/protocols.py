@@ -33,7 +33,7 @@ from models.measures.prompted import PaintingJudge, compbench, graphs, scenes, v
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, edits, fusing, laclip, rico, scalecap, self_loop, sharegpt4v
 from models.taggers import token_classification
-from models.trainers import lora
+from models.trainers import dpo, lora
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -83,6 +83,7 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
 }
 TRAINERS: dict[str, type[Trainer]] = {
     "lora": lora.Lora,
+    "dpo": dpo.Dpo,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,

@@ -13,6 +13,7 @@ from PIL import Image
 
 from models.adapters.roles import Turn
 from models.captioners.prompted import LlavaOnevision, Prompted, Qwen25Vl
+from models.media.images import encode_png
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 DESCRIBE, ASK = "Describe the image.", "Is there a ko?"
@@ -70,6 +71,21 @@ def test_every_forward_has_full_rows_and_no_padding(chat, pictures, monkeypatch)
     say(chat, items(pictures))
     assert [len(batch["input_ids"]) for batch in batches] == [4] * 6, "5 (4 and 1), 1, 1, 1 and 1 are alike"
     assert all(batch["attention_mask"].all() for batch in batches)
+
+
+def test_an_example_is_a_conversation_before(kind, checkpoint, chat, pictures, tmp_path):
+    """In-context learning: the captioned picture and the prompt come first, and are in the identity."""
+    first, second = pictures(2)
+    file = tmp_path / "first.png"
+    file.write_bytes(encode_png(first))
+    told = captioner(kind, checkpoint, example={"picture": file, "caption": "lo bi"})
+    turns = [Turn("user", DESCRIBE, (first,)), Turn("assistant", "lo bi"), Turn("user", DESCRIBE, (second,))]
+    ((*replies,),) = chat.chat.answer([turns], chat.settings.decoding, [0])
+    assert told.caption([second], [DESCRIBE], [0]) == [[reply.text for reply in replies]]
+    identity = told.identity()
+    assert identity.keys() - chat.identity().keys() == {"example"}
+    file.write_bytes(encode_png(second))
+    assert told.identity() != identity, "the picture counts, not where it lies"
 
 
 @pytest.mark.parametrize("beams", [1, 3])
