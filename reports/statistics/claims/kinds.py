@@ -13,6 +13,8 @@ KINDS = {
     "amber": NATURAL,
     "capeval": NATURAL,
     "capsbench": NATURAL,
+    "comprecap": NATURAL,
+    "detailcaps": NATURAL,
     "pope": NATURAL,
     "referring": REFERRING,
     "refcocog": REFERRING,
