@@ -22,6 +22,7 @@ from reports.chapters import (
     lineage,
     published,
     recaptioning,
+    training,
 )
 from reports.site.pages import Page, render
 
@@ -44,6 +45,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     recaptioning,
     ablations,
     judges,
+    training,
     published,
     departures,
     gallery,

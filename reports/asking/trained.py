@@ -1,0 +1,172 @@
+"""Painters that were trained on captions: what they painted, how that was judged, and what they learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from registry.store.dag import STAGES
+from registry.store.schema import Item, Parent, Placement, Reference, Sample
+from reports.asking import queries
+from reports.asking.metrics import Metric
+from reports.asking.queries import by_axis, frame, standing, where
+from reports.asking.study import Study
+from reports.statistics.surfaces import Surface
+
+PAINTED, TRAINED, SAID = (STAGES[name].kind for name in ("paint", "train", "compose"))
+SWEPT = ("precision", "recall", "seed")
+
+
+class Cell(NamedTuple):
+    """A training on captions of a known precision and recall."""
+
+    line: str
+    """The entry, with what else it sweeps over: a surface each."""
+    precision: float
+    recall: int
+    seed: int
+    captions: str
+    """The name of the set that it learns from."""
+
+
+class Judged(NamedTuple):
+    """One metric of what a painter and its trainings painted of a corpus of prompts."""
+
+    corpus: str
+    painter: str
+    line: str
+    metric: Metric
+    surface: Surface
+
+
+def cells(params: Mapping[str, Any]) -> dict[str, Cell]:
+    """The trainings that are cells of a grid of precision and recall.
+
+    >>> swept = {"captions": "grid", "precision": 0, "recall": 3, "seed": 1}
+    >>> cells({"training": {"lora/precision=0,recall=3,seed=1": swept}, "captions": {}})
+    {'lora/precision=0,recall=3,seed=1': Cell(line='lora', precision=0, recall=3, seed=1, captions='grid')}
+    """
+    sets = params.get("captions") or {}
+    found = {}
+    for name, said in (params.get("training") or {}).items():
+        if "precision" in said and "recall" in said:
+            entry, _, swept = name.partition("/")
+            rest = ",".join(part for part in swept.split(",") if part and part.partition("=")[0] not in SWEPT)
+            alike = [one for one, own in sets.items() if one.partition("/")[0] == said["captions"]
+                     and all(own.get(key) == said[key] for key in ("precision", "recall"))]  # fmt: skip
+            line = f"{entry}/{rest}" if rest else entry
+            learnt = next(iter(alike), said["captions"])
+            found[name] = Cell(line, said["precision"], said["recall"], said.get("seed", 0), learnt)
+    return found
+
+
+def judged(study: Study) -> list[Judged]:
+    """Every surface of the study: corpus by corpus, painter by painter, metric by metric."""
+    grid = cells(study.params)
+    every = study.everything
+    names = set(every.loc[every["training"].isin(grid), "metric"])
+    metrics = [metric for metric in study.metrics if metric.name in names]
+    if not metrics:
+        return []
+    rows = queries.values(study.connection, study.id, [metric.name for metric in metrics], "whole")
+    rows = rows.astype(dict.fromkeys(rows.columns.drop("value"), object))
+    rows = rows[(rows["painter"] != "") & (rows["kind"] == rows["metric"].map(study.kinds))]
+    found = []
+    for corpus in sorted(set(rows["corpus"])):
+        for painter in study.order["painter"]:
+            own = rows[(rows["corpus"] == corpus) & (rows["painter"] == painter)]
+            there = {name: cell for name, cell in grid.items() if (own["training"] == name).any()}
+            for line in dict.fromkeys(cell.line for cell in there.values()):
+                mine = {name: cell for name, cell in there.items() if cell.line == line}
+                for metric in metrics:
+                    some = own[own["metric"] == metric.name]
+                    if (made := surface(some, mine)) is not None:
+                        found.append(Judged(corpus, painter, line, metric, made))
+    return found
+
+
+def surface(rows: pd.DataFrame, grid: Mapping[str, Cell]) -> Surface | None:
+    """The values (training, sample, value) of some cells; None where they are all of one precision and recall, or no
+    prompt has any."""
+    precisions, recalls, seeds = (sorted({getattr(cell, name) for cell in grid.values()}) for name in SWEPT)
+    wide = rows.pivot(index="sample", columns="training", values="value").dropna(how="all")
+    if len(precisions) * len(recalls) < 2 or wide.empty:
+        return None
+    values = np.full((len(precisions), len(recalls), len(wide), len(seeds)), np.nan)
+    for name, cell in grid.items():
+        if name in wide:
+            place = precisions.index(cell.precision), recalls.index(cell.recall)
+            values[*place, :, seeds.index(cell.seed)] = wide[name]
+    return Surface(precisions, recalls, values, wide.reindex(columns=[""])[""].to_numpy(float))
+
+
+class Painting(NamedTuple):
+    """Who painted which prompt, and the address of the picture."""
+
+    corpus: str
+    sample: str
+    painter: str
+    training: str
+    picture: str | None
+
+
+def paintings(study: Study) -> list[Painting]:
+    """Everything that was painted of prompts."""
+    statement = (
+        standing(study.id, *where, Sample.name.label("sample"), Item.object)
+        .join(Item, Item.id == Placement.item_id)
+        .where(Placement.kind == PAINTED)
+        .order_by(*where, Sample.name)
+    )
+    rows = frame(study.connection, statement)
+    return [
+        Painting(*row)
+        for row in rows[["corpus", "sample", "painter", "training", "object"]].itertuples(index=False, name=None)
+    ]
+
+
+def prompts(study: Study) -> dict[tuple[str, str], str]:
+    """The text of each prompt that was painted, by corpus and sample."""
+    statement = (
+        standing(study.id, where[0], Sample.name, Reference.text)
+        .join(Reference, Reference.sample_id == Sample.id)
+        .where(Placement.kind == PAINTED)
+        .distinct()
+    )
+    return {(corpus, sample): text for corpus, sample, text in study.connection.execute(statement)}
+
+
+def trained(study: Study) -> dict[str, dict[str, Any]]:
+    """What is known of each training that painted: its last loss, lessons, steps, and the share that was truncated."""
+    made = aliased(Item)
+    statement = (
+        standing(study.id, by_axis["training"], func.min(made.id).label("item"))
+        .join(Parent, Parent.item_id == Placement.item_id)
+        .join(made, made.id == Parent.parent_id)
+        .where(Placement.kind == PAINTED, made.kind == TRAINED)
+        .group_by(by_axis["training"])
+    )
+    items = {item: name for name, item in study.connection.execute(statement)}
+    values = study.connection.execute(select(Item.id, Item.value).where(Item.id.in_(items)))
+    return {items[item]: value or {} for item, value in values}
+
+
+def told(study: Study) -> dict[str, tuple[int, float, float]]:
+    """Of each caption set how many captions it has, and their precision and recall as they were composed."""
+    statement = (
+        standing(study.id, by_axis["captioner"], func.count().label("captions"))
+        .add_columns(*(func.avg(Item.value[name].as_float()) for name in SWEPT[:2]))
+        .join(Item, Item.id == Placement.item_id)
+        .where(
+            Placement.kind == SAID,
+            Item.status == "ok",
+            by_axis["captioner"].in_(list(study.params.get("captions") or {})),
+        )
+        .group_by(by_axis["captioner"])
+    )
+    return {name: (n, precision, recall) for name, n, precision, recall in study.connection.execute(statement)}
