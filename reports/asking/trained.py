@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from registry.store.dag import STAGES
+from registry.store.items import OK
 from registry.store.schema import Item, Parent, Placement, Reference, Sample
 from reports.asking import queries
 from reports.asking.metrics import Metric
@@ -158,15 +159,12 @@ def trained(study: Study) -> dict[str, dict[str, Any]]:
 
 def told(study: Study) -> dict[str, tuple[int, float, float]]:
     """Of each caption set how many captions it has, and their precision and recall as they were composed."""
+    sets = list(study.params.get("captions") or {})
     statement = (
         standing(study.id, by_axis["captioner"], func.count().label("captions"))
-        .add_columns(*(func.avg(Item.value[name].as_float()) for name in SWEPT[:2]))
+        .add_columns(*(func.avg(Item.value[name].as_float()) for name in ("precision", "recall")))
         .join(Item, Item.id == Placement.item_id)
-        .where(
-            Placement.kind == SAID,
-            Item.status == "ok",
-            by_axis["captioner"].in_(list(study.params.get("captions") or {})),
-        )
+        .where(Placement.kind == SAID, Item.status == OK, by_axis["captioner"].in_(sets))
         .group_by(by_axis["captioner"])
     )
     return {name: (n, precision, recall) for name, n, precision, recall in study.connection.execute(statement)}

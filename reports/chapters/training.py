@@ -4,7 +4,7 @@ says of it."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from registry.published.precision_recall import AVERAGE, PRECISIONS, RECALLS, ro
 from registry.tracking.asking import stages_of
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
-from reports.asking.trained import Cell, Judged, Painting, cells, judged, paintings, prompts, told, trained
+from reports.asking.trained import Judged, Painting, cells, judged, paintings, prompts, told, trained
 from reports.chapters.gains import Change
 from reports.chapters.inpainting import flat
 from reports.figures.pictures import Picture, thumbnail
@@ -140,17 +140,12 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
 def lines(one: Judged) -> Iterator[dict[str, object]]:
     """The cells of a surface as a CSV shows them."""
     where = {"corpus": one.corpus, "painter": one.painter, "training": one.line, "metric": one.metric.name}
-    names = ("value", "low", "high")
-    beside = ("gain", "gain_low", "gain_high")
-    for p, precision in enumerate(one.surface.precisions):
-        for r, recall in enumerate(one.surface.recalls):
-            own = one.surface.values[p, r]
-            gain = own - one.surface.untrained[:, None]
-            yield (
-                where
-                | {"precision": precision, "recall": recall, "n": int(np.isfinite(own).any(axis=1).sum())}
-                | dict(zip((*names, *beside), (*crossed_mean(own)[:3], *crossed_mean(gain)[:3]), strict=True))
-            )
+    names = ("value", "low", "high", "gain", "gain_low", "gain_high")
+    for (p, precision), (r, recall) in product(enumerate(one.surface.precisions), enumerate(one.surface.recalls)):
+        own = one.surface.values[p, r]
+        n = int(np.isfinite(own).any(axis=1).sum())
+        found = (*crossed_mean(own)[:3], *crossed_mean(own - one.surface.untrained[:, None])[:3])
+        yield where | {"precision": precision, "recall": recall, "n": n} | dict(zip(names, found, strict=True))
 
 
 def sections(study: Study) -> list[Section]:
@@ -235,25 +230,26 @@ def effect(one: Contrast) -> Change | None:
     return Change(before, after, n, *crossed_mean(apart)) if n else None
 
 
+QUESTIONS = {
+    "precision": "Do more precise captions help?",
+    "recall": "Do captions that say more help?",
+    "effect": "Does recall help more where captions are more precise?",
+}
+"""What each of the effects over all answers, by the first word of its title."""
+
+
 def answers(part: Section) -> list[str]:
     """Whether precision helps, whether recall does, and whether they act together, in the metric that comes first."""
     first = part.heats[0]
     where = f"{first.metric.title}, {part.painter} trained by {part.line}, prompts of {part.corpus}"
     found = []
-    said = {"precision": "higher precision of captions", "recall": "higher recall of captions",
-            "effect": "recall to help more where captions are more precise"}  # fmt: skip
     for title, one in first.effects:
-        kind = title.partition(" ")[0]
-        if one is None or kind not in said:
-            continue
-        better = (one.effect > 0) == (first.metric.higher_is_better is not False)
-        verdict = ("yes" if better else "no") if one.beyond else "open"
-        d = first.metric.decimals
-        question = (
-            f"Does {said[kind]} help?" if kind != "effect" else "Does recall help more, the more precise captions are?"
-        )
-        numbers = f"{one.text(d)} {one.interval(d)}".rstrip()
-        found.append(f"{question} {verdict.capitalize()}: {title}, {numbers} over {one.n} prompts ({where}).")
+        question = QUESTIONS.get(title.partition(" ")[0])
+        if one is not None and question:
+            better = (one.effect > 0) == (first.metric.higher_is_better is not False)
+            verdict = ("Yes" if better else "No") if one.beyond else "Open"
+            numbers = f"{one.text(first.metric.decimals)} {one.interval(first.metric.decimals)}".rstrip()
+            found.append(f"{question} {verdict}: {title}, {numbers} over {one.n} prompts ({where}).")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Items crossed with units: the mixed model y ~ x between units + x within units + (1 | unit) + (1 | item), and means."""
+"""Units crossed with items: the mixed model y ~ x between units + x within units + (1 | unit) + (1 | item); a mean."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def crossed_mean(values: np.ndarray, level: float = 0.05) -> tuple[float, float 
     variance is that of the mean of a crossed table, (items + units − rest) / n in mean squares and never less than
     that of either side alone, with Satterthwaite's (1946) degrees of freedom: with two or three units a bootstrap of
     them is too narrow. Columns without a value and then rows that lack one are left out; of one unit the interval is
-    for new items alone; of one item there is none.
+    for new items alone; of fewer than three items there is none.
 
     >>> [round(end, 3) for end in crossed_mean(np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]))]
     [2.0, -0.484, 4.484, 0.074]
@@ -119,7 +119,7 @@ def crossed_mean(values: np.ndarray, level: float = 0.05) -> tuple[float, float 
     if not values.size:
         return np.nan, None, None, None
     mean = float(values.mean())
-    if items < 2:
+    if items < FEWEST:
         return mean, None, None, None
     of_items = units * values.mean(axis=1).var(ddof=1)
     squares, free = [of_items], [items - 1]
