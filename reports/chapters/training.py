@@ -15,10 +15,10 @@ from registry.published.precision_recall import AVERAGE, PRECISIONS, RECALLS, ro
 from registry.tracking.asking import stages_of
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
-from reports.asking.trained import Judged, Painting, cells, judged, paintings, prompts, told, trained
+from reports.asking.trained import Judged, cells, judged, told, trained
 from reports.chapters.gains import Change
 from reports.chapters.inpainting import flat
-from reports.figures.pictures import Picture, thumbnail
+from reports.figures.painted import gallery
 from reports.figures.plane import Square
 from reports.site.latex import latex
 from reports.site.numbers import number
@@ -31,10 +31,6 @@ from reports.statistics.findings import asked, not_asked
 from reports.statistics.surfaces import Contrast, Surface
 
 PAPER = "precision-recall"
-SHOWN = 4
-"""How many prompts of each corpus are shown."""
-WEIGHT = 2_000_000
-"""No prompt is added after the pictures have more characters than this."""
 ABOUT = ("object", "attribute", "relation")
 
 
@@ -57,20 +53,6 @@ class Section(NamedTuple):
     prompts: int
     seeds: int
     heats: list[Heat]
-
-
-class Sample(NamedTuple):
-    """One prompt, as it was painted before and after each training."""
-
-    corpus: str
-    prompt: str
-    painter: str
-    line: str
-    seed: int
-    untrained: str | None
-    recalls: list[int]
-    rows: list[tuple[float, list[str | None]]]
-    """Addresses of pictures by precision and recall; None where there is none, or the store has lost it."""
 
 
 class Learnt(NamedTuple):
@@ -265,45 +247,6 @@ def of_study(study: Study) -> list[Finding]:
     place = {claim.text: n for n, claim in enumerate(CLAIMS)}
     known = [one for one in found if one.estimate.value is not None]
     return sorted(known, key=lambda one: place[one.claim])
-
-
-def gallery(study: Study) -> tuple[list[Sample], dict[str, Picture]]:
-    """Some prompts of each corpus, evenly spread, as each cell painted them with the first seed."""
-    grid, texts = cells(study.params), prompts(study)
-    at: dict[tuple[str, str, str], dict[str, Painting]] = {}
-    for one in paintings(study):
-        at.setdefault((one.corpus, one.painter, one.sample), {})[one.training] = one
-    pictures: dict[str, Picture | None] = {}
-
-    def picture(one: Painting | None) -> str | None:
-        address = one.picture if one else None
-        if address is not None and address not in pictures:
-            try:
-                pictures[address] = thumbnail(study.load(address))
-            except (FileNotFoundError, ValueError):
-                pictures[address] = None
-        return address if address and pictures[address] else None
-
-    found = []
-    for part in study.once(sections):
-        mine = {name: cell for name, cell in grid.items() if cell.line == part.line}
-        samples = [sample for corpus, painter, sample in at if (corpus, painter) == (part.corpus, part.painter)]
-        seed = min(cell.seed for cell in mine.values())
-        named = {(cell.precision, cell.recall): name for name, cell in mine.items() if cell.seed == seed}
-        for sample in samples[:: max(1, len(samples) // SHOWN)][:SHOWN]:
-            if sum(len(one.uri) for one in pictures.values() if one) > WEIGHT:
-                break
-            painted = at[part.corpus, part.painter, sample]
-            first = part.heats[0]
-            rows = [(p, [picture(painted.get(named.get((p, r), "?"))) for r in first.recalls]) for p, _ in first.rows]
-            own = painted.get("")
-            text = texts.get((part.corpus, sample), sample)
-            found.append(
-                Sample(
-                    part.corpus, text, part.painter, part.line, seed, picture(own), list(first.recalls), rows
-                )
-            )  # fmt: skip
-    return found, {address: one for address, one in pictures.items() if one}
 
 
 def sets(study: Study) -> tuple[list[Metric], list[Learnt]]:

@@ -113,7 +113,7 @@ def crossed_mean(values: np.ndarray, level: float = 0.05) -> tuple[float, float 
     >>> [round(end, 3) for end in crossed_mean(np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]))]
     [2.0, -0.484, 4.484, 0.074]
     """
-    values = values[:, np.isfinite(values).any(axis=0)]
+    values = values[:, np.isfinite(values).any(axis=0)].round(12)  # what cancels is zero
     values = values[np.isfinite(values).all(axis=1)]
     items, units = values.shape
     if not values.size:

@@ -12,7 +12,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from reports.statistics.cells import TableGroup
 from reports.statistics.comparison import compare, williams
-from reports.statistics.crossed import crossed_model
+from reports.statistics.crossed import crossed_mean, crossed_model
 from reports.statistics.levels import levels, within
 from reports.statistics.meta import random_effects, shared_chance
 from reports.statistics.resampling import Stratum
@@ -192,3 +192,29 @@ def test_corpora_without_a_common_configuration_are_independent_and_the_same_cor
     assert random_effects([0.5, 0.5], [20, 20], np.eye(2)) == once
     wide, narrow = (np.arctanh(found.high) - np.arctanh(0.5) for found in (twice, once))
     assert wide == pytest.approx(np.sqrt(2) * narrow)
+
+
+def test_a_crossed_mean_is_a_t_test_where_one_side_does_not_vary() -> None:
+    values = np.random.default_rng(0).normal(0.4, 1, 7)
+    by_hand = stats.ttest_1samp(values, 0)
+    for table in (np.repeat(values[:, None], 3, axis=1), np.repeat(values[None], 5, axis=0)):
+        assert crossed_mean(table) == pytest.approx((values.mean(), *by_hand.confidence_interval(), by_hand.pvalue))
+
+
+def test_a_crossed_mean_speaks_of_new_items_and_of_new_units() -> None:
+    """Three units that differ as a whole: the interval keeps its 95 %, and one over the means of items does not."""
+    rng, held, alone = np.random.default_rng(1), 0, 0
+    for _ in range(400):
+        table = rng.normal(0, 0.5, (60, 1)) + rng.normal(0, 0.3, (1, 3)) + rng.normal(0, 1, (60, 3))
+        _, low, high, _ = crossed_mean(table)
+        held += low <= 0 <= high
+        interval = stats.ttest_1samp(table.mean(axis=1), 0).confidence_interval()
+        alone += interval.low <= 0 <= interval.high
+    assert 368 <= held <= 396 and alone < 320, (held, alone)
+
+
+def test_a_crossed_mean_leaves_out_what_lacks_a_value() -> None:
+    table = np.array([[1.0, 2.0, np.nan], [2.0, 4.0, np.nan], [3.0, 3.0, np.nan], [np.nan, 9.0, np.nan]])
+    assert crossed_mean(table) == crossed_mean(table[:3, :2])
+    assert crossed_mean(table[:2, :2]) == (2.25, None, None, None), "two items have no interval"
+    assert crossed_mean(np.array([[0.1 + 0.2 - 0.3]] * 4)) == (0, 0, 0, 1), "what cancels is no effect"

@@ -1,0 +1,173 @@
+"""The chapter on training, on a registry whose every number was put in: four prompts, painted by a painter as it is and
+by trainings of two precisions, two recalls and two seeds.
+
+Attributes of prompt n: .5 at precision 0 and recall 0, .05 more at recall 3; precision 100 adds .2 + .02 (n − 1.5), and
+takes .1 from what recall does. The second seed adds .01 to all. As it is the painter has .6.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from registry.indexing import Index
+from registry.published import publish
+from reports.asking.study import Study
+from reports.chapters import training
+from reports.figures.painted import gallery
+from reports.report import build
+from tests.reports.conftest import Toy, png
+from tests.reports.declared import declare
+
+GRID = list(product((0, 100), (0, 3)))
+PARAMS: dict[str, Any] = {
+    "study": "toy",
+    "corpora": {"scenes": {"adapter": "scenes"}},
+    "degradations": {},
+    "inpainters": {},
+    "captioners": {},
+    "captions": {f"grid/precision={p},recall={r}": {"kind": "edits", "precision": p, "recall": r} for p, r in GRID},
+    "prompts": {"unseen": {"adapter": "scenes"}},
+    "training": {
+        f"lora/precision={p},recall={r},seed={seed}": {
+            "kind": "lora", "captions": "grid", "precision": p, "recall": r, "seed": seed
+        }
+        for (p, r), seed in product(GRID, (0, 1))
+    },
+    "painters": {"pocket": {"adapter": "stable-diffusion-3"}},
+    "quality": {"truth": {"adapter": "scenes"}, "lengths": {"adapter": "lengths"}},
+}  # fmt: skip
+
+
+def attributes(n: int, precision: int, recall: int, seed: int) -> float:
+    more = 0.05 if recall == 3 else 0.0
+    return 0.5 + 0.01 * seed + (0.2 + 0.02 * (n - 1.5) - more if precision == 100 else more)
+
+
+class Trained(Toy):
+    """The registry of this page."""
+
+    def fill(self) -> None:
+        made = {
+            name: self.item("trained", {"training": name}, {}, value={"loss": 0.5, "truncated": 0.25, "steps": 8})
+            for name in PARAMS["training"]
+        }
+        for name, said in PARAMS["captions"].items():
+            where = {"corpus": "scenes", "sample": "s0", "captioner": name}
+            told = {"precision": said["precision"] / 100, "recall": (1 + said["recall"]) / 4}
+            self.item("caption", {"of": name}, where, value={"caption": "a star", **told})
+            cut = self.item("quality.lengths", {"of": name}, where, value={})
+            self.measure(cut, where, "cut_77", "", 0.25 * (said["recall"] == 3))
+        for n in range(4):
+            where = {"corpus": "unseen", "sample": f"p{n}", "painter": "pocket"}
+            self.paint({**where}, 0.6, n, ())
+            for name, said in PARAMS["training"].items():
+                value = attributes(n, said["precision"], said["recall"], said["seed"])
+                self.paint({**where, "training": name}, value, n, (made[name],))
+
+    def paint(self, where: dict[str, Any], value: float, n: int, parents: tuple[str, ...]) -> None:
+        picture = png((8, 8), "RGB", ([0, 0, 8, 8], (n, len(self.rows["painted"]), 0)))
+        self.item("painted", where, where, data=picture, parents=parents)
+        truth = self.item("quality.truth", where, where, value={})
+        self.measure(truth, where, "painted_attributes", "", value)
+        self.measure(truth, where, "painted_relations", "", None)
+
+    def index(self) -> None:
+        with self.engine.begin() as connection:
+            sections = {"captioner": "captions", "painter": "painters", "training": "training"}
+            index = Index(connection, {axis: PARAMS[section] for axis, section in sections.items()})
+            size = {"split": "", "width": 8, "height": 8, "annotations": {}}
+            index.corpus("scenes", {}, {}, [{"sample": "s0", **size, "references": []}])
+            prompts = [{"sample": f"p{n}", **size, "references": [f"{n} stars <b>"]} for n in range(4)]
+            index.corpus("unseen", {}, {}, prompts)
+            for kind, rows in self.rows.items():
+                if kind != "trained":
+                    index.place(kind, rows)
+            index.measure(self.measurements)
+            index.study("toy", PARAMS)
+            declare(connection)
+            publish(connection)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    toy = Trained(tmp_path_factory.mktemp("trained"))
+    toy.fill()
+    toy.index()
+    return toy
+
+
+@pytest.fixture(scope="module")
+def tables(made: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The CSV files, and under "" the page's text."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))  # where MLflow keeps nothing
+        page = build(made.engine, made.objects, "toy", tmp_path_factory.mktemp("report"))
+    read = {path.stem: pd.read_csv(path) for path in (page.parent / "tables").glob("training*.csv")}
+    return read | {"": page.with_name("training.html").read_text()}
+
+
+def test_cells_are_means_over_prompts_and_seeds(tables: dict[str, Any]) -> None:
+    """Of (100, 0) that is .5 + .2 + .005, and .105 over the painter as it is."""
+    cells = tables["training"].set_index(["metric", "precision", "recall"])
+    assert set(tables["training"]["metric"]) == {"painted_attributes"}, "relations have no value"
+    one = cells.loc["painted_attributes", 100, 0]
+    assert [one["n"], one["value"], one["gain"]] == pytest.approx([4, 0.705, 0.105])
+    assert cells["value"].tolist() == pytest.approx([0.505, 0.555, 0.705, 0.655])
+
+
+def test_effects_are_paired_over_prompts_and_seeds(tables: dict[str, Any]) -> None:
+    """The second seed moves all cells alike, so that no effect has it, and the interval is that of a t test."""
+    effects = tables["training_effects"].set_index("contrast")
+    precision = effects.loc["precision 0 → 100, over all recalls"]
+    interval = stats.ttest_1samp([0.12, 0.14, 0.16, 0.18], 0).confidence_interval()
+    assert [precision["effect"], precision["low"], precision["high"]] == pytest.approx([0.15, *interval], rel=1e-4)
+    assert effects.loc["recall 0 → 3, over all precisions", ["effect", "low", "high"]].tolist() == [0, 0, 0]
+    assert effects.loc["… at precision 0", "effect"] == pytest.approx(0.05)
+    interaction = effects.loc["effect of recall, precision 0 → 100"]
+    assert [interaction["before"], interaction["after"], interaction["effect"]] == pytest.approx([0.05, -0.05, -0.1])
+
+
+def test_the_paper_is_asked_and_answered(tables: dict[str, Any]) -> None:
+    found = tables["training_findings"].set_index("claim")
+    assert found["verdict"].to_dict() == {
+        "More precise captions train better painters": "supported",
+        "Captions that say more train better painters": "undecidable",
+        "Precision matters more than recall": "supported",
+        "Recall helps less the more precise captions are": "supported",
+        "Long false captions are worse than short true ones": "supported",
+        "High precision and high recall together are best": "not supported",
+    }
+    page = tables[""]
+    assert "Do more precise captions help? Yes: precision 0 → 100" in page
+    assert "Do captions that say more help? Open: recall 0 → 3" in page
+    assert "0.2377" in page, "the average of table 2 at 0 % and no submask"
+
+
+def test_sets_say_what_was_learnt_from(tables: dict[str, Any]) -> None:
+    sets = tables["training_sets"].set_index("captions")
+    one = sets.loc["grid/precision=100,recall=3"]
+    assert one[["n", "precision", "recall", "cut_77", "truncated", "loss"]].tolist() == [1, 1, 1, 0.25, 0.25, 0.5]
+    assert sets.loc["grid/precision=0,recall=0", ["precision", "recall", "cut_77"]].tolist() == [0, 0.25, 0]
+
+
+def test_paintings_stand_by_cell(made: Trained, tables: dict[str, Any]) -> None:
+    with made.engine.connect() as connection:
+        samples, pictures = gallery(Study(connection, made.objects, "toy"))
+    assert [one.prompt for one in samples] == [f"{n} stars <b>" for n in range(4)]
+    shown = [samples[0].untrained, *(one for _, row in samples[0].rows for one in row)]
+    assert len(set(shown)) == 5 and set(shown) <= set(pictures), "five different pictures: as it is, and four cells"
+    placed = {row.get("training", ""): row["key"] for row in made.rows["painted"] if row["sample"] == "p0"}
+    recalled = made.store.recall([placed["lora/precision=100,recall=0,seed=0"]])
+    assert samples[0].rows[1][1][0] == next(iter(recalled.values())).object
+    assert "0 stars &lt;b&gt;" in tables[""] and "stars <b>" not in tables[""]
+
+
+def test_where_nothing_was_trained_there_is_no_page(toy: Toy) -> None:
+    with toy.engine.connect() as connection:
+        study = Study(connection, toy.objects, "toy")
+        assert training.pages(study) == [] and training.tables(study) == {}
