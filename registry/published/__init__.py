@@ -10,6 +10,7 @@ show, and what is blank in the text that was transcribed.
   counts of sign flips can be read. ``bleu`` is BLEU of an order that is not reported. The unit of MSE says on which
   scale intensities are: 0-1, and 0-255 for ROCOv2.
 - ``precision_recall.csv``: tables 1 to 4 of *Precision or Recall?*; table 1 can be read for 1 and 3 submasks only.
+  A cell of table 2 is the training that ``studies/precision-recall.yaml`` calls so, but for its seed.
 - ``rico.csv``: tables 1 to 11 of *RICO*; 7 and 10 hold prompts and no numbers. A pair "before / after" is two rows.
 - ``scalecap.csv``: tables 1 to 7 of *ScaleCap*. Most values lost their decimal point in the text ("462"); all have one
   place, which the printed averages confirm wherever there is one. A corpus that ends in ``-subset`` is the paper's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from reports.statistics.surfaces import Surface
 
 PAINTED, TRAINED, SAID = (STAGES[name].kind for name in ("paint", "train", "compose"))
 SWEPT = ("precision", "recall", "seed")
+SIDES = {f"{about}_{side}" for about in ("object", "attribute", "relation") for side in SWEPT[:2]}
+"""The metrics of what captions say that is true, and of what is true that they say."""
 
 
 class Cell(NamedTuple):
@@ -162,9 +164,53 @@ def told(study: Study) -> dict[str, tuple[int, float, float]]:
     sets = list(study.params.get("captions") or {})
     statement = (
         standing(study.id, by_axis["captioner"], func.count().label("captions"))
-        .add_columns(*(func.avg(Item.value[name].as_float()) for name in ("precision", "recall")))
+        .add_columns(*(func.avg(Item.value[name].as_float()) for name in SWEPT[:2]))
         .join(Item, Item.id == Placement.item_id)
         .where(Placement.kind == SAID, Item.status == OK, by_axis["captioner"].in_(sets))
         .group_by(by_axis["captioner"])
     )
     return {name: (n, precision, recall) for name, n, precision, recall in study.connection.execute(statement)}
+
+
+class Learnt(NamedTuple):
+    """A caption set, and how training on it went: means over the trainings that learnt from it."""
+
+    captions: str
+    n: int | None
+    precision: float | None
+    recall: float | None
+    measured: list[float | None]
+    truncated: float | None
+    steps: float | None
+    loss: float | None
+
+
+def sets(study: Study) -> tuple[list[Metric], list[Learnt]]:
+    """What was learnt from, set by set, with the metrics that say how much is cut off and how much is true."""
+    grid, known, went = cells(study.params), told(study), trained(study)
+    names = list(dict.fromkeys(cell.captions for cell in grid.values()))
+    means = study.means[study.means["captioner"].isin(names) & study.means["region"].isin(["", "whole"])]
+    means = means[(means["painter"] == "") & (means["recaptioner"] == "") & (means["inpainter"] == "")]
+    metrics = [
+        one
+        for one in study.metrics
+        if (one.name in {"tokens", "nouns", *SIDES} or one.name.startswith("cut_"))
+        and (means["metric"] == one.name).any()
+    ]
+    found = []
+    for name in names:
+        own = means[means["captioner"] == name].set_index("metric")["mean"].groupby(level=0).mean()
+        values = [went[one] for one, cell in grid.items() if cell.captions == name and one in went]
+        n, precision, recall = known.get(name, (None, None, None))
+        found.append(
+            Learnt(
+                name, n, precision, recall, [own.get(metric.name) for metric in metrics],
+                average(values, "truncated"), average(values, "steps"), average(values, "loss"),
+            )
+        )  # fmt: skip
+    return metrics, found
+
+
+def average(values: Sequence[dict[str, float]], name: str) -> float | None:
+    known = [value[name] for value in values if value.get(name) is not None]
+    return float(np.mean(known)) if known else None

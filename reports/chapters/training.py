@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from registry.published import Number, stored
+from registry.published import stored
 from registry.published.precision_recall import AVERAGE, PRECISIONS, RECALLS, row
 from registry.tracking.asking import stages_of
+from reports.asking.counterparts import Beside, beside
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
-from reports.asking.trained import Judged, cells, judged, told, trained
+from reports.asking.trained import Judged, judged, sets
 from reports.chapters.gains import Change
 from reports.chapters.inpainting import flat
 from reports.figures.painted import gallery
@@ -31,7 +32,6 @@ from reports.statistics.findings import asked, not_asked
 from reports.statistics.surfaces import Contrast, Surface
 
 PAPER = "precision-recall"
-ABOUT = ("object", "attribute", "relation")
 
 
 class Heat(NamedTuple):
@@ -55,19 +55,6 @@ class Section(NamedTuple):
     heats: list[Heat]
 
 
-class Learnt(NamedTuple):
-    """A caption set, and how training on it went: means over the trainings that learnt from it."""
-
-    captions: str
-    n: int | None
-    precision: float | None
-    recall: float | None
-    measured: list[float | None]
-    truncated: float | None
-    steps: float | None
-    loss: float | None
-
-
 def pages(study: Study) -> list[Page]:
     """One page, where painters were trained on captions of several precisions or recalls and judged."""
     found = study.once(sections)
@@ -87,8 +74,8 @@ def pages(study: Study) -> list[Page]:
         "pictures": pictures,
         "measured": measured,
         "learnt": learnt,
-        "printed": printed(study),
-        "published": published(study),
+        "grid": printed(study),
+        "published": study.once(paper),
         "experiment": stages_of(study.name),
     }
     latexed = {f"training-{n}.tex": table_latex(part, heat) for n, (part, heat) in enumerate(heats(found), 1)}
@@ -249,55 +236,27 @@ def of_study(study: Study) -> list[Finding]:
     return sorted(known, key=lambda one: place[one.claim])
 
 
-def sets(study: Study) -> tuple[list[Metric], list[Learnt]]:
-    """What was learnt from, set by set, with the metrics that say how much is cut off and how much is true."""
-    grid, known, went = cells(study.params), told(study), trained(study)
-    names = list(dict.fromkeys(cell.captions for cell in grid.values()))
-    means = study.means[study.means["captioner"].isin(names) & study.means["region"].isin(["", "whole"])]
-    means = means[(means["painter"] == "") & (means["recaptioner"] == "") & (means["inpainter"] == "")]
-    asked_for = {"tokens", "nouns", *(f"{about}_{side}" for about in ABOUT for side in ("precision", "recall"))}
-    metrics = [
-        one
-        for one in study.metrics
-        if (one.name in asked_for or one.name.startswith("cut_")) and (means["metric"] == one.name).any()
-    ]
-    found = []
-    for name in names:
-        own = means[means["captioner"] == name].set_index("metric")["mean"].groupby(level=0).mean()
-        values = [went[one] for one, cell in grid.items() if cell.captions == name and one in went]
-        n, precision, recall = known.get(name, (None, None, None))
-        found.append(
-            Learnt(
-                name, n, precision, recall, [own.get(metric.name) for metric in metrics],
-                average(values, "truncated"), average(values, "steps"), average(values, "loss"),
-            )
-        )  # fmt: skip
-    return metrics, found
-
-
-def average(values: Sequence[dict[str, float]], name: str) -> float | None:
-    known = [value[name] for value in values if value.get(name) is not None]
-    return float(np.mean(known)) if known else None
-
-
-def published(study: Study) -> dict[str, list[Number]]:
-    """What the paper prints, table by table."""
-    numbers = sorted((one for one in stored(study.connection) if one.paper == PAPER), key=lambda one: int(one.table))
-    return {table: list(some) for table, some in groupby(numbers, lambda one: one.table)}
+def paper(study: Study) -> dict[str, list[Beside]]:
+    """What the paper prints, table by table, with ours beside it where all names are the same."""
+    rows = beside([one for one in stored(study.connection) if one.paper == PAPER], study)
+    rows.sort(key=lambda one: int(one.number.table))
+    return {table: list(some) for table, some in groupby(rows, lambda one: one.number.table)}
 
 
 def printed(study: Study) -> list[tuple[float, list[Square | None]]]:
     """The paper's surface: table 2's averages by precision and recall, coloured by what they are over the lowest."""
-    at = {one.row: one for one in study.once(published).get("2", []) if one.metric == AVERAGE}
-    values = [one.value for one in at.values()]
-    if not values:
+    numbers = [one.number for one in study.once(paper).get("2", [])]
+    at = {one.row: one for one in numbers if one.metric == AVERAGE}
+    if not at:
         return []
-    low, span = min(values), max(values) - min(values)
+    low, high = (most(one.value for one in at.values()) for most in (min, max))
 
-    def shown(one: Number | None) -> Square | None:
-        return one and Square(one.text, "positive", round(100 * (one.value - low) / span), False, one.row)
+    def shown(label: str) -> Square | None:
+        if (one := at.get(label)) is None:
+            return None
+        return Square(one.text, "positive", round(100 * (one.value - low) / (high - low)), False, label)
 
-    return [(p, [shown(at.get(row(p, r))) for r in RECALLS]) for p in PRECISIONS]
+    return [(p, [shown(row(p, r)) for r in RECALLS]) for p in PRECISIONS]
 
 
 def table_latex(part: Section, shown: Heat) -> str:
