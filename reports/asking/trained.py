@@ -191,12 +191,9 @@ def sets(study: Study) -> tuple[list[Metric], list[Learnt]]:
     names = list(dict.fromkeys(cell.captions for cell in grid.values()))
     means = study.means[study.means["captioner"].isin(names) & study.means["region"].isin(["", "whole"])]
     means = means[(means["painter"] == "") & (means["recaptioner"] == "") & (means["inpainter"] == "")]
-    metrics = [
-        one
-        for one in study.metrics
-        if (one.name in {"tokens", "nouns", *SIDES} or one.name.startswith("cut_"))
-        and (means["metric"] == one.name).any()
-    ]
+    had = set(means["metric"])
+    shown = {"tokens", "nouns", *SIDES} | {name for name in had if name.startswith("cut_")}
+    metrics = [one for one in study.metrics if one.name in had & shown]
     found = []
     for name in names:
         own = means[means["captioner"] == name].set_index("metric")["mean"].groupby(level=0).mean()

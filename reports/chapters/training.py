@@ -64,7 +64,7 @@ def pages(study: Study) -> list[Page]:
     samples, pictures = gallery(study)
     measured, learnt = study.once(sets)
     given = {
-        "answers": [one for part in found for one in answers(part)],
+        "answers": [answer(part) for part in found],
         "sections": found,
         "tests": sum(one is not None for *_, one in flattened(found)),
         "claims": asked(claimed, CLAIMS),
@@ -207,19 +207,18 @@ QUESTIONS = {
 """What each of the effects over all answers, by the first word of its title."""
 
 
-def answers(part: Section) -> list[str]:
+def answer(part: Section) -> str:
     """Whether precision helps, whether recall does, and whether they act together, in the metric that comes first."""
     first = part.heats[0]
-    where = f"{first.metric.title}, {part.painter} trained by {part.line}, prompts of {part.corpus}"
-    found = []
+    found = [f"{first.metric.title} of {part.painter}, trained by {part.line}, on {part.corpus}:"]
     for title, one in first.effects:
         question = QUESTIONS.get(title.partition(" ")[0])
         if one is not None and question:
             better = (one.effect > 0) == (first.metric.higher_is_better is not False)
-            verdict = ("Yes" if better else "No") if one.beyond else "Open"
+            verdict = ("yes" if better else "no") if one.beyond else "open"
             numbers = f"{one.text(first.metric.decimals)} {one.interval(first.metric.decimals)}".rstrip()
-            found.append(f"{question} {verdict}: {title}, {numbers} over {one.n} prompts ({where}).")
-    return found
+            found.append(f"{question} {verdict.capitalize()} ({title}: {numbers}).")
+    return " ".join(found)
 
 
 def of_study(study: Study) -> list[Finding]:
