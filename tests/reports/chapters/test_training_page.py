@@ -8,6 +8,7 @@ takes .1 from what recall does. The second seed adds .01 to all. As it is the pa
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from reports.asking.study import Study
 from reports.chapters import training
 from reports.figures.painted import gallery
 from reports.report import build
+from reports.site.pages import render
 from tests.reports.conftest import Toy, png
 from tests.reports.declared import declare
 
@@ -165,6 +167,24 @@ def test_paintings_stand_by_cell(made: Trained, tables: dict[str, Any]) -> None:
     recalled = made.store.recall([placed["lora/precision=100,recall=0,seed=0"]])
     assert samples[0].rows[1][1][0] == next(iter(recalled.values())).object
     assert "0 stars &lt;b&gt;" in tables[""] and "stars <b>" not in tables[""]
+
+
+def test_lost_pictures_and_a_failed_training_leave_gaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    failed = ("lora/precision=100,recall=3,seed=0", "lora/precision=100,recall=3,seed=1")
+    monkeypatch.setitem(PARAMS, "training", {n: one for n, one in PARAMS["training"].items() if n not in failed})
+    toy = Trained(tmp_path)
+    toy.fill()
+    toy.index()
+    with toy.engine.connect() as connection:
+        study = Study(connection, None, "toy")
+        [page] = training.pages(study)
+        text = render("toy", [page])["training.html"]
+        effects = training.tables(study)["training_effects"]
+    assert "not in the object store" in text and page.given["pictures"] == {}
+    assert effects["contrast"].tolist() == ["… at recall 0", "… at precision 0"], "the others need the cell that failed"
+    found = {one.text for one in page.given["claims"]}
+    assert found == {"Long false captions are worse than short true ones"}, "nor can the paper's other claims be asked"
 
 
 def test_where_nothing_was_trained_there_is_no_page(toy: Toy) -> None:
