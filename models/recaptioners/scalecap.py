@@ -129,6 +129,7 @@ class ScaleCap:
 
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat", "tagger": "taggers"}
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         budget: int | None = Field(None, ge=1)
