@@ -19,7 +19,6 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation
 from models.adapters.settings import Settings, unknown, validated
 from models.recaptioners import Case, Recaptioner, plain
-from models.recaptioners.edits import Edits
 from registry.store.dag import STAGES
 from stages.engine.handling import identity_of
 from stages.engine.loop import command, execute
@@ -69,7 +68,7 @@ class Recaptioning:
     """A variant of an entry of ``recaptioners``: the method, who plays its roles, and what it is for.
 
     ``method`` names it; of its settings those named like its roles say which models play them, by their names in
-    ``models`` or described in place.
+    ``models`` or described in place. Files that its other settings name are among the stage's inputs.
 
     Raises ``ValueError``, in one sentence, for what is wrong or missing in it.
     """
@@ -85,9 +84,11 @@ class Recaptioning:
         method = catalogue.target("recaptioners", self.kind)
         played = {"captioner": "chat", **method.ROLES} if self.scope.references else method.ROLES
         roles = {role: settings.pop(role) for role in settings.keys() & played.keys()}
-        self.method: Recaptioner = method(validated(f"{self.kind} (entry {name})", method.Settings, settings))
-        own: str = getattr(self.method, "first_prompt", FIRST_PROMPT)
-        self.first_prompt = self.scope.first_prompt or own
+        own = validated(f"{self.kind} (entry {name})", method.Settings, settings)
+        self.files = [value for _, value in own if isinstance(value, Path)]
+        self.method: Recaptioner = method(own)
+        usual: str = getattr(self.method, "first_prompt", FIRST_PROMPT)
+        self.first_prompt = self.scope.first_prompt or usual
         for role in sorted(self.method.asks ^ roles.keys() - (played.keys() - method.ROLES.keys())):
             if role in roles:
                 raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
@@ -145,8 +146,8 @@ def variants(study: Study, name: str) -> dict[str, Recaptioning]:
         if one.identity["players"] != first.identity["players"]:
             raise ValueError(f"{name} sweeps over who plays a role; make an entry for each.")
     for one in some.values():
-        if isinstance(one.method, Edits):
-            check_watched(name, one.method.path)
+        for file in one.files:
+            check_watched(name, file)
     for corpus in first.scope.corpora or ():
         study.entry("corpora", corpus)
     for captioner in set(first.scope.captioners or ()) - study.variants("captioners").keys():
@@ -177,7 +178,7 @@ def cases(one: Recaptioning, study: Study, shard: Path, outputs: Outputs) -> Ite
         columns = {axis: row.get(axis) for axis in STAGES["caption"].axes} | {"recaptioner": one.name}
         parts: dict[str, Any] = {"picture": picture.digest, "caption": caption, "method": one.identity}
         parts |= {"questions": list(case.questions)} if case.questions else {}
-        parts |= {"sample": sample} if isinstance(one.method, Edits) else {}
+        parts |= {"sample": sample} if one.method.samples is not None else {}
         return Task(row["corpus"], sample, columns, parts, parents, Shown(one.name, case))
 
     if one.scope.references:
@@ -221,7 +222,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
 
     shards = list(plan(some, study, outputs))
     samples = {task.sample for _, tasks in shards for task in tasks}
-    edited = {one for each in some.values() if isinstance(each.method, Edits) for one in each.method.captions}
+    named = {sample for one in some.values() for sample in one.method.samples or ()}
     return Node(
         stage=STAGE,
         entry=name,
@@ -230,7 +231,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         total=sum(len(tasks) for _, tasks in shards),
         plan=shards,
         worker=Method(run, None, first.players),
-        problems={"caption of a sample that is not there": strays} if (strays := len(edited - samples)) else {},
+        problems={"caption of a sample that is not there": strays} if (strays := len(named - samples)) else {},
         sheet=sheet,
     )
 

@@ -28,7 +28,8 @@ from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Node, Together
-from stages.engine.pictures import picture_of, store
+from stages.engine.pictures import store
+from stages.engine.sets import captioned
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
 from stages.engine.tasks import Outcome, Task
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 STAGE = STAGES["train"]
-PREPARED = STAGES["prepare"].folder()
 READ = ("sample", "key", "parents", "status", "caption", "value")
 PIECE = "piece"
 """The kind of what is encoded beforehand."""
@@ -56,18 +56,15 @@ class Cell(NamedTuple):
 def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]]:
     """The captions of originals that a variant learns from, by sample, and their keys.
 
-    A caption names its picture by key, so that none gets another's. A picture without a caption teaches nothing; where
-    a caption was rewritten, the first stands beside it as worse.
+    A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
     """
-    found: list[tuple[str, Lesson, str]] = []
-    for path in outputs.shards(PREPARED / one.corpus):
-        pictures = {row["key"]: picture_of(row, path) for row in outputs.read(path, ("key", "image_digest"))}
-        for row in outputs.read(one.folder / path.relative_to(PREPARED), READ):
-            if row["status"] == "ok" and (picture := pictures.get(row["parents"][0])):
-                lesson = Lesson(picture, row["caption"], first_of(row))
-                found.append((row["sample"], lesson, row["key"]))
-    found.sort(key=lambda each: (each[0], each[2]))
-    return [lesson for _, lesson, _ in found], [key for *_, key in found]
+    found = [
+        (row["sample"], row["key"], Lesson(picture, row["caption"], first_of(row)))
+        for _, row, picture in captioned(one.folder, READ, outputs, one.corpus)
+        if picture
+    ]
+    found.sort(key=lambda each: each[:2])
+    return [lesson for *_, lesson in found], [key for _, key, _ in found]
 
 
 def first_of(row: Mapping[str, Any]) -> str:

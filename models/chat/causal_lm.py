@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from models.adapters.checkpoints import identify
 from models.adapters.pretrained import read
 from models.adapters.roles import Conversation
-from models.chat.in_process import ChatSettings, InProcess, Inputs, opened
+from models.chat.in_process import ChatSettings, InProcess
+from models.chat.prompts import Inputs, opened
 
 
 class CausalLmSettings(ChatSettings):

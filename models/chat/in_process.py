@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -16,17 +16,12 @@ from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat import lora
 from models.chat.choices import apart, normalised
+from models.chat.prompts import Inputs, Prompt, behind, padded
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
-
-TEXT = ("input_ids", "attention_mask", "mm_token_type_ids")
-"""Inputs that there is one of for each token; of the types 0 is text."""
-
-Inputs = dict[str, "Tensor"]
-"""What a model is given, one row of each."""
 
 
 class ChatSettings(Pretrained):
@@ -46,22 +41,6 @@ class ChatSettings(Pretrained):
         without ``pad`` where nothing is filled up."""
         laid = {"lora": lora.identify(self.lora)} if self.lora else {}
         return super().identity("lora", *elsewhere, *(["pad"] if self.pad == 1 else [])) | laid
-
-
-class Prompt(NamedTuple):
-    """A conversation as the model gets it. ``shapes``: those of its pictures."""
-
-    inputs: Inputs
-    shapes: tuple[tuple[int, ...], ...]
-
-    @property
-    def length(self) -> int:
-        """Tokens, those of pictures included."""
-        return self.inputs["input_ids"].shape[1]
-
-    def content(self) -> Hashable:
-        """Bytes of the inputs, equal for equal prompts."""
-        return tuple(tensor.numpy().tobytes() for tensor in self.inputs.values())
 
 
 class InProcess(ABC):
@@ -242,7 +221,7 @@ class InProcess(ABC):
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""
         shapes, unit = tuple(picture.shape for turn in conversation for picture in turn.pictures), self.settings.pad
-        prompt, room = Prompt(_padded(self._inputs(conversation), unit), shapes), -(-room // unit) * unit
+        prompt, room = Prompt(padded(self._inputs(conversation), unit), shapes), -(-room // unit) * unit
         if prompt.length + room > self.positions:
             whole, advice = f"A conversation with {len(shapes)} pictures is", "a shorter one"
             if len(shapes) == 1 and len(conversation) == 1:
@@ -336,26 +315,3 @@ class InProcess(ABC):
         """Logits (rows, length + 1, vocabulary) of what comes behind each prompt, along paths (rows, length)."""
         batch = self._batch([behind(one, path) for one, path in zip(prompts, paths.tolist(), strict=True)])
         return self._model(**batch, use_cache=False, logits_to_keep=paths.shape[1] + 1).logits
-
-
-def opened(conversation: Conversation) -> dict[str, bool]:
-    """Options of a chat template that open a new turn of the assistant, or continue its last one."""
-    begun = conversation[-1].role == "assistant"
-    return {"add_generation_prompt": not begun, "continue_final_message": begun}
-
-
-def _padded(inputs: Inputs, unit: int) -> Inputs:
-    """Inputs filled up on the left to a multiple of ``unit`` tokens."""
-    from torch.nn.functional import pad
-
-    more = -inputs["input_ids"].shape[1] % unit
-    return inputs | {name: pad(inputs[name], (more, 0)) for name in TEXT if name in inputs} if more else inputs
-
-
-def behind(inputs: Inputs, path: Sequence[int]) -> Inputs:
-    """Inputs whose text goes on with the tokens of a path."""
-    import torch
-
-    ids = torch.tensor([list(path)], dtype=torch.long)
-    more = dict(zip(TEXT, (ids, torch.ones_like(ids), torch.zeros_like(ids)), strict=True))
-    return inputs | {name: torch.cat([inputs[name], value], 1) for name, value in more.items() if name in inputs}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.adapters.roles import Conversation
 from models.chat import lora
-from models.chat.in_process import TEXT, Inputs, Prompt, behind
+from models.chat.prompts import TEXT, Inputs, Prompt, behind
 from models.chat.seeing import Seeing
 
 if TYPE_CHECKING:

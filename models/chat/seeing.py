@@ -11,7 +11,8 @@ from PIL import Image
 
 from models.adapters.pretrained import read
 from models.adapters.roles import Conversation, Turn
-from models.chat.in_process import InProcess, Inputs, Prompt, opened
+from models.chat.in_process import InProcess
+from models.chat.prompts import Inputs, Prompt, opened
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from models.adapters.roles import Conversation
 from models.chat.causal_lm import read_speaking, without_pictures
-from models.chat.in_process import InProcess, Inputs, Prompt
+from models.chat.in_process import InProcess
+from models.chat.prompts import Inputs, Prompt
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ it asks of the models that play its roles, is sent the replies, and returns the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -46,6 +46,10 @@ class Recaptioner(Protocol):
     @property
     def asks(self) -> frozenset[str]:
         """The roles of the models that it asks as it is set."""
+
+    @property
+    def samples(self) -> Collection[str] | None:
+        """The samples that it has captions of, if it goes by samples; None where pictures and captions alone count."""
 
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: its settings."""

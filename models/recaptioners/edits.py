@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +40,11 @@ class Edits:
         """The digest of the file; raises as :meth:`captions` does."""
         _ = self.captions
         return {"file": f"sha256:{hashlib.sha256(self.path.read_bytes()).hexdigest()}"}
+
+    @property
+    def samples(self) -> Collection[str]:
+        """Those that the file names; raises as :meth:`captions` does."""
+        return self.captions.keys()
 
     def most(self, caption: str) -> dict[str, int | None]:
         return {}

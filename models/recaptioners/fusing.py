@@ -33,6 +33,7 @@ class Fusing:
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         prompt: str = DESCRIBE

@@ -24,6 +24,7 @@ class LaClip:
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"language_model": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         prompt: str = PROMPT

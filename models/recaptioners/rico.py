@@ -152,6 +152,7 @@ class Rico:
         "judge": "encoders",
         "answerer": "chat",
     }
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         rounds: int = Field(2, ge=1)

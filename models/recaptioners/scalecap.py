@@ -15,9 +15,20 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from models.adapters import roles
-from models.adapters.requests import Ask, Asking, Conversation, Failure, LogProbs, Request, Tag, together
+from models.adapters.requests import (
+    Ask,
+    Asking,
+    Conversation,
+    Failure,
+    LogProbs,
+    RawScores,
+    Request,
+    Said,
+    Scored,
+    Tag,
+    together,
+)
 from models.adapters.roles import Reply
-from models.adapters.scored import RawScores, Said, Scored
 from models.recaptioners import Case, filled, plain
 from models.recaptioners.ratings import open_words, ratings, released
 from models.recaptioners.sentences import sentences, spans
@@ -118,6 +129,7 @@ class ScaleCap:
 
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat", "tagger": "taggers"}
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         budget: int | None = Field(None, ge=1)

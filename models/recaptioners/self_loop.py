@@ -72,6 +72,7 @@ class SelfLoop:
         "detector": "detectors",
         "language_model": "chat",
     }
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         regions: Literal["segments", "grid"] = "segments"

@@ -16,6 +16,7 @@ class ShareGpt4v:
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
+    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         prompt: str = "Analyze the image in a comprehensive and detailed manner."

@@ -18,7 +18,7 @@ from models.adapters import roles
 from models.adapters.roles import Arrays, Lesson, Piece, Trained, Turn
 from models.captioners.prompted import Prompted
 from models.chat import lora
-from models.chat.in_process import Prompt
+from models.chat.prompts import Prompt
 from models.chat.seeing import Seeing
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""Caption sets as others read them: pairs of a picture and its caption, in an order that never changes."""
+"""Captions as others read them: each with its picture, in an order that never changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from registry.store.dag import STAGES
@@ -12,6 +13,23 @@ from stages.engine.shards import DISK, Outputs
 PREPARED, COMPOSED = (STAGES[name].folder() for name in ("prepare", "compose"))
 CAPTION = ("corpus", "sample", "key", "parents", "status", "caption", "sentences")
 PICTURE = ("key", "image_digest")
+
+
+def captioned(
+    folder: Path, columns: Sequence[str], outputs: Outputs = DISK, corpus: str = ""
+) -> Iterator[tuple[Path, Mapping[str, Any], Picture | None]]:
+    """The captions in a folder of a captioner, a recaptioner or a caption set, each with its shard, row and original.
+
+    They come corpus by corpus, shard by shard, and in a shard by sample; a picture that has no caption is passed over.
+
+    Each caption names its picture by key, so that none gets another's; None where it is of no original that is there.
+    """
+    for path in outputs.shards(folder / corpus):
+        held = PREPARED / path.relative_to(folder)
+        pictures = {row["key"]: picture_of(row, held) for row in outputs.read(held, PICTURE)}
+        for row in outputs.read(path, columns):
+            if row["status"] == "ok":
+                yield path, row, pictures.get(row["parents"][0])
 
 
 class Pair(NamedTuple):
@@ -27,26 +45,17 @@ class Pair(NamedTuple):
 
 
 def pairs_of(name: str, outputs: Outputs = DISK) -> Iterator[Pair]:
-    """The pairs of a set, by the name of its variant: corpus by corpus, shard by shard, and in a shard by sample.
-
-    A picture that has no caption is in no pair. Each caption names its picture by key, so that none gets another's.
+    """The pairs of a set, by the name of its variant, in the order of :func:`captioned`.
 
     Raises ``ValueError`` where the set has no pair, or a picture is not there as the set was made of it.
     """
     found = False
-    for path in outputs.shards(COMPOSED / name):
-        held = PREPARED / path.relative_to(COMPOSED / name)
-        pictures = {row["key"]: picture_of(row, held) for row in outputs.read(held, PICTURE)}
-        for row in outputs.read(path, CAPTION):
-            if row["status"] != "ok":
-                continue
-            if row["parents"][0] not in pictures:
-                raise ValueError(
-                    f"{held} lacks the picture of {row['sample']} in {path}: run `palimpsest repro` first."
-                )
-            found = True
-            picture = pictures[row["parents"][0]]
-            yield Pair(row["corpus"], row["sample"], row["key"], row["caption"], row["sentences"], picture)
+    for path, row, picture in captioned(COMPOSED / name, CAPTION, outputs):
+        if picture is None:
+            held = PREPARED / path.relative_to(COMPOSED / name)
+            raise ValueError(f"{held} lacks the picture of {row['sample']} in {path}: run `palimpsest repro` first.")
+        found = True
+        yield Pair(row["corpus"], row["sample"], row["key"], row["caption"], row["sentences"], picture)
     if not found:
         raise ValueError(
             f"The caption set {name} is empty: every picture lacks a caption, for reasons that "

@@ -5,9 +5,10 @@
 Pictures are generated scenes, and pocket models write. Ours is what ``palimpsest recaption`` does, from the pictures to
 the records: batches, models read wave by wave, every reply stored, MLflow told. Against it stands the loop of the
 papers' scripts with the same checkpoints, prompts and questions: models are read once beforehand, and every request
-goes to the library by itself (``generate``, a pipeline, a forward of which all logits become a list, as ScaleCap's
-script rates), its pictures brought along as PNG in base64. RICO's script starts a Python process for every revision
-besides; we do not count that. It paints all pictures from one noise, ours each from its own, so captions differ there.
+goes to the library by itself (``generate``, a pipeline, forwards with and without the picture of which all logits
+become a list, as ScaleCap's script rates), its pictures brought along as PNG in base64. RICO's script starts a Python
+process for every revision besides; we do not count that. It paints all pictures from one noise, ours each from its own,
+so captions differ there.
 
 Prints seconds on the clock and of CPU, which are all that a busy machine can tell (with OMP_NUM_THREADS=1), ratios, and
 how many captions are the same; and the share that ScaleCap's rating has in the time of first captions.
@@ -31,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from models.adapters.requests import Ask, Failure, LogProbs, Paint, Request
+from models.adapters.requests import Ask, Failure, LogProbs, Paint, Request, Said, Scored
 from models.adapters.roles import Reply, Scores
 from models.chat.in_process import InProcess
 from models.media.images import encode_png
@@ -45,6 +46,8 @@ from stages.recaption import Recaptioning
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("scalecap", "rico")
 AIMS = {"scalecap": 5, "rico": 3}
+SETTINGS: dict[str, dict[str, Any]] = {"scalecap": {"as_written": True}, "rico": {}}
+"""What is set beside what our study sets: ScaleCap's ratings take the probabilities that the captioner wrote with."""
 ROWS = {"scalecap": 32, "rico": 8}
 """The ``micro_batch`` of our chat models: many short questions, and a few long ones."""
 PAD = 16
@@ -150,9 +153,10 @@ class Alone:
         said = processor.decode(ids, skip_special_tokens=True).strip()
         ended = model.generation_config.eos_token_id in ids.tolist()
         try:
-            return request.read(Reply(said, "stop" if ended else "length"))
+            read = request.read(Reply(said, "stop" if ended else "length"))
         except ValueError as error:
             return Failure(str(error), answered=True)
+        return Said(read, None) if isinstance(request, Scored) else read
 
     def scores(self, model: Any, tokenizer: Any, inputs: Any, continuation: str) -> Scores:
         import torch
@@ -180,14 +184,14 @@ class Alone:
 
 @contextmanager
 def watched(spent: Counter[str]) -> Iterator[None]:
-    """Add up the seconds of CPU that chat models take: for ratings, and for each text that they are asked."""
-    kept = {name: getattr(InProcess, name) for name in ("answer", "log_probabilities")}
+    """Add up the seconds of CPU that chat models take: for ratings, and for each text whose reply is rated."""
+    kept = {name: getattr(InProcess, name) for name in ("answer_scored", "log_probabilities")}
 
     def counting(name: str) -> Callable[..., Any]:
         @wraps(kept[name])
         def wrapper(self: Any, conversations: Any, *rest: Any) -> Any:
             result, took = timed(lambda: kept[name](self, conversations, *rest))
-            spent[conversations[0][-1].text if name == "answer" else name] += took.cpu
+            spent[conversations[0][-1].text if name == "answer_scored" else name] += took.cpu
             return result
 
         return wrapper
@@ -226,6 +230,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
             how = {"micro_batch": ROWS[name], "batch_size": 4 * ROWS[name], "pad": PAD}
             for model, said in study.models.items():
                 study.models[model] = said | ({} if "steps" in said else how)  # painters stay as they are
+            study.recaptioners[name] |= SETTINGS[name]
             method, spent = rewriting.method_of(study), Counter[str]()
             with watched(spent):
                 records, ours = timed(lambda study=study: rewriting.rewrite(study, "overwrite"))  # type: ignore[misc]
@@ -241,7 +246,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
                 flush=True,
             )
             if spent["log_probabilities"]:
-                found["rating"] = spent["log_probabilities"] / spent[method.scope.first_prompt]
+                found["rating"] = spent["log_probabilities"] / spent[method.first_prompt]
                 print(f"          rating / first captions {found['rating']:.2f} (aim {SHARE} at most)", flush=True)
     return found
 

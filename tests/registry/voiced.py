@@ -15,7 +15,7 @@ from typing import Any
 from registry import open_registry
 from registry.store import places
 from reports.report import build
-from stages.index import log_cells
+from stages.index.cells import log_cells
 from tests.reports import conftest
 from tests.reports.conftest import PARAMS, Row, Toy, filled
 

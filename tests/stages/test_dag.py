@@ -18,8 +18,8 @@ def body(stage: str) -> dict:
 
 
 def module(stage: str) -> Path:
-    name = body(stage)["cmd"].split()[2]
-    return Path(*name.split(".")) / "__main__.py" if name == "reports" else Path(*name.split(".")).with_suffix(".py")
+    path = Path(*body(stage)["cmd"].split()[2].split("."))
+    return path / "__main__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")
 
 
 def needed(stage: str) -> set[Path]:

@@ -20,7 +20,7 @@ from stages import quality
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, WHOLE, image, write_shard
 from stages.engine.study import Study
-from stages.index import measurements
+from stages.index.placing import measurements
 from tests.stages.engine import toys
 
 JOURNAL = Path("journal")

@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.adapters import catalogue
-from models.adapters.requests import Failure
+from models.adapters.requests import Failure, Said, Scored
 from models.adapters.roles import Reply, Scores, Turn
-from models.adapters.scored import Said, Scored
 from models.media.images import decode_png, encode_png
 from models.recaptioners import Case
 from models.recaptioners.scalecap import DESCRIBE

@@ -28,7 +28,7 @@ from stages import paint, prompt, quality, train
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study
-from stages.index import remember_all
+from stages.index.remembering import remember_all
 
 JOURNAL = Path("journal")
 PAINTER = {"adapter": "toy", "checkpoint": "somewhere"}

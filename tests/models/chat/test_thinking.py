@@ -9,7 +9,7 @@ import torch
 
 from models.chat.causal_lm import CausalLm
 from models.chat.completions import replies
-from models.chat.in_process import Prompt
+from models.chat.prompts import Prompt
 
 CUT = "cut off while the model was still thinking: raise `max_tokens`"
 

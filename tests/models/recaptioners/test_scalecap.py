@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from models.adapters.decoding import Decoding
-from models.adapters.requests import Ask, Failure, LogProbs, Tag
+from models.adapters.requests import Ask, Failure, LogProbs, RawScores, Said, Scored, Tag
 from models.adapters.roles import Logits, Reply, Scores, Tagged
-from models.adapters.scored import RawScores, Said, Scored
 from models.recaptioners.scalecap import ScaleCap, instructions, ratings
 from models.recaptioners.sentences import spans
 from tests.models.recaptioners.playing import played

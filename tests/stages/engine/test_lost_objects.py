@@ -12,7 +12,7 @@ from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import canonical, item_key
 from registry.store.objects import ObjectStore
 from stages.engine.shards import image, write_shard
-from stages.index import remember_all
+from stages.index.remembering import remember_all
 
 RUN = Execution("1" * 32, "prepare@mine", "f" * 40, "cpu", "local", datetime(2026, 1, 2, tzinfo=UTC))
 

@@ -33,7 +33,7 @@ from registry.store.objects import ObjectStore
 from stages.engine.loop import execute
 from stages.engine.memory import Entry, Memory
 from stages.engine.tasks import Task, Worker
-from stages.index import remember_all
+from stages.index.remembering import remember_all
 from tests.conftest import ROOT
 from tests.stages.engine import toys
 from tests.stages.test_workers import compute as computed
