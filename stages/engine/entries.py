@@ -45,9 +45,8 @@ class Adapted:
         if self.candidates not in CANDIDATES:
             raise ValueError(unknown(f"choice of candidates (entry {name})", self.candidates, CANDIDATES))
         self.kind = settings.get("adapter")
-        self.role = (
-            "prompted" if section == "quality" and self.kind in catalogue.CATALOGUE["prompted"] else ROLES[section]
-        )
+        of_paintings = section == "quality" and str(self.kind) in catalogue.CATALOGUE["prompted"]
+        self.role = "prompted" if of_paintings else ROLES[section]
         roles = catalogue.roles_of(self.role, self.kind)
         self.players = cast(name, settings, roles, models)
         self.entry = settings

@@ -159,15 +159,19 @@ def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
     from models.adapters import catalogue
     from models.measures.captions.amber import Amber
     from models.measures.captions.chair import Chair
+    from models.measures.captions.composed import Sentences
     from models.measures.captions.grounding import Grounding
+    from models.measures.captions.lengths import Lengths
     from models.measures.captions.own import Own
+    from models.measures.captions.words import Words
     from models.measures.declared import declared
     from models.measures.embeddings import drift, projection
 
     judges = [catalogue.target("prompted", name).METRICS for name in catalogue.CATALOGUE["prompted"]]
     judges += [target.METRICS for name in catalogue.CATALOGUE["measures"]
                if "judged" in (target := catalogue.target("measures", name)).__module__]  # fmt: skip
-    tables = (Amber.METRICS, Grounding.METRICS, Chair.METRICS, Own.METRICS, drift.METRICS, projection.METRICS, *judges)
+    alone = (Amber, Grounding, Chair, Lengths, Own, Sentences, Words)
+    tables = (*(one.METRICS for one in alone), drift.METRICS, projection.METRICS, *judges)
     studies = {"clap", "simcse_sup", "simcse_unsup", "clipscore", "refclipscore", "clip_cosine"}
     studies |= {metric.name for metrics in tables for metric in metrics}
     expanded = {

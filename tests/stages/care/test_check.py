@@ -158,13 +158,14 @@ def test_the_default_study_is_there_to_go_back_to():
 
 @pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda file: file.name)
 def test_a_shipped_study_lacks_nothing_but_files_to_be_fetched(file, monkeypatch):
-    """Where these are not there, it names the study's own file and where to get them, or the checkpoint to be made."""
+    """Where these are not there, it names the study's own file and where to get them, or the checkpoint or adapter that
+    is to be made."""
     monkeypatch.chdir(ROOT)
     try:
         check(read_study(file))
     except FileNotFoundError as error:
         corpus = f"in {file}" in str(error) and "palimpsest corpora" in str(error)
-        assert corpus or str(error).startswith("checkpoint './checkpoints/")
+        assert corpus or str(error).startswith(("checkpoint './checkpoints/", "the adapter './checkpoints/"))
 
 
 def test_sections_that_are_absent_are_empty_and_are_written_down_for_dvc(checkout, monkeypatch):
