@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -16,6 +17,8 @@ import psutil
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS = 30
 """How long what was started may take to end; a batch on a slow device may take longer, and is lost."""
+POLL = 0.1
+"""After how many seconds what was started meanwhile is looked for."""
 
 PARENT_DIED = 1
 """The option of prctl that asks for a signal when the parent ends (Linux)."""
@@ -57,16 +60,32 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def end(program: int) -> None:
-    """End a program as by Ctrl-C, on which DVC waits for its stage, and what it started by SIGTERM."""
+    """End a program as by Ctrl-C, on which DVC waits for its stage, and what it started by SIGTERM.
+
+    A program that is only beginning may start others while it ends: they are looked for until all are gone.
+    """
     try:
-        started = [psutil.Process(program), *psutil.Process(program).children(recursive=True)]
+        running = {psutil.Process(program)}
     except psutil.NoSuchProcess:
         return
-    for process in started:
-        tell(process, signal.SIGINT if process.pid == program else signal.SIGTERM)
-    _, left = psutil.wait_procs(started, SECONDS)
-    for process in left:
+    told: set[psutil.Process] = set()
+    until = time.monotonic() + SECONDS
+    while running and time.monotonic() < until:
+        running |= {child for process in running for child in started_by(process)}
+        for process in running - told:
+            tell(process, signal.SIGINT if process.pid == program else signal.SIGTERM)
+        told |= running
+        running = set(psutil.wait_procs(running, POLL)[1])
+    for process in running:
         tell(process, signal.SIGKILL)
+
+
+def started_by(process: psutil.Process) -> list[psutil.Process]:
+    """What a process has started, and what that has."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def tell(process: psutil.Process, number: int) -> None:

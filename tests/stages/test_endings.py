@@ -94,4 +94,5 @@ def test_the_page_of_runs_ends_with_its_command(checkout):
         time.sleep(0.05)
     started.send_signal(signal.SIGTERM)
     assert started.wait(60) == 128 + signal.SIGTERM
+    psutil.wait_procs(of_checkout(one), 30)
     assert of_checkout(one) == []
