@@ -20,10 +20,10 @@ from stages.corpora import Problem, Sample, corpus_of
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
 from stages.engine.pictures import Picture, fetch
-from stages.engine.shards import DISK, Outputs, shard_count, shard_of
+from stages.engine.shards import DISK, Outputs
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, make_empty_folders, read_study
-from stages.engine.tasks import Outcome, Task
+from stages.engine.tasks import Outcome, Task, by_shard
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +35,15 @@ LONGEST = {"sample": 255, "split": 32}
 
 def plan(corpus: str, samples: Sequence[Sample]) -> Iterator[tuple[str, list[Task]]]:
     """One task a sample, keyed by what its picture depends on, shard by shard."""
-    count = shard_count(len(samples))
-    buckets: dict[str, list[Task]] = {f"part-{number:02d}.parquet": [] for number in range(count)}
+    tasks = []
     for sample in samples:
         columns = {
             "split": sample.split,
             "references": list(sample.references),
             "annotations": canonical(sample.annotations),
         }
-        task = Task(corpus, sample.sample, columns, {"source": sample.source}, inputs=sample.picture)
-        buckets[shard_of(sample.sample, count)].append(task)
-    yield from buckets.items()
+        tasks.append(Task(corpus, sample.sample, columns, {"source": sample.source}, inputs=sample.picture))
+    return by_shard(tasks)
 
 
 class Reader:

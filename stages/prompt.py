@@ -14,9 +14,9 @@ from stages.corpora import Problem
 from stages.corpora.prompts import open_prompts
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
-from stages.engine.shards import DISK, Outputs, shard_count, shard_of
+from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
-from stages.engine.tasks import Outcome, Task
+from stages.engine.tasks import Outcome, Task, by_shard
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +43,11 @@ def read(study: Study, name: str) -> tuple[list[Prompt], list[Problem]]:
 
 def plan(corpus: str, prompts: Sequence[Prompt]) -> Iterator[tuple[str, list[Task]]]:
     """One task a prompt, shard by shard."""
-    count = shard_count(len(prompts))
-    buckets: dict[str, list[Task]] = {f"part-{number:02d}.parquet": [] for number in range(count)}
+    tasks = []
     for prompt in prompts:
         columns = {"prompt": prompt.text, "annotations": canonical(prompt.annotations())}
-        buckets[shard_of(prompt.sample, count)].append(Task(corpus, prompt.sample, columns, columns))
-    yield from buckets.items()
+        tasks.append(Task(corpus, prompt.sample, columns, columns))
+    return by_shard(tasks)
 
 
 class Listed:

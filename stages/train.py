@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -162,14 +162,17 @@ class Trainings(Together):
         self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
     ) -> tuple[dict[str, Entry], dict[str, Any]]:
         counts, reasons = Counter(asked=0, recalled=0, computed=0, failed=0), Counter[str]()
-        by_base: dict[str, tuple[Training, dict[Piece, str]]] = {}
-        for _, task in tasks:
-            one = self.some[task.inputs.training]
-            _, keys = by_base.setdefault(canonical(one.encoding), (one, {}))
-            for piece in one.trainer.pieces(task.inputs.lessons):
-                keys.setdefault(piece, item_key(PIECE, parts_of(piece, one)))
+        by_base: dict[str, list[tuple[str, Task]]] = defaultdict(list)
+        for key, task in tasks:
+            by_base[canonical(self.some[task.inputs.training].encoding)].append((key, task))
         entries: dict[str, Entry] = {}
-        for one, keys in by_base.values():
+        for own in by_base.values():
+            one = self.some[own[0][1].inputs.training]
+            keys = {
+                piece: item_key(PIECE, parts_of(piece, one))
+                for _, task in own
+                for piece in self.some[task.inputs.training].trainer.pieces(task.inputs.lessons)
+            }
             known = memory.recall(keys.values(), data=False)
             missing = [(key, piece) for piece, key in keys.items() if key not in known]
             counts.update(asked=len(keys), recalled=len(known), computed=len(missing))
@@ -185,13 +188,12 @@ class Trainings(Together):
             reasons.update(failed.values())
             addresses = {piece: str(known[key].digest) for piece, key in keys.items() if piece not in failed}
             fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed, memory)
-            for key, task in tasks:
-                if canonical(self.some[task.inputs.training].encoding) == canonical(one.encoding):
-                    progress.set_postfix_str(task.inputs.training)
-                    entries |= memory.compute(kind, fit, [(key, task)])
-                    if entries[key].reason is None:
-                        shutil.rmtree(folder_of(key), ignore_errors=True)
-                    progress.update(1)
+            for key, task in own:
+                progress.set_postfix_str(task.inputs.training)
+                entries |= memory.compute(kind, fit, [(key, task)])
+                if entries[key].reason is None:
+                    shutil.rmtree(folder_of(key), ignore_errors=True)
+                progress.update(1)
         return entries, {**counts, "reasons": dict(reasons)}
 
 

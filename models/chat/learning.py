@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,11 +85,7 @@ class Learner:
 
     def _encode(self, about: Sequence[Inputs]) -> Sequence[Tensor]:
         """The features of pictures of one shape, each (tokens, width)."""
-        encode = self.model.model.get_image_features
-        wanted = inspect.signature(encode).parameters
-        batch = self.chat._batch(about)
-        given = {name: one for name, one in batch.items() if name in wanted}
-        return encode(**given, return_dict=True).pooler_output
+        return self.chat._encode(**self.chat._pictures(self.chat._batch(about)), return_dict=True).pooler_output
 
     def save(self, folder: Path) -> None:
         """Write the adapter to a folder."""

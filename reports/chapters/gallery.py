@@ -13,7 +13,7 @@ from reports.asking.axes import FIRST, ORIGINAL, TEXT, UNSAID, WHERE, Text, alik
 from reports.asking.examples import Place
 from reports.asking.metrics import Metric
 from reports.asking.study import Study
-from reports.figures.pictures import Picture, mask_outline, thumbnail
+from reports.figures.pictures import Picture, mask_outline, thumbnail_at
 from reports.site.pages import Page
 from reports.statistics.wordings import GROUNDED, OTHER, SAME, Error, Run, changed_words, errors
 
@@ -195,7 +195,7 @@ def _entry(
         if item is None or item.object is None:
             return None
         if item.object not in pictures:
-            pictures[item.object] = _load(study, item.object)
+            pictures[item.object] = thumbnail_at(item.object, study.load)
         return item.object if pictures[item.object] else None
 
     before, after = (items["caption", places[name]].value["caption"] for name in ("before", "after"))
@@ -218,10 +218,3 @@ def _entry(
         moved.get(DRIFT),
         moved.get(COSINE),
     )
-
-
-def _load(study: Study, address: str) -> Picture | None:
-    try:
-        return thumbnail(study.load(address))
-    except (FileNotFoundError, ValueError):
-        return None

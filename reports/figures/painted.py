@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from reports.asking.study import Study
 from reports.asking.trained import Painting, cells, judged, paintings, prompts
-from reports.figures.pictures import Picture, thumbnail
+from reports.figures.pictures import Picture, taken_up
 
 SHOWN = 4
 """How many prompts of each corpus are shown."""
@@ -38,13 +38,7 @@ def gallery(study: Study) -> tuple[list[Sample], dict[str, Picture]]:
     pictures: dict[str, Picture | None] = {}
 
     def picture(one: Painting | None) -> str | None:
-        address = one.picture if one else None
-        if address is not None and address not in pictures:
-            try:
-                pictures[address] = thumbnail(study.load(address))
-            except (FileNotFoundError, ValueError):
-                pictures[address] = None
-        return address if address and pictures[address] else None
+        return taken_up(one.picture if one else None, study.load, pictures)
 
     found = []
     surfaces = {(one.corpus, one.painter, one.line): one.surface for one in study.once(judged)}

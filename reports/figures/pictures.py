@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,23 @@ def thumbnail(data: bytes) -> Picture:
         buffer = io.BytesIO()
         small.save(buffer, format="JPEG", quality=85)
     return Picture(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", *size)
+
+
+def thumbnail_at(address: str, load: Callable[[str], bytes]) -> Picture | None:
+    """The picture at an address of the object store; None where the store has lost it."""
+    try:
+        return thumbnail(load(address))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def taken_up(address: str | None, load: Callable[[str], bytes], pictures: dict[str, Picture | None]) -> str | None:
+    """The address of a picture, which ``pictures`` takes up; None where there is none, or the store has lost it."""
+    if address is None:
+        return None
+    if address not in pictures:
+        pictures[address] = thumbnail_at(address, load)
+    return address if pictures[address] else None
 
 
 def outline(mask: np.ndarray) -> str:

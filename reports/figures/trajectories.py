@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from reports.asking.rewritten import Marks, Place, Rewriting, rewritings
 from reports.asking.study import Study
-from reports.figures.pictures import Picture, thumbnail
+from reports.figures.pictures import Picture, taken_up
 from reports.site.numbers import signed
 from reports.statistics.wordings import changed_words, shortened
 
@@ -106,12 +106,7 @@ def trajectory(
     """One example; ``pictures`` takes up what it shows."""
 
     def picture(address: str | None) -> str | None:
-        if address is not None and address not in pictures:
-            try:
-                pictures[address] = thumbnail(study.load(address))
-            except (FileNotFoundError, ValueError):
-                pictures[address] = None
-        return address if address and pictures[address] else None
+        return taken_up(address, study.load, pictures)
 
     def said(before: str, after: str) -> list[Words]:
         return worded(before, after, marks.get((one.at.corpus, one.at.sample, after), {}))

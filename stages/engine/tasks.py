@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from models.adapters.finite import OVERFLOW
 from models.adapters.thinking import CLOSE, OPEN
+from stages.engine.shards import shard_count, shard_of
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,12 @@ class Worker(Protocol):
 
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> Sequence[Outcome]:
         """Compute an outcome for each task, in order. Where it raises, the loop tries again task by task."""
+
+
+def by_shard(tasks: Sequence[Task]) -> Iterator[tuple[str, list[Task]]]:
+    """The tasks of a corpus' samples by the shard of each, every shard in its turn."""
+    count = shard_count(len(tasks))
+    buckets: dict[str, list[Task]] = {f"part-{number:02d}.parquet": [] for number in range(count)}
+    for task in tasks:
+        buckets[shard_of(task.sample, count)].append(task)
+    yield from buckets.items()
