@@ -16,11 +16,13 @@ from typing import NamedTuple
 from sqlalchemy import Column, Connection, Integer, MetaData, Select, Table, delete, insert, select
 
 from registry.store.items import ItemStore, chunks, filed
+from registry.store.leases import NOW
 from registry.store.objects import ObjectStore
 from registry.store.schema import (
     Cell,
     Indexed,
     Item,
+    Lease,
     Parent,
     Pin,
     Placement,
@@ -61,6 +63,8 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
             unneeded = delete(Item).where(Item.id <= newest, Item.id.not_in(select(kept.c.id)), Item.run_id.in_(old))
             connection.execute(unneeded)
             connection.execute(delete(Indexed))  # what a shard placed may have gone
+        if remove:
+            connection.execute(delete(Lease).where(Lease.expires < NOW))
         kept.drop(connection)
         connection.commit()
     sizes = store.objects.sizes()

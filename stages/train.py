@@ -174,26 +174,32 @@ class Trainings(Together):
                 for piece in self.some[task.inputs.training].trainer.pieces(task.inputs.lessons)
             }
             known = memory.recall(keys.values(), data=False)
-            missing = [(key, piece) for piece, key in keys.items() if key not in known]
-            counts.update(asked=len(keys), recalled=len(known), computed=len(missing))
-            worker = Encoder(one.trainer)
-            for start in range(0, len(missing), PIECES_A_BATCH):
-                progress.set_postfix_str(f"encoding: {start}/{len(missing)}")
-                some = missing[start : start + PIECES_A_BATCH]
-                batch = [(key, Task("", "", {}, parts_of(piece, one), (), piece)) for key, piece in some]
-                for key, entry in memory.compute(PIECE, worker, batch).items():
+            counts.update(asked=len(keys), recalled=len(known))
+            missing = [
+                (key, Task("", "", {}, parts_of(piece, one), (), piece))
+                for piece, key in keys.items()
+                if key not in known
+            ]
+            batches = [missing[start : start + PIECES_A_BATCH] for start in range(0, len(missing), PIECES_A_BATCH)]
+            done = 0
+            for some in memory.compute(PIECE, Encoder(one.trainer), batches):
+                done += len(some)
+                progress.set_postfix_str(f"encoding: {done}/{len(missing)}")
+                for key, entry in some.items():
                     known[key] = replace(entry, data=None)
+                    counts["computed" if entry.run == memory.tracker.id else "recalled"] += 1
             failed = {piece: str(known[key].reason) for piece, key in keys.items() if known[key].reason}
             counts["failed"] += len(failed)
             reasons.update(failed.values())
             addresses = {piece: str(known[key].digest) for piece, key in keys.items() if piece not in failed}
             fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed, memory)
-            for key, task in own:
-                progress.set_postfix_str(task.inputs.training)
-                entries |= memory.compute(kind, fit, [(key, task)])
-                if entries[key].reason is None:
-                    shutil.rmtree(folder_of(key), ignore_errors=True)
-                progress.update(1)
+            progress.set_postfix_str("training")
+            for some in memory.compute(kind, fit, [[one] for one in own]):
+                for key, entry in some.items():
+                    if entry.reason is None:
+                        shutil.rmtree(folder_of(key), ignore_errors=True)
+                entries |= some
+                progress.update(len(some))
         return entries, {**counts, "reasons": dict(reasons)}
 
 

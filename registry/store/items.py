@@ -134,11 +134,12 @@ def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
     return (distinct[i : i + KEYS_A_QUERY] for i in range(0, len(distinct), KEYS_A_QUERY))
 
 
-def among(connection: Connection, keys: Sequence[str]) -> ColumnElement[bool]:
-    """Condition that an item's key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
+def among(connection: Connection, keys: Sequence[str], column: Any = Item.key) -> ColumnElement[bool]:
+    """Condition that a key is one of these; PostgreSQL takes them as one array, which is four times as fast."""
     if connection.dialect.name == "postgresql":
-        return Item.key == any_(literal(keys, ARRAY(String)))
-    return Item.key.in_(keys)
+        return column == any_(literal(keys, ARRAY(String)))
+    found: ColumnElement[bool] = column.in_(keys)
+    return found
 
 
 def filed(connection: Connection, *which: ColumnElement[bool]) -> set[str]:
@@ -161,11 +162,11 @@ def begins(column: Any, beginning: str) -> ColumnElement[bool]:
     return and_(column >= beginning, column < f"{beginning}g")
 
 
-def patient(method: Callable[..., None]) -> Callable[..., None]:
+def patient(method: Callable[..., Value]) -> Callable[..., Value]:
     """Retry a method that a lost connection or a deadlock cut off; for methods that may run twice."""
 
     @wraps(method)
-    def call(store: ItemStore, *args: Any) -> None:
+    def call(store: Any, *args: Any) -> Value:
         lost = (OperationalError, store.engine.dialect.loaded_dbapi.OperationalError, ConnectionError)
         for wait in WAITS:
             try:

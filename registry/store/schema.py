@@ -7,6 +7,7 @@ placement · measurement · summary  where an item stands in the grid, and what 
 metric                           what the measures say of their numbers: name, direction, range, unit, source
 study · cell                     which corpora × configurations a study asks for now
 indexed                          which shards are in here as they are
+lease                            who computes which items now
 published · pin                  what papers report; what a team agreed to keep
 """
 
@@ -189,6 +190,16 @@ class Parent(Base):
     __tablename__ = "parent"
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
     parent_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class Lease(Base):
+    """A promise that an item is being computed (:mod:`registry.store.leases`)."""
+
+    __tablename__ = "lease"
+    key: Mapped[Digest] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(Text)
+    expires: Mapped[float]
+    """Seconds of the database's clock since 1970."""
 
 
 class Placement(Base):

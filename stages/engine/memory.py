@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,16 @@ from registry.store.database import connect
 from registry.store.faults import passes
 from registry.store.items import Finding, ItemStore
 from registry.store.keys import digest, item_seed
+from registry.store.leases import Leases
 from registry.store.objects import ObjectStore
 from registry.tracking.runs import Tracker
 from stages.engine.shards import files_of
 from stages.engine.tasks import Outcome, Task, Worker, fault
 
 log = logging.getLogger(__name__)
+
+POLL = 0.5
+"""Seconds between two looks at what others compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Memory:
         self.name = name
         self.tracker = tracker
         self.store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
+        self.leases = Leases(self.store.engine)
         self.device: str | None = None
         self._worker: Worker | None = None
 
@@ -75,8 +81,34 @@ class Memory:
         if not self.store.objects.holds(address):
             raise FileNotFoundError(f"Object {address} is not in the object store.")
 
-    def compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
-        """Compute the items of one batch and remember them."""
+    def compute(
+        self, kind: str, worker: Worker, batches: Iterable[Sequence[tuple[str, Task]]]
+    ) -> Iterator[dict[str, Entry]]:
+        """Compute the items of some batches and remember each; yields what is there, part by part.
+
+        What another execution computes at the same time is left to it, and waited for behind all else.
+        """
+        told = False
+        while batches:
+            theirs = []
+            for batch in batches:
+                mine = self.leases.take([key for key, _ in batch])
+                known = self.recall(key for key, _ in batch)  # what others have remembered since the stage recalled
+                if missing := [(key, task) for key, task in batch if key in mine - known.keys()]:
+                    known |= self._compute(kind, worker, missing)
+                self.leases.release(mine)
+                if known:
+                    yield known
+                if rest := [(key, task) for key, task in batch if key not in known]:
+                    theirs.append(rest)
+            if theirs and not told:
+                count = sum(map(len, theirs))
+                log.warning("%s: another execution computes %d of its items now; waiting for them.", self.name, count)
+                told = True
+            if batches := theirs:
+                time.sleep(POLL)
+
+    def _compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
         self._ready(worker)
         entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch), strict=True))
         return self.remember(kind, batch, entries)
