@@ -59,13 +59,16 @@ class Diffusion:
     NEGATED: ClassVar[bool] = True
     """Whether guidance leads away from a negative prompt, rather than being a number that the model reads."""
 
+    PACKED: ClassVar[int] = 1
+    """Latents in a token of the denoiser, side by side as its channels."""
+
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
         settings = self.settings.model_dump(exclude={"checkpoint", "revision", "lora"})
-        adapter = {"lora": identify(self.settings.lora)["checkpoint"]} if self.settings.lora else {}
+        adapter = {"lora": lora.digest(self.settings.lora)} if self.settings.lora else {}
         return identify(self.settings.checkpoint, self.settings.revision) | settings | adapter
 
     def load(self) -> None:
@@ -100,6 +103,12 @@ class Diffusion:
             source = {"revision": self.settings.revision, "subfolder": part}
             config = getattr(diffusers, kind).load_config(self.settings.checkpoint, **source)
             setattr(self._pipeline, part, SimpleNamespace(config=FrozenDict(config)))
+        wanted = self._pipeline.vae.config.latent_channels * self.PACKED
+        if (reads := getattr(self._pipeline, part).config.in_channels) != wanted:
+            raise ValueError(
+                f"checkpoint {self.settings.checkpoint!r} is no text-to-image model: its {part} reads {reads} channels "
+                f"where a latent has {wanted}, as one that repaints does; take one that paints from text alone"
+            )
         return self._pipeline
 
     def release(self) -> None:

@@ -106,6 +106,8 @@ class Toy:
         stars = sum(int(known(Piece("text", one.caption))["text"]) for one in lessons)
         log({"loss": 0.5}, 1)
         (folder / FILE).write_bytes(bytes([stars + 10 * seed]))
+        if Path("full").exists():
+            Path("/dev/full").write_bytes(b"checkpoint")
         if self.settings.rate > 10:
             raise FloatingPointError("the loss is no number at step 1")
         return Trained({FILE: folder / FILE}, {"loss": 0.25, "steps": 1})
@@ -234,6 +236,18 @@ def test_a_loss_that_is_no_number_is_the_reason_and_checkpoints_stay():
     with pytest.raises(RuntimeError, match="FloatingPointError: the loss is no number at step 1"):
         trained(rate=11.0)
     assert len(list(Path(".palimpsest/training").iterdir())) == 4
+
+
+def test_a_full_disk_stops_the_stage_and_no_item_has_failed():
+    Path("full").touch()
+    with pytest.raises(OSError, match="No space left on device"):
+        trained()
+    assert not Path("data/train/lora").exists()
+    Path("full").unlink()
+    JOURNAL.unlink()
+    link, _ = trained()
+    assert (link["computed"], link["failed"], link["requests"]["recalled"]) == (4, 0, 7)
+    assert not JOURNAL.exists(), "pieces were kept"
 
 
 def test_what_was_trained_paints_beside_the_painter_as_it_is_and_is_judged():
