@@ -42,10 +42,10 @@ def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
     from peft import PeftConfig, PeftModel
 
     path = Path(folder).expanduser()
-    try:
-        trained = PeftConfig.from_pretrained(str(path)).base_model_name_or_path or ""
-    except (LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder!r} has a {CONFIG} that is not PEFT's ({error!r}): get the adapter again") from error
+    config = PeftConfig.from_pretrained(str(path))
+    if not config.peft_type:
+        raise ValueError(f"{folder!r} has an {CONFIG} that is not PEFT's: get the adapter again")
+    trained = config.base_model_name_or_path or ""
     if trained.startswith("sha256:") and base["checkpoint"].startswith("sha256:") and trained != base["checkpoint"]:
         raise ValueError(
             f"the adapter {folder!r} was trained over a checkpoint of digest {trained[7:19]}, and this is "

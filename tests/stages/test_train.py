@@ -11,20 +11,24 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pytest
+from sqlalchemy import select
 
 from models.adapters import catalogue, roles
 from models.adapters.lora import FILE
 from models.adapters.roles import Arrays, Detection, Lesson, Piece, Trained
 from models.media.images import decode_png, encode_png
 from registry.garbage import sweep
+from registry.lineage.walk import trace_item
 from registry.store import places
 from registry.store.axes import Point
 from registry.store.dag import STAGES
 from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.objects import ObjectStore
+from registry.store.schema import Item
 from registry.tracking import opened
 from stages import paint, prompt, quality, train
+from stages.corpora import Problem
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study
@@ -266,6 +270,13 @@ def test_what_was_trained_paints_beside_the_painter_as_it_is_and_is_judged():
     assert levels == {None: {0}, "lora/precision=0,seed=0": {0}, "lora/precision=0,seed=1": {10},
                       "lora/precision=100,seed=0": {3}, "lora/precision=100,seed=1": {13}}  # fmt: skip
     assert all(len(some) == 1 for some in seeds.values()), "the same noise for the same prompt in every cell"
+    engine = connect(places.registry_url())
+    with engine.connect() as connection:
+        one = next(row for row in rows if row["training"] == "lora/precision=100,seed=1")
+        item = connection.execute(select(Item.id).where(Item.key == one["key"])).scalar_one()
+        traced = trace_item(connection, item).item
+    assert traced.seed % 251 == decode_png(one["image"]["bytes"])[0, 0, 1], "its noise's seed is shown"
+    assert [parent.seed for parent in traced.parents if parent.kind == "trained"] == [1]
     execute(quality.node(asked, "truth"))
     judged = list(DISK.rows(Path("data/quality/truth")))
     assert len(judged) == 15 and {row["painter"] for row in judged} == {"painter"}
@@ -274,6 +285,16 @@ def test_what_was_trained_paints_beside_the_painter_as_it_is_and_is_judged():
         said = graphs[row["sample"]]["background"]
         assert row["painted_attributes"] == 0 and row["painted_background"] == (said == "white" if said else None)
     assert Point.of(judged[0]).painter == "painter"
+
+
+def test_faulty_prompts_are_listed_and_strict_allows_none(monkeypatch):
+    found, _ = prompt.read(study(), "asked")
+    monkeypatch.setattr(prompt, "read_study", study)
+    monkeypatch.setattr(prompt, "read", lambda *_: (found, [Problem("p7", "bad_record", "Line 7 is no record.")]))
+    monkeypatch.setenv("PALIMPSEST_STRICT", "1")
+    with pytest.raises(SystemExit, match=r"1 problem\(s\) in the input of prompt@asked, and --strict allows none"):
+        prompt.main("asked")
+    assert json.loads(Path("data/prompt/asked/problems.jsonl").read_text())["kind"] == "bad_record"
 
 
 @pytest.mark.parametrize(

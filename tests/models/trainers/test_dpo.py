@@ -227,7 +227,7 @@ def test_what_was_learnt_is_a_captioner_like_any_other(tmp_path):
     with pytest.raises(ValueError, match="does not fit the checkpoint"):
         captioner(lora=str(tmp_path)).load()
     config.write_text("{}")
-    with pytest.raises(ValueError, match=r"adapter_config.json that is not PEFT's .*: get the adapter again"):
+    with pytest.raises(ValueError, match="adapter_config.json that is not PEFT's: get the adapter again"):
         captioner(lora=str(tmp_path)).load()
 
 
