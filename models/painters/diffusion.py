@@ -9,27 +9,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from models.adapters import lora, roles
-from models.adapters.checkpoints import identify
+from models.adapters import lora
 from models.adapters.pipelines import check_side, quiet, read_pipeline
+from models.adapters.pretrained import Checkpoint
 from models.media.images import from_float
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Settings(roles.Settings):
-    """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
+class Settings(Checkpoint):
+    """``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's.
 
-    ``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's. ``resolution``: pixels
-    of a picture's side; None is what the checkpoint was trained at. ``dtype``: what is computed in. ``micro_batch``:
-    pictures in a forward; more is faster on a GPU, and costs memory. ``seed``: another one gives every item other
-    noise; an item's own seed comes from its key, of which this is a part. ``lora``: an adapter of the denoiser, as the
-    trainer ``lora`` or diffusers writes one: a file, or the folder that it is in.
+    ``resolution``: pixels of a picture's side; None is what the checkpoint was trained at. ``dtype``: what is computed
+    in. ``micro_batch``: pictures in a forward; more is faster on a GPU, and costs memory. ``seed``: another one gives
+    every item other noise; an item's own seed comes from its key, of which this is a part. ``lora``: an adapter of the
+    denoiser, as the trainer ``lora`` or diffusers writes one: a file, or the folder that it is in.
     """
 
-    checkpoint: str
-    revision: str | None = None
     steps: int = Field(50, ge=1, le=1000)
     guidance: float = Field(7.5, ge=1)
     negative_prompt: str = ""
@@ -67,9 +64,8 @@ class Diffusion:
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        settings = self.settings.model_dump(exclude={"checkpoint", "revision", "lora"})
         adapter = {"lora": lora.digest(self.settings.lora)} if self.settings.lora else {}
-        return identify(self.settings.checkpoint, self.settings.revision) | settings | adapter
+        return {**self.settings.identity("lora"), **adapter}
 
     def load(self) -> None:
         """Read the pipeline, on a GPU where there is one; a hub id is downloaded unless cached.

@@ -216,14 +216,15 @@ def test_a_lost_adapter_is_trained_again_and_waste_is_none_of_those_that_stand()
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     address = dict(rows["precision=0,seed=0"]["files"])[FILE]
     keys = [row["key"] for row in rows.values()]
-    sweep(store, keys, timedelta(seconds=-5), remove=True)
-    assert store.objects.holds(address)
+    taken = {one.kind: one.items for one in sweep(store, keys, timedelta(seconds=-5), remove=True)}
+    assert store.objects.holds(address) and taken[train.PIECE] == 7, "what was encoded can be encoded again"
     store.objects.remove(address)
     remember_all(store, "train@lora", "trained", Path("data/train/lora"), store.objects.sizes())
     assert store.objects.holds(address), "the output of the stage has it, too"
     store.objects.remove(address)
     link, _ = trained()
     assert (link["recalled"], link["computed"]) == (3, 1) and store.objects.holds(address)
+    assert link["requests"]["computed"] == 5, "one sentence and four pictures"
 
 
 def test_a_training_that_fails_says_why_and_the_others_are_kept():
