@@ -91,7 +91,6 @@ def test_a_stage_runs_again_when_files_of_its_model_are_replaced_under_their_nam
     one.run("palimpsest", "repro", "caption")
     before, other = one.link(STAGE), one.link("caption@other")
     assert list(before["digests"]) == ["mine/example.png"] and other["digests"] == {}
-    assert "again" not in one.run("palimpsest", "repro", "caption").stdout
 
     example.write_bytes(encode_png(np.full((8, 8, 3), 9, np.uint8)))
     said = one.run("palimpsest", "repro", "caption").stdout
