@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from models.adapters.checkpoints import identify
@@ -32,8 +31,11 @@ def replaced(study: Study, targets: Collection[str]) -> list[str]:
 
 
 def changed(name: str, digest: str) -> bool:
-    """Whether files are others than they were; what is gone is no longer asked for."""
-    return Path(name).expanduser().exists() and identify(name)["checkpoint"] != digest
+    """Whether files are others than they were; of what is gone, ``check`` has said so if it is still asked for."""
+    try:
+        return identify(name)["checkpoint"] != digest
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def meant(link: Mapping[str, Any], targets: Collection[str]) -> bool:
