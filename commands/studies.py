@@ -70,12 +70,13 @@ def repro(
 ) -> None:
     """Check params.yaml, then run `dvc repro`, and say where the results are.
 
-    What failed of a server that was away, a full disk or little memory is tried again.
+    What failed of a server that was away, a full disk or little memory is tried again; and a stage whose checkpoint or
+    adapter was replaced under the same name, which `dvc repro` does not see, runs again.
     """
     from registry.store.ending import run
     from stages.care.check import check, fill_in
     from stages.care.ground import check_ground
-    from stages.care.retry import due, links
+    from stages.care.retry import due, links, replaced
     from stages.engine.study import read_study
 
     with one_sentence():
@@ -96,6 +97,10 @@ def repro(
 
     began = datetime.now(UTC)
     dvc(*(targets or []))
+    if again := replaced(study, targets or []):
+        typer.echo(f"Running {', '.join(again)} again: other files of a model lie under the name that they know.")
+        dvc("--force", "--single-item", *again)
+        dvc(*(targets or []))
     if again := due(study, targets or [], began, retry_failed):
         typer.echo(f"Trying again what failed in {', '.join(again)}.")
         dvc("--force", "--single-item", *again)

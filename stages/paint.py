@@ -17,7 +17,7 @@ from models.adapters.settings import unknown
 from models.media.images import encode_png
 from registry.store import places
 from registry.store.dag import STAGES
-from registry.store.keys import digest, item_seed
+from registry.store.keys import painting_seed
 from stages.engine.entries import Adapted
 from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
@@ -162,7 +162,7 @@ class Painters:
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
         self.ready(tasks[0].inputs.painter, tasks[0].inputs.adapter)
         texts = [task.inputs.text for task in tasks]
-        own = [item_seed(digest(f"{self._model.settings.seed} {text}".encode())) for text in texts]
+        own = [painting_seed(self._model.settings.seed, text) for text in texts]
         return [Outcome(data=encode_png(picture)) for picture in self._model.paint(texts, own)]
 
 

@@ -1,15 +1,10 @@
 """``prepare@corpus``: the pictures of one corpus as PNG, with their references and annotations.
 
-What is wrong with single samples is written to ``problems.jsonl`` beside the shards, counted in the run link, and never
-stops a corpus unless ``--strict``.
+What is wrong with single samples is listed beside the shards, and never stops a corpus unless ``--strict``.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,10 +20,7 @@ from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, make_empty_folders, read_study
 from stages.engine.tasks import Outcome, Task, by_shard
 
-log = logging.getLogger(__name__)
-
 STAGE = STAGES["prepare"]
-SHOWN_PROBLEMS = 5
 LONGEST = {"sample": 255, "split": 32}
 """Characters that the registry has for a sample's id, and for the name of its split."""
 
@@ -102,7 +94,7 @@ def node_of(study: Study, name: str, samples: Sequence[Sample], problems: Sequen
         total=len(samples),
         plan=plan(name, samples),
         worker=Reader(),
-        problems=Counter(problem.kind for problem in problems),
+        problems=problems,
         sheet=sheet,
     )
 
@@ -111,14 +103,7 @@ def main(name: str) -> None:
     """Prepare the corpus that params.yaml calls NAME."""
     study = read_study()
     make_empty_folders(study)
-    samples, problems = read(study, name)
-    for problem in problems[:SHOWN_PROBLEMS]:
-        log.warning("%s: %s", name, problem.message)
-    execute(node_of(study, name, samples, problems))
-    lines = (json.dumps(vars(problem), ensure_ascii=False, sort_keys=True) + "\n" for problem in problems)
-    (STAGE.folder(name) / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
-    if problems and os.environ.get("PALIMPSEST_STRICT"):
-        raise SystemExit(f"{len(problems)} problem(s) in corpus {name}, and --strict allows none.")
+    execute(node(study, name))
 
 
 if __name__ == "__main__":

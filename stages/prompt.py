@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from models.measures.prompted import Prompt
@@ -18,10 +15,7 @@ from stages.engine.shards import DISK, Outputs
 from stages.engine.study import Study, read_study
 from stages.engine.tasks import Outcome, Task, by_shard
 
-log = logging.getLogger(__name__)
-
 STAGE = STAGES["prompt"]
-SHOWN_PROBLEMS = 5
 
 
 def read(study: Study, name: str) -> tuple[list[Prompt], list[Problem]]:
@@ -62,11 +56,7 @@ class Listed:
 
 def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     """The stage of the prompts that a study calls NAME."""
-    return node_of(study, name, *read(study, name))
-
-
-def node_of(study: Study, name: str, prompts: Sequence[Prompt], problems: Sequence[Problem]) -> Node:
-    """The stage of prompts that were read."""
+    prompts, problems = read(study, name)
     return Node(
         stage=STAGE,
         entry=name,
@@ -75,19 +65,13 @@ def node_of(study: Study, name: str, prompts: Sequence[Prompt], problems: Sequen
         total=len(prompts),
         plan=plan(name, prompts),
         worker=Listed(),
-        problems=Counter(problem.kind for problem in problems),
+        problems=problems,
     )
 
 
 def main(name: str) -> None:
     """List the prompts that params.yaml calls NAME."""
-    study = read_study()
-    prompts, problems = read(study, name)
-    for problem in problems[:SHOWN_PROBLEMS]:
-        log.warning("%s: %s", name, problem.message)
-    execute(node_of(study, name, prompts, problems))
-    lines = (json.dumps(vars(problem), ensure_ascii=False, sort_keys=True) + "\n" for problem in problems)
-    (STAGE.folder(name) / "problems.jsonl").write_text("".join(lines), encoding="utf-8")
+    execute(node(read_study(), name))
 
 
 if __name__ == "__main__":

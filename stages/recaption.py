@@ -8,12 +8,11 @@ captions like others, on an axis of their own.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation
@@ -31,9 +30,6 @@ from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Task
 from stages.engine.waves import Method
 
-FIRST_PROMPT = "Describe this image in detail. Your answer should be concise and informative."
-log = logging.getLogger(__name__)
-
 STAGE = STAGES["recaption"]
 PREPARED, REPAINTED, CAPTIONED = (STAGES[name].folder() for name in ("prepare", "inpaint", "caption"))
 PICTURED = ("sample", "key", "image_digest")
@@ -46,7 +42,7 @@ class Scope(Settings):
     of ``repainted`` pictures too; or the first of each sample's ``references``.
 
     A picture without a reference is captioned first, with ``first_prompt``, by who plays ``captioner``. Where absent
-    that is the method's own, or prompt #1 of paper *RICO* (table 10).
+    that is the method's own.
     """
 
     captioners: list[str] | None = None
@@ -87,8 +83,7 @@ class Recaptioning:
         own = validated(f"{self.kind} (entry {name})", method.Settings, settings)
         self.files = [value for _, value in own if isinstance(value, Path)]
         self.method: Recaptioner = method(own)
-        usual: str = getattr(self.method, "first_prompt", FIRST_PROMPT)
-        self.first_prompt = self.scope.first_prompt or usual
+        self.first_prompt = self.scope.first_prompt or self.method.first_prompt
         for role in sorted(self.method.asks ^ roles.keys() - (played.keys() - method.ROLES.keys())):
             if role in roles:
                 raise ValueError(f"{name} names a {role}, whom {self.kind} as it is set does not ask: leave it out.")
@@ -106,7 +101,7 @@ class Recaptioning:
 
         Raises ``ValueError`` where there is none to be had.
         """
-        if not case.caption and self.method.asks and not getattr(self.method, "describes", False):
+        if not case.caption and self.method.asks and not self.method.describes:
             if "captioner" not in self.players:
                 raise ValueError("the picture has no caption to rewrite: name a `captioner` who writes one")
             first = yield Ask("captioner", self.first_prompt, pictures=(case.picture,), read=plain)
@@ -125,6 +120,18 @@ def check_watched(name: str, file: Path) -> None:
     """Raises ``ValueError`` for a file outside of what DVC watches."""
     if not file.resolve().is_relative_to(ANNOTATIONS.resolve()):
         raise ValueError(f"DVC does not watch {file}, which {name} reads: move it to {ANNOTATIONS}/.")
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A caption that belongs to nothing."""
+
+    sample: str
+    kind: ClassVar[str] = "caption of a sample that is not there"
+
+    @property
+    def message(self) -> str:
+        return f"There is a {self.kind}: {self.sample}."
 
 
 class Shown(NamedTuple):
@@ -231,17 +238,14 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         total=sum(len(tasks) for _, tasks in shards),
         plan=shards,
         worker=Method(run, None, first.players),
-        problems={"caption of a sample that is not there": strays} if (strays := len(named - samples)) else {},
+        problems=[Stray(sample) for sample in sorted(named - samples)],
         sheet=sheet,
     )
 
 
 def main(name: str) -> None:
     """Rewrite captions by the method that params.yaml calls NAME."""
-    made = node(read_study(), name)
-    for problem, count in made.problems.items():
-        log.warning("%s: %d time(s) a %s.", made.name, count, problem)
-    execute(made)
+    execute(node(read_study(), name))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ names as far as it wants it::
       lora: {kind: lora, painter: painter, captions: grid, sweep: {precision: [0, 100], recall: [0, 3], seed: [0, 1]}}
 
 What the trainer encodes of the base beforehand, sentences and pictures, are items of their own, which all cells share.
+They are means and no results: nobody's parents, and what `palimpsest gc` takes once they are a week old. Who trains on
+the same captions again has them encoded again.
 """
 
 from __future__ import annotations

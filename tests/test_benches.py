@@ -14,13 +14,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.adapters.catalogue import CATALOGUE, build
 from models.media.images import encode_png
+from models.trainers.families import FAMILIES, Flow
 from registry.store.axes import AXES
 from registry.store.dag import IMAGE
 from stages.engine.provenance import SCHEMA
 from stages.engine.shards import image, write_shard
-from tests.bench import bench_devices, bench_memory, bench_recaption, bench_statistics, bench_true_size
+from tests.bench import (
+    bench_devices,
+    bench_memory,
+    bench_recaption,
+    bench_statistics,
+    bench_trainings,
+    bench_true_size,
+)
 from tests.bench.architectures import ARCHITECTURES, networks
+from tests.bench.painters import PAINTERS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +57,55 @@ def test_true_sizes_are_the_published_ones(name: str) -> None:
     found = {type(network).__name__: network.num_parameters() for network in networks(made)}
     for network, (parameters, rounding) in PUBLISHED[name].items():
         assert abs(found[network] - parameters) <= rounding
+
+
+@pytest.mark.parametrize(
+    ("adapter", "denoiser"),
+    [
+        ("stable-diffusion", (865e6, 1e6)),
+        ("stable-diffusion-xl", (2.6e9, 0.05e9)),
+        ("stable-diffusion-3", (2.0e9, 0.05e9)),
+        ("flux", (12e9, 0.2e9)),
+        ("pixart-alpha", (0.6e9, 0.02e9)),
+    ],
+)
+def test_true_painters_learn_from_what_they_encode(
+    adapter: str, denoiser: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parameters as Stability's README (865M), Podell et al. 2023 (2.6B), Esser et al. 2024 (2B), Black Forest Labs
+    ("12 billion") and Chen et al. 2023 (0.6B) say; and shapes alone, through text encoder, adapter and loss."""
+    import diffusers
+    import torch
+
+    from models.adapters import lora
+
+    asked = "transformers.masking_utils._ignore_bidirectional_mask_sdpa"  # what a mask holds, which shapes do not tell
+    monkeypatch.setattr(asked, lambda *mask: False)
+    with torch.device("meta"):
+        parts = {name: make() for name, make in PAINTERS[adapter](False).items()}
+    base = build("painters", "true", {"adapter": adapter, "checkpoint": "somewhere"})
+    extra = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    kind = getattr(diffusers, base.PIPELINE)
+    base._pipeline, base.device = kind(**parts, **(extra if adapter == "stable-diffusion" else {})), "meta"
+    network = parts[base.DENOISER[0]]
+    assert abs(network.num_parameters() - denoiser[0]) <= denoiser[1]
+    texts = base.encode("a red disc")
+    family = FAMILIES[base.PIPELINE](network, parts["scheduler"], base.side(network.config), None, 3.5)
+    assert lora.insert(network, 4, 4, family.TARGETS)
+    side = base.side(network.config) // base._pipeline.vae_scale_factor
+    clean = torch.empty(1, parts["vae"].config.latent_channels, side, side, device="meta")
+    moment = torch.tensor([0.5], device="cpu" if isinstance(family, Flow) else "meta")
+    assert family.errors(clean, clean, moment, texts).shape == (1,)
+
+
+def test_every_training_runs_as_a_toy() -> None:
+    command = [sys.executable, "-m", "tests.bench.bench_trainings", "--tiny", "--batch", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    _, _, *rows = done.stdout.splitlines()
+    assert [" ".join(row.split()[:2]) for row in rows] == list(bench_trainings.RECIPES)
+    assert {name.removeprefix("lora ") for name in bench_trainings.RECIPES} >= set(CATALOGUE["painters"])
+    assert "stopped" not in done.stdout
 
 
 def test_every_true_size_runs_as_a_toy(tmp_path: Path) -> None:

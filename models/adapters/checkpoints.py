@@ -17,6 +17,10 @@ _PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 _WEIGHT_SUFFIXES = {*_PICKLED, ".onnx", ".safetensors"}
 
 
+DIGESTED: dict[str, str] = {}
+"""Local files and folders that this process has identified, by the names under which they were asked for."""
+
+
 def identify(checkpoint: str, revision: str | None = None) -> dict[str, str]:
     """The parts of a key that name a checkpoint; nothing is downloaded and no weight is parsed.
 
@@ -48,7 +52,8 @@ hash shown under "Files and versions" on its hub page, so that equal keys mean e
                 f"checkpoint {checkpoint!r} is local, so revision {revision!r} means nothing: remove the revision; "
                 "the files themselves are digested"
             )
-        return {"checkpoint": _digest(path)}
+        DIGESTED[checkpoint] = _digest(path)
+        return {"checkpoint": DIGESTED[checkpoint]}
     if _looks_like_path(checkpoint, path) and revision is None:
         raise FileNotFoundError(f"checkpoint {checkpoint!r} does not exist{_nearest(path)}")
     if not _HUB_ID.fullmatch(checkpoint):

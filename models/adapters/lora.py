@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FILE = "pytorch_lora_weights.safetensors"
 """The name under which diffusers looks for an adapter in a folder."""
 METADATA = "lora_adapter_metadata"
+AGAIN = "get the file again, whole"
 
 
 def insert(network: Any, rank: int, scale: int, targets: Sequence[str]) -> list[str]:
@@ -62,17 +63,17 @@ def restore(network: Any, found: dict[str, Tensor]) -> None:
 
 def write(network: Any, file: Path, part: str, rank: int, scale: int, places: Sequence[str]) -> None:
     """Write the adapters of a network, which is the ``part`` of its pipeline."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     said = {f"{part}.r": rank, f"{part}.lora_alpha": scale, f"{part}.target_modules": list(places)}
     held = {f"{part}.{name}": one for name, one in sorted(weights(network).items())}
-    save_file(held, file, metadata={METADATA: json.dumps(said, sort_keys=True)})
+    file.write_bytes(save(held, metadata={METADATA: json.dumps(said, sort_keys=True)}))
 
 
 def read(network: Any, adapter: str, part: str) -> None:
     """Put the adapters of a file, or of a folder that holds one, into a network.
 
-    Raises ``ValueError`` where they are another network's.
+    Raises ``ValueError`` where they are another network's, or not all there.
     """
     from peft import LoraConfig, inject_adapter_in_model
     from safetensors import safe_open
@@ -84,6 +85,8 @@ def read(network: Any, adapter: str, part: str) -> None:
     prefix = f"{part}."
     found = {name.removeprefix(prefix): one for name, one in load_file(file).items() if name.startswith(prefix)}
     own = {name.removeprefix(prefix): one for name, one in said.items() if name.startswith(prefix)}
+    if not found or not own:
+        raise ValueError(f"{file} holds no adapter of a {part}, or none with its rank: take one that was trained here")
     shapes = {name: weight.shape for name, weight in network.named_parameters()}
     for name, one in found.items():
         layer = shapes.get(f"{name.rpartition('.lora_')[0]}.weight")
@@ -93,14 +96,27 @@ def read(network: Any, adapter: str, part: str) -> None:
                 f"adapter {adapter!r} is of another network: {name} does not fit a {type(network).__name__} of this "
                 "checkpoint; take the checkpoint that it was trained on"
             )
-    if not found or not own:
-        raise ValueError(f"{file} holds no adapter of a {part}, or none with its rank: take one that was trained here")
+        if one.shape[1 - side] != own["r"]:
+            raise ValueError(f"{file} says that its rank is {own['r']}, and {name} has {one.shape[1 - side]}: {AGAIN}")
+    for place in own["target_modules"]:
+        if f"{place}.weight" in shapes and not {f"{place}.lora_{side}.weight" for side in "AB"} <= found.keys():
+            raise ValueError(f"{file} lacks what it says that it holds of {place}: {AGAIN}")
     inject_adapter_in_model(LoraConfig(**own), network, state_dict=found)
     restore(network, found)
 
 
 def file_of(adapter: str) -> Path:
-    """The file of an adapter; raises ``FileNotFoundError``, with the nearest name, where there is none."""
-    identify(adapter)
+    """The file of an adapter; raises ``FileNotFoundError`` where there is none."""
     path = Path(adapter).expanduser()
-    return path / FILE if path.is_dir() else path
+    if not path.is_dir():
+        identify(adapter)
+        return path
+    if not (path / FILE).is_file():
+        raise FileNotFoundError(f"{adapter!r} holds no {FILE}: name a folder with a painter's adapter")
+    return path / FILE
+
+
+def digest(adapter: str) -> str:
+    """What names an adapter in a key: its file's digest, or that of the folder; raises as :func:`file_of` does."""
+    file_of(adapter)
+    return identify(adapter)["checkpoint"]

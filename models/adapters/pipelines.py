@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from models.adapters.checkpoints import identify
+
+TEXT = "text_encoder"
+"""How the names of text encoders begin among a pipeline's parts; SDXL differs from SD in these alone."""
 
 
 def read_pipeline(
@@ -44,6 +48,12 @@ def read_pipeline(
         raise ValueError(
             f"checkpoint {settings.checkpoint!r} is a {parts.get('_class_name')} without a {part} of class "
             f"{kind}, as {name} needs it: choose the adapter that suits it"
+        )
+    own = {one for one in inspect.signature(pipeline.__init__).parameters if one.startswith(TEXT)}
+    if other := sorted(own ^ {one for one in parts if one.startswith(TEXT)}):
+        raise ValueError(
+            f"checkpoint {settings.checkpoint!r} is a {parts.get('_class_name')}, and of it and {name} only one has a "
+            f"{other[0]}: choose the adapter that suits it"
         )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made = pipeline.from_pretrained(

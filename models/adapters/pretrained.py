@@ -1,4 +1,4 @@
-"""Language models of transformers: the settings that they share, and reading their checkpoints."""
+"""Settings that models with a checkpoint share; and language models of transformers, as they are read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from models.adapters.checkpoints import identify
 from models.adapters.settings import Settings
 
 
-class Pretrained(Settings):
-    """``checkpoint``: a folder, or a hub id with its commit as ``revision``. ``dtype``: what is computed in.
-
-    ``micro_batch``: items in a forward. Fewer are filled up by repeating the last, since kernels round otherwise for
-    another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times over.
-    """
+class Checkpoint(Settings):
+    """``checkpoint``: a folder, or a hub id with its commit as ``revision``."""
 
     checkpoint: str
     revision: str | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    micro_batch: int = Field(8, ge=1)
 
     def identity(self, *elsewhere: str) -> dict[str, Any]:
         """Checkpoint and settings, but for those that are ``elsewhere`` in the key or in no key.
@@ -30,6 +24,17 @@ class Pretrained(Settings):
         """
         hidden = {"checkpoint", "revision", *elsewhere}
         return identify(self.checkpoint, self.revision) | self.model_dump(exclude=hidden)
+
+
+class Pretrained(Checkpoint):
+    """``dtype``: what is computed in.
+
+    ``micro_batch``: items in a forward. Fewer are filled up by repeating the last, since kernels round otherwise for
+    another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times over.
+    """
+
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    micro_batch: int = Field(8, ge=1)
 
 
 def read(settings: Pretrained, kind: str, model: str, processor: str, **options: Any) -> tuple[Any, Any]:

@@ -42,7 +42,10 @@ def laid(model: Any, folder: str, base: Mapping[str, str]) -> Any:
     from peft import PeftConfig, PeftModel
 
     path = Path(folder).expanduser()
-    trained = PeftConfig.from_pretrained(str(path)).base_model_name_or_path or ""
+    config = PeftConfig.from_pretrained(str(path))
+    if not config.peft_type:
+        raise ValueError(f"{folder!r} has an {CONFIG} that is not PEFT's: get the adapter again")
+    trained = config.base_model_name_or_path or ""
     if trained.startswith("sha256:") and base["checkpoint"].startswith("sha256:") and trained != base["checkpoint"]:
         raise ValueError(
             f"the adapter {folder!r} was trained over a checkpoint of digest {trained[7:19]}, and this is "
@@ -89,13 +92,13 @@ def quiet() -> Iterator[None]:
 def save(model: PeftModel, base: Mapping[str, str], folder: Path) -> None:
     """Write an adapter as PEFT reads it, with the checkpoint that it is for and no path of this machine."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     config = model.peft_config["default"]
     config.base_model_name_or_path, config.revision = base["checkpoint"], base.get("revision")
     folder.mkdir(parents=True, exist_ok=True)
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save({name: weight.contiguous() for name, weight in weights.items()}))
     config.inference_mode = True
     config.save_pretrained(str(folder))
     config.inference_mode = False

@@ -9,10 +9,9 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from models.adapters import roles
 from models.adapters.backbones import read_backbone
-from models.adapters.checkpoints import identify
 from models.adapters.finite import finite
+from models.adapters.pretrained import Checkpoint
 from models.adapters.roles import Detection
 
 PROMPT = "a photo of a {name}"
@@ -28,12 +27,10 @@ class Owlv2:
 
     VERSION: ClassVar[int] = 1
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id (such as google/owlv2-base-patch16-ensemble) with its commit as
         ``revision``."""
 
-        checkpoint: str
-        revision: str | None = None
         threshold: float = Field(0.1, ge=0, lt=1)
 
     def __init__(self, settings: Settings) -> None:
@@ -41,7 +38,7 @@ class Owlv2:
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and threshold; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return identify(self.settings.checkpoint, self.settings.revision) | {"threshold": self.settings.threshold}
+        return self.settings.identity()
 
     def load(self) -> None:
         """Read the model in float32, on a GPU where there is one, with its processor.

@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from models.adapters import roles
 from models.adapters.backbones import read_backbone
-from models.adapters.checkpoints import identify
+from models.adapters.pretrained import Checkpoint
 from models.adapters.roles import Detection
 
 
@@ -26,11 +25,9 @@ class Sam:
 
     VERSION: ClassVar[int] = 1
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id (such as facebook/sam-vit-base) with its commit as ``revision``."""
 
-        checkpoint: str
-        revision: str | None = None
         points: int = Field(8, ge=1, le=64)
         quality: float = Field(0.66, ge=0, lt=1)
         stability: float = Field(0.86, ge=0, lt=1)
@@ -40,8 +37,7 @@ class Sam:
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
-        return identify(self.settings.checkpoint, self.settings.revision) | settings
+        return self.settings.identity()
 
     def load(self) -> None:
         """Read the model in float32, on a GPU where there is one, with its processor.

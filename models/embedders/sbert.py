@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models.adapters import roles
 from models.adapters.checkpoints import identify
+from models.adapters.pretrained import Checkpoint
 
 
 class Sbert:
@@ -17,18 +17,15 @@ class Sbert:
     VERSION: ClassVar[int] = 1
     MAX_TOKENS: ClassVar[int] = 128
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id with its commit as ``revision``."""
-
-        checkpoint: str
-        revision: str | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
         """The checkpoint; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return identify(self.settings.checkpoint, self.settings.revision)
+        return self.settings.identity()
 
     def load(self) -> None:
         """Read the weights; on a GPU where there is one."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from models.adapters import roles
 from models.adapters.backbones import read_backbone
-from models.adapters.checkpoints import identify
+from models.adapters.pretrained import Checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +23,8 @@ class Simcse:
     pooling: ClassVar[Literal["pooler", "cls"]]
     """``pooler``: the last hidden state of CLS through the checkpoint's linear layer and tanh. ``cls``: that state."""
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id with its commit as ``revision``."""
-
-        checkpoint: str
-        revision: str | None = None
 
     _model: BertModel | RobertaModel
 
@@ -37,7 +33,7 @@ class Simcse:
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and pooling; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return identify(self.settings.checkpoint, self.settings.revision) | {"pooling": self.pooling}
+        return self.settings.identity() | {"pooling": self.pooling}
 
     def load(self) -> None:
         """Read the weights; on a GPU where there is one.

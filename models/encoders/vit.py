@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from models.adapters import roles
 from models.adapters.backbones import read_backbone
-from models.adapters.checkpoints import identify
+from models.adapters.pretrained import Checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,15 +31,13 @@ class Vit:
 
     VERSION: ClassVar[int] = 1
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
 
         ``micro_batch``: pictures in a forward. More is faster on a GPU, and costs memory: a forward holds
         layers x heads x tokens² attention weights a picture, 22 MB for ViT-B/16 at 224 pixels in float32.
         """
 
-        checkpoint: str
-        revision: str | None = None
         dtype: Literal["float32", "float16", "bfloat16"] = "float32"
         micro_batch: int = Field(8, ge=1)
 
@@ -51,8 +48,7 @@ class Vit:
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        settings = self.settings.model_dump(exclude={"checkpoint", "revision"})
-        return identify(self.settings.checkpoint, self.settings.revision) | settings
+        return self.settings.identity()
 
     def load(self) -> None:
         """Read model and processor, on a GPU where there is one; a hub id is downloaded unless cached.

@@ -9,27 +9,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from models.adapters import lora, roles
-from models.adapters.checkpoints import identify
+from models.adapters import lora
 from models.adapters.pipelines import check_side, quiet, read_pipeline
+from models.adapters.pretrained import Checkpoint
 from models.media.images import from_float
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Settings(roles.Settings):
-    """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
+class Settings(Checkpoint):
+    """``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's.
 
-    ``steps`` and ``guidance`` (1 = none) are the sampler's; the scheduler is the checkpoint's. ``resolution``: pixels
-    of a picture's side; None is what the checkpoint was trained at. ``dtype``: what is computed in. ``micro_batch``:
-    pictures in a forward; more is faster on a GPU, and costs memory. ``seed``: another one gives every item other
-    noise; an item's own seed comes from its key, of which this is a part. ``lora``: an adapter of the denoiser, as the
-    trainer ``lora`` or diffusers writes one: a file, or the folder that it is in.
+    ``resolution``: pixels of a picture's side; None is what the checkpoint was trained at. ``dtype``: what is computed
+    in. ``micro_batch``: pictures in a forward; more is faster on a GPU, and costs memory. ``seed``: another one gives
+    every item other noise; an item's own seed comes from its key, of which this is a part. ``lora``: an adapter of the
+    denoiser, as the trainer ``lora`` or diffusers writes one: a file, or the folder that it is in.
     """
 
-    checkpoint: str
-    revision: str | None = None
     steps: int = Field(50, ge=1, le=1000)
     guidance: float = Field(7.5, ge=1)
     negative_prompt: str = ""
@@ -59,14 +56,16 @@ class Diffusion:
     NEGATED: ClassVar[bool] = True
     """Whether guidance leads away from a negative prompt, rather than being a number that the model reads."""
 
+    PACKED: ClassVar[int] = 1
+    """Latents in a token of the denoiser, side by side as its channels."""
+
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
         """Checkpoint and settings; raises as :func:`models.adapters.checkpoints.identify` does."""
-        settings = self.settings.model_dump(exclude={"checkpoint", "revision", "lora"})
-        adapter = {"lora": identify(self.settings.lora)["checkpoint"]} if self.settings.lora else {}
-        return identify(self.settings.checkpoint, self.settings.revision) | settings | adapter
+        adapter = {"lora": lora.digest(self.settings.lora)} if self.settings.lora else {}
+        return {**self.settings.identity("lora"), **adapter}
 
     def load(self) -> None:
         """Read the pipeline, on a GPU where there is one; a hub id is downloaded unless cached.
@@ -100,6 +99,12 @@ class Diffusion:
             source = {"revision": self.settings.revision, "subfolder": part}
             config = getattr(diffusers, kind).load_config(self.settings.checkpoint, **source)
             setattr(self._pipeline, part, SimpleNamespace(config=FrozenDict(config)))
+        wanted = self._pipeline.vae.config.latent_channels * self.PACKED
+        if (reads := getattr(self._pipeline, part).config.in_channels) != wanted:
+            raise ValueError(
+                f"checkpoint {self.settings.checkpoint!r} is no text-to-image model: its {part} reads {reads} channels "
+                f"where a latent has {wanted}, as one that repaints does; take one that paints from text alone"
+            )
         return self._pipeline
 
     def release(self) -> None:

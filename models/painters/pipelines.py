@@ -83,6 +83,7 @@ class Flux(diffusion.Diffusion):
     PIPELINE = "FluxPipeline"
     DENOISER = ("transformer", "FluxTransformer2DModel")
     ENCODED = ("prompt_embeds", "pooled_prompt_embeds")
+    PACKED = 4
     NEGATED: ClassVar[bool] = False
 
     class Settings(diffusion.Settings):

@@ -18,6 +18,8 @@ from models.adapters.roles import Reply
 
 NOTHING = frozenset({"", "none", "null", "n/a", "na", "no caption", "no change", "no changes"})
 """What models say where they have no caption; RICO's released code keeps "None" as one."""
+FIRST_PROMPT = "Describe this image in detail. Your answer should be concise and informative."
+"""Prompt #1 of paper *RICO* (table 10)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Recaptioner(Protocol):
     def samples(self) -> Collection[str] | None:
         """The samples that it has captions of, if it goes by samples; None where pictures and captions alone count."""
 
+    @property
+    def first_prompt(self) -> str:
+        """With what the first caption of a picture without one is asked for, unless the study says otherwise."""
+
+    @property
+    def describes(self) -> bool:
+        """Whether it asks for that caption itself."""
+
     def identity(self) -> dict[str, Any]:
         """JSON-able parts of the key: its settings."""
 
@@ -62,6 +72,14 @@ class Recaptioner(Protocol):
 
     def recaption(self, case: Case) -> Conversation:
         """The requests of one case, and in the end its new caption."""
+
+
+class Rewriting:
+    """Base of methods to which pictures and captions alone count, whoever wrote them."""
+
+    samples: ClassVar[None] = None
+    first_prompt: ClassVar[str] = FIRST_PROMPT
+    describes: ClassVar[bool] = False
 
 
 def plain(reply: Reply) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from models.adapters import roles
 from models.adapters.requests import Conversation
-from models.recaptioners import Case
+from models.recaptioners import FIRST_PROMPT, Case
 
 NAMES = ("sample", "file_name")
 """What the column may be called that says which sample a caption is of."""
@@ -29,6 +29,8 @@ class Edits:
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {}
     asks: ClassVar[frozenset[str]] = frozenset()
+    first_prompt: ClassVar[str] = FIRST_PROMPT
+    describes: ClassVar[bool] = False
 
     class Settings(roles.Settings):
         path: Path

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Conversation
-from models.recaptioners import Case, filled, plain
+from models.recaptioners import Case, Rewriting, filled, plain
 
 DESCRIBE = "Describe the image in one sentence."
 VECLIP = """\
@@ -24,7 +24,7 @@ Sentence 1: {caption}
 Sentence 2: {seen}"""
 
 
-class Fusing:
+class Fusing(Rewriting):
     """Base of these methods; the first caption stands for the picture's alt text.
 
     Where the captioner or the language model fails, the first caption stays.
@@ -33,7 +33,6 @@ class Fusing:
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat", "language_model": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
-    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         prompt: str = DESCRIBE

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Conversation
-from models.recaptioners import Case, filled, plain
+from models.recaptioners import Case, Rewriting, filled, plain
 
 PROMPT = """\
 Rewrite the image caption in other words, as a full sentence. Keep what it says, and write the caption alone.
@@ -18,13 +18,12 @@ birthday cake with candles on table => On the table stands a birthday cake with 
 {caption} =>"""
 
 
-class LaClip:
+class LaClip(Rewriting):
     """Rewrites a caption in words alone; the first caption stands for the picture's alt text."""
 
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"language_model": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
-    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         prompt: str = PROMPT

@@ -17,7 +17,7 @@ from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Conversation, Encode, Paint, Pictured, together
 from models.adapters.roles import Reply
 from models.measures.judged.questions import CaptionQa, answer_of
-from models.recaptioners import NOTHING, Case, filled
+from models.recaptioners import NOTHING, Case, Rewriting, filled
 
 TASK = (
     "A caption was written of the first image. From the caption alone a text-to-image model painted the second image. "
@@ -130,7 +130,7 @@ def unmarked(reply: Reply) -> Revision:
     return Revision(caption, analysis.replace("</analysis>", "").strip())
 
 
-class Rico:
+class Rico(Rewriting):
     """Revises a caption by what a painting of it shows.
 
     ``rounds`` is the paper's N. Variants ``without-tips`` and ``without-analysis`` are the ablations of its table 6,
@@ -152,7 +152,6 @@ class Rico:
         "judge": "encoders",
         "answerer": "chat",
     }
-    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         rounds: int = Field(2, ge=1)

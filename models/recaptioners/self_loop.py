@@ -14,7 +14,7 @@ from pydantic import Field
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Conversation, Detect, Pictured
-from models.recaptioners import Case, filled, plain
+from models.recaptioners import Case, Rewriting, filled, plain
 from models.recaptioners.scalecap import QUESTIONS, instructions
 from models.recaptioners.sentences import sentences
 
@@ -55,7 +55,7 @@ class Part:
         return whole[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
-class SelfLoop:
+class SelfLoop(Rewriting):
     """Adds what captions of parts say to the caption.
 
     Parts are what a ``segmenter`` finds: of those that overlap (``overlap`` is the least intersection over union) the
@@ -72,7 +72,6 @@ class SelfLoop:
         "detector": "detectors",
         "language_model": "chat",
     }
-    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         regions: Literal["segments", "grid"] = "segments"

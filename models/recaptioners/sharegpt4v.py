@@ -7,16 +7,15 @@ from typing import Any, ClassVar
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Conversation
-from models.recaptioners import Case, plain
+from models.recaptioners import Case, Rewriting, plain
 
 
-class ShareGpt4v:
+class ShareGpt4v(Rewriting):
     """Has a captioner write a caption anew, whatever the first one says; Share-Captioner is the paper's."""
 
     VERSION: ClassVar[int] = 1
     ROLES: ClassVar[Mapping[str, str]] = {"captioner": "chat"}
     asks: ClassVar[frozenset[str]] = frozenset(ROLES)
-    samples: ClassVar[None] = None
 
     class Settings(roles.Settings):
         prompt: str = "Analyze the image in a comprehensive and detailed manner."

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from models.adapters import roles
 from models.adapters.backbones import read_backbone
-from models.adapters.checkpoints import identify
 from models.adapters.finite import finite
+from models.adapters.pretrained import Checkpoint
 from models.adapters.roles import Tagged
 
 WINDOW = 256
@@ -28,18 +27,15 @@ class TokenClassification:
 
     VERSION: ClassVar[int] = 1
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id with its commit as ``revision``."""
-
-        checkpoint: str
-        revision: str | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def identity(self) -> dict[str, Any]:
         """The checkpoint; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return identify(self.settings.checkpoint, self.settings.revision)
+        return self.settings.identity()
 
     def load(self) -> None:
         """Read the model in float32, on a GPU where there is one, with its tokenizer.

@@ -146,7 +146,7 @@ class Dpo:
         from transformers import get_cosine_schedule_with_warmup
 
         from models.chat.learning import Learner
-        from models.trainers.fitting import batches, names_of
+        from models.trainers.fitting import batches, keep, names_of
 
         pairs = self.taught(lessons)
         if not pairs:
@@ -187,8 +187,7 @@ class Dpo:
             if (step + 1) % EVERY == 0 or step + 1 == len(plan):
                 now = {"step": step + 1, "figures": figures, "weights": [weight.data for weight in weights],
                        "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}  # fmt: skip
-                torch.save(now, state.with_suffix(".part"))
-                state.with_suffix(".part").replace(state)
+                keep(now, state)
         learner.save(folder)
         counts = {"lessons": len(lessons), "unlearnt": len(lessons) - len(pairs), "steps": len(plan)}
         return Trained({name: folder / name for name in (lora.CONFIG, lora.WEIGHTS)}, {**figures, **counts})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import time
@@ -227,8 +228,7 @@ def fit(trainer: Lora, lessons: Sequence[Lesson], known: Known, seed: int, folde
     def save(step: int) -> None:
         if accelerator.is_main_process:
             state = {"step": step, "weights": lora.weights(network), "optimiser": optimiser.state_dict()}
-            torch.save({**state, "errors": errors}, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            keep({**state, "errors": errors}, checkpoint)
 
     share = slice(accelerator.process_index, None, accelerator.num_processes)
     coming = ahead([rows[share] for rows in plan[first:]], lambda rows: made.of(rows, shift, scale))
@@ -258,6 +258,18 @@ def fit(trainer: Lora, lessons: Sequence[Lesson], known: Known, seed: int, folde
         lora.write(network, folder / lora.FILE, part, settings.rank, own, places)
     last = errors[-max(1, len(plan) // settings.epochs) :]
     return {"loss": sum(last) / len(last), "steps": len(plan)}
+
+
+def keep(state: Mapping[str, object], file: Path) -> None:
+    """Write a training's state in place of the last one, which stays where a full disk raises ``OSError``."""
+    half, written = file.with_suffix(".part"), io.BytesIO()
+    torch.save(state, written)  # of a full disk it says "unexpected pos" itself
+    try:
+        half.write_bytes(written.getbuffer())
+        half.replace(file)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def learnt(family: Family, batch: Batch, accelerator: Accelerator, size: int) -> Tensor:

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Select, and_, case, func, select
 
 from registry.indexing import configuration_digest
 from registry.store.axes import Point
-from registry.store.dag import REQUESTS
+from registry.store.dag import REQUESTS, STAGES
 from registry.store.items import Execution
-from registry.store.keys import item_seed
+from registry.store.keys import item_seed, painting_seed
 from registry.store.schema import (
     PER_ITEM,
     Cell,
@@ -90,8 +90,10 @@ class Node:
 
     @property
     def seed(self) -> int:
-        """The seed of the item's own random generator."""
-        return item_seed(self.key)
+        """The seed of what was drawn at random for it: the item's own, but of paintings and trainings."""
+        if self.kind == STAGES["paint"].kind:
+            return painting_seed(self.parts["model"].get("seed", 0), self.parts["text"])
+        return int(self.parts["seed"]) if self.kind == STAGES["train"].kind else item_seed(self.key)
 
     def as_json(self) -> dict[str, Any]:
         """Nested objects, parents inside; the fields are this class', ``place`` is spread out."""

@@ -17,6 +17,8 @@ PASSING = FULL | {
     errno.EHOSTDOWN, errno.EHOSTUNREACH,
 }  # fmt: skip
 """Errors of the system that have nothing to do with what was asked of it."""
+NO_ROOM = ("disk is full", "disk I/O error", "No space left on device", "Disk quota exceeded")
+"""What SQLite and safetensors, whose errors have no number, say of such."""
 
 MENDABLE = (ValueError, OSError, RuntimeError, MemoryError)
 DATABASES = {"sqlalchemy", "sqlite3", "psycopg", "alembic"}
@@ -39,7 +41,7 @@ what was finished is kept.'
     """
     reason = places.hidden(" ".join(str(getattr(error, "orig", None) or error).split()))
     packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    if getattr(error, "errno", None) in FULL or any(words in reason for words in ("disk is full", "disk I/O error")):
+    if full(error):
         return (
             f"The disk is full, or faulty: {reason}. Make room, as by `palimpsest gc`, and run again; what was "
             "finished is kept."
@@ -73,9 +75,14 @@ def passes(error: BaseException) -> bool:
     >>> passes(ConnectionError("no answer")), passes(OSError(28, "No space left on device")), passes(ValueError("x"))
     (True, True, False)
     """
-    if isinstance(error, ConnectionError | TimeoutError | MemoryError | Passing) or is_memory(error):
+    if isinstance(error, ConnectionError | TimeoutError | MemoryError | Passing) or is_memory(error) or full(error):
         return True
     return isinstance(error, OSError) and error.errno in PASSING
+
+
+def full(error: BaseException) -> bool:
+    """Whether a disk has no room left, or is faulty."""
+    return getattr(error, "errno", None) in FULL or any(words in str(error) for words in NO_ROOM)
 
 
 def is_memory(error: BaseException) -> bool:

@@ -50,6 +50,11 @@ def item_seed(key: str) -> int:
     return int(key[:16], 16) >> 1
 
 
+def painting_seed(seed: int, text: str) -> int:
+    """The seed of a painting's noise, 0 ≤ seed < 2**63: of all paintings of a text by painters set to ``seed``."""
+    return item_seed(digest(f"{seed} {text}".encode()))
+
+
 def differing_parts(a: Parts, b: Parts, prefix: str = "") -> list[tuple[str, Any, Any]]:
     """The dotted names of the parts in which two keys differ, with both values (None where one side lacks the part).
 

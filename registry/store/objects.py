@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -44,7 +45,8 @@ class ObjectStore:
     def put(self, data: bytes) -> str:
         """Store the bytes and return their address. Storing them again changes nothing.
 
-        The bytes are written under another name and then moved, so that a killed writer leaves no half object behind.
+        The bytes are written under another name and then moved, so that a killed writer leaves no half object behind;
+        where they find no room, what was written of them goes again.
         """
         address = digest(data)
         path = self.path(address)
@@ -52,8 +54,13 @@ class ObjectStore:
             folder = path.rpartition("/")[0]
             self.filesystem.makedirs(folder, exist_ok=True)
             half = f"{folder}/.{uuid.uuid4().hex}"
-            self.filesystem.pipe_file(half, data)
-            self.filesystem.mv(half, path)
+            try:
+                self.filesystem.pipe_file(half, data)
+                self.filesystem.mv(half, path)
+            except OSError:
+                with suppress(OSError):
+                    self.filesystem.rm_file(half)
+                raise
         return address
 
     def get(self, address: str) -> bytes:

@@ -3,7 +3,8 @@
 A published number has a counterpart where corpus, degradation, inpainter, captioner, metric and region are called as in
 ``registry/published``, which are the names of ``studies/inpainting.yaml``. Where the paper does not say whose captions
 it scored, each captioner of ours stands beside it. Nothing is guessed: BLEU of an order that is not reported has no
-counterpart, and a corpus of the same kind is context, not a comparison.
+counterpart, and a corpus of the same kind is context, not a comparison. T2I-CompBench's columns are categories of its
+prompts (:data:`CATEGORIES`): they find a corpus with the prompts of that one category, and the metric that judges it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,17 @@ from reports.statistics.points import relative_change
 
 FLIPS = "sign_flips"
 """What table 1 counts: it is beside correlations, not beside values."""
+
+
+CATEGORIES = {
+    "t2i_compbench_color": ("color", "attribute_binding"),
+    "t2i_compbench_shape": ("shape", "attribute_binding"),
+    "t2i_compbench_texture": ("texture", "attribute_binding"),
+    "t2i_compbench_spatial": ("spatial", "spatial_2d_released"),
+    "t2i_compbench_non_spatial": ("non_spatial", "non_spatial"),
+}
+"""Column of *Precision or Recall?* -> the category, behind the corpus' name in that of ours
+(``t2i-compbench-color: {adapter: t2i-compbench, categories: [color], …}``), and our metric."""
 
 
 class Beside(NamedTuple):
@@ -73,15 +85,17 @@ def counterpart(one: Number, text: Text, study: Study) -> Beside | None:
     Of captions that is the corpus value, as COCO's tools give it and papers print it, where there is one.
     """
     grids = [study.grids[one.region]] if one.region else [study.summary, study.grids[""]]
+    category, metric = CATEGORIES.get(one.metric, ("", one.metric))
+    corpus = f"{one.corpus}-{category}" if category else one.corpus
     for grid in grids:
-        where = (one.corpus, one.degradation or "", one.inpainter or "", *text)
-        if (ours := grid.at(where, one.metric)) is None:
+        where = (corpus, one.degradation or "", one.inpainter or "", *text)
+        if (ours := grid.at(where, metric)) is None:
             continue
         change = None
         original = (one.corpus, *ORIGINAL, *text)
         if one.inpainter and not one.region and not grid.low(original, one.metric):
             change = relative_change(ours, grid.at(original, one.metric))
-        return Beside(one, text, in_our_unit(one), ours, change, grid.items(where, one.metric))
+        return Beside(one, text, in_our_unit(one), ours, change, grid.items(where, metric))
     return None
 
 

@@ -8,6 +8,7 @@ from reports.asking.axes import ORIGINAL, label
 from reports.asking.metrics import INSIDE
 from reports.asking.models import described
 from reports.asking.study import Study
+from reports.asking.trained import judged
 from reports.site.numbers import number
 
 NEEDS_JAVA = ("meteor",)
@@ -105,8 +106,9 @@ def ambiguous(study: Study) -> Iterator[str]:
         if len(kinds) > 1:
             first, *others = sorted(kinds)
             yield f"{name} was measured in several ways: shown is {first}, not {', '.join(others)}."
-    if study.unshown:
-        yield f"Also measured, but not shown here: {', '.join(study.unshown)}."
+    elsewhere = {one.metric.name for one in study.once(judged)}
+    if left := [name for name in study.unshown if name not in elsewhere]:
+        yield f"Also measured, but not shown here: {', '.join(left)}."
     nameless = [metric.name for metric in study.metrics if not metric.declared]
     if nameless:
         yield (

@@ -28,6 +28,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
+from models.adapters.checkpoints import DIGESTED
 from registry.store import ending, faults, places
 from registry.store.axes import NONE
 from registry.store.dag import IMAGE, STAGES
@@ -46,6 +47,9 @@ log = logging.getLogger(__name__)
 
 PREPARED = STAGES["prepare"].folder()
 EXAMPLES_A_CELL = 4
+PROBLEMS = "problems.jsonl"
+"""The list of what is wrong with a corpus, beside its shards."""
+SHOWN_PROBLEMS = 5
 REASONS = 10
 """Number of reasons of failures in a run link, the most frequent first."""
 REQUESTS = "requests"
@@ -137,6 +141,9 @@ class Execution:
             write_shard(half / path, rows, self.node.fields)
             for name, address in {pair for row in rows for pair in files_of(json.loads(row["value"])).items()}:
                 (half / path).with_name(name).write_bytes(self.memory.store.objects.get(address))
+        if not self.node.stage.inputs:  # whoever reads a corpus looks there, also where nothing is wrong
+            lines = (json.dumps(vars(one), ensure_ascii=False, sort_keys=True) for one in self.node.problems)
+            (half / PROBLEMS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self.write_requests(half)
         self.progress.close()
         if self.counts["items"] and self.nothing == self.counts["items"]:
@@ -210,17 +217,18 @@ class Execution:
         return row
 
     def link(self) -> dict[str, Any]:
-        """The run link: counts of this execution, and the id of its MLflow run."""
+        """The run link: counts of this execution, the id of its MLflow run, and which files its models were then."""
         return {
             "stage": self.node.name,
             **self.counts,
             "reasons": dict(self.reasons.most_common(REASONS)),
-            "problems": dict(self.node.problems),
+            "problems": dict(Counter(one.kind for one in self.node.problems)),
             "seconds": round(time.monotonic() - self.began, 3),
             "device": self.memory.device or "none",
             "engine": "local",
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
+            "digests": dict(sorted(DIGESTED.items())),
             **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
         }
 
@@ -270,10 +278,13 @@ class Execution:
 def execute(node: Node) -> dict[str, Any]:
     """Run a node through the loop and return its run link.
 
-    Raises ``SystemExit`` where an item failed and ``PALIMPSEST_STRICT`` is set, after everything has been written;
+    Raises ``SystemExit`` where an item failed, or something is wrong with the input, and ``PALIMPSEST_STRICT`` is set,
+    after everything has been written;
     whatever a node's ``plan`` or ``load`` raises passes through, and marks the MLflow run as failed.
     """
     execution = Execution(node)
+    for problem in node.problems[:SHOWN_PROBLEMS]:
+        log.warning("%s: %s", node.name, problem.message)
     try:
         with execution.memory.leases:
             execution.write()
@@ -288,8 +299,11 @@ def execute(node: Node) -> dict[str, Any]:
         log.warning("%s: %d request(s) without a reply: %s", node.name, count, reason)
     if link["failed"]:
         log.warning("%s: `palimpsest repro --retry-failed` tries failed items again.", node.name)
-    if link["failed"] and os.environ.get("PALIMPSEST_STRICT"):
-        raise SystemExit(f"{link['failed']} item(s) of {node.name} failed, and --strict allows none.")
+    if os.environ.get("PALIMPSEST_STRICT"):
+        if link["failed"]:
+            raise SystemExit(f"{link['failed']} item(s) of {node.name} failed, and --strict allows none.")
+        if node.problems:
+            raise SystemExit(f"{len(node.problems)} problem(s) in the input of {node.name}, and --strict allows none.")
     return link
 
 

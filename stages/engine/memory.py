@@ -11,7 +11,7 @@ from typing import Any
 
 from registry.store import places
 from registry.store.database import connect
-from registry.store.faults import passes
+from registry.store.faults import full, passes
 from registry.store.items import Finding, ItemStore
 from registry.store.keys import digest, item_seed
 from registry.store.leases import Leases
@@ -142,11 +142,16 @@ class Memory:
             self._worker = worker
 
     def _attempt(self, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
-        """Compute an entry for each item, in order; a batch that raises, item by item; what raises alone has failed."""
+        """Compute an entry for each item, in order; a batch that raises, item by item; what raises alone has failed.
+
+        A full disk is no item's fault: what it raises passes through.
+        """
         tasks, seeds = [task for _, task in batch], [item_seed(key) for key, _ in batch]
         try:
             outcomes = worker.compute(tasks, seeds)
         except Exception as error:  # whatever one picture does to a model must not stop the others
+            if full(error):
+                raise
             if len(batch) > 1:
                 return [self._attempt(worker, [one])[0] for one in batch]
             log.debug("%s: %s failed", self.name, tasks[0].sample, exc_info=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -27,6 +27,16 @@ class Together(ABC):
         self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
     ) -> tuple[dict[str, Entry], dict[str, Any]]:
         """Compute and remember the items of some tasks; and count the requests for them, for the run link."""
+
+
+class Fault(Protocol):
+    """Something wrong with the input of a stage, such as :class:`~stages.corpora.Problem`; a dataclass."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
 
 
 Plan = Iterable[tuple[str, Sequence[Task]]]
@@ -51,8 +61,8 @@ class Node:
     batch_size: int = 16
     counted: bool = True
     """Whether how many items it holds follows from corpora and axes; else it is ``total``."""
-    problems: Mapping[str, int] = field(default_factory=dict)
-    """What was wrong with the input, by kind: counted in the run link."""
+    problems: Sequence[Fault] = ()
+    """What was wrong with the input: told, counted in the run link, and listed beside the shards of a corpus."""
     sheet: Callable[[Sequence[tuple[Task, Mapping[str, Any]]]], bytes] | None = None
     """Draws a cell's first items as a PNG for MLflow."""
 

@@ -94,35 +94,55 @@ def stable_diffusion_3(t5: bool) -> Callable[[bool], Any]:
     """SD 3 medium, with or without the largest of its text encoders."""
 
     def make(tiny: bool) -> Any:
-        from diffusers import (
-            FlowMatchEulerDiscreteScheduler,
-            SD3Transformer2DModel,
-            StableDiffusion3InpaintPipeline,
-        )
-        from transformers import CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5TokenizerFast
+        from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3InpaintPipeline
+        from transformers import CLIPTextModelWithProjection
 
-        transformer = {"sample_size": 128, "patch_size": 2, "in_channels": 16, "out_channels": 16, "num_layers": 24,
-                       "num_attention_heads": 24, "attention_head_dim": 64, "joint_attention_dim": 4096,
-                       "caption_projection_dim": 1536, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
-                       }  # fmt: skip
-        toy = {"sample_size": 16, "num_layers": 2, "num_attention_heads": 4, "attention_head_dim": 8,
-               "joint_attention_dim": 40, "caption_projection_dim": 32, "pooled_projection_dim": 24}  # fmt: skip
-        third = {"vocab_size": 32128, "d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64,
-                 "feed_forward_proj": "gated-gelu"}  # fmt: skip
-        small = {"d_model": 40, "d_kv": 10, "d_ff": 40, "num_layers": 1, "num_heads": 4}
-        pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((one, -3.0) for one in "\u2581" + string.printable)]
         return StableDiffusion3InpaintPipeline(
-            transformer=SD3Transformer2DModel(**transformer | (toy if tiny else {})),
+            transformer=transformer_3(tiny),
             scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-            vae=autoencoder(tiny, sample_size=1024, latent_channels=16, scaling_factor=1.5305, shift_factor=0.0609,
-                            use_quant_conv=False, use_post_quant_conv=False),
+            vae=autoencoder_16(tiny),
             text_encoder=CLIPTextModelWithProjection(clip_text(CLIP_L, tiny)), tokenizer=clip_tokenizer(77),
             text_encoder_2=CLIPTextModelWithProjection(clip_text(CLIP_G, tiny)), tokenizer_2=clip_tokenizer(77),
-            text_encoder_3=T5EncoderModel(T5Config(**third | (small if tiny else {}))) if t5 else None,
-            tokenizer_3=T5TokenizerFast(pieces, extra_ids=0) if t5 else None,
+            text_encoder_3=t5_encoder(tiny) if t5 else None, tokenizer_3=t5_tokenizer() if t5 else None,
         )  # fmt: skip
 
     return make
+
+
+def transformer_3(tiny: bool) -> Any:
+    """The denoiser of SD 3 medium."""
+    from diffusers import SD3Transformer2DModel
+
+    transformer = {"sample_size": 128, "patch_size": 2, "in_channels": 16, "out_channels": 16, "num_layers": 24,
+                   "num_attention_heads": 24, "attention_head_dim": 64, "joint_attention_dim": 4096,
+                   "caption_projection_dim": 1536, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
+                   }  # fmt: skip
+    toy = {"sample_size": 16, "num_layers": 2, "num_attention_heads": 4, "attention_head_dim": 8,
+           "joint_attention_dim": 40, "caption_projection_dim": 32, "pooled_projection_dim": 24}  # fmt: skip
+    return SD3Transformer2DModel(**transformer | (toy if tiny else {}))
+
+
+def autoencoder_16(tiny: bool) -> Any:
+    """The autoencoder of SD 3, and of FLUX.1 but for its scale."""
+    return autoencoder(tiny, sample_size=1024, latent_channels=16, scaling_factor=1.5305, shift_factor=0.0609,
+                       use_quant_conv=False, use_post_quant_conv=False)  # fmt: skip
+
+
+def t5_encoder(tiny: bool) -> Any:
+    """T5 v1.1 XXL, which reads for SD 3, FLUX.1 and PixArt."""
+    from transformers import T5Config, T5EncoderModel
+
+    xxl = {"vocab_size": 32128, "d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64,
+           "feed_forward_proj": "gated-gelu"}  # fmt: skip
+    toy = {"d_model": 40, "d_kv": 10, "d_ff": 40, "num_layers": 1, "num_heads": 4}
+    return T5EncoderModel(T5Config(**xxl | (toy if tiny else {})))
+
+
+def t5_tokenizer() -> Any:
+    from transformers import T5TokenizerFast
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((one, -3.0) for one in "\u2581" + string.printable)]
+    return T5TokenizerFast(pieces, extra_ids=0)
 
 
 def blip(tiny: bool) -> tuple[Any, ...]:

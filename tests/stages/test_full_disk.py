@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from registry.store.objects import ObjectStore
 from tests.conftest import SMALL, Checkout
 
 FEW, MANY = 2, 60
@@ -84,6 +85,8 @@ def test_a_full_disk_is_said_and_the_stage_goes_on_when_there_is_room(checkout, 
     assert "Traceback" not in full.stderr
     if what != "MLflow's files":  # these come last
         assert one.digests() == before, "the output is whole or the old one"
+    if what == "objects":
+        assert not ObjectStore(str(small / "objects")).halves()
 
     (small / "filler").unlink()
     done = prepare(one, MANY, settings)

@@ -1,4 +1,5 @@
-"""Failed items are tried again: by the next repro what a retry may mend, and the rest where it is asked for."""
+"""What DVC would skip is run again: failed items, by the next repro what a retry may mend, and the rest where it is
+asked for; and stages whose models' files were replaced."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
+from models.media.images import encode_png
 from tests.conftest import SMALL
 
 STAGE = "caption@remote"
@@ -65,14 +68,39 @@ def captioning() -> Iterator[Server]:
         server.shutdown()
 
 
-def test_what_failed_is_tried_again(checkout, captioning):
+def asking(captioning: Server) -> dict:
+    """A study with the server as its captioner."""
     params = copy.deepcopy(SMALL)
     params["corpora"]["scenes"]["count"] = 3
     params["degradations"], params["inpainters"] = {"blur": {"kind": "blur"}}, {"telea": {"adapter": "telea"}}
     endpoint = f"http://127.0.0.1:{captioning.server_address[1]}/v1"
     remote = {"adapter": "openai-compatible", "endpoint": endpoint, "model": "tiny", "revision": "1", "retries": 0}
     params["captioners"] = {"remote": remote | {"sample": False, "beams": 1, "candidates": 1, "max_tokens": 8}}
+    return params
+
+
+def test_a_stage_runs_again_when_files_of_its_model_are_replaced_under_their_name(checkout, captioning):
+    """An example that is shown stands for any of them: checkpoints and adapters go the same way, through `identify`."""
+    params = asking(captioning)
+    params["captioners"]["other"] = params["captioners"]["remote"] | {"revision": "2"}
+    params["captioners"]["remote"] |= {"example": {"picture": "mine/example.png", "caption": "a disc"}}
     one = checkout(params)
+    example = one.path / "mine/example.png"
+    example.parent.mkdir()
+    example.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    one.run("palimpsest", "repro", "caption")
+    before, other = one.link(STAGE), one.link("caption@other")
+    assert list(before["digests"]) == ["mine/example.png"] and other["digests"] == {}
+
+    example.write_bytes(encode_png(np.full((8, 8, 3), 9, np.uint8)))
+    said = one.run("palimpsest", "repro", "caption").stdout
+    assert f"Running {STAGE} again: other files of a model lie under the name that they know." in said
+    assert one.counts(STAGE) == (0, CAPTIONS) and one.link("caption@other") == other
+    assert "again" not in one.run("palimpsest", "repro", "caption").stdout
+
+
+def test_what_failed_is_tried_again(checkout, captioning):
+    one = checkout(asking(captioning))
 
     captioning.trouble = 400  # which no retry mends
     said = one.run("palimpsest", "repro", STAGE).stdout

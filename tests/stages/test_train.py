@@ -11,20 +11,24 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pytest
+from sqlalchemy import select
 
 from models.adapters import catalogue, roles
 from models.adapters.lora import FILE
 from models.adapters.roles import Arrays, Detection, Lesson, Piece, Trained
 from models.media.images import decode_png, encode_png
 from registry.garbage import sweep
+from registry.lineage.walk import trace_item
 from registry.store import places
 from registry.store.axes import Point
 from registry.store.dag import STAGES
 from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.objects import ObjectStore
+from registry.store.schema import Item
 from registry.tracking import opened
 from stages import paint, prompt, quality, train
+from stages.corpora import Problem
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, image, write_shard
 from stages.engine.study import Study
@@ -106,6 +110,8 @@ class Toy:
         stars = sum(int(known(Piece("text", one.caption))["text"]) for one in lessons)
         log({"loss": 0.5}, 1)
         (folder / FILE).write_bytes(bytes([stars + 10 * seed]))
+        if Path("full").exists():
+            Path("/dev/full").write_bytes(b"checkpoint")
         if self.settings.rate > 10:
             raise FloatingPointError("the loss is no number at step 1")
         return Trained({FILE: folder / FILE}, {"loss": 0.25, "steps": 1})
@@ -210,14 +216,15 @@ def test_a_lost_adapter_is_trained_again_and_waste_is_none_of_those_that_stand()
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     address = dict(rows["precision=0,seed=0"]["files"])[FILE]
     keys = [row["key"] for row in rows.values()]
-    sweep(store, keys, timedelta(seconds=-5), remove=True)
-    assert store.objects.holds(address)
+    taken = {one.kind: one.items for one in sweep(store, keys, timedelta(seconds=-5), remove=True)}
+    assert store.objects.holds(address) and taken[train.PIECE] == 7, "what was encoded can be encoded again"
     store.objects.remove(address)
     remember_all(store, "train@lora", "trained", Path("data/train/lora"), store.objects.sizes())
     assert store.objects.holds(address), "the output of the stage has it, too"
     store.objects.remove(address)
     link, _ = trained()
     assert (link["recalled"], link["computed"]) == (3, 1) and store.objects.holds(address)
+    assert link["requests"]["computed"] == 5, "one sentence and four pictures"
 
 
 def test_a_training_that_fails_says_why_and_the_others_are_kept():
@@ -236,6 +243,18 @@ def test_a_loss_that_is_no_number_is_the_reason_and_checkpoints_stay():
     assert len(list(Path(".palimpsest/training").iterdir())) == 4
 
 
+def test_a_full_disk_stops_the_stage_and_no_item_has_failed():
+    Path("full").touch()
+    with pytest.raises(OSError, match="No space left on device"):
+        trained()
+    assert not Path("data/train/lora").exists()
+    Path("full").unlink()
+    JOURNAL.unlink()
+    link, _ = trained()
+    assert (link["computed"], link["failed"], link["requests"]["recalled"]) == (4, 0, 7)
+    assert not JOURNAL.exists(), "pieces were kept"
+
+
 def test_what_was_trained_paints_beside_the_painter_as_it_is_and_is_judged():
     trained()
     asked = study()
@@ -252,6 +271,13 @@ def test_what_was_trained_paints_beside_the_painter_as_it_is_and_is_judged():
     assert levels == {None: {0}, "lora/precision=0,seed=0": {0}, "lora/precision=0,seed=1": {10},
                       "lora/precision=100,seed=0": {3}, "lora/precision=100,seed=1": {13}}  # fmt: skip
     assert all(len(some) == 1 for some in seeds.values()), "the same noise for the same prompt in every cell"
+    engine = connect(places.registry_url())
+    with engine.connect() as connection:
+        one = next(row for row in rows if row["training"] == "lora/precision=100,seed=1")
+        item = connection.execute(select(Item.id).where(Item.key == one["key"])).scalar_one()
+        traced = trace_item(connection, item).item
+    assert traced.seed % 251 == decode_png(one["image"]["bytes"])[0, 0, 1], "its noise's seed is shown"
+    assert [parent.seed for parent in traced.parents if parent.kind == "trained"] == [1]
     execute(quality.node(asked, "truth"))
     judged = list(DISK.rows(Path("data/quality/truth")))
     assert len(judged) == 15 and {row["painter"] for row in judged} == {"painter"}
@@ -260,6 +286,16 @@ def test_what_was_trained_paints_beside_the_painter_as_it_is_and_is_judged():
         said = graphs[row["sample"]]["background"]
         assert row["painted_attributes"] == 0 and row["painted_background"] == (said == "white" if said else None)
     assert Point.of(judged[0]).painter == "painter"
+
+
+def test_faulty_prompts_are_listed_and_strict_allows_none(monkeypatch):
+    found, _ = prompt.read(study(), "asked")
+    monkeypatch.setattr(prompt, "read_study", study)
+    monkeypatch.setattr(prompt, "read", lambda *_: (found, [Problem("p7", "bad_record", "Line 7 is no record.")]))
+    monkeypatch.setenv("PALIMPSEST_STRICT", "1")
+    with pytest.raises(SystemExit, match=r"1 problem\(s\) in the input of prompt@asked, and --strict allows none"):
+        prompt.main("asked")
+    assert json.loads(Path("data/prompt/asked/problems.jsonl").read_text())["kind"] == "bad_record"
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from models.adapters import roles
 from models.adapters.backbones import read_backbone
-from models.adapters.checkpoints import identify
 from models.adapters.finite import finite
+from models.adapters.pretrained import Checkpoint
 from models.measures import Metric
 from models.measures.captions.candidates import Candidate, CaptionMeasure, Corpus, Need
 from models.measures.captions.references import check_own, check_references
@@ -60,12 +59,9 @@ class ClipScore(CaptionMeasure):
         ),
     )
 
-    class Settings(roles.Settings):
+    class Settings(Checkpoint):
         """``checkpoint``: a folder of transformers' ``CLIPModel`` with tokenizer and image processor, or a hub id (the
         paper's is openai/clip-vit-base-patch32) with its commit as ``revision``."""
-
-        checkpoint: str
-        revision: str | None = None
 
     _model: CLIPModel
 
@@ -74,7 +70,7 @@ class ClipScore(CaptionMeasure):
 
     def identity(self) -> dict[str, Any]:
         """The checkpoint; raises as :func:`models.adapters.checkpoints.identify` does."""
-        return identify(self.settings.checkpoint, self.settings.revision)
+        return self.settings.identity()
 
     def load(self) -> None:
         """Read the model in float32 with its tokenizer and processor; on a GPU where there is one.

@@ -12,6 +12,7 @@ from models.adapters.catalogue import CATALOGUE, build
 from models.adapters.decoding import Decoding
 from models.adapters.requests import Paint
 from models.media.images import decode_png
+from models.pocket import WEIGHTS
 from tests.models.painters.conftest import MAKERS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -107,6 +108,26 @@ def test_without_a_resolution_it_paints_at_the_size_it_was_trained_at(make_paint
 def test_a_resolution_that_does_not_fit_is_named_with_the_nearest(make_painted):
     with pytest.raises(ValueError, match=r"resolution 18 is not a multiple of 8.*take 16"):
         painter(make_painted, "stable-diffusion-3", resolution=18)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "other"), [("stable-diffusion", "stable-diffusion-xl"), ("stable-diffusion-xl", "stable-diffusion")]
+)
+def test_sd_and_sdxl_which_share_a_denoiser_are_told_apart(make_painted, adapter, other):
+    with pytest.raises(ValueError, match="only one has a text_encoder_2: choose the adapter that suits it"):
+        build("painters", "mine", {"adapter": adapter, "checkpoint": make_painted(other)}).load()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "pocket", "said"),
+    [
+        ("stable-diffusion", "sd2-inpaint", "its unet reads 9 channels where a latent has 4"),
+        ("stable-diffusion-3", "sd3-inpaint", "its transformer reads 33 channels where a latent has 16"),
+    ],
+)
+def test_a_checkpoint_that_repaints_is_no_painter(adapter, pocket, said):
+    with pytest.raises(ValueError, match=said):
+        build("painters", "mine", {"adapter": adapter, "checkpoint": str(WEIGHTS / pocket)}).load()
 
 
 def test_a_checkpoint_of_another_family_is_refused(make_painted):

@@ -226,6 +226,9 @@ def test_what_was_learnt_is_a_captioner_like_any_other(tmp_path):
     config.write_text(config.read_text().replace('"r": 8', '"r": 4'))
     with pytest.raises(ValueError, match="does not fit the checkpoint"):
         captioner(lora=str(tmp_path)).load()
+    config.write_text("{}")
+    with pytest.raises(ValueError, match="adapter_config.json that is not PEFT's: get the adapter again"):
+        captioner(lora=str(tmp_path)).load()
 
 
 def test_a_study_trains_on_what_rico_wrote_and_names_the_result_as_a_captioner(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from models.adapters.catalogue import CATALOGUE, build, target
 from models.adapters.lora import FILE
@@ -18,6 +19,7 @@ from models.adapters.roles import Lesson, Piece
 from models.adapters.settings import validated
 from models.trainers import fitting
 from models.trainers.families import FAMILIES, Flux, Noise, StableDiffusion3
+from registry.store import faults
 from tests.models.painters.conftest import MAKERS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -158,6 +160,39 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(make_painted, tmp_
     assert trained(made, tmp_path / "other", known=known, seed=1)[0] != whole
 
 
+@pytest.mark.parametrize("file", ["checkpoint.part", FILE])
+def test_a_full_disk_names_the_file_and_the_training_goes_on_when_there_is_room(
+    make_painted, tmp_path, monkeypatch, file
+):
+    monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", 2)
+    made = trainer(make_painted)
+    known = encoded(made)
+    whole, _, _ = trained(made, tmp_path / "whole", known=known)
+    full = tmp_path / "full"
+    monkeypatch.setattr(fitting, "learnt", filling(fitting.learnt, full / file))
+    with pytest.raises(OSError, match="No space left on device") as said:
+        trained(made, full, known=known)
+    assert faults.sentence(said.value).startswith("The disk is full, or faulty")
+    left = torch.load(full / fitting.CHECKPOINT, weights_only=True)
+    assert left["step"] == (4 if file == FILE else 2), "the last whole one"
+    (full / file).unlink(missing_ok=True)
+    monkeypatch.undo()
+    again, _, _ = trained(made, full, known=known)
+    assert again == whole
+
+
+def filling(learnt, file):
+    """Steps of which the third fills the disk that a file lies on."""
+    steps = iter(range(1, 100))
+
+    def step(*args):
+        if next(steps) == 3:
+            file.symlink_to("/dev/full")
+        return learnt(*args)
+
+    return step
+
+
 def dying(learnt, at):
     """A step that is killed the ``at``-th time."""
     steps = iter(range(1, at + 1))
@@ -215,6 +250,22 @@ def test_an_adapter_of_another_checkpoint_is_refused(make_painted, tmp_path):
     wide = painter(make_painted, "stable-diffusion", lora=str(tmp_path))
     with pytest.raises(ValueError, match="holds no adapter of a unet"):
         wide.load()
+    with pytest.raises(FileNotFoundError, match="holds no pytorch_lora_weights.safetensors: name a folder with"):
+        painter(make_painted, "stable-diffusion", lora=str(tmp_path.parent)).identity()
+
+
+def test_an_adapter_that_is_not_whole_or_of_the_rank_it_says_is_refused(make_painted, tmp_path):
+    trained(trainer(make_painted), tmp_path)
+    mine, file = painter(make_painted, "stable-diffusion-3", lora=str(tmp_path)), tmp_path / FILE
+    whole, some = load_file(file), {"lora_adapter_metadata": safe_open(file, "pt").metadata()["lora_adapter_metadata"]}
+    save_file(
+        whole, file, {one: said.replace('"transformer.r": 4', '"transformer.r": 2') for one, said in some.items()}
+    )
+    with pytest.raises(ValueError, match=r"says that its rank is 2, and .* has 4: get the file again"):
+        mine.load()
+    save_file(dict(list(whole.items())[:-1]), file, some)
+    with pytest.raises(ValueError, match="lacks what it says that it holds of transformer_blocks.1.attn.to_v: get the"):
+        mine.load()
 
 
 def test_layers_that_are_not_there_and_batches_that_are_too_large_are_named(make_painted, tmp_path):

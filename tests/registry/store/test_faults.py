@@ -76,6 +76,7 @@ def test_what_is_a_fault_of_ours_shows_where_it_was():
         (TimeoutError(), True),
         (MemoryError(), True),
         (OSError(28, "No space left on device"), True),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),  # as safetensors says it
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), True),
         (ValueError("the endpoint answered 400"), False),
         (FileNotFoundError(2, "No such file"), False),

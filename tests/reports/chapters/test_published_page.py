@@ -14,7 +14,7 @@ from registry.published import Number, publish, shipped
 from registry.published.checks import captions as caption_columns
 from registry.published.checks import certain_sign, fidelity
 from reports.asking.axes import TEXT, UNSAID, WHERE
-from reports.asking.counterparts import beside, flat
+from reports.asking.counterparts import beside, flat, named
 from reports.asking.grids import Grid
 from reports.asking.metrics import Metric
 from reports.asking.sources import Correlated, correlated
@@ -85,6 +85,20 @@ def test_every_number_finds_its_counterpart_and_bleu_of_no_order_finds_none() ->
     assert found == {one for one in VALUES if one.metric != "bleu"}
     differences = [row.difference for row in rows if row.ours is not None]
     assert differences == pytest.approx([0.01] * len(differences))
+
+
+def test_columns_of_t2i_compbench_find_the_prompts_of_their_category() -> None:
+    """Table 2, first row: texture .3125, spatial .0884; a metric of the same prompts stands beside no other column."""
+    numbers = [one for one in shipped() if (one.paper, one.table) == ("precision-recall", "2")][:6]
+    text = named(numbers[0])
+    rows = [("t2i-compbench-texture", "attribute_binding", 0.4), ("t2i-compbench-spatial", "spatial_2d", 0.5)]
+    frame = pd.DataFrame([dict(zip(WHERE, (corpus, "", "", *text), strict=True)) | {"metric": metric, "value": value}
+                          for corpus, metric, value in rows])  # fmt: skip
+    wide = frame.pivot_table(index=WHERE, columns="metric", values="value", aggfunc="first")
+    ours = SimpleNamespace(texts=[text], summary=grid([]), grids={"": Grid(wide, wide.notna().astype(float) * 100)})
+    found = {row.number.metric: (row.published, row.ours) for row in beside(numbers, ours)}
+    assert found.pop("t2i_compbench_texture") == (0.3125, 0.4)
+    assert len(found) == 5 and {one for _, one in found.values()} == {None}
 
 
 def test_rocov2_is_compared_in_our_unit() -> None:

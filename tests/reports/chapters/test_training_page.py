@@ -7,6 +7,7 @@ takes .1 from what recall does. The second seed adds .01 to all. As it is the pa
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def tables(made: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))  # where MLflow keeps nothing
         page = build(made.engine, made.objects, "toy", tmp_path_factory.mktemp("report"))
     read = {path.stem: pd.read_csv(path) for path in (page.parent / "tables").glob("training*.csv")}
-    return read | {"": page.with_name("training.html").read_text()}
+    return read | {"": page.with_name("training.html").read_text(), "first": page.read_text()}
 
 
 def test_cells_are_means_over_prompts_and_seeds(tables: dict[str, Any]) -> None:
@@ -120,6 +121,12 @@ def test_cells_are_means_over_prompts_and_seeds(tables: dict[str, Any]) -> None:
     one = cells.loc["painted_attributes", 100, 0]
     assert [one["n"], one["value"], one["gain"]] == pytest.approx([4, 0.705, 0.105])
     assert cells["value"].tolist() == pytest.approx([0.505, 0.555, 0.705, 0.655])
+
+
+def test_what_the_page_shows_is_not_said_to_be_shown_nowhere(tables: dict[str, Any]) -> None:
+    said = re.search(r"Also measured, but not shown here: ([\w, ]+)\.", tables["first"])
+    assert said, "painted_relations has no value at all"
+    assert {"painted_relations", "painted_attributes"} & {*said[1].split(", ")} == {"painted_relations"}
 
 
 def test_effects_are_paired_over_prompts_and_seeds(tables: dict[str, Any]) -> None:
