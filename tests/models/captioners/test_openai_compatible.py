@@ -13,7 +13,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,14 +22,6 @@ from models.adapters.decoding import candidate_seeds
 from models.chat import client
 from models.media.images import decode_png
 from tests.models.captioners.hosted import GREEDY, captioner, completion, say
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between attempts, which are not waited for."""
-    made: list[float] = []
-    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=made.append))
-    return made
 
 
 def picture_of(body: dict) -> np.ndarray:
