@@ -112,11 +112,8 @@ class Batches:
 
     def _created(self, client: Client, digest: str, file: bytes) -> Fields:
         """A new batch; a request for one that was not answered may have been heard, so its batch is looked for."""
-        upload: Fields = {
-            "files": {"file": (f"{digest}.jsonl", file, "application/jsonl")},
-            "data": {"purpose": "batch"},
-        }
-        sent = self._asked(client, "POST", "files", **upload)
+        upload = (f"{digest}.jsonl", file, "application/jsonl")
+        sent = self._asked(client, "POST", "files", files={"file": upload}, data={"purpose": "batch"})
         asked = {"input_file_id": sent["id"], "endpoint": "/v1/chat/completions", "completion_window": WITHIN}
         attempt = 0
         while True:
