@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
-Spent = dict[str, Counter[str]]
+Spent = Mapping[str, Counter[str]]
 """By model: ``requests`` that were answered, their ``prompt_tokens``, of which ``cached_tokens`` were known to the
 server, ``completion_tokens``, and ``cost``, in whatever money prices are given in."""
 
 _lock = threading.Lock()
-_spent: Spent = defaultdict(Counter)
+_spent: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
 
 def count(model: str, amounts: Counter[str]) -> None:
@@ -23,7 +24,7 @@ def count(model: str, amounts: Counter[str]) -> None:
         _spent[model].update(amounts)
 
 
-def taken() -> Spent:
+def taken() -> dict[str, Counter[str]]:
     """What this process has spent since this was asked before.
 
     >>> _ = taken()
@@ -38,9 +39,9 @@ def taken() -> Spent:
     return found
 
 
-def merged(*several: Spent) -> Spent:
+def merged(*several: Spent) -> dict[str, Counter[str]]:
     """What was spent in all."""
-    whole: Spent = defaultdict(Counter)
+    whole: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in several:
         for model, amounts in one.items():
             whole[model].update(amounts)

@@ -202,7 +202,7 @@ class Endpoint(Settings):
         """Count what an answer took, as far as the server tells, and what that costs."""
         if (tokens := used(response)) is not None:
             cost = {"cost": self.price.of(tokens)} if self.price else {}
-            metering.count(model, Counter(requests=1) + Counter(tokens | cost))
+            metering.count(model, Counter({"requests": 1, **tokens, **cost}))
 
     def quoted(self, response: Response) -> str:
         """Status and the beginning of an answer, on one line and without the key; or where it redirects."""

@@ -74,6 +74,8 @@ class OpenAICompatible:
     """
 
     VERSION: ClassVar[int] = 1
+    KEEPS_PROMPTS: ClassVar[bool] = True
+    """Whether prompts that begin alike are read once, if they come one behind the other."""
 
     class Settings(Endpoint):
         """``model``: what is served at the endpoint, and ``revision``, which version of it, in words of your own that

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from registry.store import git, places
 from registry.store.items import Execution
 from registry.store.keys import canonical, digest
-from registry.tracking import CELLS, experiment_id, flatten, opened
+from registry.tracking import CELLS, SPENT, experiment_id, flatten, opened
 from registry.tracking.asking import CELLS_FILE, Cells, newest_cells
 from registry.tracking.files import folder_of
 from registry.tracking.finished import Finished, Logged, log_finished, log_values
@@ -123,12 +125,24 @@ class Tracker:
         logged = f"tags.`{EXECUTION}` = '{run}'"
         return [cell.info.run_id for cell in self.client.search_runs([self.cells], logged, max_results=MOST_RUNS)]
 
-    def finish(self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog]) -> None:
+    def finish(
+        self,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        cells: Iterable[CellLog],
+        spent: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    ) -> None:
         """Log the execution and its cells, and close their runs.
+
+        ``spent``: what endpoints took, by model; its sums, but for those of requests, are metrics.
 
         A cell that says what one of an earlier execution of this stage said has its run already: that one stands for
         it, and nothing is drawn or logged. ``cells.json`` in the run's files names the run of every cell.
         """
+        if spent:
+            self.client.set_tag(self.id, SPENT, canonical(spent))
+            whole = sum((Counter(one) for one in spent.values()), Counter[str]())
+            metrics = {**metrics, **{name: amount for name, amount in whole.items() if name != "requests"}}
         log_values(self.client, self.id, flatten(params), metrics)
         if said := {self._digest(cell): cell for cell in cells}:
             known = newest_cells(self.client, self.experiment, self.tags["dvc.stage"]).known

@@ -28,6 +28,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
+from models.adapters import metering
 from registry.store import ending, faults, places
 from registry.store.axes import NONE
 from registry.store.dag import IMAGE, STAGES
@@ -121,6 +122,9 @@ class Execution:
         self.requests: list[str] = []
         self.asked: dict[str, Any] = {}
         self.runs: dict[str, str] = {}
+        metering.taken()  # by whoever was before
+        self.spent: dict[str, Counter[str]] = {}
+        """What endpoints took, by model."""
         self.progress = tqdm(total=node.total, desc=node.name, unit="item", disable=None, mininterval=1)
 
     def write(self) -> None:
@@ -222,6 +226,7 @@ class Execution:
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
             **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
+            **({"spent": self.spent} if self.spent else {}),
         }
 
     def named(self, where: Sequence[str]) -> dict[str, str]:
@@ -255,12 +260,13 @@ class Execution:
 
     def log(self) -> None:
         """Log to MLflow, and write the provenance and the run link beside the output."""
+        self.spent = metering.taken()
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
         if pixels := self.pixels():
             metrics["pixels"] = pixels
-        self.tracker.finish(self.node.settings, metrics, self.cell_logs())
+        self.tracker.finish(self.node.settings, metrics, self.cell_logs(), self.spent)
         executions = {run.id: run for run in self.memory.store.executions(set(self.runs.values()))}
         write_provenance(self.node.name, [(key, executions[run]) for key, run in sorted(self.runs.items())])
         places.RUN_LINKS.mkdir(parents=True, exist_ok=True)
