@@ -1,0 +1,103 @@
+"""What endpoints take goes to the run link and to MLflow, and from there into forecasts; and to no output."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from models.adapters import metering
+from models.adapters.requests import Ask
+from registry.store.dag import STAGES
+from registry.tracking.asking import Past, past
+from stages.care.plan import Asked, Size, estimated, listing
+from stages.engine.loop import execute
+from stages.engine.node import Node
+from stages.engine.players import Player
+from stages.engine.tasks import Outcome, Task
+from stages.engine.waves import batches
+
+PRICE = {"prompt": 2, "cached": 1, "completion": 10}
+ENTRY = {"adapter": "openai-compatible", "endpoint": "http://there/v1", "model": "gpt", "revision": "1", "price": PRICE}
+TOOK = {"requests": 1, "prompt_tokens": 100, "cached_tokens": 40, "completion_tokens": 8, "cost": 0.24}
+
+
+@dataclass
+class Asking:
+    """A worker that asks an endpoint once an item."""
+
+    spends: bool
+
+    def load(self) -> str:
+        return "cpu"
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        for _ in tasks:
+            if self.spends:
+                metering.count("gpt", Counter(TOOK))
+        return [Outcome({"caption": "a star"}) for _ in tasks]
+
+
+def node(names: str, settings: dict, spends: bool = True) -> Node:
+    stage = STAGES["caption"]
+    tasks = [Task("toys", name, dict.fromkeys(stage.axes), {"sample": name}) for name in names]
+    plan = [("part-00.parquet", tasks)]
+    return Node(
+        stage=stage, entry="gpt", settings=settings, study="toy", total=len(names), plan=plan, worker=Asking(spends)
+    )
+
+
+def test_what_a_run_took_is_logged_and_says_what_the_next_will_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    metering.count("gpt", Counter(TOOK))  # by whoever was here before
+    link = execute(node("abc", ENTRY))
+    spent = {"gpt": {name: pytest.approx(3 * amount) for name, amount in TOOK.items()}}
+    assert link["spent"] == json.loads(Path("data/runs/caption@gpt.json").read_text())["spent"] == spent
+    output = Path("data/caption/gpt/part-00.parquet").read_bytes()
+    assert "spent" not in execute(node("abc", ENTRY)), "all was recalled"
+    execute(node("xyz", ENTRY, spends=False))
+    (run,) = [one for one in past() if one.spent]
+    assert run.spent == spent
+    from mlflow import MlflowClient
+
+    client = MlflowClient("sqlite:///.palimpsest/mlflow.db")
+    (logged,) = client.search_runs([client.get_experiment_by_name("toy/stages").experiment_id], "metrics.cost > 0")
+    assert logged.data.metrics["cost"] == pytest.approx(0.72)
+    assert (logged.data.metrics["prompt_tokens"], logged.data.metrics["completion_tokens"]) == (300, 24)
+
+    todo = Asked(node("abcdefghij", ENTRY), 10, {"toys": 10})
+    found = estimated(past(), todo, Size(1, 1), 3, 7, 0)
+    assert found.money == pytest.approx(7 * (60 * 2 + 40 * 1 + 8 * 10) / 1000)
+    assert "1.68" in listing([found]).splitlines()[1]
+    dearer = {**ENTRY, "price": {"prompt": 4, "completion": 20}}
+    again = estimated(past(), Asked(node("a", dearer), 1, {}), None, 0, 1, 0)
+    assert again.money == pytest.approx((100 * 4 + 8 * 20) / 1000), "tokens are those of then, prices those of now"
+    execute(node("abc", {**ENTRY, "price": dearer["price"]}))
+    assert Path("data/caption/gpt/part-00.parquet").read_bytes() == output
+
+
+def test_without_a_run_that_tells_money_is_unknown_and_without_a_price_none():
+    asked = Asked(node("ab", ENTRY), 2, {})
+    assert estimated([Past("caption@gpt", ENTRY, "cpu", 9, 1)], asked, None, 0, 2, 0).money is None
+    assert estimated([], asked, None, 2, 0, 0).money == 0, "nothing is missing"
+    free = {name: said for name, said in ENTRY.items() if name != "price"}
+    found = estimated([], Asked(node("ab", free), 2, {}), None, 0, 2, 0)
+    assert found.money == 0 and "money" not in listing([found])
+
+
+def test_an_endpoint_is_asked_about_one_picture_at_a_time():
+    """What a model in process reads beside each other is of one size instead."""
+    shown = {name: SimpleNamespace(digest=name) for name in "pq"}
+    asked = {f"{name}{n}": Ask("judge", "why? " * n, pictures=(shown[name],)) for n in (1, 2) for name in shown}
+    served = Player("gpt", ENTRY, "chat")
+    here = Player("qwen", {"adapter": "qwen2.5-vl", "checkpoint": "there"}, "chat")
+    orders = [list(batches(asked, lambda key, by=by: by.alike(asked[key]), 2)) for by in (served, here)]
+    assert orders == [[["p1", "p2"], ["q1", "q2"]], [["p1", "q1"], ["p2", "q2"]]]
