@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.chat import messages
 from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, said_within
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class Batches:
         self._read = []
         found, why = Results(), ""
         try:
-            begun, found = self._taken_up(client, {named(body) for body in bodies})
+            begun, found = self._taken_up(client, {id_of(body) for body in bodies})
             held = found.keys() | {one for note in begun for one in note["requests"]}
-            files = filed(body for body in bodies if named(body) not in held)
+            files = filed(body for body in bodies if id_of(body) not in held)
             begun += [self._begun(client, file) for file in files]
             for note in begun:
                 found |= self._results(client, note | {"batch": self._ended(client, note["batch"])})
@@ -71,7 +72,7 @@ class Batches:
             why = str(error)
 
         def answer(body: Fields) -> Response:
-            one = found.get(named(body), why)
+            one = found.get(id_of(body), why)
             if isinstance(one, str):
                 raise ConnectionError(f"the batch left this unanswered: {one}")
             return self.settings.held(one)
@@ -93,7 +94,7 @@ class Batches:
             if batch:
                 ended = self._results(client, note | {"batch": batch})
                 found |= {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
-            path.unlink()
+            path.unlink(missing_ok=True)
         return begun, found
 
     def _begun(self, client: Client, file: bytes) -> Fields:
@@ -104,10 +105,10 @@ class Batches:
         path = self.kept / f"{digest}.json" if self.kept else None
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(note))
+            write(path, note)
         batch = self._created(client, digest, file)
         if path:
-            path.write_text(json.dumps(note | {"id": batch["id"]}))
+            write(path, note | {"id": batch["id"]})
         return note | {"batch": batch, "path": path}
 
     def _created(self, client: Client, digest: str, file: bytes) -> Fields:
@@ -118,7 +119,7 @@ class Batches:
         attempt = 0
         while True:
             try:
-                return self._asked(client, "POST", "batches", retries=0, json=asked | {"metadata": {OURS: digest}})
+                return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: digest}}, retries=0)
             except ConnectionError:
                 if batch := self._listed(client, digest):
                     return batch
@@ -170,31 +171,37 @@ class Batches:
                         found[one] = said
         return found
 
-    def _asked(self, client: Client, method: str, path: str, missing: bool = False, **content: Any) -> Any:
+    def _asked(self, client: Client, method: str, path: str, missing: bool = False, **said: Any) -> Any:
         """The fields of an answer; none where what is asked for may be ``missing``, and is."""
-        response = self.settings.send(client, method, path, **content)
+        response = self.settings.send(client, method, path, **said)
         if missing and not response.is_success and response.status_code not in TRANSIENT | UNPAID:
             return None
         return self.settings.held(response).json()
 
 
-def named(body: Mapping[str, Any]) -> str:
+def write(path: Path, note: Fields) -> None:
+    """Write a note, which is there whole or not at all."""
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps(note))
+    half.replace(path)
+
+
+def id_of(body: Fields) -> str:
     """The id of a request in files, by which equal ones are one."""
-    return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:32]
+    return sha256(messages.named(body).encode()).hexdigest()[:32]
 
 
-def filed(bodies: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
+def filed(bodies: Iterator[Fields]) -> Iterator[bytes]:
     """The files of some requests, as many as a provider's limits make necessary.
 
     >>> print(*next(filed(iter([{"model": "gpt"}] * 2))).decode().splitlines())
-    {"custom_id": "88b399d98434b7081521eb9ac98c8617", "method": "POST", "url": "/v1/chat/completions", \
-"body": {"model": "gpt"}}
+    {"custom_id":"88b399d98434b7081521eb9ac98c8617","method":"POST","url":"/v1/chat/completions","body":{"model":"gpt"}}
     """
     lines: list[bytes] = []
     room = LARGEST
-    for name, body in sorted({named(body): body for body in bodies}.items()):
+    for name, body in sorted({id_of(body): body for body in bodies}.items()):
         asked = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
-        line = json.dumps(asked).encode() + b"\n"
+        line = messages.written(asked) + b"\n"
         if lines and (len(lines) == MOST or len(line) > room):
             yield b"".join(lines)
             lines, room = [], LARGEST

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from models.adapters import metering
 from models.adapters.settings import Settings
+from models.chat.messages import written
 from models.chat.pacing import Pace, pace_of, wanted
 
 if TYPE_CHECKING:
@@ -124,23 +126,31 @@ class Endpoint(Settings):
         return pace_of(self.endpoint, self.api_key_variable, model, *limits)
 
     def send(
-        self, client: Client, method: str, path: str, retries: int | None = None, largest: int = 0, **content: Any
+        self,
+        client: Client,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] = MappingProxyType({}),
+        retries: int | None = None,
+        largest: int = 0,
+        **upload: Any,
     ) -> Response:
         """The server's answer, whatever its status, once it is not a transient one or attempts are used up.
 
-        ``content`` goes to httpx: a body as ``json``. Raises ConnectionError without any answer, and ValueError where
-        it is too long to be read. No redirect is followed: the key is meant for this server.
+        ``upload`` goes to httpx: files, and what is said of them. Raises ConnectionError without any answer, and
+        ValueError where it is too long to be read. No redirect is followed: the key is meant for this server.
         """
         from httpx2 import RequestError
 
         retries = self.retries if retries is None else retries
-        body = content.get("json", {})
         pace, guessed = self.pace(body.get("model", "")), guess(body) if self.tokens_per_minute else 0
+        kind = {"content-type": "application/json"}
         attempt = 0
         while True:
             pace.wait(guessed)
             pause = FIRST_PAUSE * 2**attempt * random.uniform(0.75, 1)  # not all together
             try:
+                content = {"content": written(body), "headers": kind} if body else upload
                 response = self._received(client, method, path, largest or LARGEST, content)
             except RequestError as error:
                 if attempt == retries:
@@ -185,7 +195,7 @@ class Endpoint(Settings):
 
     def complete(self, client: Client, body: Mapping[str, Any]) -> Response:
         """The answer to a chat completion; raises as :meth:`held` does."""
-        return self.held(self.send(client, "POST", "chat/completions", json=body))
+        return self.held(self.send(client, "POST", "chat/completions", body))
 
     def held(self, response: Response) -> Response:
         """An answer that is one.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
-import json
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -30,7 +28,7 @@ from models.chat.completions import (
     response_format,
     written_scores,
 )
-from models.media.images import encode_png
+from models.chat.messages import content, named
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -144,7 +142,7 @@ class OpenAICompatible:
             try:
                 served = listed(settings.send(client, "GET", "models", retries=0))
                 retries = 0 if served and self._name not in served else settings.retries
-                answer = settings.send(client, "POST", "chat/completions", retries, json=body)
+                answer = settings.send(client, "POST", "chat/completions", body, retries)
             except ConnectionError as error:
                 raise ConnectionError(f"Endpoint {endpoint}: {error}. Is the server up, and the URL right?") from None
         if answer.is_success:
@@ -299,7 +297,7 @@ class OpenAICompatible:
         Those that begin alike, as with one picture, go one behind the other: a server that keeps what it has read of
         prompts has it then. Where one fails, what the others were answered is kept for when they are asked again.
         """
-        names = [json.dumps(bodies) for bodies in jobs]
+        names = [named(bodies) for bodies in jobs]
         given = dict(zip(names, jobs, strict=True))
         asked: dict[str, Future[list[T]]] = {name: self._asked.pop(name) for name in given if name in self._asked}
         missing = {name: given[name] for name in sorted(given.keys() - asked.keys())}
@@ -333,7 +331,7 @@ class OpenAICompatible:
         """Body of a request; ``needed`` are fields that ``extra`` does not overrule."""
         body = {
             "model": self._name,
-            "messages": [{"role": turn.role, "content": _content(turn)} for turn in conversation],
+            "messages": [{"role": turn.role, "content": content(turn)} for turn in conversation],
             "max_tokens": decoding.max_tokens,
             "temperature": decoding.temperature if decoding.sample else 0,
             "top_p": decoding.top_p if decoding.sample else None,
@@ -363,14 +361,3 @@ def no_beams(decoding: Decoding) -> None:
             f"chat completions know no beam search, so {decoding.beams} beams and {decoding.candidates} candidates "
             "cannot be had: set `sample: true`, or `beams: 1` and `candidates: 1` for the likeliest words"
         )
-
-
-def _content(turn: Turn) -> str | list[dict[str, Any]]:
-    """A turn's content: pictures as PNG, then the text where there is one."""
-    if not turn.pictures:
-        return turn.text
-    pngs = (base64.b64encode(encode_png(picture)).decode() for picture in turn.pictures)
-    parts: list[dict[str, Any]] = [
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png}"}} for png in pngs
-    ]
-    return [*parts, {"type": "text", "text": turn.text}] if turn.text else parts

@@ -5,6 +5,7 @@ The scripted servers answer as vLLM does where they answer well; tests/models/ca
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any
 
@@ -16,6 +17,8 @@ from models.adapters import metering
 from models.adapters.catalogue import build
 from models.adapters.decoding import Decoding, candidate_seeds
 from models.adapters.roles import Reply, Turn
+from models.chat import messages
+from models.media.images import encode_png
 from tests.models.captioners.hosted import completion
 
 GREEDY = Decoding(beams=1, candidates=1, max_tokens=8)
@@ -271,3 +274,20 @@ def test_tokens_are_counted_with_what_they_cost_and_enter_no_key(server):
     assert model.identity() == chat(batch=True).identity() == chat().identity()
     with pytest.raises(ValueError, match='"price.completion" of openai-compatible'):
         chat(price={"prompt": 1})
+
+
+def test_a_picture_is_encoded_once_however_much_is_asked_about_it(server, pictures, monkeypatch):
+    """Also by threads that send at the same time, and in a conversation of several turns; and not before it is sent."""
+    encoded: list[int] = []
+    monkeypatch.setattr(messages, "encode_png", lambda picture: encoded.append(len(picture)) or encode_png(picture))
+    echo = server(lambda *_: completion("star"))
+    (one,) = pictures(1)
+    asked = [[Turn("user", text, (one.copy(),)), Turn("assistant", "a"), Turn("user", text, (one,))] for text in "abcd"]
+    model = chat(echo.endpoint)
+    bodies = [model._body(conversation, GREEDY) for conversation in asked]
+    assert encoded == []
+    model.answer(asked, GREEDY, [0] * 4)
+    assert encoded == [32] and len(echo.requests) == len(bodies)
+    urls = {part["image_url"]["url"] for body in echo.requests for turn in body["messages"] for part in turn["content"]
+            if "image_url" in part}  # fmt: skip
+    assert urls == {f"data:image/png;base64,{base64.b64encode(encode_png(one)).decode()}"}
