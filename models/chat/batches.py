@@ -68,8 +68,8 @@ class Batches:
             for note in begun:
                 found |= self._results(client, note | {"batch": self._ended(client, note["batch"])})
                 self._read += [note["path"]] if note["path"] else []
-        except (ConnectionError, ValueError) as error:
-            why = str(error)
+        except Exception as error:  # whatever a provider does must not make anybody ask for one after the other
+            why = str(error) or type(error).__name__
 
         def answer(body: Fields) -> Response:
             one = found.get(id_of(body), why)
@@ -88,7 +88,7 @@ class Batches:
                 continue
             known = note["id"] and self._asked(client, "GET", f"batches/{note['id']}", missing=True)
             batch = known or self._listed(client, path.stem)
-            if batch and batch["status"] in UNDER_WAY:
+            if batch and batch.get("status") in UNDER_WAY:
                 begun.append(note | {"batch": batch, "path": path})
                 continue
             if batch:
@@ -145,19 +145,19 @@ class Batches:
     def _ended(self, client: Client, batch: Fields) -> Fields:
         """A batch when it is over, though the provider, or the way to it, may be away meanwhile."""
         pause = FIRST_PAUSE
-        while batch["status"] in UNDER_WAY:
+        while batch.get("status") in UNDER_WAY:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             with suppress(ConnectionError):
                 batch = self._asked(client, "GET", f"batches/{batch['id']}")
-                log.info("Batch %s: %s, %s", batch["id"], batch["status"], batch.get("request_counts"))
+                log.info("Batch %s: %s, %s", batch["id"], batch.get("status"), batch.get("request_counts"))
         return batch
 
     def _results(self, client: Client, note: Fields) -> Results:
         """What a batch came to, in whatever order it says so, and however often; an answer goes before an error."""
         batch = note["batch"]
         errors = (batch.get("errors") or {}).get("data") or ()
-        reasons = [batch["status"], *(self.settings.clean(str(error["message"])) for error in errors[:3])]
+        reasons = [str(batch.get("status")), *(self.settings.clean(str(error["message"])) for error in errors[:3])]
         found: Results = dict.fromkeys(note["requests"], ", ".join(reasons))
         for name in ("output_file_id", "error_file_id"):
             if not batch.get(name):
@@ -176,7 +176,10 @@ class Batches:
         response = self.settings.send(client, method, path, **said)
         if missing and not response.is_success and response.status_code not in TRANSIENT | UNPAID:
             return None
-        return self.settings.held(response).json()
+        fields = self.settings.held(response).json()
+        if not (isinstance(fields, dict) and fields.keys() & {"id", "data"}):
+            raise ValueError(f"the endpoint's reply is none about batches: {self.settings.quoted(response)}")
+        return fields
 
 
 def write(path: Path, note: Fields) -> None:

@@ -54,8 +54,8 @@ class Provider(ThreadingHTTPServer):
         """How often a batch is looked at before it is over."""
         self.deaf = False
         """Whether the connection breaks when a batch has begun."""
-        self.without = False
-        """Whether it has no batches at all."""
+        self.odd: tuple[bytes, int] | None = None
+        """What it says to a file, where that is not what it should."""
         self.finish: Callable[[list[dict]], tuple[str, list[dict], list[dict]]] = answered
 
     def keep(self, lines: list[dict]) -> str | None:
@@ -89,8 +89,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         here, data = self.server, self.rfile.read(int(self.headers["content-length"]))
-        if self.path == "/v1/files" and here.without:
-            self.reply(b"no such page", 404)
+        if self.path == "/v1/files" and here.odd:
+            self.reply(*here.odd)
         elif self.path == "/v1/files":
             lines = [line.strip() for line in data.splitlines() if line.startswith(b'{"custom_id"')]
             assert b'name="purpose"' in data and b'name="file"; filename=' in data
@@ -235,10 +235,18 @@ def test_a_batch_that_is_refused_as_a_whole_is_told_and_may_be_asked_for_again(p
     assert ask(driver(), "ab") == ["?a", "?b"]
 
 
-def test_a_server_without_batches_is_told(provider, driver):
-    provider.without = True
-    said = "the batch left this unanswered: the endpoint answered 404: no such page"
-    assert ask(driver(), "ab") == [said] * 2 and provider.chats == 0
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ((b"no such page", 404), "the endpoint answered 404: no such page"),
+        ((b"<html>welcome</html>", 200), "Expecting value: line 1 column 1 (char 0)"),
+        ((b"[]", 200), "the endpoint's reply is none about batches: 200: []"),
+    ],
+)
+def test_a_server_without_batches_is_told_and_asked_for_nothing_else(provider, driver, odd, why):
+    provider.odd = odd
+    assert ask(driver(), "ab") == [f"the batch left this unanswered: {why}"] * 2
+    assert (provider.chats, provider.paid) == (0, 0)
 
 
 def test_files_keep_to_the_providers_limits(monkeypatch):
