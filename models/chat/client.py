@@ -63,10 +63,10 @@ class Price(Settings):
 
 class Endpoint(Settings):
     """``endpoint``: the base URL, usually ending in ``/v1``. The API key, where one is needed, is read from the
-    environment variable ``api_key_variable``. ``timeout``: seconds to wait for the whole of an answer. ``retries``: how
-    often a request is made again that was not answered, or with 408, 429 or 5xx, after pauses of 0.5, 1, 2, ... seconds
-    or of what the server asks for beyond that, 60 at most; where it has too much to do (429), no other request goes to
-    the model meanwhile. ``concurrency`` requests are in flight at a time.
+    environment variable ``api_key_variable``. ``timeout``: seconds to wait for an answer, and again for the whole of
+    it. ``retries``: how often a request is made again that was not answered, or with 408, 429 or 5xx, after pauses of
+    0.5, 1, 2, ... seconds or of what the server asks for beyond that, 60 at most; where it has too much to do (429), no
+    other request goes to the model meanwhile. ``concurrency`` requests are in flight at a time.
 
     ``requests_per_minute``, ``tokens_per_minute``: no more than these are asked for by this process, prompts included;
     unlimited where absent. ``price`` of the model's tokens, for what a study costs. None of these enters a key.
@@ -148,7 +148,7 @@ class Endpoint(Settings):
         attempt = 0
         while True:
             pace.wait(guessed)
-            pause = FIRST_PAUSE * 2**attempt * random.uniform(0.75, 1)  # not all together
+            pause = min(FIRST_PAUSE * 2**attempt * random.uniform(0.75, 1), LONGEST_PAUSE)  # not all together
             try:
                 content = {"content": written(body), "headers": kind} if body else upload
                 response = self._received(client, method, path, largest or LARGEST, content)
@@ -162,7 +162,7 @@ class Endpoint(Settings):
                     took = tokens["prompt_tokens"] + tokens["completion_tokens"] if tokens else guessed
                     pace.settle(guessed, took if response.is_success else 0)
                 asked = wanted(response)
-                pause = min(max(pause, asked or 0), LONGEST_PAUSE)
+                pause = max(pause, min(asked or 0, LONGEST_PAUSE))
                 if response.status_code == BUSY or (response.status_code in TRANSIENT and asked is not None):
                     pace.hold(pause)
                 if attempt == retries or response.status_code not in TRANSIENT:
@@ -177,8 +177,9 @@ class Endpoint(Settings):
         """
         from httpx2 import ReadTimeout, Response
 
-        ends, data = monotonic() + self.timeout, bytearray()
+        data = bytearray()
         with client.stream(method, path, **content) as answer:
+            ends = monotonic() + self.timeout  # what is sent may take its time, as a batch of pictures does
             for some in answer.iter_bytes():
                 data += some
                 if monotonic() > ends:

@@ -225,7 +225,7 @@ class Execution:
             "engine": "local",
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
-            **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
+            **({"requests": self.asked} if self.asked else {}),
             **({"spent": self.spent} if self.spent else {}),
         }
 

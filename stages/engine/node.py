@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,27 @@ class Together(ABC):
         self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
     ) -> tuple[dict[str, Entry], dict[str, Any]]:
         """Compute and remember the items of some tasks; and count the requests for them, for the run link."""
+
+
+@dataclass(frozen=True)
+class Gathered(Together):
+    """Computes what is missing in all shards in batches of one worker: for who answers a large batch in one go."""
+
+    worker: Worker
+    batch_size: int
+    axis: str
+    """Of whose entry there is one in a batch."""
+
+    def answer(
+        self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
+    ) -> tuple[dict[str, Entry], dict[str, Any]]:
+        entries: dict[str, Entry] = {}
+        for _, found in groupby(tasks, lambda one: one[1].columns.get(self.axis)):
+            some = list(found)
+            for start in range(0, len(some), self.batch_size):
+                entries |= memory.compute(kind, self.worker, some[start : start + self.batch_size])
+                progress.update(len(some[start : start + self.batch_size]))
+        return entries, {}
 
 
 Plan = Iterable[tuple[str, Sequence[Task]]]

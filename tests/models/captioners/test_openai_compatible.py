@@ -169,6 +169,9 @@ def test_an_error_that_says_200_is_an_error(server, pictures, pauses):
     ):
         say(captioner(refused.endpoint, **GREEDY), pictures(1))
     assert (len(late.requests), len(refused.requests)) == (2, 1)
+    broken = server(lambda *_: completion("a sta", "error"))
+    with pytest.raises(ConnectionError, match="the endpoint failed before its caption was whole"):
+        say(captioner(broken.endpoint, **GREEDY), pictures(1))
 
 
 def test_a_redirect_is_told_and_does_not_get_the_key(server, pictures, monkeypatch):

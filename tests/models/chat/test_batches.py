@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -247,6 +247,16 @@ def test_a_server_without_batches_is_told_and_asked_for_nothing_else(provider, d
     provider.odd = odd
     assert ask(driver(), "ab") == [f"the batch left this unanswered: {why}"] * 2
     assert (provider.chats, provider.paid) == (0, 0)
+
+
+def test_batches_are_those_that_openai_describes():
+    """Witness: the types of OpenAI's own client."""
+    openai = pytest.importorskip("openai.types")
+    statuses = set(get_args(openai.Batch.model_fields["status"].annotation))
+    assert statuses == batches.UNDER_WAY | {"failed", "completed", "expired", "cancelled"}
+    fields = get_type_hints(openai.BatchCreateParams)
+    assert {"input_file_id", "endpoint", "completion_window", "metadata"} <= fields.keys()
+    assert {"output_file_id", "error_file_id", "errors", "metadata"} <= openai.Batch.model_fields.keys()
 
 
 def test_files_keep_to_the_providers_limits(monkeypatch):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from models.adapters import metering
+from models.adapters.catalogue import build
 from models.adapters.requests import Ask
+from models.chat.openai_compatible import OpenAICompatible
 from registry.store.dag import STAGES
 from registry.tracking.asking import Past, past
 from stages.care.plan import Asked, Size, estimated, listing
+from stages.engine.handling import loaded
 from stages.engine.loop import execute
-from stages.engine.node import Node
+from stages.engine.node import Gathered, Node
 from stages.engine.players import Player
 from stages.engine.tasks import Outcome, Task
 from stages.engine.waves import batches
@@ -101,3 +104,39 @@ def test_an_endpoint_is_asked_about_one_picture_at_a_time():
     here = Player("qwen", {"adapter": "qwen2.5-vl", "checkpoint": "there"}, "chat")
     orders = [list(batches(asked, lambda key, by=by: by.alike(asked[key]), 2)) for by in (served, here)]
     assert orders == [[["p1", "p2"], ["q1", "q2"]], [["p1", "q1"], ["p2", "q2"]]]
+
+
+@pytest.mark.parametrize("role", ["chat", "captioners"])
+def test_batches_under_way_are_noted_beside_the_registry(role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.setattr(OpenAICompatible, "probe", lambda *_: None)
+    adapter = build(role, "gpt", {**ENTRY, "batch": True})
+    assert loaded(adapter) == "endpoint"
+    model = adapter if role == "chat" else adapter.chat
+    assert model._batches.kept == tmp_path / ".palimpsest/batches"
+
+
+def test_one_file_holds_what_is_missing_in_all_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A provider may take a day for each file; of two captioners each has files of its own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    asked: list[list[str]] = []
+
+    class Noting(Asking):
+        def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+            asked.append([task.sample for task in tasks])
+            return super().compute(tasks, seeds)
+
+    def shard(captioner: str, names: str) -> list[Task]:
+        columns = dict.fromkeys(STAGES["caption"].axes) | {"captioner": captioner}
+        return [Task("toys", name, columns, {"sample": f"{captioner} {name}"}) for name in names]
+
+    plan = [("a/0.parquet", shard("a", "pq")), ("a/1.parquet", shard("a", "rst")), ("b/0.parquet", shard("b", "u"))]
+    worker = Gathered(Noting(spends=False), 4, "captioner")
+    link = execute(replace(node("", ENTRY), plan=plan, total=6, worker=worker))
+    assert asked == [["p", "q", "r", "s"], ["t"], ["u"]]
+    assert (link["computed"], link["failed"], "requests" in link) == (6, 0, False)
+    assert len(list(Path("data/caption/gpt").rglob("*.parquet"))) == 3
