@@ -12,9 +12,10 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.chat import messages
 from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, said_within
@@ -41,14 +42,30 @@ Results = dict[str, "Response | str"]
 """What became of each request, by its id: an answer, or why there is none."""
 
 
+class Begun(NamedTuple):
+    """A batch, with the note of it and the file that this is kept in, if it is."""
+
+    note: Fields
+    batch: Fields
+    path: Path | None
+
+    def forget(self, wanted: Collection[str]) -> None:
+        """Strike from the note what has been wanted; of the rest, which was paid for too, somebody may come to ask."""
+        left = [one for one in self.note["requests"] if one not in wanted]
+        if self.path and left:
+            write(self.path, self.note | {"requests": left})
+        elif self.path:
+            self.path.unlink(missing_ok=True)
+
+
 class Batches:
     """Asks by files at one endpoint. ``kept``: the folder of notes; without it, a kill forgets what is under way."""
 
     def __init__(self, settings: Endpoint, kept: Path | None) -> None:
         self.settings = settings
         self.kept = kept
-        self._read: list[Path] = []
-        """Notes of what was read already; it has been remembered when there is more to ask."""
+        self._read: list[Callable[[], None]] = []
+        """Forget what was read already; it has been remembered when there is more to ask."""
 
     def answers(self, client: Client, bodies: Sequence[Fields]) -> Callable[[Fields], Response]:
         """Wait for the answers to some requests, and return who gives them.
@@ -56,18 +73,19 @@ class Batches:
         That one raises as :meth:`~models.chat.client.Endpoint.held` does, and ConnectionError for what the provider
         left unanswered, or all where it took no file: nothing is sent one by one instead.
         """
-        for path in self._read:
-            path.unlink(missing_ok=True)
+        for forget in self._read:
+            forget()
         self._read = []
+        wanted = {id_of(body) for body in bodies}
         found, why = Results(), ""
         try:
-            begun, found = self._taken_up(client, {id_of(body) for body in bodies})
-            held = found.keys() | {one for note in begun for one in note["requests"]}
+            begun, found = self._taken_up(client, wanted)
+            held = found.keys() | {one for each in begun for one in each.note["requests"]}
             files = filed(body for body in bodies if id_of(body) not in held)
             begun += [self._begun(client, file) for file in files]
-            for note in begun:
-                found |= self._results(client, note | {"batch": self._ended(client, note["batch"])})
-                self._read += [note["path"]] if note["path"] else []
+            for each in begun:
+                found |= self._results(client, each.note, self._ended(client, each.batch))
+                self._read.append(partial(each.forget, wanted))
         except Exception as error:  # whatever a provider does must not make anybody ask for one after the other
             why = str(error) or type(error).__name__
 
@@ -79,26 +97,26 @@ class Batches:
 
         return answer
 
-    def _taken_up(self, client: Client, wanted: Collection[str]) -> tuple[list[Fields], Results]:
+    def _taken_up(self, client: Client, wanted: set[str]) -> tuple[list[Begun], Results]:
         """Batches under way that hold something wanted; and what was answered by those that ended meanwhile."""
-        begun, found = [], Results()
+        begun: list[Begun] = []
+        found: Results = {}
         for path in sorted(self.kept.glob("*.json")) if self.kept else ():
             note = json.loads(path.read_text())
-            if note["endpoint"] != self.settings.endpoint or not set(wanted) & set(note["requests"]):
+            if note["endpoint"] != self.settings.endpoint or not wanted.intersection(note["requests"]):
                 continue
             known = note["id"] and self._asked(client, "GET", f"batches/{note['id']}", missing=True)
-            batch = known or self._listed(client, path.stem)
-            if batch and batch.get("status") in UNDER_WAY:
-                begun.append(note | {"batch": batch, "path": path})
+            each = Begun(note, known or self._listed(client, path.stem) or {}, path)
+            if each.batch.get("status") in UNDER_WAY:
+                begun.append(each)
                 continue
-            if batch:
-                ended = self._results(client, note | {"batch": batch})
-                found |= {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
-            path.unlink(missing_ok=True)
+            ended = self._results(client, note, each.batch)
+            found |= {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
+            each.forget(wanted if each.batch else note["requests"])
         return begun, found
 
-    def _begun(self, client: Client, file: bytes) -> Fields:
-        """The note of a file whose batch begins."""
+    def _begun(self, client: Client, file: bytes) -> Begun:
+        """A new batch, of which there is a note before it begins."""
         digest = sha256(file).hexdigest()
         requests = [json.loads(line)["custom_id"] for line in file.splitlines()]
         note = {"endpoint": self.settings.endpoint, "id": None, "requests": requests}
@@ -109,7 +127,7 @@ class Batches:
         batch = self._created(client, digest, file)
         if path:
             write(path, note | {"id": batch["id"]})
-        return note | {"batch": batch, "path": path}
+        return Begun(note | {"id": batch["id"]}, batch, path)
 
     def _created(self, client: Client, digest: str, file: bytes) -> Fields:
         """A new batch; a request for one that was not answered may have been heard, so its batch is looked for."""
@@ -153,9 +171,8 @@ class Batches:
                 log.info("Batch %s: %s, %s", batch["id"], batch.get("status"), batch.get("request_counts"))
         return batch
 
-    def _results(self, client: Client, note: Fields) -> Results:
+    def _results(self, client: Client, note: Fields, batch: Fields) -> Results:
         """What a batch came to, in whatever order it says so, and however often; an answer goes before an error."""
-        batch = note["batch"]
         errors = (batch.get("errors") or {}).get("data") or ()
         reasons = [str(batch.get("status")), *(self.settings.clean(str(error["message"])) for error in errors[:3])]
         found: Results = dict.fromkeys(note["requests"], ", ".join(reasons))

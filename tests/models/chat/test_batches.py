@@ -183,6 +183,14 @@ def test_a_batch_that_ended_while_nobody_looked_is_read(killed, provider, driver
     assert provider.paid == 4
 
 
+def test_what_was_paid_for_and_is_wanted_later_is_not_forgotten(killed, provider, driver, tmp_path):
+    """With another `batch_size` the next run asks for the same in other portions."""
+    provider.looks = 0
+    model = driver()
+    assert (ask(model, "b"), ask(model, "ad"), ask(driver(), "cx")) == (["?b"], ["?a", "?d"], ["?c", "?x"])
+    assert provider.paid == 5
+
+
 def test_a_kill_between_the_providers_yes_and_our_note_costs_nothing(killed, provider, driver, tmp_path):
     (note,) = tmp_path.iterdir()
     note.write_text(json.dumps(json.loads(note.read_text()) | {"id": None}))
