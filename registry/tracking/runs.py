@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from registry.store import git, places
@@ -125,24 +124,12 @@ class Tracker:
         logged = f"tags.`{EXECUTION}` = '{run}'"
         return [cell.info.run_id for cell in self.client.search_runs([self.cells], logged, max_results=MOST_RUNS)]
 
-    def finish(
-        self,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        cells: Iterable[CellLog],
-        spent: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
-    ) -> None:
+    def finish(self, params: Mapping[str, Any], metrics: Mapping[str, float], cells: Iterable[CellLog]) -> None:
         """Log the execution and its cells, and close their runs.
-
-        ``spent``: what endpoints took, by model; its sums, but for those of requests, are metrics.
 
         A cell that says what one of an earlier execution of this stage said has its run already: that one stands for
         it, and nothing is drawn or logged. ``cells.json`` in the run's files names the run of every cell.
         """
-        if spent:
-            self.client.set_tag(self.id, SPENT, canonical(spent))
-            whole = sum((Counter(one) for one in spent.values()), Counter[str]())
-            metrics = {**metrics, **{name: amount for name, amount in whole.items() if name != "requests"}}
         log_values(self.client, self.id, flatten(params), metrics)
         if said := {self._digest(cell): cell for cell in cells}:
             known = newest_cells(self.client, self.experiment, self.tags["dvc.stage"]).known
@@ -151,6 +138,14 @@ class Tracker:
             self._keep(Logged(self.id, self.files), {CELLS_FILE: canonical(Cells(standing, known)._asdict()).encode()})
             self.client.set_tag(self.id, CELLS, CELLS_FILE)
         self._end("FINISHED")
+
+    def spend(self, spent: Mapping[str, Mapping[str, float]]) -> None:
+        """Log what endpoints took, by model; the sums, but for that of requests, are metrics."""
+        if spent:
+            self.client.set_tag(self.id, SPENT, canonical(spent))
+            whole = sum((Counter(one) for one in spent.values()), Counter[str]())
+            del whole["requests"]
+            log_values(self.client, self.id, {}, whole)
 
     def _digest(self, cell: CellLog) -> str:
         """What tells cells apart: what they say, and their tags but for the execution's own."""
@@ -171,12 +166,13 @@ class Tracker:
                 self._keep(run, files)
         return {one: run.id for one, run in zip(cells, logged, strict=True)}
 
-    def fail(self, status: str = "FAILED") -> None:
+    def fail(self, status: str = "FAILED", spent: Mapping[str, Mapping[str, float]] | None = None) -> None:
         """Close this execution's run, without its cells, which are not all there; what MLflow says to that is logged.
 
         Of one that was killed the marker stays, so that the next execution is known to resume it.
         """
         try:
+            self.spend(spent or {})
             for cell in self._cells(self.id):
                 self.client.delete_run(cell)
             self._end(status)

@@ -261,12 +261,13 @@ class Execution:
     def log(self) -> None:
         """Log to MLflow, and write the provenance and the run link beside the output."""
         self.spent = metering.taken()
+        self.tracker.spend(self.spent)
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
         if pixels := self.pixels():
             metrics["pixels"] = pixels
-        self.tracker.finish(self.node.settings, metrics, self.cell_logs(), self.spent)
+        self.tracker.finish(self.node.settings, metrics, self.cell_logs())
         executions = {run.id: run for run in self.memory.store.executions(set(self.runs.values()))}
         write_provenance(self.node.name, [(key, executions[run]) for key, run in sorted(self.runs.items())])
         places.RUN_LINKS.mkdir(parents=True, exist_ok=True)
@@ -284,7 +285,8 @@ def execute(node: Node) -> dict[str, Any]:
         execution.write()
         execution.log()
     except BaseException as error:
-        execution.tracker.fail("FAILED" if isinstance(error, Exception) else "KILLED")
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        execution.tracker.fail(status, execution.spent or metering.taken())
         raise
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):

@@ -71,3 +71,17 @@ def test_a_busy_server_is_left_alone_by_all_who_ask_for_that_model(server, pause
         assert pauses == []
         Endpoint(endpoint=host.endpoint).complete(client, {"model": "m"})
         assert sum(pauses) == waits
+
+
+def test_an_endpoint_counts_what_the_server_counts_and_nothing_for_a_refusal(server, pauses):
+    """5000 tokens may be written; 2000 were. At 1000 a second the next waits for 2 seconds, less the burst."""
+    usage = {"usage": {"prompt_tokens": 1900, "completion_tokens": 100}}
+    host = server(lambda body, n: (400, "no") if n == 0 else (200, usage))
+    settings = Endpoint(endpoint=host.endpoint, tokens_per_minute=60_000)
+    body = {"model": "m", "max_tokens": 5000, "messages": []}
+    with settings.client() as client:
+        for _ in range(2):
+            settings.send(client, "POST", "chat/completions", body)
+        assert sum(pauses) == 0
+        settings.send(client, "POST", "chat/completions", body)
+        assert sum(pauses) == pytest.approx(2 - BURST)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from models.adapters import metering
 from models.adapters.catalogue import build
@@ -46,6 +48,15 @@ class Asking:
         return [Outcome({"caption": "a star"}) for _ in tasks]
 
 
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    return tmp_path
+
+
 def node(names: str, settings: dict, spends: bool = True) -> Node:
     stage = STAGES["caption"]
     tasks = [Task("toys", name, dict.fromkeys(stage.axes), {"sample": name}) for name in names]
@@ -55,11 +66,12 @@ def node(names: str, settings: dict, spends: bool = True) -> Node:
     )
 
 
-def test_what_a_run_took_is_logged_and_says_what_the_next_will_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "dvc.yaml").touch()
+def runs(checkout: Path) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{checkout}/.palimpsest/mlflow.db")
+    return client.search_runs([client.get_experiment_by_name("toy/stages").experiment_id])
+
+
+def test_what_a_run_took_is_logged_and_says_what_the_next_will_take(checkout: Path):
     metering.count("gpt", Counter(TOOK))  # by whoever was here before
     link = execute(node("abc", ENTRY))
     spent = {"gpt": {name: pytest.approx(3 * amount) for name, amount in TOOK.items()}}
@@ -69,10 +81,7 @@ def test_what_a_run_took_is_logged_and_says_what_the_next_will_take(tmp_path: Pa
     execute(node("xyz", ENTRY, spends=False))
     (run,) = [one for one in past() if one.spent]
     assert run.spent == spent
-    from mlflow import MlflowClient
-
-    client = MlflowClient("sqlite:///.palimpsest/mlflow.db")
-    (logged,) = client.search_runs([client.get_experiment_by_name("toy/stages").experiment_id], "metrics.cost > 0")
+    logged = next(one for one in runs(checkout) if "cost" in one.data.metrics)
     assert logged.data.metrics["cost"] == pytest.approx(0.72)
     assert (logged.data.metrics["prompt_tokens"], logged.data.metrics["completion_tokens"]) == (300, 24)
 
@@ -85,6 +94,19 @@ def test_what_a_run_took_is_logged_and_says_what_the_next_will_take(tmp_path: Pa
     assert again.money == pytest.approx((100 * 4 + 8 * 20) / 1000), "tokens are those of then, prices those of now"
     execute(node("abc", {**ENTRY, "price": dearer["price"]}))
     assert Path("data/caption/gpt/part-00.parquet").read_bytes() == output
+
+
+def test_a_run_that_fails_has_cost_what_it_cost(checkout: Path):
+
+    class Dying(Asking):
+        def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+            super().compute(tasks, seeds)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(replace(node("abc", ENTRY), worker=Dying(spends=True)))
+    (run,) = runs(checkout)
+    assert (run.info.status, run.data.metrics["cost"]) == ("KILLED", pytest.approx(0.72))
 
 
 def test_without_a_run_that_tells_money_is_unknown_and_without_a_price_none():
@@ -107,22 +129,16 @@ def test_an_endpoint_is_asked_about_one_picture_at_a_time():
 
 
 @pytest.mark.parametrize("role", ["chat", "captioners"])
-def test_batches_under_way_are_noted_beside_the_registry(role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "dvc.yaml").touch()
+def test_batches_under_way_are_noted_beside_the_registry(role: str, checkout: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(OpenAICompatible, "probe", lambda *_: None)
     adapter = build(role, "gpt", {**ENTRY, "batch": True})
     assert loaded(adapter) == "endpoint"
     model = adapter if role == "chat" else adapter.chat
-    assert model._batches.kept == tmp_path / ".palimpsest/batches"
+    assert model._batches.kept == checkout / ".palimpsest/batches"
 
 
-def test_one_file_holds_what_is_missing_in_all_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_one_file_holds_what_is_missing_in_all_shards():
     """A provider may take a day for each file; of two captioners each has files of its own."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "dvc.yaml").touch()
     asked: list[list[str]] = []
 
     class Noting(Asking):
