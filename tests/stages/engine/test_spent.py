@@ -20,6 +20,7 @@ from models.chat.openai_compatible import OpenAICompatible
 from registry.store.dag import STAGES
 from registry.tracking.asking import Past, past
 from stages.care.plan import Asked, Size, estimated, listing
+from stages.care.prices import money, prices
 from stages.engine.handling import loaded
 from stages.engine.loop import execute
 from stages.engine.node import Gathered, Node
@@ -116,6 +117,15 @@ def test_without_a_run_that_tells_money_is_unknown_and_without_a_price_none():
     free = {name: said for name, said in ENTRY.items() if name != "price"}
     found = estimated([], Asked(node("ab", free), 2, {}), None, 0, 2, 0)
     assert found.money == 0 and "money" not in listing([found])
+
+
+def test_requests_cost_what_past_requests_to_that_model_cost():
+    """As `recaption --dry-run` asks: two runs, of one item and five requests each."""
+    told = [Past("recaption@rico", {}, "cpu", 1, 1, spent={"gpt": {name: 5 * n for name, n in TOOK.items()}})] * 2
+    price = prices([{"reviser": ENTRY}])["gpt"]
+    assert money(price, "gpt", told, requests=3) == pytest.approx(3 * TOOK["cost"])
+    assert money(price, "gpt", told, items=3) == pytest.approx(3 * 5 * TOOK["cost"])
+    assert money(price, "another", told, requests=3) is None
 
 
 def test_an_endpoint_is_asked_about_one_picture_at_a_time():
