@@ -23,7 +23,7 @@ from models.media.images import FRAME_VERSION, draw_box, encode_png
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted, Variants
 from stages.engine.loop import command, execute
-from stages.engine.node import Node
+from stages.engine.node import Gathered, Node
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.shards import DISK, Outputs, storable
 from stages.engine.sheets import contact_sheet
@@ -156,7 +156,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         study=study.study,
         total=len(models.names) * outputs.count(shards),
         plan=models.plan(lambda model: plan(model, corpora, inpainters, outputs)),
-        worker=Describer(models),
+        worker=Gathered(Describer(models), models.batch_size, "captioner") if entry.get("batch") else Describer(models),
         batch_size=models.batch_size,
         sheet=sheet,
     )

@@ -160,6 +160,10 @@ class OpenAICompatible(Prompted[openai_compatible.OpenAICompatible]):
     def _made(self, settings: Any) -> openai_compatible.OpenAICompatible:
         return self.MODEL(settings, what="caption")
 
+    def keep_in(self, folder: Path) -> None:
+        """Where the model notes which batches are under way."""
+        self.chat.keep_in(folder)
+
     def identity(self) -> dict[str, Any]:
         """Model, revision and what changes words; there are no beams."""
         return {name: value for name, value in super().identity().items() if name not in {"beams", "length_penalty"}}

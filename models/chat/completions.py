@@ -42,6 +42,8 @@ def replies(choices: Sequence[Fields], count: int, what: str, form: type[BaseMod
     ValueError
         There are fewer, or one is empty, withheld by the server's filter, cut off while the model was thinking, or no
         JSON of the form.
+    ConnectionError
+        The server failed in the middle of one, and says so beside it, as routers do.
 
     >>> replies([{"message": {"content": " a star "}, "finish_reason": "stop"}], 1, "reply", None)
     [Reply(text='a star', finish='stop')]
@@ -60,6 +62,8 @@ def replies(choices: Sequence[Fields], count: int, what: str, form: type[BaseMod
 
 def _reply(choice: Fields, what: str, form: type[BaseModel] | None) -> Reply:
     text, ended = answered(choice["message"]["content"] or ""), choice.get("finish_reason")
+    if choice.get("error") or ended == "error":
+        raise ConnectionError(f"the endpoint failed before its {what} was whole: {_short(str(choice.get('error')))}")
     if ended == "content_filter":
         raise ValueError(f"the endpoint's filter withheld the {what}")
     if not text:

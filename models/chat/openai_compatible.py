@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
-import json
+import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field
 from models.adapters.decoding import Decoding, candidate_seeds
 from models.adapters.roles import Conversation, Logits, Reply, Scores, Turn
 from models.adapters.settings import unknown
+from models.chat.batches import Batches
 from models.chat.choices import apart, normalised
 from models.chat.client import Endpoint, listed
 from models.chat.completions import (
@@ -26,18 +28,23 @@ from models.chat.completions import (
     response_format,
     written_scores,
 )
-from models.media.images import encode_png
+from models.chat.messages import content, named
 
 if TYPE_CHECKING:
-    from httpx2 import Client
+    from httpx2 import Response
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Body = dict[str, Any]
+Complete = Callable[[Body], "Response"]
+"""Gets the answer to a chat completion."""
 
 LONGEST, LONGEST_TOKEN = 100_000, 100
 """Characters that a reply may have, whatever ``extra`` says, and for each token of ``max_tokens``."""
 
-LISTED = 20
-"""First tokens whose probability is asked for: as many as OpenAI and vLLM give at most."""
+LISTED, LISTED_ELSEWHERE = 20, 5
+"""First tokens whose probability is asked for: as many as OpenAI and vLLM give at most, and hosts that refuse that."""
 
 
 class OpenAICompatible:
@@ -65,6 +72,8 @@ class OpenAICompatible:
     """
 
     VERSION: ClassVar[int] = 1
+    KEEPS_PROMPTS: ClassVar[bool] = True
+    """Whether prompts that begin alike are read once, if they come one behind the other."""
 
     class Settings(Endpoint):
         """``model``: what is served at the endpoint, and ``revision``, which version of it, in words of your own that
@@ -78,8 +87,9 @@ class OpenAICompatible:
         candidates of an item in one request (``n``), which costs the prompt once; they then share a seed, and are other
         ones when another number is asked for.
 
-        ``concurrency`` requests are in flight at a time; to keep them so, the entry's ``batch_size`` should be several
-        times that. See :class:`models.chat.client.Endpoint` for the rest.
+        ``batch``: ask by files that the provider answers within a day, and cheaper (:mod:`models.chat.batches`): of as
+        many items as the entry's ``batch_size`` at a time. Without, to keep ``concurrency`` requests in flight,
+        ``batch_size`` should be several times that. See :class:`models.chat.client.Endpoint` for the rest.
         """
 
         model: str = Field(min_length=1)
@@ -87,7 +97,7 @@ class OpenAICompatible:
         served_as: str | None = None
         extra: dict[str, Any] = {}
         together: bool = False
-        concurrency: int = Field(8, ge=1)
+        batch: bool = False
 
     def __init__(self, settings: Settings, what: str = "reply") -> None:
         """``what``: the name of a reply in error messages."""
@@ -96,7 +106,13 @@ class OpenAICompatible:
         self.positions = math.inf  # the server knows
         self._what = what
         self._name = settings.served_as or settings.model
+        self._listed = LISTED
         self._asked: dict[str, Future[Any]] = {}
+        self._batches = Batches(settings, None)
+
+    def keep_in(self, folder: Path) -> None:
+        """Where to note which batches are under way, for whoever comes after a kill."""
+        self._batches.kept = folder
 
     def identity(self) -> dict[str, Any]:
         """Model, revision and what changes words; neither the endpoint nor how it is asked."""
@@ -121,14 +137,16 @@ class OpenAICompatible:
             says what of the model may be the reason.
         """
         settings, endpoint = self.settings, self.settings.endpoint
+        body = self._body(conversation, decoding)
         with settings.client() as client:
             try:
                 served = listed(settings.send(client, "GET", "models", retries=0))
                 retries = 0 if served and self._name not in served else settings.retries
-                answer = settings.send(client, "POST", "chat/completions", self._body(conversation, decoding), retries)
+                answer = settings.send(client, "POST", "chat/completions", body, retries)
             except ConnectionError as error:
                 raise ConnectionError(f"Endpoint {endpoint}: {error}. Is the server up, and the URL right?") from None
         if answer.is_success:
+            settings.meter(settings.model, answer)
             return
         if answer.status_code in (401, 403):
             raise ConnectionError(
@@ -175,8 +193,8 @@ class OpenAICompatible:
                 requests = [needed | {"seed": one} for one in candidate_seeds(seed, decoding.candidates)]
             jobs.append([self._body(conversation, decoding, **request) for request in requests])
 
-        def ask(client: Client, body: dict[str, Any]) -> list[Reply]:
-            return self._replies(self._fields(client, body), decoding, body.get("n", 1), form)
+        def ask(complete: Complete, body: Body) -> list[Reply]:
+            return self._replies(self._fields(complete, body), decoding, body.get("n", 1), form)
 
         return [[reply for some in item for reply in some] for item in self._all(jobs, ask)]
 
@@ -196,8 +214,8 @@ class OpenAICompatible:
             seeded = {"seed": candidate_seeds(seed, 1)[0]} if decoding.sample else {}
             jobs.append([self._body(conversation, decoding, logprobs=True, **seeded)])
 
-        def ask(client: Client, body: dict[str, Any]) -> tuple[Reply, Scores | None]:
-            fields = self._fields(client, body)
+        def ask(complete: Complete, body: Body) -> tuple[Reply, Scores | None]:
+            fields = self._fields(complete, body)
             [reply] = self._replies(fields, decoding)
             return reply, written_scores(fields["choices"][0], reply.text)
 
@@ -232,8 +250,8 @@ class OpenAICompatible:
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each choice among them, (choices,) float64.
 
-        Choices that are all among the 20 likeliest first tokens cost one request; otherwise all of the item are scored
-        by :meth:`log_probabilities`.
+        Choices that are all among the 20 likeliest first tokens (5, where the endpoint refuses 20) cost one request;
+        otherwise all of the item are scored by :meth:`log_probabilities`.
 
         Raises
         ------
@@ -242,8 +260,7 @@ class OpenAICompatible:
         """
         for some in choices:
             apart(some, some)
-        asked = {"logprobs": True, "top_logprobs": LISTED}
-        first = self._all([[self._body(one, ONE_TOKEN, **asked)] for one in conversations], self._fields)
+        first = self._first(conversations)
         found = []
         for conversation, some, (fields,) in zip(conversations, choices, first, strict=True):
             likely = first_tokens(fields)
@@ -259,22 +276,41 @@ class OpenAICompatible:
                 found.append(normalised([likely[choice] for choice in some]))
         return found
 
-    def _all(self, jobs: Sequence[list[dict[str, Any]]], ask: Callable[[Client, dict[str, Any]], T]) -> list[list[T]]:
+    def _first(self, conversations: Sequence[Conversation]) -> list[list[Body]]:
+        """Answers of one token, with the likeliest; of fewer from now on where the endpoint refuses so many."""
+        asked = {"logprobs": True, "top_logprobs": self._listed}
+        try:
+            return self._all([[self._body(one, ONE_TOKEN, **asked)] for one in conversations], self._fields)
+        except ValueError as error:
+            if "top_logprobs" not in str(error) or self._listed == LISTED_ELSEWHERE:
+                raise
+        log.warning(
+            "Endpoint %s refuses `top_logprobs: %d`: it is asked for %d, and choices that are not among these are "
+            "scored one by one.", self.settings.endpoint, self._listed, LISTED_ELSEWHERE,
+        )  # fmt: skip
+        self._listed = LISTED_ELSEWHERE
+        return self._first(conversations)
+
+    def _all(self, jobs: Sequence[list[Body]], ask: Callable[[Complete, Body], T]) -> list[list[T]]:
         """Results of each job's requests; equal jobs are sent once, and several at a time.
 
-        Where one fails, what the others were answered is kept for when they are asked again.
+        Those that begin alike, as with one picture, go one behind the other: a server that keeps what it has read of
+        prompts has it then. Where one fails, what the others were answered is kept for when they are asked again.
         """
-        names = [json.dumps(bodies) for bodies in jobs]
+        names = [named(bodies) for bodies in jobs]
+        given = dict(zip(names, jobs, strict=True))
+        asked: dict[str, Future[list[T]]] = {name: self._asked.pop(name) for name in given if name in self._asked}
+        missing = {name: given[name] for name in sorted(given.keys() - asked.keys())}
 
-        def do(client: Client, bodies: list[dict[str, Any]]) -> list[T]:
-            return [ask(client, body) for body in bodies]
+        def do(complete: Complete, bodies: list[Body]) -> list[T]:
+            return [ask(complete, body) for body in bodies]
 
         with self.settings.client() as client, ThreadPoolExecutor(self.settings.concurrency) as pool:
+            complete: Complete = partial(self.settings.complete, client)
+            if self.settings.batch and missing:
+                complete = self._batches.answers(client, [body for bodies in missing.values() for body in bodies])
             try:
-                asked: dict[str, Future[list[T]]] = {}
-                for name, bodies in dict(zip(names, jobs, strict=True)).items():
-                    kept = self._asked.pop(name, None)
-                    asked[name] = kept or pool.submit(do, client, bodies)
+                asked |= {name: pool.submit(do, complete, bodies) for name, bodies in missing.items()}
                 wait(asked.values())
             finally:
                 pool.shutdown(cancel_futures=True)  # when interrupted, what has not begun never does
@@ -291,11 +327,11 @@ class OpenAICompatible:
             raise ValueError(f"the endpoint ignored `max_tokens`: its {self._what} has {longest} characters")
         return found
 
-    def _body(self, conversation: Conversation, decoding: Decoding, **needed: Any) -> dict[str, Any]:
+    def _body(self, conversation: Conversation, decoding: Decoding, **needed: Any) -> Body:
         """Body of a request; ``needed`` are fields that ``extra`` does not overrule."""
         body = {
             "model": self._name,
-            "messages": [{"role": turn.role, "content": _content(turn)} for turn in conversation],
+            "messages": [{"role": turn.role, "content": content(turn)} for turn in conversation],
             "max_tokens": decoding.max_tokens,
             "temperature": decoding.temperature if decoding.sample else 0,
             "top_p": decoding.top_p if decoding.sample else None,
@@ -304,9 +340,10 @@ class OpenAICompatible:
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         return {name: value for name, value in (body | self.settings.extra | needed).items() if value is not None}
 
-    def _fields(self, client: Client, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _fields(self, complete: Complete, body: Body) -> Body:
         """The fields of an answer to a chat completion, at least one choice among them."""
-        response = self.settings.complete(client, body)
+        response = complete(body)
+        self.settings.meter(self.settings.model, response)
         try:
             return checked(response.json())
         except (ValueError, LookupError, TypeError, AttributeError):
@@ -324,14 +361,3 @@ def no_beams(decoding: Decoding) -> None:
             f"chat completions know no beam search, so {decoding.beams} beams and {decoding.candidates} candidates "
             "cannot be had: set `sample: true`, or `beams: 1` and `candidates: 1` for the likeliest words"
         )
-
-
-def _content(turn: Turn) -> str | list[dict[str, Any]]:
-    """A turn's content: pictures as PNG, then the text where there is one."""
-    if not turn.pictures:
-        return turn.text
-    pngs = (base64.b64encode(encode_png(picture)).decode() for picture in turn.pictures)
-    parts: list[dict[str, Any]] = [
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png}"}} for png in pngs
-    ]
-    return [*parts, {"type": "text", "text": turn.text}] if turn.text else parts

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 CELLS = "palimpsest.cells"
 """The tag of an execution that has cells: the name of the file that lists their runs."""
 
+SPENT = "palimpsest.spent"
+"""The tag of an execution that asked endpoints: requests, tokens and their cost, by model."""
+
 LEFT_OUT = ("pandas", "scipy")
 """Packages that MLflow imports where it finds them, and no client needs."""
 

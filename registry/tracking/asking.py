@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from registry.store import places
-from registry.tracking import CELLS, lightly, opened
+from registry.tracking import CELLS, SPENT, lightly, opened
 from registry.tracking.files import folder_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def logged(run: str) -> dict[str, str]:
 class Past(NamedTuple):
     """A past execution of a stage: its parameters, the device's name, the items computed and the seconds it took.
 
-    ``pixels`` is the mean number of a picture's, None where the run does not say.
+    ``pixels`` is the mean number of a picture's, None where the run does not say; ``spent`` what endpoints took, by
+    model.
     """
 
     stage: str
@@ -56,6 +58,7 @@ class Past(NamedTuple):
     computed: int
     seconds: float
     pixels: float | None = None
+    spent: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
 
 def past() -> list[Past]:
@@ -81,6 +84,7 @@ def past() -> list[Past]:
             int(run.data.metrics["computed"]),
             run.data.metrics["seconds"],
             run.data.metrics.get("pixels"),
+            json.loads(run.data.tags.get(SPENT, "{}")),
         )
         for run in found
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from registry.store import git, places
 from registry.store.items import Execution
 from registry.store.keys import canonical, digest
-from registry.tracking import CELLS, experiment_id, flatten, opened
+from registry.tracking import CELLS, SPENT, experiment_id, flatten, opened
 from registry.tracking.asking import CELLS_FILE, Cells, newest_cells
 from registry.tracking.files import folder_of
 from registry.tracking.finished import Finished, Logged, log_finished, log_values
@@ -138,6 +139,14 @@ class Tracker:
             self.client.set_tag(self.id, CELLS, CELLS_FILE)
         self._end("FINISHED")
 
+    def spend(self, spent: Mapping[str, Mapping[str, float]]) -> None:
+        """Log what endpoints took, by model; the sums, but for that of requests, are metrics."""
+        if spent:
+            self.client.set_tag(self.id, SPENT, canonical(spent))
+            whole = sum((Counter(one) for one in spent.values()), Counter[str]())
+            del whole["requests"]
+            log_values(self.client, self.id, {}, whole)
+
     def _digest(self, cell: CellLog) -> str:
         """What tells cells apart: what they say, and their tags but for the execution's own."""
         tags = {name: tag for name, tag in self.tags.items() if name not in ("git.commit", "palimpsest.resumes")}
@@ -157,12 +166,13 @@ class Tracker:
                 self._keep(run, files)
         return {one: run.id for one, run in zip(cells, logged, strict=True)}
 
-    def fail(self, status: str = "FAILED") -> None:
+    def fail(self, status: str = "FAILED", spent: Mapping[str, Mapping[str, float]] | None = None) -> None:
         """Close this execution's run, without its cells, which are not all there; what MLflow says to that is logged.
 
         Of one that was killed the marker stays, so that the next execution is known to resume it.
         """
         try:
+            self.spend(spent or {})
             for cell in self._cells(self.id):
                 self.client.delete_run(cell)
             self._end(status)

@@ -16,10 +16,11 @@ from registry.store.database import connect
 from registry.store.items import ItemStore, Known
 from registry.store.keys import canonical, item_key
 from registry.store.objects import ObjectStore
-from registry.tracking.asking import past
+from registry.tracking.asking import Past, past
 from stages import prepare, recaption
 from stages.care.captioned import Existing
-from stages.care.plan import Asked, Forecast, Size, estimated, mean_size, timing, walk
+from stages.care.plan import Asked, Forecast, Size, amount, estimated, mean_size, timing, walk
+from stages.care.prices import money, prices
 from stages.care.rewriting import CORPUS, inside, method_of, read
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
@@ -37,6 +38,9 @@ class Bill(NamedTuple):
     known: int
     tokens: int | None
     """That replies to what is not known have together, at most; of a model that writes."""
+    money: float | None = 0.0
+    """What an endpoint takes for what is not known, at most, as past requests to its model went; None where none tells.
+    """
 
 
 class Cost(NamedTuple):
@@ -61,9 +65,11 @@ class Cost(NamedTuple):
             f"time: {timing(stage.hours)}, as past runs with these models went",
             "",
         ]
-        rows = [("role", "model", "requests at most", "known already", "tokens at most")]
-        shown = ((one.role, one.model, number(one.most), str(one.known), number(one.tokens)) for one in self.bills)
-        rows += shown
+        paid = any(one.money != 0 for one in self.bills)
+        rows = [("role", "model", "requests at most", "known already", "tokens at most", *["money at most"] * paid)]
+        for one in self.bills:
+            shown = one.role, one.model, number(one.most), str(one.known), number(one.tokens)
+            rows.append((*shown, *[amount(one.money)] * paid))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for role, model, *numbers in rows:
             right = (text.rjust(width) for text, width in zip(numbers, widths[2:], strict=True))
@@ -92,19 +98,21 @@ def cost(study: Study, existing: Existing) -> Cost:
         tasks = {item_key(node.kind, task.parts): task for task in planned}
         known = store.recall(tasks).keys()
         node = recaption.node(study, method.name, outputs)
-        asked = Asked(node, len(wanted), counts)
-        stage = estimated(past(), asked, mean_size(sizes, counts), *walk(store, asked, outputs, sizes))
+        asked, runs = Asked(node, len(wanted), counts), past()
+        stage = estimated(runs, asked, mean_size(sizes, counts), *walk(store, asked, outputs, sizes))
         seen = {task.sample for task in planned}
         unseen = {(canonical(one.source), next(iter(one.references), "")) for one in wanted if one.sample not in seen}
         begun = {key: task.inputs.case for key, task in tasks.items() if key not in known}
         answered = replies(store, method.players, [method.run(case) for case in begun.values()])
         captions = [*(case.caption for case in begun.values()), *(caption for _, caption in unseen)]
-        found = bills(method, captions, answered)
+        found = bills(method, captions, answered, runs)
     captioned = sum(bool(one.references) for one in (*wanted, *left))
     return Cost(len(wanted) + len(left), captioned, len(left), len(problems), stage, found)
 
 
-def bills(method: Recaptioning, captions: Sequence[str], answered: Mapping[str, int]) -> list[Bill]:
+def bills(
+    method: Recaptioning, captions: Sequence[str], answered: Mapping[str, int], runs: Sequence[Past]
+) -> list[Bill]:
     """What each model is asked about the pictures with some first captions, at most."""
     most: dict[str, int | None] = dict.fromkeys(method.players, 0)
     for caption in captions:
@@ -117,7 +125,11 @@ def bills(method: Recaptioning, captions: Sequence[str], answered: Mapping[str, 
     for role, player in method.players.items():
         known, many = answered.get(role, 0), most[role]
         tokens = None if many is None else max(many - known, 0) * player.decoding.max_tokens
-        found.append(Bill(role, name_of(player), many, known, tokens if player.role == "chat" else 0))
+        bill = Bill(role, name_of(player), many, known, tokens if player.role == "chat" else 0)
+        for model, price in prices([player.entry]).items():
+            missing = None if many is None else max(many - known, 0)
+            bill = bill._replace(money=missing and money(price, model, runs, requests=missing))
+        found.append(bill)
     return found
 
 

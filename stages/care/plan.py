@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from models.chat.client import Price
 from models.media.images import encode_png
 from registry.health import gigabytes
 from registry.store import places
@@ -24,12 +25,14 @@ from registry.tracking import flatten
 from registry.tracking.asking import Past, past
 from stages.care.check import check
 from stages.care.counting import concerned_by, held, paintings
+from stages.care.prices import money, prices
 from stages.engine.loop import light_row
 from stages.engine.memory import Entry
 from stages.engine.node import Node
 from stages.engine.shards import Outputs, Planned
 from stages.engine.study import Study
 from stages.engine.tasks import Task
+from stages.engine.waves import Method
 
 LOOKED_AT = 4
 """Number of pictures of a corpus that are looked at for their size."""
@@ -50,7 +53,8 @@ class Forecast(NamedTuple):
     ``not_known_yet`` items depend on missing ones: at most so many are to be computed, or known. ``hours`` are those of
     all that is missing or not known yet, by device, as past runs went and as many pixels as a picture has; ``scaled``
     where none of these runs saw pictures of about that size. ``bytes``: what its pictures take in the object store, as
-    the originals do, and as much again in ``data/`` and in DVC's cache. None where no past run or picture says.
+    the originals do, and as much again in ``data/`` and in DVC's cache. ``money``: what endpoints take that have a
+    price. None where no past run or picture says.
     """
 
     stage: str
@@ -61,6 +65,7 @@ class Forecast(NamedTuple):
     hours: dict[str, float] | None
     bytes: int | None
     scaled: bool = False
+    money: float | None = 0.0
 
 
 class Size(NamedTuple):
@@ -187,7 +192,24 @@ def estimated(runs: Sequence[Past], stage: Asked, size: Size | None, known: int,
     hours = {device: todo * seconds[device] / computed[device] / 3600 for device in sorted(seconds)}
     pictures = todo if any(name == "image" for name, _ in node.fields) else 0
     taken = 0 if not pictures else None if size is None else round(size.bytes * pictures)
-    return Forecast(node.name, stage.items, known, missing, later, (hours or None) if todo else {}, taken, scaled)
+    due = [money(price, model, alike, items=todo) for model, price in asked_at_a_price(node).items()] if todo else []
+    return Forecast(
+        node.name,
+        stage.items,
+        known,
+        missing,
+        later,
+        (hours or None) if todo else {},
+        taken,
+        scaled,
+        None if None in due else sum(one for one in due if one),
+    )
+
+
+def asked_at_a_price(node: Node) -> dict[str, Price]:
+    """The models that a stage pays for, with their prices."""
+    players = node.worker.players.values() if isinstance(node.worker, Method) else ()
+    return prices([node.settings, *(player.entry for player in players)])
 
 
 def models_of(settings: Mapping[str, str]) -> dict[str, str]:
@@ -202,13 +224,17 @@ def models_of(settings: Mapping[str, str]) -> dict[str, str]:
 def listing(stages: Sequence[Forecast]) -> str:
     """Format forecasts as a table, with their sum."""
     whole = [sum(getattr(stage, name) for stage in stages) for name in ("items", "known", "missing", "not_known_yet")]
-    rows: list[tuple[str, ...]] = [("stage", "items", "known", "missing", "not known yet", "time", "pictures")]
+    paid = any(stage.money != 0 for stage in stages)
+    rows: list[tuple[str, ...]] = [
+        ("stage", "items", "known", "missing", "not known yet", "time", "pictures", *["money"] * paid)
+    ]
     rows += [
         (
             stage.stage,
             *map(str, stage[1:5]),
             timing(stage.hours) + " *" * stage.scaled,
             "unknown" if stage.bytes is None else room(stage.bytes),
+            *[amount(stage.money)] * paid,
         )
         for stage in stages
     ]
@@ -218,12 +244,16 @@ def listing(stages: Sequence[Forecast]) -> str:
         hours.update(some)
     unknown = len(stages) - len(known)
     sizes = [stage.bytes for stage in stages if stage.bytes is not None]
-    rows.append(("all", *map(str, whole), timing(hours) + f", {unknown} unknown" * bool(unknown), room(sum(sizes))))
+    bills = [stage.money for stage in stages if stage.money is not None]
+    due = amount(sum(bills)) + f", {len(stages) - len(bills)} unknown" * (len(bills) < len(stages))
+    time = timing(hours) + f", {unknown} unknown" * bool(unknown)
+    rows.append(("all", *map(str, whole), time, room(sum(sizes)), *[due] * paid))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for name, *numbers, time, size in rows:
-        middle = (text.rjust(width) for text, width in zip(numbers, widths[1:5], strict=True))
-        lines.append("  ".join([name.ljust(widths[0]), *middle, time.ljust(widths[5]), size]).rstrip())
+    for name, *cells in rows:
+        middle = (text.rjust(width) for text, width in zip(cells[:4], widths[1:5], strict=True))
+        last = (text.ljust(width) for text, width in zip(cells[4:], widths[5:], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *middle, *last]).rstrip())
     lines += [
         "",
         "Times are those of past runs of the same adapter and checkpoint, at most; pictures are in the object store,",
@@ -250,6 +280,17 @@ def timing(hours: Mapping[str, float] | None) -> str:
         amount = f"{many:.1f} h" if many >= 1 else f"{many * 60:.0f} min" if many >= 1 / 60 else f"{many * 3600:.0f} s"
         shown.append(f"{amount} {device}")
     return ", ".join(shown) or "-"
+
+
+def amount(money: float | None) -> str:
+    """Format money, in whatever prices are given in.
+
+    >>> amount(12.345), amount(0.0021), amount(0), amount(None)
+    ('12.35', '0.0021', '-', 'unknown')
+    """
+    if money is None:
+        return "unknown"
+    return (f"{money:.2f}" if money >= 1 else f"{money:.2g}") if money else "-"
 
 
 def room(size: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from models.adapters.settings import Settings, validated
+from registry.store import places
 
 DEFAULT_BATCH = 16
 
@@ -48,6 +49,8 @@ def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
 
 def loaded(adapter: Any) -> str:
     """Load an adapter's model and say on which device it is."""
+    if hasattr(adapter, "keep_in"):  # notes of what is asked for and paid, but not answered yet
+        adapter.keep_in(places.home() / "batches")
     adapter.load()
     if torch := sys.modules.get("torch"):
         torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too

@@ -28,6 +28,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
+from models.adapters import metering
 from models.adapters.checkpoints import DIGESTED
 from registry.store import ending, faults, places
 from registry.store.axes import NONE
@@ -125,6 +126,9 @@ class Execution:
         self.requests: list[str] = []
         self.asked: dict[str, Any] = {}
         self.runs: dict[str, str] = {}
+        metering.taken()  # by whoever was before
+        self.spent: dict[str, Counter[str]] = {}
+        """What endpoints took, by model."""
         self.progress = tqdm(total=node.total, desc=node.name, unit="item", disable=None, mininterval=1)
 
     def write(self) -> None:
@@ -229,7 +233,8 @@ class Execution:
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
             "digests": dict(sorted(DIGESTED.items())),
-            **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
+            **({"requests": self.asked} if self.asked else {}),
+            **({"spent": self.spent} if self.spent else {}),
         }
 
     def named(self, where: Sequence[str]) -> dict[str, str]:
@@ -263,6 +268,8 @@ class Execution:
 
     def log(self) -> None:
         """Log to MLflow, and write the provenance and the run link beside the output."""
+        self.spent = metering.taken()
+        self.tracker.spend(self.spent)
         link = self.link()
         metrics = {name: link[name] for name in ("items", "recalled", "computed", "failed", "seconds")}
         metrics["items_per_second"] = link["computed"] / max(link["seconds"], 1e-3)
@@ -290,7 +297,8 @@ def execute(node: Node) -> dict[str, Any]:
             execution.write()
         execution.log()
     except BaseException as error:
-        execution.tracker.fail("FAILED" if isinstance(error, Exception) else "KILLED")
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        execution.tracker.fail(status, execution.spent or metering.taken())
         raise
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +38,28 @@ class Fault(Protocol):
 
     @property
     def message(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Gathered(Together):
+    """Computes what is missing in all shards in batches of one worker: for who answers a large batch in one go."""
+
+    worker: Worker
+    batch_size: int
+    axis: str
+    """Of whose entry there is one in a batch."""
+
+    def answer(
+        self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
+    ) -> tuple[dict[str, Entry], dict[str, Any]]:
+        entries: dict[str, Entry] = {}
+        groups = [list(found) for _, found in groupby(tasks, lambda one: one[1].columns.get(self.axis))]
+        size = self.batch_size
+        batches = (some[start : start + size] for some in groups for start in range(0, len(some), size))
+        for found in memory.compute(kind, self.worker, batches):
+            entries |= found
+            progress.update(len(found))
+        return entries, {}
 
 
 Plan = Iterable[tuple[str, Sequence[Task]]]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from models.adapters import catalogue
 from models.adapters.decoding import Decoding
 from models.adapters.references import resolved
+from models.adapters.roles import Pictured
 from models.adapters.settings import validated
 from stages.engine.handling import handling, identity_of
 
@@ -19,6 +20,10 @@ class Keyed(Protocol):
     DECODED: ClassVar[bool]
 
     def parts(self) -> dict[str, Any]: ...
+
+    def size(self) -> tuple[int, ...]: ...
+
+    def pictures_seen(self) -> tuple[Pictured, ...]: ...
 
 
 class Player:
@@ -40,6 +45,13 @@ class Player:
         """Part of the key of every request to this model."""
         adapter = catalogue.build(self.role, self.name, self.entry)
         return identity_of(self.entry["adapter"], adapter)
+
+    def alike(self, request: Keyed) -> tuple[Any, ...]:
+        """What requests share that are best answered beside each other: the pictures, where a server keeps what it has
+        read of prompts; else about how much there is to read."""
+        if getattr(catalogue.target(self.role, self.entry["adapter"]), "KEEPS_PROMPTS", False):
+            return tuple(picture.digest for picture in request.pictures_seen())
+        return request.size()
 
     def parts(self, request: Keyed) -> dict[str, Any]:
         """The parts of a request's key."""

@@ -187,7 +187,7 @@ class Waves:
             done = 0
             tasks = [
                 [(key, self._task(*gathered[key])) for key in some]
-                for some in batches(keys, lambda key: gathered[key][1].size(), player.batch_size)
+                for some in batches(keys, lambda key: gathered[key][0].alike(gathered[key][1]), player.batch_size)
             ]
             self.progress.set_postfix_str(f"{player.name}: 0/{len(keys)}")
             assert self._worker
@@ -236,19 +236,19 @@ class Waves:
         return self.memory.remember(kind, batch, done)
 
 
-def batches(keys: Iterable[str], size: Callable[[str], tuple[int, ...]], most: int) -> Iterator[list[str]]:
-    """Keys in batches, whatever their order: those of one size beside each other, and in one batch where they fit.
+def batches(keys: Iterable[str], alike: Callable[[str], tuple[Any, ...]], most: int) -> Iterator[list[str]]:
+    """Keys in batches, whatever their order: those alike beside each other, and in one batch where they fit.
 
     >>> list(batches("edcba", lambda key: (key in "ae",), 3))
     [['b', 'c', 'd'], ['a', 'e']]
     """
     batch: list[str] = []
-    for _, some in groupby(sorted(keys, key=lambda key: (size(key), key)), size):
-        alike = list(some)
-        if 2 * len(batch) > most and len(batch) + len(alike) > most:
+    for _, found in groupby(sorted(keys, key=lambda key: (alike(key), key)), alike):
+        some = list(found)
+        if 2 * len(batch) > most and len(batch) + len(some) > most:
             yield batch
             batch = []
-        batch += alike
+        batch += some
         while len(batch) >= most:
             yield batch[:most]
             batch = batch[most:]

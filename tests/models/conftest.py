@@ -6,6 +6,7 @@ import contextlib
 import json
 import string
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.chat import batches, client, pacing
 from tests.chat import CHAT, LETTERS, TEXT_CHAT, chat_tokenizer
 
 
@@ -227,6 +229,17 @@ def pictures() -> Callable[..., list[np.ndarray]]:
         return [np.resize(np.kron(one, np.ones((8, 8, 1), np.uint8)), (height, width, 3)) for one in coarse]
 
     return make
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The pauses between requests, which pass at once."""
+    made: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(made), time=time.time, sleep=made.append)
+    for module in (client, pacing, batches):
+        monkeypatch.setattr(module, "time", clock)
+    yield made
+    pacing.pace_of.cache_clear()  # they would be waited for by the clock on the wall
 
 
 Answer = Callable[[dict, int], tuple[int, Any] | tuple[int, Any, dict[str, str]] | None]

@@ -13,7 +13,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,14 +22,6 @@ from models.adapters.decoding import candidate_seeds
 from models.chat import client
 from models.media.images import decode_png
 from tests.models.captioners.hosted import GREEDY, captioner, completion, say
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between attempts, which are not waited for."""
-    made: list[float] = []
-    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=made.append))
-    return made
 
 
 def picture_of(body: dict) -> np.ndarray:
@@ -159,6 +150,55 @@ def test_a_slow_answer_is_not_waited_for(server, pictures, pauses):
         say(captioner(slow.endpoint, **GREEDY, timeout=0.5, retries=1), pictures(1))
     done.set()
     assert len(slow.requests) == 2
+
+
+def test_a_reply_that_breaks_off_is_asked_for_again(server, pictures, pauses):
+    """More was promised than came before the connection was closed."""
+    half = server(lambda _, count: completion("a star") if count else (200, '{"choi', {"content-length": "99"}))
+    assert say(captioner(half.endpoint, **GREEDY), pictures(1)) == [["a star"]]
+    assert len(half.requests) == 2
+
+
+def test_an_error_that_says_200_is_an_error(server, pictures, pauses):
+    """As routers answer that have sent their headers before the model fails."""
+    late = server(lambda _, n: completion("a star") if n else (200, {"error": {"code": 503, "message": "overloaded"}}))
+    assert say(captioner(late.endpoint, **GREEDY), pictures(1)) == [["a star"]]
+    refused = server(lambda *_: (200, {"error": {"code": 400, "message": "no pictures"}}))
+    with pytest.raises(
+        ValueError, match='the endpoint answered 400: {"error": {"code": 400, "message": "no pictures"}}'
+    ):
+        say(captioner(refused.endpoint, **GREEDY), pictures(1))
+    assert (len(late.requests), len(refused.requests)) == (2, 1)
+    broken = server(lambda *_: completion("a sta", "error"))
+    with pytest.raises(ConnectionError, match="the endpoint failed before its caption was whole"):
+        say(captioner(broken.endpoint, **GREEDY), pictures(1))
+
+
+def test_a_redirect_is_told_and_does_not_get_the_key(server, pictures, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    elsewhere = server(lambda *_: completion("a star"))
+    there = f"{elsewhere.endpoint}/chat/completions"
+    moved = server(lambda *_: (307, "", {"location": f"{there}?was=sk-very-secret"}))
+    with pytest.raises(ValueError) as caught:
+        say(captioner(moved.endpoint, **GREEDY), pictures(1))
+    said = f"the endpoint answered 307, a redirect to {there}?was=***: if that is right, set `endpoint` to it"
+    assert str(caught.value) == said and elsewhere.requests == []
+
+
+def test_a_key_that_comes_back_is_in_no_caption(server, pictures, monkeypatch):
+    """A server that repeats what it was sent; what is no key, as vLLM's "EMPTY", may be a word."""
+    echo = server(lambda *_: completion(f"a star {echo.keys[-1]}"))
+    for key, caption in (("sk-very-secret", "a star Bearer ***"), ("EMPTY", "a star Bearer EMPTY")):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        assert say(captioner(echo.endpoint, **GREEDY), pictures(1)) == [[caption]]
+
+
+def test_an_account_that_is_used_up_fails_no_item_for_good(server, pictures):
+    """402 and 401 are about the account, and not about what was asked: the next run asks again."""
+    broke = server(lambda *_: (402, "top up"))
+    with pytest.raises(ConnectionError, match="the endpoint answered 402: top up"):
+        say(captioner(broke.endpoint, **GREEDY), pictures(1))
+    assert len(broke.requests) == 1
 
 
 def test_what_will_not_pass_is_told_at_once(server, pictures):
@@ -340,7 +380,8 @@ def test_what_cannot_be_is_refused_without_repeating_secrets(settings, message):
 def test_the_same_model_served_elsewhere_gives_the_same_items():
     here = captioner().identity()
     there = {"endpoint": "https://api.example.com/v1", "served_as": "tiny", "api_key_variable": "THEIRS",
-             "concurrency": 1, "timeout": 9, "retries": 0}  # fmt: skip
+             "concurrency": 1, "timeout": 9, "retries": 0, "batch": True, "requests_per_minute": 9,
+             "tokens_per_minute": 9, "price": {"prompt": 1, "completion": 2}}  # fmt: skip
     for name, value in there.items():
         assert captioner(**{name: value}).identity() == here, name
     assert json.loads(json.dumps(here)) == here

@@ -4,13 +4,7 @@ cache of its own, which asks to be sampled from, as many released ones do."""
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +14,11 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from models.adapters import metering
 from models.adapters.catalogue import build
 from models.adapters.decoding import Decoding, candidate_seeds
 from models.adapters.roles import Turn
-from tests.models.captioners.hosted import GREEDY, PROMPT, captioner, say
+from tests.models.captioners.hosted import GREEDY, PROMPT, captioner, say, serving
 
 
 @pytest.fixture(scope="module")
@@ -33,42 +28,12 @@ def served(llava_checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
     if not is_serve_available():
         pytest.skip("`transformers serve` needs fastapi, uvicorn and openai, which the extra `test` brings")
-    home = tmp_path_factory.mktemp("served")
-    repository, commit = home / "hub/models--palimpsest--tiny", "0" * 40
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs/main").write_text(commit)
-    folder = repository / "snapshots" / commit
+    folder = tmp_path_factory.mktemp("sampled") / "checkpoint"
     shutil.copytree(llava_checkpoint, folder)
     generation = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps(generation | {"do_sample": True}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    hub = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
-    environment |= hub | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", "palimpsest/tiny", "--device", "cpu",
-               "--host", "127.0.0.1", "--port", port]  # fmt: skip
-    with (
-        (home / "log").open("wb") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
-    ):
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process, home / "log")
-            yield SimpleNamespace(endpoint=f"http://127.0.0.1:{port}/v1", folder=folder)
-        finally:
-            process.kill()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 240) -> None:
-    until = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the server did not come up:\n{log.read_text()[-3000:]}")
+    with serving(folder, tmp_path_factory.mktemp("served")) as endpoint:
+        yield SimpleNamespace(endpoint=endpoint, folder=folder)
 
 
 def by_hand(folder: Path, pictures: list[np.ndarray], seeds: list[int] | None = None, **how: Any) -> list[str]:
@@ -91,6 +56,23 @@ def by_hand(folder: Path, pictures: list[np.ndarray], seeds: list[int] | None = 
     return texts
 
 
+def prompt_tokens(folder: Path, pictures: list[np.ndarray]) -> int:
+    """Witness: how many tokens transformers' own processor makes of the prompt with each picture."""
+    from PIL import Image
+    from transformers import AutoProcessor
+
+    processor, count = AutoProcessor.from_pretrained(folder), 0
+    for picture in pictures:
+        parts = [{"type": "image", "image": Image.fromarray(picture)}, {"type": "text", "text": PROMPT}]
+        chat = [{"role": "user", "content": parts}]
+        count += len(
+            processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True)[
+                "input_ids"
+            ][0]
+        )
+    return count
+
+
 def test_a_served_checkpoint_says_what_it_says_in_process(served, pictures, one_thread):
     some = pictures(6)
     adapter = captioner(served.endpoint, **GREEDY)
@@ -98,7 +80,11 @@ def test_a_served_checkpoint_says_what_it_says_in_process(served, pictures, one_
     said = say(adapter, some)
     assert len({texts[0] for texts in said}) > 3, "pictures must differ for this test to mean something"
     assert said == [[text] for text in by_hand(served.folder, some, do_sample=False)]
+    metering.taken()
     assert say(adapter, some[::-1]) == said[::-1]
+    (spent,) = metering.taken().values()
+    assert spent["requests"] == 6 and spent["prompt_tokens"] == prompt_tokens(served.folder, some)
+    assert 6 <= spent["completion_tokens"] <= 6 * 8
 
 
 def test_samples_of_a_served_checkpoint_follow_their_seeds(served, pictures, one_thread):

@@ -5,6 +5,7 @@ The scripted servers answer as vLLM does where they answer well; tests/models/ca
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from models.adapters import metering
 from models.adapters.catalogue import build
 from models.adapters.decoding import Decoding, candidate_seeds
 from models.adapters.roles import Reply, Turn
+from models.chat import messages
+from models.media.images import encode_png
 from tests.models.captioners.hosted import completion
 
 GREEDY = Decoding(beams=1, candidates=1, max_tokens=8)
@@ -227,3 +231,63 @@ def test_one_failure_costs_no_neighbour_a_second_request(server):
 
 def test_nothing_asked_nothing_said():
     assert chat().answer([], GREEDY, []) == chat().choose([], []) == chat().log_probabilities([], []) == []
+
+
+def test_a_host_that_gives_fewer_first_tokens_is_asked_for_fewer_from_then_on(server, caplog):
+    def stingy(body: dict, n: int) -> tuple[int, dict]:
+        many = body.get("top_logprobs", 0)
+        return (400, {"error": {"message": "top_logprobs must be at most 5"}}) if many > 5 else like_vllm(body, n)
+
+    host = server(stingy)
+    model = chat(host.endpoint)
+    for _ in range(2):
+        (chosen,) = model.choose([QUESTION], [["no", "yes"]])
+        assert chosen == pytest.approx([0.25, 0.75])
+    assert [body["top_logprobs"] for body in host.requests] == [20, 5, 5]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"Endpoint {host.endpoint} refuses `top_logprobs: 20`: it is asked for 5, and choices that are not among these "
+        "are scored one by one."
+    ]
+
+
+def test_questions_of_one_picture_go_one_behind_the_other(server, pictures):
+    echo = server(lambda *_: completion("star"))
+    one, other = pictures(2)
+    asked = [Turn("user", text, (picture,)) for text in ("a?", "b?", "c?") for picture in (one, other)]
+    chat(echo.endpoint, concurrency=1).answer([[turn] for turn in asked], GREEDY, [0] * 6)
+    seen = [body["messages"][0]["content"][0]["image_url"]["url"] for body in echo.requests]
+    assert len(set(seen)) == 2 and len(set(seen[:3])) == len(set(seen[3:])) == 1
+
+
+def test_tokens_are_counted_with_what_they_cost_and_enter_no_key(server):
+    """15 + 5 at 2, 10 at 1 and 4 at 10 a thousand."""
+    usage = [{"prompt_tokens": 25, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 10}},
+             {"prompt_tokens": 5, "completion_tokens": None}, {}]  # fmt: skip
+    host = server(lambda _, n: (200, completion("star")[1] | {"usage": usage[n]}))
+    price = {"prompt": 2, "cached": 1, "completion": 10}
+    model = chat(host.endpoint, price=price, requests_per_minute=6e6, batch=False)
+    metering.taken()
+    for _ in usage:
+        model.answer([QUESTION], GREEDY, [0])
+    counted = {"requests": 2, "prompt_tokens": 30, "cached_tokens": 10, "completion_tokens": 4}
+    assert metering.taken() == {"palimpsest/tiny": counted | {"cost": pytest.approx(0.09)}}
+    assert model.identity() == chat(batch=True).identity() == chat().identity()
+    with pytest.raises(ValueError, match='"price.completion" of openai-compatible'):
+        chat(price={"prompt": 1})
+
+
+def test_a_picture_is_encoded_once_however_much_is_asked_about_it(server, pictures, monkeypatch):
+    """Also by threads that send at the same time, and in a conversation of several turns; and not before it is sent."""
+    encoded: list[int] = []
+    monkeypatch.setattr(messages, "encode_png", lambda picture: encoded.append(len(picture)) or encode_png(picture))
+    echo = server(lambda *_: completion("star"))
+    (one,) = pictures(1)
+    asked = [[Turn("user", text, (one.copy(),)), Turn("assistant", "a"), Turn("user", text, (one,))] for text in "abcd"]
+    model = chat(echo.endpoint)
+    bodies = [model._body(conversation, GREEDY) for conversation in asked]
+    assert encoded == []
+    model.answer(asked, GREEDY, [0] * 4)
+    assert encoded == [32] and len(echo.requests) == len(bodies)
+    urls = {part["image_url"]["url"] for body in echo.requests for turn in body["messages"] for part in turn["content"]
+            if "image_url" in part}  # fmt: skip
+    assert urls == {f"data:image/png;base64,{base64.b64encode(encode_png(one)).decode()}"}
