@@ -32,7 +32,7 @@ from stages.engine.pictures import store
 from stages.engine.sets import captioned
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
-from stages.engine.tasks import Outcome, Task
+from stages.engine.tasks import Outcome, Task, Telling
 from stages.engine.trainings import Training, variants
 
 if TYPE_CHECKING:
@@ -120,13 +120,11 @@ class Encoder:
         return [Outcome(data=save(dict(one))) for one in self.trainer.encode([task.inputs for task in tasks])]
 
 
-class Fit:
+class Fit(Telling):
     """Trains the cells of an entry, one after the other."""
 
-    def __init__(
-        self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, str], memory: Memory
-    ) -> None:
-        self.some, self.known, self.failed, self.memory = some, known, failed, memory
+    def __init__(self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, str]) -> None:
+        self.some, self.known, self.failed = some, known, failed
 
     def load(self) -> str:
         return loaded(next(iter(self.some.values())).trainer)
@@ -142,7 +140,7 @@ class Fit:
         loaded(trainer)
         folder = folder_of(key)
         folder.mkdir(parents=True, exist_ok=True)
-        with self.memory.tracker.curve(cell.training, key) as log:
+        with self.curve(cell.training, key) as log:
             done = trainer.train(cell.lessons, self.known, cell.seed, folder, log)
         return Outcome({**done.figures, "items": len(cell.lessons)}, files=done.files)
 
@@ -174,26 +172,32 @@ class Trainings(Together):
                 for piece in self.some[task.inputs.training].trainer.pieces(task.inputs.lessons)
             }
             known = memory.recall(keys.values(), data=False)
-            missing = [(key, piece) for piece, key in keys.items() if key not in known]
-            counts.update(asked=len(keys), recalled=len(known), computed=len(missing))
-            worker = Encoder(one.trainer)
-            for start in range(0, len(missing), PIECES_A_BATCH):
-                progress.set_postfix_str(f"encoding: {start}/{len(missing)}")
-                some = missing[start : start + PIECES_A_BATCH]
-                batch = [(key, Task("", "", {}, parts_of(piece, one), (), piece)) for key, piece in some]
-                for key, entry in memory.compute(PIECE, worker, batch).items():
+            counts.update(asked=len(keys), recalled=len(known))
+            missing = [
+                (key, Task("", "", {}, parts_of(piece, one), (), piece))
+                for piece, key in keys.items()
+                if key not in known
+            ]
+            batches = [missing[start : start + PIECES_A_BATCH] for start in range(0, len(missing), PIECES_A_BATCH)]
+            done = 0
+            for some in memory.compute(PIECE, Encoder(one.trainer), batches):
+                done += len(some)
+                progress.set_postfix_str(f"encoding: {done}/{len(missing)}")
+                for key, entry in some.items():
                     known[key] = replace(entry, data=None)
+                    counts["computed" if entry.run == memory.tracker.id else "recalled"] += 1
             failed = {piece: str(known[key].reason) for piece, key in keys.items() if known[key].reason}
             counts["failed"] += len(failed)
             reasons.update(failed.values())
             addresses = {piece: str(known[key].digest) for piece, key in keys.items() if piece not in failed}
-            fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed, memory)
-            for key, task in own:
-                progress.set_postfix_str(task.inputs.training)
-                entries |= memory.compute(kind, fit, [(key, task)])
-                if entries[key].reason is None:
-                    shutil.rmtree(folder_of(key), ignore_errors=True)
-                progress.update(1)
+            fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed)
+            progress.set_postfix_str("training")
+            for some in memory.compute(kind, fit, [[one] for one in own]):
+                for key, entry in some.items():
+                    if entry.reason is None:
+                        shutil.rmtree(folder_of(key), ignore_errors=True)
+                entries |= some
+                progress.update(len(some))
         return entries, {**counts, "reasons": dict(reasons)}
 
 

@@ -153,14 +153,14 @@ class Execution:
         self.progress.update(len(keyed) - len(missing))
         if isinstance(node.worker, Together):
             entries |= {key: self.answered[key] for key, _ in missing}
-            self.computed.update((task.corpus, task.sample) for _, task in missing)
         else:
-            for start in range(0, len(missing), node.batch_size):
-                batch = missing[start : start + node.batch_size]
-                entries |= self.memory.compute(node.kind, node.worker, batch)
-                self.computed.update((task.corpus, task.sample) for _, task in batch)
-                self.progress.update(len(batch))
-        self.counts.update(items=len(keyed), recalled=len(keyed) - len(missing), computed=len(missing))
+            batches = [missing[start : start + node.batch_size] for start in range(0, len(missing), node.batch_size)]
+            for some in self.memory.compute(node.kind, node.worker, batches):
+                entries |= some
+                self.progress.update(len(some))
+        own = [task for key, task in missing if entries[key].run == self.tracker.id]
+        self.computed.update((task.corpus, task.sample) for task in own)
+        self.counts.update(items=len(keyed), recalled=len(keyed) - len(own), computed=len(own))
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))
 
@@ -218,7 +218,7 @@ class Execution:
             "problems": dict(self.node.problems),
             "seconds": round(time.monotonic() - self.began, 3),
             "device": self.memory.device or "none",
-            "engine": "local",
+            **self.memory.computing,
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
             **({"requests": self.asked} if isinstance(self.node.worker, Together) else {}),
@@ -280,6 +280,8 @@ def execute(node: Node) -> dict[str, Any]:
     except BaseException as error:
         execution.tracker.fail("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+    finally:
+        execution.memory.close()
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):
         log.warning("%s: %d item(s) failed: %s", node.name, count, reason)

@@ -185,15 +185,18 @@ class Waves:
             if model != self._loaded:
                 self._worker, self._loaded = Answerer(player), model
             done = 0
-            for some in batches(keys, lambda key: gathered[key][1].size(), player.batch_size):
+            tasks = [
+                [(key, self._task(*gathered[key])) for key in some]
+                for some in batches(keys, lambda key: gathered[key][1].size(), player.batch_size)
+            ]
+            self.progress.set_postfix_str(f"{player.name}: 0/{len(keys)}")
+            assert self._worker
+            for entries in self.memory.compute(kind, self._worker, tasks):
+                done += len(entries)
                 self.progress.set_postfix_str(f"{player.name}: {done}/{len(keys)}")
-                done += len(some)
-                batch = [(key, self._task(*gathered[key])) for key in some]
-                assert self._worker
-                entries = self.memory.compute(kind, self._worker, batch)
-                self.counts["computed"] += len(batch)
                 for key, entry in entries.items():
                     self._known[key] = replace(entry, data=None)
+                    self.counts["computed" if entry.run == self.memory.tracker.id else "recalled"] += 1
                     if entry.reason:
                         self.counts["failed"] += 1
                         self.reasons[entry.reason] += 1

@@ -1,0 +1,193 @@
+"""Ray's actors on a cluster of this machine: what they write is what is written here, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.adapters import catalogue
+from registry.store.dag import STAGES
+from stages.engine.actors import KILLER, Actors, engine
+from stages.engine.loop import execute
+from stages.engine.shards import DISK
+from tests.conftest import ROOT
+from tests.stages import test_train
+from tests.stages.engine import hosted, toys
+from tests.stages.engine.hosted import BATCH, SAMPLES, Inverter
+
+ray = pytest.importorskip("ray", reason="needs the extra `ray`")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of one node, to which this process is connected."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # from where actors import
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+        ray.init(made.address, log_to_driver=False, logging_level="ERROR")
+        yield made
+        ray.shutdown()
+        made.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkout."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI", "PALIMPSEST_STRICT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dvc.yaml").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def two(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages compute on two actors."""
+    monkeypatch.setenv("PALIMPSEST_ENGINE", "ray")
+    monkeypatch.setenv("PALIMPSEST_ACTORS", "2")
+
+
+def run(**options: Any) -> dict[str, Any]:
+    return execute(hosted.node(Inverter(**options)))
+
+
+def rows() -> dict[str, dict[str, Any]]:
+    return {row["sample"]: row for row in DISK.read(Path("data/inpaint/toy/toys/part-00.parquet"))}
+
+
+def journal() -> list[str]:
+    return hosted.JOURNAL.read_text().splitlines() if hosted.JOURNAL.exists() else []
+
+
+def remembered(folder: Path) -> int:
+    file = folder / ".palimpsest/registry.db"
+    if not file.exists():
+        return 0
+    with sqlite3.connect(file) as database:
+        try:
+            return database.execute("SELECT count(*) FROM item WHERE status = 'ok'").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
+def until(condition: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+def wrote() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(Path("data").rglob("*.parquet")) if "provenance" not in str(path)}
+
+
+def elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go on in another checkout, on this machine alone."""
+    (folder / "other").mkdir()
+    (folder / "other/dvc.yaml").touch()
+    monkeypatch.chdir(folder / "other")
+    monkeypatch.setenv("PALIMPSEST_ENGINE", "local")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_plain_stage_writes_the_same_bytes(here, monkeypatch):
+    link = run()
+    assert (link["engine"], link["actors"], link["computed"], link["failed"]) == ("ray", 2, SAMPLES, 1)
+    assert rows()["s03"]["reason"] == "ValueError: a bad picture"
+    found = wrote()
+    elsewhere(here, monkeypatch)
+    assert run()["engine"] == "local"
+    assert wrote() == found and len(found) == 1
+
+
+@pytest.mark.usefixtures("two")
+def test_a_method_of_waves_writes_the_same_bytes(here, monkeypatch):
+    monkeypatch.setattr(catalogue, "CATALOGUE", {role: dict(some) for role, some in catalogue.CATALOGUE.items()})
+    monkeypatch.setitem(STAGES, "recaption", STAGES["recaption"])
+    toys.register()
+    link = execute(toys.node(here / "journal"))
+    found = wrote()
+    elsewhere(here, monkeypatch)
+    alone = execute(toys.node(here / "journal"))
+    assert link["requests"] == alone["requests"]
+    assert wrote() == found and len(found) == 2
+
+
+@pytest.mark.usefixtures("two")
+def test_a_batch_whose_actor_dies_is_given_to_another():
+    link = run(killer="s05", once=True)
+    assert Counter(journal())["dies"] == 1
+    assert (link["computed"], link["failed"]) == (SAMPLES, 1), "the one that fails anywhere"
+
+
+@pytest.mark.usefixtures("two")
+def test_an_item_that_kills_fails_alone():
+    link = run(killer="s05")
+    assert {name: row["reason"] for name, row in rows().items() if row["status"] != "ok"} == {
+        "s03": "ValueError: a bad picture", "s05": KILLER,
+    }  # fmt: skip
+    assert link["failed"] == 2
+    assert Counter(journal())["dies"] == 4, "twice with its batch of four, with one other, and alone"
+
+
+@pytest.mark.usefixtures("two")
+def test_a_node_is_lost(cluster):
+    node = cluster.add_node(num_cpus=1, env_vars={"PALIMPSEST_TEST_NODE": "lost"})
+
+    def lose() -> None:
+        until(lambda: "lost begins" in journal())
+        cluster.remove_node(node, allow_graceful=False)
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    link = run(pause=1.0)
+    losing.join()
+    assert (link["computed"], link["failed"]) == (SAMPLES, 1)
+    begun = Counter(journal())
+    assert begun["lost begins"] == 1 and begun["head begins"] >= SAMPLES // BATCH, begun
+
+
+@pytest.mark.usefixtures("two")
+def test_who_plans_is_killed_and_goes_on(here, cluster):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": cluster.address}
+    process = subprocess.Popen([sys.executable, "-m", "tests.stages.engine.hosted"], env=environment)
+    until(lambda: remembered(here))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    known = remembered(here)
+    assert 0 < known < SAMPLES - 1
+    link = run()
+    assert (link["recalled"], link["computed"], link["failed"]) == (known, SAMPLES - known, 1)
+
+
+@pytest.mark.usefixtures("two")
+def test_files_and_curves_of_trainings_arrive(tmp_path, monkeypatch):
+    prepared = test_train.here.__wrapped__(tmp_path, monkeypatch)
+    next(prepared)
+    test_train.test_cells_are_trained_from_pieces_that_are_encoded_once()
+
+
+def test_what_is_set_wrongly_is_named(monkeypatch, cluster):
+    monkeypatch.setenv("PALIMPSEST_ENGINE", "rya")
+    with pytest.raises(ValueError, match='no engine .PALIMPSEST_ENGINE. "rya"; did you mean "ray"'):
+        engine()
+    monkeypatch.setenv("PALIMPSEST_ACTORS", "many")
+    with pytest.raises(ValueError, match="PALIMPSEST_ACTORS is 'many'; give it a number"):
+        Actors()
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match="install the extra"):
+        Actors()
