@@ -172,10 +172,10 @@ class Job(NamedTuple):
     batch: Batch
     deaths: int = 0
 
-    def halves(self) -> Iterator[Job]:
-        """The job again; its halves where it has killed too often."""
-        if self.deaths < DEATHS:
-            yield self
+    def again(self) -> Iterator[Job]:
+        """The job once more, or its halves where it has killed too often."""
+        if self.deaths + 1 < DEATHS:
+            yield Job(self.batch, self.deaths + 1)
         else:
             middle = len(self.batch) // 2
             yield from (Job(half, DEATHS - 1) for half in (self.batch[:middle], self.batch[middle:]))
@@ -206,73 +206,68 @@ class Actors:
         ``begin`` hears on which device it is done, ``curve`` opens those of a worker that tells. Whatever ``load``
         raises passes through.
         """
-        exceptions, drawn, again = self.ray.exceptions, iter(batches), deque[Job]()
+        exceptions, drawn, todo = self.ray.exceptions, iter(batches), deque[Job]()
+        loading: dict[Any, Actor] = {}
         busy: dict[Any, tuple[Actor, Job]] = {}
         sent, curves, fallen = self.ray.put(worker), self._curves(worker, curve), 0
         try:
             while True:
-                while len(busy) < self.most and (job := self._next(again, drawn)):
+                while len(todo) + len(busy) < self.most and (batch := next(drawn, None)) is not None:
+                    todo.append(Job(batch))
+                for actor in [one for one in self.idle if one.worker is worker][: len(todo)]:
+                    self.idle.remove(actor)
+                    job = todo.popleft()
+                    tasks = [task for _, task in job.batch]
+                    busy[actor.handle.compute.remote(tasks, seeds_of(job.batch))] = actor, job
+                while len(loading) < min(len(todo), self.most - len(busy)):
                     actor = self.idle.pop() if self.idle else self._made()
-                    ready = actor.worker is worker
-                    busy[self._compute(actor, job) if ready else actor.handle.load.remote(sent, self.told)] = actor, job
-                if not busy:
+                    loading[actor.handle.load.remote(sent, self.told)] = actor
+                if not busy and not todo:
                     return
-                done, _ = self.ray.wait(list(busy), timeout=POLL if curves else SECONDS)
+                done, _ = self.ray.wait([*busy, *loading], timeout=POLL if curves else SECONDS)
                 if curves:
                     curves.hear()
-                elif not done and not any(actor.worker is worker for actor, _ in busy.values()):
-                    log.warning("Ray has not started an actor yet: each is to have %g of a GPU.", self.gpus)
+                elif not done and not busy:
+                    log.warning("Ray has no actor ready yet; each is given %g of a GPU.", self.gpus)
                 for ref in done:
-                    actor, job = busy.pop(ref)
-                    loading = actor.worker is not worker
+                    actor, its = busy.pop(ref) if ref in busy else (loading.pop(ref), None)
                     try:
                         found = self.ray.get(ref)
-                    except exceptions.RayTaskError as error:  # which catches what items do: it is about all of them
+                    except exceptions.RayTaskError as error:  # what one item does is caught there: it is about all
                         self.ray.kill(actor.handle)
                         raise error.cause from None
                     except exceptions.RayError as error:
                         log.warning("An actor was lost (%s).", str(error).strip().partition("\n")[0])
                         self.ray.kill(actor.handle)
-                        if curves:
-                            curves.lose(key for key, _ in job.batch)
-                        fallen += loading
+                        if its is None:
+                            fallen += 1
+                        elif its.deaths + 1 >= DEATHS and len(its.batch) == 1:
+                            yield its.batch, [Outcome(reason=KILLER)]
+                        else:
+                            todo.extend(its.again())
+                        if curves and its:
+                            curves.lose(key for key, _ in its.batch)
                         if fallen == LOADS:
                             raise RuntimeError(
                                 f"{LOADS} actors in a row died while they loaded their model; each may need more "
                                 "memory than it has: start fewer (PALIMPSEST_ACTORS)."
                             ) from None
-                        job = job if loading else Job(job.batch, job.deaths + 1)
-                        if job.deaths >= DEATHS and len(job.batch) == 1:
-                            yield job.batch, [Outcome(reason=KILLER)]
-                        else:
-                            again.extend(job.halves())
                         continue
-                    if loading:
+                    self.idle.append(actor)
+                    if its is None:
                         actor.worker, fallen = worker, 0
                         begin(*found)
-                        busy[self._compute(actor, job)] = actor, job
                     else:
-                        self.idle.append(actor)
-                        yield job.batch, found
+                        yield its.batch, found
         finally:
-            for actor, _ in busy.values():
+            for actor in [*loading.values(), *(actor for actor, _ in busy.values())]:
                 self.ray.kill(actor.handle)
             if curves:
                 curves.lose(list(curves.open))
 
-    def _next(self, again: deque[Job], drawn: Iterator[Batch]) -> Job | None:
-        if again:
-            return again.popleft()
-        batch = next(drawn, None)
-        return None if batch is None else Job(batch)
-
     def _made(self) -> Actor:
-        options = {"num_cpus": 0, "num_gpus": self.gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
-        made = self.ray.remote(**options)(Host)
+        made = self.ray.remote(num_gpus=self.gpus, max_restarts=0, scheduling_strategy="SPREAD")(Host)
         return Actor(made.remote(str(places.root()), self.settings))
-
-    def _compute(self, actor: Actor, job: Job) -> Any:
-        return actor.handle.compute.remote([task for _, task in job.batch], seeds_of(job.batch))
 
     def _curves(self, worker: Worker, curve: Curve) -> Curves | None:
         """What hears of the curves of a worker, if it tells; the queue is on this machine, and stays as it does."""

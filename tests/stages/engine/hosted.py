@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ from stages.engine.pictures import Picture
 from stages.engine.tasks import Outcome, Task
 
 JOURNAL = Path("journal")
-SAMPLES = 12
-BATCH = 4
+SAMPLES = 8
+BATCH = 2
 
 
 class Inverter:
@@ -51,16 +52,16 @@ def note(line: str) -> None:
         file.write(f"{line}\n")
 
 
-def node(worker: Inverter) -> Node:
-    """The stage over twelve pictures, in batches of four."""
+def node(worker: Inverter, entry: str) -> Node:
+    """The stage over eight pictures, in batches of two; entries share nothing."""
     store, stage = ObjectStore(places.objects_url()), STAGES["inpaint"]
     tasks = []
     for number in range(SAMPLES):
         address = store.put(encode_png(np.full((4, 4, 3), 10 * number, np.uint8)))
-        columns = dict.fromkeys(stage.axes) | {"inpainter": "toy"}
-        tasks.append(Task("toys", f"s{number:02}", columns, {"picture": address}, (), Picture(address)))
+        columns = dict.fromkeys(stage.axes) | {"inpainter": entry}
+        tasks.append(Task("toys", f"s{number:02}", columns, {"picture": address, "model": entry}, (), Picture(address)))
     return Node(
-        stage=stage, entry="toy", settings={}, study="toy", total=SAMPLES,
+        stage=stage, entry=entry, settings={}, study="toy", total=SAMPLES,
         plan=[("toys/part-00.parquet", tasks)], worker=worker, batch_size=BATCH,
     )  # fmt: skip
 
@@ -68,4 +69,4 @@ def node(worker: Inverter) -> Node:
 if __name__ == "__main__":
     from stages.engine.loop import execute
 
-    execute(node(Inverter(pause=0.5)))
+    execute(node(Inverter(pause=0.5), sys.argv[1]))
