@@ -13,7 +13,7 @@ cd "$SLURM_SUBMIT_DIR"
 source .venv/bin/activate
 
 port=$((20000 + SLURM_JOB_ID % 10000))
-export RAY_ADDRESS="$(hostname --ip-address | cut -d' ' -f1):$port"
+export RAY_ADDRESS="$(hostname -I | cut -d" " -f1):$port"
 RAY_AUTH_TOKEN=$(python -c "import secrets; print(secrets.token_hex())") # in the environment alone
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
 export PALIMPSEST_ENGINE=ray
@@ -25,7 +25,8 @@ trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 trap 'kill -TERM "$driver" 2>/dev/null; wait "$driver"; exit 143' TERM # near the end of the time: what is done is kept
 resources=(--num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus "$gpus" --block)
 ray start --head --port "$port" --include-dashboard false "${resources[@]}" >/dev/null &
-until ray health-check --address "$RAY_ADDRESS" >/dev/null 2>&1; do sleep 1; done
+head=$!
+until ray health-check --address "$RAY_ADDRESS" >/dev/null 2>&1; do kill -0 "$head"; sleep 1; done
 if ((SLURM_NNODES > 1)); then
   srun --nodes $((SLURM_NNODES - 1)) --ntasks $((SLURM_NNODES - 1)) --exclude "$(hostname -s)" \
     ray start --address "$RAY_ADDRESS" "${resources[@]}" >/dev/null &
