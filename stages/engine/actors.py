@@ -309,12 +309,13 @@ def started() -> tuple[Any, bool]:
         raise ValueError("engine: ray needs Ray; install the extra: pip install -e '.[ray]'.") from None
     if ray.is_initialized():
         return ray, False
+    address = os.environ.get("RAY_ADDRESS", "local")
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        ray.init(
-            os.environ.get("RAY_ADDRESS", "local"), include_dashboard=False, log_to_driver=False,
-            logging_level=logging.ERROR,
-        )  # fmt: skip
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ConnectionError(f"Ray cannot be reached or started (RAY_ADDRESS: {address}): {reason}") from error
     finally:
         for number, handler in handlers.items():  # Ray has its own for SIGTERM, which ends nothing orderly
             signal.signal(number, handler)

@@ -151,9 +151,9 @@ class Memory:
         """The entry of an outcome, which has failed where it is no result."""
         if reason := fault(outcome.value):
             return Entry(self.tracker.id, {}, None, reason)
-        put, files = self.store.objects.put, outcome.files.items()
         data, value = outcome.data, dict(outcome.value)
         if outcome.files:
-            value["files"] = {n: put(one if isinstance(one, bytes) else one.read_bytes()) for n, one in files}
+            kept = {n: one if isinstance(one, bytes) else one.read_bytes() for n, one in outcome.files.items()}
+            value["files"] = {name: self.store.objects.put(one) for name, one in kept.items()}
         address = None if data is None else digest(data)
         return Entry(self.tracker.id, value, data, outcome.reason, address, outcome.passes)
