@@ -5,8 +5,9 @@
 The worker stands for a device: it takes so many seconds for a batch of 16 tasks, by default 64 times 0.1, of which it
 computes nothing, and returns 100 kB for each, as a picture has. So what is measured is the way there and back. One
 cluster on this machine serves all; it is started first, and apart. Of each way: seconds until the first batch is back
-(actors start, and import), seconds for the others, and their ratio to those of this process. Last, how many of the
-tasks come back where one raises: caught in an actor, and with ``max_errored_blocks=-1``, without which none does.
+(actors start, and import); those a batch of the later half takes, when all actors are there; and their ratio to those
+of this process. Last, how many of the tasks come back where one raises: caught in an actor, and with
+``max_errored_blocks=-1``, without which none does.
 """
 
 from __future__ import annotations
@@ -115,12 +116,11 @@ WAYS: dict[str, Way] = {
 
 
 def timed(way: Way, seconds: float, batches: list[Batch]) -> tuple[float, float, int]:
-    """Seconds until something is back, seconds for what follows a batch, and how many pictures there are in the end."""
-    began, found = time.monotonic(), way(Device(seconds), batches)
-    count = next(found)
-    first = time.monotonic()
-    count += sum(found)
-    return first - began, (time.monotonic() - first) / (len(batches) - 1), count
+    """Seconds until something is back, seconds for a part of the later half, and how many pictures there are."""
+    began = time.monotonic()
+    counts, times = zip(*((count, time.monotonic()) for count in way(Device(seconds), batches)), strict=True)
+    half = len(times) // 2
+    return times[0] - began, (times[-1] - times[half - 1]) / (len(times) - half), sum(counts)
 
 
 def main(batches: int = 64, seconds: float = 0.1) -> dict[str, float]:
