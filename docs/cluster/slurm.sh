@@ -21,15 +21,12 @@ gpus=${SLURM_GPUS_ON_NODE:-0}
 actors=$((SLURM_NNODES * gpus))
 export PALIMPSEST_ACTORS=${PALIMPSEST_ACTORS:-$((actors ? actors : SLURM_NNODES))} # also of nodes that are yet to join
 
-trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 trap 'kill -TERM "$driver" 2>/dev/null; wait "$driver"; exit 143' TERM # near the end of the time: what is done is kept
-resources=(--num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus "$gpus" --block)
-ray start --head --port "$port" --include-dashboard false "${resources[@]}" >/dev/null &
-head=$!
-until ray health-check --address "$RAY_ADDRESS" >/dev/null 2>&1; do kill -0 "$head"; sleep 1; done
+resources=(--num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus "$gpus")
+ray start --head --port "$port" --include-dashboard false "${resources[@]}" >/dev/null # Slurm ends it with the job
 if ((SLURM_NNODES > 1)); then
   srun --nodes $((SLURM_NNODES - 1)) --ntasks $((SLURM_NNODES - 1)) --exclude "$(hostname -s)" \
-    ray start --address "$RAY_ADDRESS" "${resources[@]}" >/dev/null &
+    ray start --address "$RAY_ADDRESS" "${resources[@]}" --block >/dev/null &
 fi
 palimpsest repro "$@" &
 driver=$!

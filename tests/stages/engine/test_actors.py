@@ -37,6 +37,20 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)  # from where actors import
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        look = ray._private.services.get_node
+
+        def patient(*args: Any) -> Any:
+            """A node has half a minute to start, which is little on a busy machine."""
+            until(lambda: look_again(*args), 180)
+            return look(*args)
+
+        def look_again(*args: Any) -> bool:
+            try:
+                return bool(look(*args))
+            except RuntimeError:
+                return False
+
+        patch.setattr("ray._private.services.get_node", patient)
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
         ray.init(made.address, log_to_driver=False, logging_level="ERROR")
         yield made
@@ -88,8 +102,8 @@ def remembered() -> int:
         return database.execute("SELECT count(*) FROM item WHERE status = 'ok'").fetchone()[0]
 
 
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 60
+def until(condition: Callable[[], Any], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert condition()
