@@ -21,7 +21,8 @@ gpus=${SLURM_GPUS_ON_NODE:-0}
 actors=$((SLURM_NNODES * gpus))
 export PALIMPSEST_ACTORS=${PALIMPSEST_ACTORS:-$((actors ? actors : SLURM_NNODES))} # also of nodes that are yet to join
 
-trap 'kill -TERM "$driver" 2>/dev/null; wait "$driver"; exit 143' TERM # near the end of the time: what is done is kept
+driver=
+trap 'kill -TERM $driver 2>/dev/null; wait $driver; exit 143' TERM # near the end of the time: what is done is kept
 resources=(--num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus "$gpus")
 ray start --head --port "$port" --include-dashboard false "${resources[@]}" >/dev/null # Slurm ends it with the job
 if ((SLURM_NNODES > 1)); then

@@ -14,10 +14,10 @@ The execution that plans is the only one that touches registry and MLflow. An ac
 which carry references; it reads pictures itself, catches what one item does to a model, and returns values, bytes and
 reasons. So every node needs the checkout, at the same path, and its ``data/`` (masks and captions lie in shards).
 
-These are plain actors, and not ``ray.data``'s ``map_batches``, which is as quick once it runs, and begins ten times later
-(``tests/bench/bench_ray.py``): there an exception outside of our hands ends the job or drops its block without a word, a
-batch that kills its process is tried again for ever or ends all, and rows of blocks take the place of batches, which
-waves and trainings have of their own.
+These are plain actors, and not ``ray.data``'s ``map_batches``, which is as quick once it runs and begins ten times
+later (``tests/bench/bench_ray.py``): there an exception outside of our hands ends the job or drops its block without a
+word, a batch that kills its process is tried again for ever or ends all, and rows of blocks take the place of batches,
+which waves and trainings have of their own.
 
 Here a batch whose actor died is given to another one. If that dies too, the batch is halved, and so on, until the item
 that kills is alone: it has failed.
