@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,16 @@ from tests.stages.engine.hosted import BATCH, SAMPLES, Inverter
 ray = pytest.importorskip("ray", reason="needs the extra `ray`")
 
 
+PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+
+
+def node() -> dict[str, int]:
+    """A node with a GPU, as Ray believes. For ports that are told it does not wait: on a busy machine it gives up."""
+    with ExitStack() as stack:
+        bound = [stack.enter_context(socket.create_server(("", 0))) for _ in PORTS]
+        return {"num_gpus": 1} | {name: one.getsockname()[1] for name, one in zip(PORTS, bound, strict=True)}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A cluster of one node, to which this process is connected."""
@@ -37,21 +49,7 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)  # from where actors import
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        look = ray._private.services.get_node
-
-        def patient(*args: Any) -> Any:
-            """A node has half a minute to start, which is little on a busy machine."""
-            until(lambda: look_again(*args), 180)
-            return look(*args)
-
-        def look_again(*args: Any) -> bool:
-            try:
-                return bool(look(*args))
-            except RuntimeError:
-                return False
-
-        patch.setattr("ray._private.services.get_node", patient)
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **node()})
         ray.init(made.address, log_to_driver=False, logging_level="ERROR")
         yield made
         ray.shutdown()
@@ -163,11 +161,11 @@ def test_a_node_is_lost(cluster, monkeypatch):
     """Each of two nodes has a GPU, as Ray believes, and so an actor; of the one that is lost no other can be made."""
     for name in ("PALIMPSEST_ACTORS", "PALIMPSEST_GPUS"):
         monkeypatch.delenv(name)
-    node = cluster.add_node(num_cpus=1, num_gpus=1, env_vars={"PALIMPSEST_TEST_NODE": "lost"})
+    lost = cluster.add_node(num_cpus=1, env_vars={"PALIMPSEST_TEST_NODE": "lost"}, **node())
 
     def lose() -> None:
         until(lambda: "lost begins" in journal())
-        cluster.remove_node(node, allow_graceful=False)
+        cluster.remove_node(lost, allow_graceful=False)
 
     losing = threading.Thread(target=lose)
     losing.start()
