@@ -34,7 +34,7 @@ from stages.engine.pictures import store
 from stages.engine.sets import captioned
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
-from stages.engine.tasks import Outcome, Task
+from stages.engine.tasks import Outcome, Task, Telling
 from stages.engine.trainings import Training, variants
 
 if TYPE_CHECKING:
@@ -122,13 +122,11 @@ class Encoder:
         return [Outcome(data=save(dict(one))) for one in self.trainer.encode([task.inputs for task in tasks])]
 
 
-class Fit:
+class Fit(Telling):
     """Trains the cells of an entry, one after the other."""
 
-    def __init__(
-        self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, str], memory: Memory
-    ) -> None:
-        self.some, self.known, self.failed, self.memory = some, known, failed, memory
+    def __init__(self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, str]) -> None:
+        self.some, self.known, self.failed = some, known, failed
 
     def load(self) -> str:
         return loaded(next(iter(self.some.values())).trainer)
@@ -144,7 +142,7 @@ class Fit:
         loaded(trainer)
         folder = folder_of(key)
         folder.mkdir(parents=True, exist_ok=True)
-        with self.memory.tracker.curve(cell.training, key) as log:
+        with self.curve(cell.training, key) as log:
             done = trainer.train(cell.lessons, self.known, cell.seed, folder, log)
         return Outcome({**done.figures, "items": len(cell.lessons)}, files=done.files)
 
@@ -194,7 +192,7 @@ class Trainings(Together):
             counts["failed"] += len(failed)
             reasons.update(failed.values())
             addresses = {piece: str(known[key].digest) for piece, key in keys.items() if piece not in failed}
-            fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed, memory)
+            fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed)
             progress.set_postfix_str("training")
             for some in memory.compute(kind, fit, [[one] for one in own]):
                 for key, entry in some.items():

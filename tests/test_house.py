@@ -1,5 +1,6 @@
 """The architecture holds: arrows between rooms, the size of modules, who may talk to whom."""
 
+import re
 from pathlib import Path
 from subprocess import run
 
@@ -37,6 +38,11 @@ def test_one_room_knows_mlflow():
         file.parent for file in FILES if "import mlflow" in (text := (ROOT / file).read_text()) or "from mlflow" in text
     }
     assert knowing == {Path("registry/tracking")}
+
+
+def test_one_module_knows_ray():
+    knowing = {file for file in FILES if re.search(r"^\s*(import|from) ray\b", (ROOT / file).read_text(), re.M)}
+    assert knowing == {Path("stages/engine/actors.py")}
 
 
 def tracked() -> list[str]:

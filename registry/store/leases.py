@@ -32,14 +32,18 @@ log = logging.getLogger(__name__)
 
 
 class Leases:
-    """The leases of one execution. Use it as a context, which gives them back.
+    """The leases of one execution, until it gives them back.
 
     >>> from registry.store.database import connect, migrate_when_behind
     >>> engine = connect("sqlite://")
     >>> migrate_when_behind(engine)
-    >>> with Leases(engine) as mine, Leases(engine) as others:
-    ...     mine.take(["a", "b"]) == {"a", "b"}, others.take(["b", "c"])
+    >>> mine, others = Leases(engine), Leases(engine)
+    >>> mine.take(["a", "b"]) == {"a", "b"}, others.take(["b", "c"])
     (True, {'c'})
+    >>> mine.close()
+    >>> others.take(["b"])
+    {'b'}
+    >>> others.close()
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -49,10 +53,8 @@ class Leases:
         self._renewing: Thread | None = None
         self._ended = Event()
 
-    def __enter__(self) -> Leases:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Give all back."""
         if self._renewing:
             self._ended.set()
             self._renewing.join()

@@ -87,19 +87,16 @@ class Tracker:
         self.marker.write_text(f"{self.id} {os.getpid()}")
         self.monitor: SystemMetricsMonitor | None = None
 
-    def execution(self, device: str) -> Execution:
+    def execution(self, device: str, name: str, engine: str) -> Execution:
         """This execution, as the registry keeps it, now that it begins to compute on ``device``.
 
-        MLflow gets the device's name and, on a GPU, from now on the load of the machine (``system/...``).
+        MLflow gets the device's name and, on a GPU of this machine, from now on its load (``system/...``).
         """
-        name = device
-        if device.startswith("cuda"):
-            import torch
-
-            name = torch.cuda.get_device_name()
+        if device.startswith("cuda") and engine == "local":
             self._watch()
-        self.client.set_tag(self.id, "device", name)
-        return Execution(self.id, self.tags["dvc.stage"], self.tags["git.commit"], device, "local", self.started_at)
+        for tag, said in {"device": name, "engine": engine}.items():
+            self.client.set_tag(self.id, tag, said)
+        return Execution(self.id, self.tags["dvc.stage"], self.tags["git.commit"], device, engine, self.started_at)
 
     def _interrupted(self) -> str | None:
         """The run of an execution of this stage that was cut off here; it is closed as killed.

@@ -55,3 +55,9 @@ def loaded(adapter: Any) -> str:
     if torch := sys.modules.get("torch"):
         torch.backends.cudnn.allow_tf32 = False  # what a study calls float32 is float32 on a GPU too
     return getattr(adapter, "device", "cpu")
+
+
+def card(device: str) -> str:
+    """The name of a device: a GPU's own."""
+    name: str = sys.modules["torch"].cuda.get_device_name() if device.startswith("cuda") else device
+    return name

@@ -229,7 +229,7 @@ class Execution:
             "problems": dict(Counter(one.kind for one in self.node.problems)),
             "seconds": round(time.monotonic() - self.began, 3),
             "device": self.memory.device or "none",
-            "engine": "local",
+            **self.memory.computing,
             "mlflow_run_id": self.tracker.id,
             "started_at": self.tracker.started_at.isoformat(),
             "digests": dict(sorted(DIGESTED.items())),
@@ -286,20 +286,21 @@ def execute(node: Node) -> dict[str, Any]:
     """Run a node through the loop and return its run link.
 
     Raises ``SystemExit`` where an item failed, or something is wrong with the input, and ``PALIMPSEST_STRICT`` is set,
-    after everything has been written;
-    whatever a node's ``plan`` or ``load`` raises passes through, and marks the MLflow run as failed.
+    after everything has been written; whatever a node's ``plan`` or ``load`` raises passes through, and marks the
+    MLflow run as failed.
     """
     execution = Execution(node)
     for problem in node.problems[:SHOWN_PROBLEMS]:
         log.warning("%s: %s", node.name, problem.message)
     try:
-        with execution.memory.leases:
-            execution.write()
+        execution.write()
         execution.log()
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         execution.tracker.fail(status, execution.spent or metering.taken())
         raise
+    finally:
+        execution.memory.close()
     link = execution.link()
     for reason, count in execution.reasons.most_common(3):
         log.warning("%s: %d item(s) failed: %s", node.name, count, reason)

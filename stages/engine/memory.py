@@ -7,18 +7,20 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from registry.store import places
 from registry.store.database import connect
-from registry.store.faults import full, passes
 from registry.store.items import Finding, ItemStore
-from registry.store.keys import digest, item_seed
+from registry.store.keys import digest
 from registry.store.leases import Leases
 from registry.store.objects import ObjectStore
 from registry.tracking.runs import Tracker
+from stages.engine.actors import Actors, Batch, engine, seeds_of
+from stages.engine.handling import card
 from stages.engine.shards import files_of
-from stages.engine.tasks import Outcome, Task, Worker, fault
+from stages.engine.tasks import Outcome, Task, Telling, Worker, attempted, fault
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class Entry:
 
 
 class Memory:
-    """The item store as one execution uses it. A worker is made ready when the first of its items is missing."""
+    """The item store as one execution uses it. A worker is made ready when the first of its items is missing: here, or
+    on Ray's actors (:mod:`stages.engine.actors`)."""
 
     def __init__(self, name: str, tracker: Tracker) -> None:
         self.name = name
@@ -50,6 +53,22 @@ class Memory:
         self.leases = Leases(self.store.engine)
         self.device: str | None = None
         self._worker: Worker | None = None
+        self._actors: Actors | None = None
+
+    @cached_property
+    def engine(self) -> str:
+        return engine()
+
+    @property
+    def computing(self) -> dict[str, Any]:
+        """What the run link says of how it was computed: the engine, and how many actors it had, if any."""
+        return {"engine": self.engine} | ({"actors": self._actors.most} if self._actors else {})
+
+    def close(self) -> None:
+        """End the actors, if there are any, whatever they are at, and let others compute what was not done."""
+        if self._actors:
+            self._actors.close()
+        self.leases.close()
 
     def recall(self, keys: Iterable[str], data: bool = True) -> dict[str, Entry]:
         """The known items; one that is no result, or whose image is missing or damaged, counts as unknown.
@@ -81,26 +100,21 @@ class Memory:
         if not self.store.objects.holds(address):
             raise FileNotFoundError(f"Object {address} is not in the object store.")
 
-    def compute(
-        self, kind: str, worker: Worker, batches: Iterable[Sequence[tuple[str, Task]]]
-    ) -> Iterator[dict[str, Entry]]:
-        """Compute the items of some batches and remember each; yields what is there, part by part.
+    def compute(self, kind: str, worker: Worker, batches: Iterable[Batch]) -> Iterator[dict[str, Entry]]:
+        """Compute the items of some batches, and remember each batch as soon as it is finished.
 
-        What another execution computes at the same time is left to it, and waited for behind all else.
+        A batch is drawn when there is room for it, and on actors the quicker one is finished first. What another
+        execution computes at the same time is left to it, and waited for behind all else.
         """
         told = False
         while batches:
-            theirs = []
-            for batch in batches:
-                mine = self.leases.take([key for key, _ in batch])
-                known = self.recall(key for key, _ in batch)  # what others have remembered since the stage recalled
-                if missing := [(key, task) for key, task in batch if key in mine - known.keys()]:
-                    known |= self._compute(kind, worker, missing)
-                self.leases.release(mine)
-                if known:
-                    yield known
-                if rest := [(key, task) for key, task in batch if key not in known]:
-                    theirs.append(rest)
+            settled: list[dict[str, Entry]] = []
+            theirs: list[Batch] = []
+            for batch, found in self._attempts(worker, self._mine(batches, settled, theirs)):
+                entries = self.remember(kind, batch, dict(zip((key for key, _ in batch), found, strict=True)))
+                self.leases.release(entries.keys())
+                yield entries
+            yield from settled
             if theirs and not told:
                 count = sum(map(len, theirs))
                 log.warning("%s: another execution computes %d of its items now; waiting for them.", self.name, count)
@@ -108,10 +122,29 @@ class Memory:
             if batches := theirs:
                 time.sleep(POLL)
 
-    def _compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
-        self._ready(worker)
-        entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch), strict=True))
-        return self.remember(kind, batch, entries)
+    def _mine(self, batches: Iterable[Batch], settled: list[dict[str, Entry]], theirs: list[Batch]) -> Iterator[Batch]:
+        """What of some batches is for this execution to compute; ``settled`` gets what others have remembered since
+        the stage recalled, and ``theirs`` what they compute now."""
+        for batch in batches:
+            mine = self.leases.take([key for key, _ in batch])
+            known = self.recall(key for key, _ in batch)
+            self.leases.release(mine & known.keys())
+            if known:
+                settled.append(known)
+            if missing := [(key, task) for key, task in batch if key in mine - known.keys()]:
+                yield missing
+            if rest := [(key, task) for key, task in batch if key not in mine | known.keys()]:
+                theirs.append(rest)
+
+    def _attempts(self, worker: Worker, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Entry]]]:
+        if self.engine == "ray":
+            self._actors = self._actors or Actors()
+            for batch, outcomes in self._actors.attempt(worker, batches, self.begin, self.tracker.curve):
+                yield batch, [self._entry(one) for one in outcomes]
+        else:
+            for batch in batches:
+                self._ready(worker)
+                yield batch, self._attempt(worker, batch)
 
     def remember(self, kind: str, batch: Sequence[tuple[str, Task]], entries: Mapping[str, Entry]) -> dict[str, Entry]:
         """Store the items of one batch, values and failures, and return what the store holds then.
@@ -128,36 +161,25 @@ class Memory:
         others = {key for key, known in self.store.recall(entries).items() if known.run != self.tracker.id}
         return {**entries, **self.recall(others)}
 
-    def begin(self, device: str) -> None:
-        """Record that this execution computes; the first device is the one that is named."""
+    def begin(self, device: str, name: str = "") -> None:
+        """Record that this execution computes; the first device is the one that is told, with the name of the card."""
         if self.device is None:
             self.device = device
-            self.store.open_run(self.tracker.execution(device))
+            self.store.open_run(self.tracker.execution(device, name or device, self.engine))
 
     def _ready(self, worker: Worker) -> None:
         if self._worker is not worker:
             self._worker = None
             gc.collect()  # a pipeline whose forward was replaced refers to itself
-            self.begin(worker.load())
+            if isinstance(worker, Telling):
+                worker.curve = self.tracker.curve
+            device = worker.load()
+            self.begin(device, card(device))
             self._worker = worker
 
-    def _attempt(self, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
-        """Compute an entry for each item, in order; a batch that raises, item by item; what raises alone has failed.
-
-        A full disk is no item's fault: what it raises passes through.
-        """
-        tasks, seeds = [task for _, task in batch], [item_seed(key) for key, _ in batch]
-        try:
-            outcomes = worker.compute(tasks, seeds)
-        except Exception as error:  # whatever one picture does to a model must not stop the others
-            if full(error):
-                raise
-            if len(batch) > 1:
-                return [self._attempt(worker, [one])[0] for one in batch]
-            log.debug("%s: %s failed", self.name, tasks[0].sample, exc_info=True)
-            reason = places.hidden(f"{type(error).__name__}: {error}")
-            return [Entry(self.tracker.id, {}, None, reason, passes=passes(error))]
-        return [self._entry(one) for one in outcomes]
+    def _attempt(self, worker: Worker, batch: Batch) -> list[Entry]:
+        """Compute an entry for each item, in order."""
+        return [self._entry(one) for one in attempted(worker, [task for _, task in batch], seeds_of(batch))]
 
     def _entry(self, outcome: Outcome) -> Entry:
         """The entry of an outcome, which has failed where it is no result."""
@@ -165,5 +187,7 @@ class Memory:
             return Entry(self.tracker.id, {}, None, reason)
         data, value = outcome.data, dict(outcome.value)
         if outcome.files:
-            value["files"] = {name: self.store.objects.put(path.read_bytes()) for name, path in outcome.files.items()}
-        return Entry(self.tracker.id, value, data, outcome.reason, None if data is None else digest(data))
+            kept = {n: one if isinstance(one, bytes) else one.read_bytes() for n, one in outcome.files.items()}
+            value["files"] = {name: self.store.objects.put(one) for name, one in kept.items()}
+        address = None if data is None else digest(data)
+        return Entry(self.tracker.id, value, data, outcome.reason, address, outcome.passes)

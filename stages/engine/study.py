@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import PrivateAttr, StringConstraints, create_model, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, create_model, model_validator
 
 from models.adapters.references import resolved
 from models.adapters.settings import Settings, unknown, validated
@@ -37,6 +37,9 @@ LONGEST = 255
 OURS = ("none", "original", "all")
 """Names that tables and pages give to what is not there, to the untouched picture, and to all corpora."""
 
+Engine = Literal["local", "ray"]
+ENGINES = get_args(Engine)
+
 SWEPT = re.compile(r"[A-Za-z0-9._+-]+")
 
 
@@ -48,6 +51,9 @@ class _Study(Settings):
 
     models: dict[Name, dict[str, Any]] = {}
     """Models that entries refer to by name, in place of describing them."""
+
+    engine: Engine = Field("local", exclude=True)
+    """Where its stages compute (:mod:`stages.engine.actors`): no result depends on it."""
 
     @property
     def file(self) -> Path:

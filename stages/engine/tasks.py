@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from models.adapters.finite import OVERFLOW
 from models.adapters.thinking import CLOSE, OPEN
+from registry.store import faults, places
 from stages.engine.shards import shard_count, shard_of
+
+log = logging.getLogger(__name__)
+
+Curve = Callable[[str, str], AbstractContextManager[Callable[[Mapping[str, float], int], None]]]
+"""Opens the curve of an item, called by a name and the item's key: what it yields takes figures by step."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,13 @@ class Outcome:
 
     value: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
-    files: Mapping[str, Path] = field(default_factory=dict)
-    """Files that it left, by name, such as weights. Its value will say their digests, as ``files``."""
+    files: Mapping[str, Path | bytes] = field(default_factory=dict)
+    """Files that it left, or what they hold, by name, such as weights. Its value will say their digests, as
+    ``files``."""
     reason: str | None = None
-    """Why a part of the values is missing; the item counts as failed, and the others are kept."""
+    """Why the values, or a part of them, are missing; the item counts as failed, and the others are kept."""
+    passes: bool = False
+    """Whether a retry may mend what it failed for."""
 
 
 def fault(value: Mapping[str, Any]) -> str | None:
@@ -83,6 +94,28 @@ class Worker(Protocol):
 
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> Sequence[Outcome]:
         """Compute an outcome for each task, in order. Where it raises, the loop tries again task by task."""
+
+
+class Telling:
+    """A worker whose items take long, and that tells how they go; ``curve`` is set before it is loaded."""
+
+    curve: Curve
+
+
+def attempted(worker: Worker, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+    """An outcome for each task, in order; a batch that raises goes item by item, and what raises alone has failed.
+
+    A full disk is no item's fault: what it raises passes through.
+    """
+    try:
+        return list(worker.compute(tasks, seeds))
+    except Exception as error:  # whatever one picture does to a model must not stop the others
+        if faults.full(error):
+            raise
+        if len(tasks) > 1:
+            return [attempted(worker, [task], [seed])[0] for task, seed in zip(tasks, seeds, strict=True)]
+        log.debug("%s of %s failed", tasks[0].sample or "a whole", tasks[0].corpus, exc_info=True)
+        return [Outcome(reason=places.hidden(f"{type(error).__name__}: {error}"), passes=faults.passes(error))]
 
 
 def by_shard(tasks: Sequence[Task]) -> Iterator[tuple[str, list[Task]]]:

@@ -8,17 +8,17 @@ time a batch on this side, and the ratio. A batch of a model takes 100 ms and mo
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from registry.store.database import connect
-from registry.store.items import Execution, ItemStore
+from registry.store.items import Execution
 from registry.store.keys import item_key
 from registry.store.leases import Leases
-from registry.store.objects import ObjectStore
 from stages.engine.memory import Memory
 from stages.engine.tasks import Outcome, Task
 from tests.databases import KINDS, Databases
@@ -48,15 +48,13 @@ class Free(Leases):
 
 def spent(url: str, leases: type[Leases], run: str, batches: int) -> float:
     """Milliseconds a batch."""
-    memory = Memory.__new__(Memory)
-    memory.name, memory.device, memory._worker = "bench", None, None
-    memory.store = ItemStore(connect(url), ObjectStore("memory://leases"))
+    os.environ |= {"PALIMPSEST_REGISTRY": url, "PALIMPSEST_OBJECTS": "memory://leases", "PALIMPSEST_ENGINE": "local"}
     execution = Execution(run, "caption@bench", "c", "cpu", "local", datetime.now(UTC))
-    memory.tracker = SimpleNamespace(id=run, execution=lambda device: execution)
+    memory = Memory("bench", SimpleNamespace(id=run, execution=lambda *_: execution))
     memory.leases = leases(memory.store.engine)
     parts = [[{"run": run, "number": BATCH * k + n} for n in range(BATCH)] for k in range(batches + 1)]
     tasks = [[(item_key("caption", each), Task("", str(each), {}, each)) for each in one] for one in parts]
-    with memory.leases:
+    with closing(memory.leases):
         list(memory.compute("caption", Ready(), tasks[:1]))
         began = time.process_time()
         list(memory.compute("caption", Ready(), tasks[1:]))

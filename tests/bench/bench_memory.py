@@ -30,7 +30,7 @@ import pyarrow as pa
 from models.adapters import catalogue
 from models.adapters.decoding import Decoding
 from models.media.images import decode_png, encode_png
-from registry.store.dag import STAGES
+from registry.store.dag import SECTIONS, STAGES
 from stages import caption
 from stages.engine.loop import execute
 from stages.engine.shards import DISK, image, shard_count, shard_of, write_shard
@@ -64,7 +64,7 @@ class Speaker:
 
 def study(inpainters: int) -> Study:
     return Study.model_validate(
-        {section: {} for section in Study.model_fields}
+        {section: {} for section in SECTIONS}
         | {"study": "memory", "corpora": {"photos": {"adapter": "folder"}}}
         | {"degradations": {name: {"kind": "zero"} for name in DEGRADATIONS}}
         | {"inpainters": {f"painter-{n}": {"adapter": "identity"} for n in range(inpainters)}}

@@ -68,9 +68,8 @@ def test_a_gpu_is_named_and_watched(checkout, monkeypatch, ends):
     """Also where a stage is over before the first point is due: its last looks make one."""
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.02")
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "10000")
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "NVIDIA H200")
     tracker = Tracker("small/stages", "small", "caption@blip")
-    assert tracker.execution("cuda").device == "cuda"
+    assert tracker.execution("cuda", "NVIDIA H200", "local").device == "cuda"
     deadline = time.monotonic() + 10
     while not tracker.monitor.monitors[0].metrics and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -84,7 +83,7 @@ def test_a_gpu_is_named_and_watched(checkout, monkeypatch, ends):
 
 def test_a_processor_is_named_and_left_alone(checkout):
     tracker = Tracker("small/stages", "small", "inpaint@telea")
-    assert tracker.execution("cpu").device == "cpu"
+    assert tracker.execution("cpu", "cpu", "local").device == "cpu"
     tracker.finish({}, {"items": 3}, [])
     run = tracker.client.get_run(tracker.id)
     assert (run.data.tags["device"], run.data.metrics) == ("cpu", {"items": 3})

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -130,7 +131,7 @@ def test_what_a_killed_execution_was_at_is_free_at_once(drivers: Drivers) -> Non
 def test_a_lease_of_another_machine_ends(registry_url: str) -> None:
     """It is left alone for its time, by the database's clock, and then taken; nothing of it stays."""
     engine = connect(registry_url)
-    with Leases(engine) as elsewhere, Leases(engine) as here:
+    with closing(Leases(engine)) as elsewhere, closing(Leases(engine)) as here:
         elsewhere.owner = "elsewhere 1 0.00 x"
         assert elsewhere.take(["a" * 64]) == {"a" * 64}
         assert here.take(["a" * 64, "b" * 64]) == {"b" * 64}

@@ -235,16 +235,16 @@ def test_requests_are_answered_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
         yield Paint("painter", text)
         return {"caption": text}
 
-    sent, here = [], Memory._compute
+    sent, here = [], Memory._attempt
 
-    def compute(memory: Memory, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
+    def attempt(memory: Memory, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
         pickled = pickle.dumps(worker), [pickle.dumps(task) for _, task in batch], [item_seed(key) for key, _ in batch]
-        entries = here(memory, kind, worker, batch)
-        sent.append((pickled, [(canonical(entry.value), entry.digest) for entry in entries.values()]))
+        entries = here(memory, worker, batch)
+        sent.append((pickled, [(canonical(entry.value), entry.digest) for entry in entries]))
         return entries
 
     monkeypatch.setitem(toys.METHODS, "closing", closing)
-    monkeypatch.setattr(Memory, "_compute", compute)
+    monkeypatch.setattr(Memory, "_attempt", attempt)
     run(name="closing")
     assert len(sent) == 6 and all(len(one) < 5_000 for (worker, tasks, _), _ in sent for one in (worker, *tasks))
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
