@@ -106,10 +106,10 @@ class Bucket:
             else:
                 self.store.put(self._key(path), data)
 
-    def rm_file(self, path: str) -> None:
-        """Remove an object; one that is not there is no error to S3."""
-        with self._told(path):
-            self.store.delete(self._key(path))
+    def rm_file(self, *paths: str) -> None:
+        """Remove objects, a thousand a request; one that is not there is no error to S3."""
+        with self._told():
+            self.store.delete(list(map(self._key, paths)))
 
     def find(self, path: str, detail: bool = True) -> dict[str, dict[str, Any]]:
         """Everything below a path, with its size."""
@@ -165,12 +165,13 @@ def refusal(bucket: str, text: str) -> OSError:
     if code in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
         return PermissionError(f"The credentials for {bucket} have expired or are damaged; get new ones: {KEYS}.")
     if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or "incorrectly configured region" in text:
-        return OSError(f"{bucket} is in another region than was asked; set AWS_REGION to its own.")
+        return OSError(f"{bucket} is in another region than was asked; set AWS_DEFAULT_REGION to its own.")
     if code == "AccessDenied" or "403 Forbidden" in text or "401 Unauthorized" in text:
         return PermissionError(f"The key may not use {bucket} so; whoever owns it must allow {NEEDED}.")
     if not code:
         return ConnectionError(
-            f"{given or 'AWS'} does not answer for {bucket}; see to the network, to AWS_ENDPOINT_URL and AWS_REGION."
+            f"{given or 'AWS'} does not answer for {bucket}; see to the network, and to AWS_ENDPOINT_URL and "
+            "AWS_DEFAULT_REGION."
         )
     return OSError(f"{bucket} cannot be used: {code}, {message}")
 

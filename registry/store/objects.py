@@ -147,13 +147,12 @@ class ObjectStore:
 
     def remove(self, *addresses: str) -> None:
         """Forget objects; one that is not there is no error."""
-
-        def forget(address: str) -> None:
+        if self.bucket:
+            self.filesystem.rm_file(*map(self.path, addresses))
+            return
+        for address in addresses:
             with suppress(FileNotFoundError):
                 self.filesystem.rm_file(self.path(address))
-
-        for _ in self.each(forget, addresses):
-            pass
 
     def sizes(self) -> dict[str, int]:
         """Every address in the store, with the bytes that it takes: none where a shard of DVC's cache holds them."""

@@ -15,8 +15,8 @@ variable                    meaning                                           de
 
 ``postgresql://USER@HOST/DATABASE`` needs the extra ``postgres``. A password is better kept in ``~/.pgpass`` or
 ``PGPASSWORD`` than in a URL; neither is ever shown. ``s3://`` needs the extra ``s3``; its server and key are found as
-``aws`` and DVC find them: in ``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``,
-or by ``AWS_PROFILE``; they are written nowhere.
+``aws`` and DVC find them: in ``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``, ``AWS_ACCESS_KEY_ID`` and
+``AWS_SECRET_ACCESS_KEY``, or by ``AWS_PROFILE``; they are written nowhere.
 """
 
 from __future__ import annotations
