@@ -55,12 +55,16 @@ class Person(Checkout):
 
     name: str
     shared: dict[str, str]
+    driver: tuple[str, ...] = ("dvc", "repro")
 
     @property
     def environment(self) -> dict[str, str]:
         who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (
             ("NAME", self.name), ("EMAIL", f"{self.name.lower()}@example.org"))}  # fmt: skip
         return super().environment | self.shared | who
+
+    def repro(self, *options: str) -> str:
+        return self.run(*self.driver, *options).stdout
 
     def links(self) -> dict[str, dict[str, Any]]:
         return {path.stem: self.link(path.stem) for path in sorted((self.path / "data/runs").glob("*.json"))}
@@ -170,8 +174,9 @@ def test_two_people_share_one_bucket(
     """Objects and the DVC remote are on S3; pictures are all that there is to share, and no model takes its time."""
     url, origin, bucket = new_database("postgresql", migrated=True), tmp_path / "origin.git", buckets.new("seaweedfs")
     shared = bucket | {"PALIMPSEST_REGISTRY": url}
-    ada = Person(checkout(SMALLEST | {"captioners": {}}, "ada").path, "Ada", shared)
-    grace = Person(tmp_path / "grace", "Grace", shared)
+    driver = ("python", "-m", "stages.care.repro")  # whose stages are forks
+    ada = Person(checkout(SMALLEST | {"captioners": {}}, "ada").path, "Ada", shared, driver)
+    grace = Person(tmp_path / "grace", "Grace", shared, driver)
     objects = bucket["PALIMPSEST_OBJECTS"]
 
     cloned(ada, grace, origin, objects.replace("objects", "dvc"), PICTURES, "data/inpaint/telea")

@@ -1,22 +1,26 @@
 """Objects in a bucket against objects on disk, one at a time against many together, and obstore against s3fs.
 
-    python -m tests.bench.bench_s3 [objects] [--bytes SIZE] [--bucket URL]
+    python -m tests.bench.bench_s3 [objects] [--bytes SIZE] [--away MILLISECONDS] [--bucket URL]
 
-The bucket is on a server of its own (SeaweedFS) on this machine, so no network is between; ``--bucket`` names another,
-to which ``AWS_ENDPOINT_URL`` and the like lead. Objects are random bytes. Prints seconds, of the clock and of this
-process's processor time, and ratios: to the disk one at a time, of one at a time to many together, and of s3fs, many
-together, to obstore.
+The bucket is on a server of its own (SeaweedFS), some milliseconds away each way, as one in the same region is;
+``--bucket`` names another, to which ``AWS_ENDPOINT_URL`` and the like lead. Objects are random bytes. Prints seconds,
+of the clock and of this process's processor time, and ratios: of a bucket to a disk, one at a time; of one at a time to
+many together; and of s3fs to obstore, many together.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -24,7 +28,7 @@ import fsspec
 from fsspec.asyn import _run_coros_in_chunks, sync
 
 from registry.store.objects import AT_ONCE, ObjectStore
-from tests.buckets import Buckets
+from tests.buckets import Buckets, free
 
 ASKED = ("put", "put again", "look", "get")
 
@@ -99,11 +103,24 @@ def s3fs(base: str, contents: list[bytes]) -> list[Took]:
     return list(map(took, (put, put, look, get)))
 
 
+def away(ending: ExitStack, address: str, delay: float) -> str:
+    """The address of the same server, from a distance."""
+    [port] = free(1)
+    command = [sys.executable, "-m", "tests.bench.distant", str(port), address.rpartition(":")[2], str(delay)]
+    distant = ending.enter_context(subprocess.Popen(command, cwd=Path(__file__).parents[2]))
+    ending.callback(distant.kill)
+    with socket.socket() as caller:
+        while caller.connect_ex(("127.0.0.1", port)) and distant.poll() is None:
+            time.sleep(0.02)
+    return f"http://127.0.0.1:{port}"
+
+
 def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     """Print the figures and return the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("objects", nargs="?", type=int, default=1000)
     parser.add_argument("--bytes", type=int, default=100_000)
+    parser.add_argument("--away", type=float, default=10, help="milliseconds to the server, each way")
     parser.add_argument("--bucket", help="s3://BUCKET/FOLDER; default one on a server of its own")
     given = parser.parse_args(arguments)
     with ExitStack() as ending:
@@ -111,6 +128,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
         folder = ending.enter_context(tempfile.TemporaryDirectory())
         if not given.bucket:
             os.environ |= ending.enter_context(Buckets()).new("seaweedfs")
+            os.environ["AWS_ENDPOINT_URL"] = away(ending, os.environ["AWS_ENDPOINT_URL"], given.away)
         base = given.bucket or os.environ["PALIMPSEST_OBJECTS"]
         ways: dict[str, Callable[[list[bytes]], list[Took]]] = {
             "disk": partial(alone, ObjectStore(folder)),
