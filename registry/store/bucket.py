@@ -1,8 +1,8 @@
 """A bucket on S3, AWS's or that of any server that speaks S3: MinIO, Ceph, SeaweedFS, R2.
 
 Read and written with obstore, not with s3fs, which DVC uses: it takes a third to an eighth of the processor's time for
-the same objects (``tests/bench/bench_s3.py``), is ready in a twentieth of a second in place of half a one, writes once on
-every server, and tells an object that is missing from a bucket that is, or from a key that may not look.
+the same objects (``tests/bench/bench_s3.py``), is ready in a twentieth of a second in place of half a one, writes once
+on every server, and tells an object that is missing from a bucket that is, or from a key that may not look.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config, S3Credential, S3Store
+    from obstore.store import ClientConfig, S3Config, S3Credential, S3Store
 
 SCHEME = "s3://"
 RETRIES, LONGEST = 10, timedelta(seconds=60)
@@ -59,12 +60,16 @@ class Bucket:
 
         config, credentials = ({}, None) if os.environ.get("AWS_ACCESS_KEY_ID") else profile()
 
+        client: ClientConfig = {"allow_http": True, "timeout": ONE_REQUEST}
+        if bundle := os.environ.get("AWS_CA_BUNDLE"):
+            client["root_certificate"] = Path(bundle).read_bytes()
+
         def opened(retries: int) -> S3Store:
             return S3Store(
                 self.name,
                 config=config,
                 credential_provider=credentials,
-                client_options={"allow_http": True, "timeout": ONE_REQUEST},
+                client_options=client,
                 retry_config={"max_retries": retries, "retry_timeout": LONGEST},
             )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -166,7 +169,7 @@ EMPTY = '<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>
 
 
 @contextmanager
-def misbehaving(*replies: int | tuple[int, str]) -> Iterator[str]:
+def misbehaving(*replies: int | tuple[int, str], certificate: Path | None = None) -> Iterator[str]:
     """The address of a server that gives these replies, one a request and the last to all others; 0 hangs up."""
     left = itertools.chain(replies, itertools.repeat(replies[-1]))
 
@@ -196,8 +199,12 @@ def misbehaving(*replies: int | tuple[int, str]) -> Iterator[str]:
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Reply) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         Thread(target=server.serve_forever, daemon=True).start()
-        yield "http://{}:{}".format(*server.server_address)
+        yield "http{}://{}:{}".format("s" * bool(certificate), *server.server_address)
         server.shutdown()
 
 
@@ -236,6 +243,32 @@ def test_who_may_look_and_not_write_is_told(served):
 def test_a_server_that_is_busy_is_asked_again(served):
     page = (200, "of a page")
     with misbehaving((503, "SlowDown"), (200, EMPTY), 0, (500, "InternalError"), page) as address:
+        assert served(address).get(digest(b"of a page")) == b"of a page"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here to make a certificate")
+def test_a_server_may_have_a_certificate_of_the_house(served, monkeypatch, tmp_path):
+    made = tmp_path / "certificate"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-subj",
+        "/CN=palimpsest",
+    ]
+    for extension in ("basicConstraints=critical,CA:FALSE", "subjectAltName=IP:127.0.0.1"):
+        command += ["-addext", extension]
+    subprocess.run([*command, "-keyout", made, "-out", tmp_path / "public"], check=True, capture_output=True)
+    made.write_text(made.read_text() + (tmp_path / "public").read_text())
+    with misbehaving((200, EMPTY), (200, "of a page"), certificate=made) as address:
+        with pytest.raises(ConnectionError):
+            served(address).get(MISSING)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "public"))
         assert served(address).get(digest(b"of a page")) == b"of a page"
 
 
