@@ -51,10 +51,10 @@ class Memory:
         Without ``data``, images are seen to be there and not read.
         """
         items = self.store.recall(keys)
-        pictures = {known.object for known in items.values() if known.object}
+        pictures = dict.fromkeys(known.object for known in items.values() if known.object)
         files = {key: set(files_of(known.value or {}).values()) for key, known in items.items()}
         read = dict(self.store.objects.get_many(pictures)) if data else {}
-        there = self.store.objects.held((pictures - read.keys()).union(*files.values()))
+        there = self.store.objects.held((pictures.keys() - read.keys()).union(*files.values()))
         entries = {}
         for key, known in items.items():
             picture = read.get(known.object or "")

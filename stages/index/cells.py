@@ -62,8 +62,9 @@ def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     read = dict(objects.get_many(chain(*shown)))
     for example, digests in zip(found, shown, strict=True):
         pictures = [data for one in digests if isinstance(data := read[one], bytes)]
-        if lost := [error for one in digests if isinstance(error := read[one], Exception)]:
-            log.warning("index: %s Its line is left out of contact sheets.", lost[0])
+        if len(pictures) < len(digests):
+            why = next(error for one in digests if isinstance(error := read[one], Exception))
+            log.warning("index: %s Its line is left out of contact sheets.", why)
             continue
         changed = [f"after: {example.caption}"] if example.repainted else []
         texts = [f"before: {example.caption_before}", *changed, f"reference: {example.reference}"]
