@@ -50,13 +50,15 @@ def witness(store: ObjectStore) -> tuple[str, object]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_object_is_written_once_whoever_comes_when(use, kind):
+def test_an_object_is_written_once_whoever_comes_when(use, kind, monkeypatch):
     """A bucket with versions tells how often."""
     store = use(kind)
     name, aws = witness(store)
     aws.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     address = store.put(b"a page")
-    assert [store.put(b"a page"), store.get(address)] == [address, b"a page"]
+    with monkeypatch.context() as silent:
+        silent.setattr(store.filesystem, "pipe_file", None)  # nothing is sent again
+        assert [store.put(b"a page"), store.get(address)] == [address, b"a page"]
     store.filesystem.pipe_file(store.path(address), b"another, by one who saw nothing there a moment ago")
     others = [ObjectStore(store.base) for _ in range(4)]
     with ThreadPoolExecutor(4) as people:
