@@ -30,6 +30,8 @@ LARGE = 16 * 2**20
 """Bytes from which on an object is sent in parts, none of which takes as long as a request may."""
 NEEDED = "s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject"
 KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+STATUS = re.compile(r"status code: (\d+)")
+AWAY = ("429", "500", "502", "503", "504")
 CODE = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
 
 
@@ -43,7 +45,7 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         where = urlsplit(url)
-        if "@" in where.netloc or not where.netloc or where.query:
+        if not re.fullmatch(r"[\w.-]+", where.netloc) or where.query:
             raise ValueError(f"The URL of a bucket is s3://BUCKET/FOLDER, and no more; the key is set in {KEYS}.")
         try:
             import obstore  # noqa: F401
@@ -59,10 +61,9 @@ class Bucket:
         from obstore.store import S3Store
 
         config, credentials = ({}, None) if os.environ.get("AWS_ACCESS_KEY_ID") else profile()
-
         client: ClientConfig = {"allow_http": True, "timeout": ONE_REQUEST}
-        if bundle := os.environ.get("AWS_CA_BUNDLE"):
-            client["root_certificate"] = Path(bundle).read_bytes()
+        if (address := config.get("endpoint") or endpoint()) and not re.match(r"https?://[^/\s]+", address):
+            raise OSError("The address of the S3 server begins with https:// or http://; AWS_ENDPOINT_URL's does not.")
 
         def opened(retries: int) -> S3Store:
             return S3Store(
@@ -73,9 +74,23 @@ class Bucket:
                 retry_config={"max_retries": retries, "retry_timeout": LONGEST},
             )
 
-        with self._told():  # a look for what is not there tells all that can be wrong, and moves nothing
-            list(opened(AT_FIRST).list(f"{self.prefix}/.first".lstrip("/")))
-        return opened(RETRIES)
+        try:
+            if bundle := os.environ.get("AWS_CA_BUNDLE"):
+                client["root_certificate"] = Path(bundle).read_bytes()
+            first, later = opened(AT_FIRST), opened(RETRIES)
+        except (ValueError, OSError) as error:
+            raise OSError(f"{SCHEME}{self.name} cannot be used: {error} See AWS_CA_BUNDLE.") from None
+        with told(
+            f"{SCHEME}{self.name}"
+        ):  # a look for what is not there tells all that can be wrong, and moves nothing
+            list(first.list(f"{self.prefix}/.first".lstrip("/")))
+        return later
+
+    @contextmanager
+    def asked(self, path: str = "") -> Iterator[S3Store]:
+        store = self.store
+        with told(f"{SCHEME}{self.name}", path):
+            yield store
 
     def exists(self, path: str) -> bool:
         try:
@@ -93,33 +108,33 @@ class Bucket:
         return written
 
     def _head(self, path: str) -> Any:
-        with self._told(path):
-            return self.store.head(self._key(path))
+        with self.asked(path) as store:
+            return store.head(self._key(path))
 
     def cat_file(self, path: str) -> bytes:
-        with self._told(path):
-            return bytes(self.store.get(self._key(path)).bytes())
+        with self.asked(path) as store:
+            return bytes(store.get(self._key(path)).bytes())
 
     def pipe_file(self, path: str, data: bytes) -> None:
         """Write an object, whole or not at all; one that is there stays as it is."""
         from obstore.exceptions import AlreadyExistsError
 
-        with self._told(path):
+        with self.asked(path) as store:
             if len(data) < LARGE:
                 with suppress(AlreadyExistsError):
-                    self.store.put(self._key(path), data, mode="create", use_multipart=False)
+                    store.put(self._key(path), data, mode="create", use_multipart=False)
             else:
-                self.store.put(self._key(path), data)
+                store.put(self._key(path), data)
 
     def rm_file(self, *paths: str) -> None:
         """Remove objects, a thousand a request; one that is not there is no error to S3."""
-        with self._told():
-            self.store.delete(list(map(self._key, paths)))
+        with self.asked() as store:
+            store.delete(list(map(self._key, paths)))
 
     def find(self, path: str, detail: bool = True) -> dict[str, dict[str, Any]]:
         """Everything below a path, with its size."""
-        with self._told():
-            found = self.store.list(f"{self._key(path)}/".lstrip("/"))
+        with self.asked() as store:
+            found = store.list(f"{self._key(path)}/".lstrip("/"))
             return {f"{SCHEME}{self.name}/{one['path']}": {"size": one["size"]} for some in found for one in some}
 
     def makedirs(self, path: str, exist_ok: bool = True) -> None:
@@ -131,18 +146,23 @@ class Bucket:
     def _key(self, path: str) -> str:
         return path.removeprefix(f"{SCHEME}{self.name}").lstrip("/")
 
-    @contextmanager
-    def _told(self, path: str = "") -> Iterator[None]:
-        """Tell what went wrong in a sentence, without what a request held."""
-        from obstore.exceptions import BaseError
 
-        try:
-            yield
-        except (BaseError, FileNotFoundError) as error:
-            text = str(error)
-            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text:
-                raise FileNotFoundError(f"Object {path} is not there.") from None
-            raise refusal(f"{SCHEME}{self.name}", text) from None
+@contextmanager
+def told(bucket: str, path: str = "") -> Iterator[None]:
+    """Tell what went wrong in a sentence, without what a request held."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, FileNotFoundError) as error:
+        if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in str(error):
+            raise FileNotFoundError(f"Object {path} is not there.") from None
+        raise refusal(bucket, str(error)) from None
+
+
+def endpoint() -> str | None:
+    """The address of the server, where that is not AWS."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 def refusal(bucket: str, text: str) -> OSError:
@@ -151,9 +171,8 @@ def refusal(bucket: str, text: str) -> OSError:
     >>> refusal("s3://team", "404 Not Found: <Error><Code>NoSuchBucket</Code><Message>…</Message></Error>")
     OSError('There is no bucket s3://team on the S3 server; make it, or write its name rightly in PALIMPSEST_OBJECTS.')
     """
-    given = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    server = given or "the S3 server"
-    found = CODE.search(text)
+    server = endpoint() or "the S3 server"
+    found, status = CODE.search(text), STATUS.search(text)
     code, message = found.groups() if found else ("", "")
     if code == "NoSuchBucket":
         return OSError(
@@ -171,14 +190,16 @@ def refusal(bucket: str, text: str) -> OSError:
         return PermissionError(f"The credentials for {bucket} have expired or are damaged; get new ones: {KEYS}.")
     if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or "incorrectly configured region" in text:
         return OSError(f"{bucket} is in another region than was asked; set AWS_DEFAULT_REGION to its own.")
-    if code == "AccessDenied" or "403 Forbidden" in text or "401 Unauthorized" in text:
+    number = status[1] if status else ""
+    if code == "AccessDenied" or number in ("401", "403"):
         return PermissionError(f"The key may not use {bucket} so; whoever owns it must allow {NEEDED}.")
-    if not code:
+    said = ", ".join(filter(None, (number, code, message)))
+    if not number or number in AWAY:
         return ConnectionError(
-            f"{given or 'AWS'} does not answer for {bucket}; see to the network, and to AWS_ENDPOINT_URL and "
-            "AWS_DEFAULT_REGION."
+            f"{endpoint() or 'AWS'} does not answer for {bucket} ({said or 'no connection'}); see to the network, and to "
+            "AWS_ENDPOINT_URL and AWS_DEFAULT_REGION."
         )
-    return OSError(f"{bucket} cannot be used: {code}, {message}")
+    return OSError(f"{bucket} cannot be used: {said}")
 
 
 def profile() -> tuple[S3Config, Any]:
@@ -193,7 +214,7 @@ def profile() -> tuple[S3Config, Any]:
     session = Session()
     try:
         found, settings = session.get_credentials(), session.get_scoped_config()
-    except BotoCoreError as error:
+    except (BotoCoreError, OSError) as error:
         raise PermissionError(f"No credentials for S3: {error}; set {KEYS}.") from None
     if found is None:
         raise PermissionError(f"There are no credentials for S3; set {KEYS}.")
@@ -210,6 +231,6 @@ def profile() -> tuple[S3Config, Any]:
     config: S3Config = {}
     if region := session.get_config_variable("region"):
         config["region"] = region
-    if (address := settings.get("endpoint_url")) and not os.environ.get("AWS_ENDPOINT_URL"):
+    if (address := settings.get("endpoint_url")) and not endpoint():
         config["endpoint"] = address
     return config, fresh

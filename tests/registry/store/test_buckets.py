@@ -133,7 +133,7 @@ def test_a_profile_is_as_good_as_a_key(use, monkeypatch, tmp_path):
     assert store.get(store.put(b"a page")) == b"a page"
 
 
-def told(url: str) -> OSError:
+def said(url: str) -> OSError:
     """What is told by each way to a bucket that cannot be used: never that an object is missing, or damaged."""
     found = []
     for ask in (lambda s: s.get(MISSING), lambda s: s.put(b""), lambda s: s.held([MISSING]), lambda s: s.sizes()):
@@ -163,7 +163,7 @@ def test_a_bucket_that_cannot_be_used_says_why(use, monkeypatch, other, kind, wo
     store = use("seaweedfs", **other)
     url = store.base if other else "s3://nobody/objects"
     monkeypatch.setenv("PALIMPSEST_OBJECTS", url)
-    error = told(url)
+    error = said(url)
     assert (type(error), words in str(error)) == (kind, True), error
 
 
@@ -227,13 +227,13 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ObjectStore]:
         ("AccessDenied", PermissionError, "whoever owns it must allow s3:ListBucket, s3:GetObject, s3:PutObject and"),
         ("ExpiredToken", PermissionError, "have expired or are damaged; get new ones"),
         ("AuthorizationHeaderMalformed", OSError, "is in another region than was asked; set AWS_DEFAULT_REGION"),
-        ("KeyTooLongError", OSError, "s3://team cannot be used: KeyTooLongError, so it is"),
+        ("KeyTooLongError", OSError, "s3://team cannot be used: 400, KeyTooLongError, so it is"),
     ],
 )
 def test_what_a_server_refuses_is_told_in_a_sentence(served, code, kind, words):
     with misbehaving((403 if kind is PermissionError else 400, code)) as address:
         served(address)
-        error = told("s3://team/o")
+        error = said("s3://team/o")
     assert type(error) is kind and re.search(words, str(error)), error
 
 
@@ -246,6 +246,25 @@ def test_a_server_that_is_busy_is_asked_again(served):
     page = (200, "of a page")
     with misbehaving((503, "SlowDown"), (200, EMPTY), 0, (500, "InternalError"), page) as address:
         assert served(address).get(digest(b"of a page")) == b"of a page"
+
+
+def test_a_server_that_stays_busy_may_be_tried_again(served):
+    with misbehaving((503, "SlowDown")) as address, pytest.raises(ConnectionError, match="team .503, SlowDown, so it"):
+        served(address).get(MISSING)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("AWS_ENDPOINT_URL", "127.0.0.1:9", "begins with https:// or http://; AWS_ENDPOINT_URL's does not"),
+        ("AWS_CA_BUNDLE", "nowhere.pem", "No such file or directory: 'nowhere.pem' See AWS_CA_BUNDLE."),
+        ("AWS_CA_BUNDLE", __file__, "No certificates found .* See AWS_CA_BUNDLE."),
+    ],
+)
+def test_a_wrong_setting_does_not_pass_for_a_missing_object(served, monkeypatch, setting, value, words):
+    served("http://127.0.0.1:9")
+    monkeypatch.setenv(setting, value)
+    assert re.search(words, str(said("s3://team/o")))
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here to make a certificate")
@@ -274,7 +293,9 @@ def test_a_server_may_have_a_certificate_of_the_house(served, monkeypatch, tmp_p
         assert served(address).get(digest(b"of a page")) == b"of a page"
 
 
-@pytest.mark.parametrize("url", ["s3://ada:never-to-be-seen@team/objects", "s3:///objects", "s3://team/o?key=x"])
+@pytest.mark.parametrize(
+    "url", ["s3://ada:never-to-be-seen@team/objects", "s3:///objects", "s3://a team/objects", "s3://team/o?key=x"]
+)
 def test_a_key_has_no_place_in_a_url(url):
     with pytest.raises(
         ValueError, match="s3://BUCKET/FOLDER, and no more; the key is set in AWS_ACCESS_KEY_ID"
