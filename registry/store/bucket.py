@@ -54,7 +54,7 @@ class Bucket:
                 f"The objects are on S3, and obstore cannot be imported ({error}); install the extra: "
                 "pip install -e '.[s3]'."
             ) from None
-        self.name, self.prefix = where.netloc, where.path.strip("/")
+        self.url, self.prefix = f"{SCHEME}{where.netloc}", where.path.strip("/")
 
     @cached_property
     def store(self) -> S3Store:
@@ -67,7 +67,7 @@ class Bucket:
 
         def opened(retries: int) -> S3Store:
             return S3Store(
-                self.name,
+                self.url.removeprefix(SCHEME),
                 config=config,
                 credential_provider=credentials,
                 client_options=client,
@@ -79,17 +79,15 @@ class Bucket:
                 client["root_certificate"] = Path(bundle).read_bytes()
             first, later = opened(AT_FIRST), opened(RETRIES)
         except (ValueError, OSError) as error:
-            raise OSError(f"{SCHEME}{self.name} cannot be used: {error} See AWS_CA_BUNDLE.") from None
-        with told(
-            f"{SCHEME}{self.name}"
-        ):  # a look for what is not there tells all that can be wrong, and moves nothing
+            raise OSError(f"{self.url} cannot be used: {error} See AWS_CA_BUNDLE.") from None
+        with told(self.url):  # a look for what is not there tells all that can be wrong, and moves nothing
             list(first.list(f"{self.prefix}/.first".lstrip("/")))
         return later
 
     @contextmanager
     def asked(self, path: str = "") -> Iterator[S3Store]:
         store = self.store
-        with told(f"{SCHEME}{self.name}", path):
+        with told(self.url, path):
             yield store
 
     def exists(self, path: str) -> bool:
@@ -135,7 +133,7 @@ class Bucket:
         """Everything below a path, with its size."""
         with self.asked() as store:
             found = store.list(f"{self._key(path)}/".lstrip("/"))
-            return {f"{SCHEME}{self.name}/{one['path']}": {"size": one["size"]} for some in found for one in some}
+            return {f"{self.url}/{one['path']}": {"size": one["size"]} for some in found for one in some}
 
     def makedirs(self, path: str, exist_ok: bool = True) -> None:
         """Do nothing: S3 has no folders."""
@@ -144,7 +142,7 @@ class Bucket:
         """Do nothing: nothing is kept."""
 
     def _key(self, path: str) -> str:
-        return path.removeprefix(f"{SCHEME}{self.name}").lstrip("/")
+        return path.removeprefix(self.url).lstrip("/")
 
 
 @contextmanager
@@ -196,8 +194,8 @@ def refusal(bucket: str, text: str) -> OSError:
     said = ", ".join(filter(None, (number, code, message)))
     if not number or number in AWAY:
         return ConnectionError(
-            f"{endpoint() or 'AWS'} does not answer for {bucket} ({said or 'no connection'}); see to the network, and to "
-            "AWS_ENDPOINT_URL and AWS_DEFAULT_REGION."
+            f"{endpoint() or 'AWS'} does not answer for {bucket} ({said or 'no connection'}); see to the network, and "
+            "to AWS_ENDPOINT_URL and AWS_DEFAULT_REGION."
         )
     return OSError(f"{bucket} cannot be used: {said}")
 
