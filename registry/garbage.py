@@ -73,15 +73,17 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
     loose = set(sizes) - used - set(kinds)
     with store.engine.connect() as connection:  # as it is now: also what others have remembered meanwhile
         known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None)))) | filed(connection)
-    going = [a for a in sorted({*kinds, *loose} & sizes.keys()) if is_old(store.objects, store.objects.path(a), before)]
+    gone = sorted({*kinds, *loose} & sizes.keys())
+    aged = store.objects.each(lambda address: is_old(store.objects, store.objects.path(address), before), gone)
+    going = [address for address, is_aged in zip(gone, aged, strict=True) if is_aged]
     going = [address for address in going if address not in known or not remove and address in kinds]
     found = Counter[str]()
     taken = Counter[str]()
     for address in going:
         found[kinds.get(address, LOOSE)] += 1
         taken[kinds.get(address, LOOSE)] += sizes[address]
-        if remove:
-            store.objects.remove(address)
+    if remove:
+        store.objects.remove(*going)
     for path, size in store.objects.halves().items():
         if is_old(store.objects, path, before):
             found[HALF_WRITTEN] += 1
@@ -98,8 +100,7 @@ def shelve(objects: ObjectStore, cache: Path, remove: bool) -> Waste:
     twice = sizes.keys() & {address for addresses in held.values() for address in addresses}
     if remove:
         objects.shelved.add(held)
-        for address in sorted(twice):
-            objects.remove(address)
+        objects.remove(*sorted(twice))
     return Waste(TWICE, 0, len(twice), sum(sizes[address] for address in twice))
 
 

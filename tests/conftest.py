@@ -17,6 +17,7 @@ import yaml
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
+from tests.buckets import Buckets
 from tests.databases import KINDS, Databases
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,6 +128,12 @@ def checkout(tmp_path: Path) -> Callable[..., Checkout]:
 def databases() -> Iterator[Databases]:
     with Databases() as databases:
         yield databases
+
+
+@pytest.fixture(scope="session")
+def buckets() -> Iterator[Buckets]:
+    with Buckets() as buckets:
+        yield buckets
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""The benches of lineage, of runs in which nothing changed and of sharing, as toys."""
+"""The benches of lineage, of runs in which nothing changed, of sharing and of buckets, as toys."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bench_noop, bench_sharing, bench_trace
+from tests.bench import bench_noop, bench_s3, bench_sharing, bench_trace
 
 TOY = """stages:
   draw:
@@ -57,3 +58,11 @@ def test_pictures_are_pushed_and_pulled_both_ways(capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert [re.match(r"\w+\s+\d+", line) is not None for line in lines] == [True, True, False, False]
     assert [line.split()[0] for line in lines] == ["shards", "files", "push", "pull"]
+
+
+def test_a_bucket_is_measured_against_a_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every way brings back what it wrote, and nothing of the server stays in the environment."""
+    ratios = bench_s3.main(["3", "--bytes", "1000"])
+    assert list(ratios) == list(bench_s3.ASKED) and all(min(each) > 0 for each in ratios.values())
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2 * len(ratios)
+    assert "AWS_SECRET_ACCESS_KEY" not in os.environ

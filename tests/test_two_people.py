@@ -1,4 +1,4 @@
-"""Two people, one project: two git clones, a DVC remote over SSH, one PostgreSQL and one object store."""
+"""Two people, one project: two git clones, one PostgreSQL, a DVC remote and objects; over SSH and on S3."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, text
 
 from registry.pins.content import folder_digest
 from registry.store.places import database
+from tests.buckets import Buckets
 from tests.conftest import Checkout
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
@@ -43,6 +44,7 @@ SMALLEST = {
 }
 STAGES = ("prepare", "degrade", "inpaint", "caption", "index")
 """Those of the DAG that this study has; an empty section is no stage, and its folder no dependency."""
+PICTURES = ("prepare", "degrade", "inpaint", "index")
 
 SAMPLES = 3
 
@@ -53,12 +55,16 @@ class Person(Checkout):
 
     name: str
     shared: dict[str, str]
+    driver: tuple[str, ...] = ("dvc", "repro")
 
     @property
     def environment(self) -> dict[str, str]:
         who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (
             ("NAME", self.name), ("EMAIL", f"{self.name.lower()}@example.org"))}  # fmt: skip
         return super().environment | self.shared | who
+
+    def repro(self, *options: str) -> str:
+        return self.run(*self.driver, *options).stdout
 
     def links(self) -> dict[str, dict[str, Any]]:
         return {path.stem: self.link(path.stem) for path in sorted((self.path / "data/runs").glob("*.json"))}
@@ -104,11 +110,11 @@ def listens(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def trim(path: Path) -> None:
-    """Leave the stages of this study in dvc.yaml."""
+def trim(path: Path, names: tuple[str, ...]) -> None:
+    """Leave these stages in dvc.yaml."""
     dag = yaml.safe_load((path / "dvc.yaml").read_text())
-    stages = {name: dag["stages"][name] for name in STAGES}
-    without = {f"data/{name}" for name in dag["stages"].keys() - set(STAGES)}
+    stages = {name: dag["stages"][name] for name in names}
+    without = {f"data/{name}" for name in dag["stages"].keys() - set(names)}
     stages["index"]["deps"] = [dep for dep in stages["index"]["deps"] if dep not in without]
     (path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
 
@@ -119,6 +125,23 @@ def rows(url: str, query: str) -> list[tuple]:
         found = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
     return found
+
+
+def cloned(ada: Person, grace: Person, origin: Path, remote: str, stages: tuple[str, ...], pinned: str) -> None:
+    """Ada has run the study, pinned an output and pushed everything; Grace has cloned it."""
+    trim(ada.path, stages)
+    ada.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(origin))
+    ada.run("git", "checkout", "--quiet", "-b", "main")
+    ada.run("git", "remote", "add", "origin", str(origin))
+    ada.run("dvc", "remote", "add", "--quiet", "--default", "store", remote)
+    ada.repro()
+    assert all(link["recalled"] + link["computed"] == link["items"] for link in ada.links().values())
+    ada.run("git", "add", "--all")
+    ada.run("git", "commit", "--quiet", "--message", "The study")
+    ada.run("python", "-m", "palimpsest", "pin", "captions", "v1.0.0", pinned)
+    ada.run("dvc", "push", "--quiet")
+    ada.run("git", "push", "--quiet", "--follow-tags", "origin", "main")
+    ada.run("git", "clone", "--quiet", str(origin), str(grace.path))
 
 
 def test_two_people_share_one_project(
@@ -132,26 +155,50 @@ def test_two_people_share_one_project(
     ada = Person(checkout(SMALLEST, "ada").path, "Ada", shared)
     grace = Person(tmp_path / "grace", "Grace", shared)
 
-    trim(ada.path)
-    ada.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(origin))
-    ada.run("git", "checkout", "--quiet", "-b", "main")
-    ada.run("git", "remote", "add", "origin", str(origin))
-    ada.run("dvc", "remote", "add", "--quiet", "--default", "store", f"ssh://{STORE}{remote}")
-    ada.repro()
-    assert all(link["recalled"] + link["computed"] == link["items"] for link in ada.links().values())
+    cloned(ada, grace, origin, f"ssh://{STORE}{remote}", STAGES, "data/caption/blip")
     assert ada.link("caption@blip")["computed"] == 2 * SAMPLES
-    ada.run("git", "add", "--all")
-    ada.run("git", "commit", "--quiet", "--message", "The study")
-    ada.run("python", "-m", "palimpsest", "pin", "captions", "v1.0.0", "data/caption/blip")
-    ada.run("dvc", "push", "--quiet")
-    ada.run("git", "push", "--quiet", "--follow-tags", "origin", "main")
     first = folder_digest(ada.path / "data/caption/blip")
 
-    ada.run("git", "clone", "--quiet", str(origin), str(grace.path))
     nothing_is_computed_without_dvcs_cache(ada, grace, url)
     nothing_runs_after_a_pull(ada, grace, url)
     two_models_at_once(ada, grace, url)
     a_pin_stays(ada, grace, origin, first)
+
+
+def test_two_people_share_one_bucket(
+    tmp_path: Path,
+    buckets: Buckets,
+    checkout: Callable[..., Checkout],
+    new_database: Callable[..., str],
+) -> None:
+    """Objects and the DVC remote are on S3; pictures are all that there is to share, and no model takes its time."""
+    url, origin, bucket = new_database("postgresql", migrated=True), tmp_path / "origin.git", buckets.new("seaweedfs")
+    shared = bucket | {"PALIMPSEST_REGISTRY": url}
+    driver = ("python", "-m", "stages.care.repro")  # whose stages are forks
+    ada = Person(checkout(SMALLEST | {"captioners": {}}, "ada").path, "Ada", shared, driver)
+    grace = Person(tmp_path / "grace", "Grace", shared, driver)
+    objects = bucket["PALIMPSEST_OBJECTS"]
+
+    cloned(ada, grace, origin, objects.replace("objects", "dvc"), PICTURES, "data/inpaint/telea")
+    assert ada.link("inpaint@telea")["computed"] == SAMPLES
+
+    nothing_is_computed_without_dvcs_cache(ada, grace, url)
+    pulled(grace)
+    assert (grace.links(), grace.digests()) == (ada.links(), ada.digests())
+    shutil.rmtree(ada.path / ".dvc/cache")
+    grace.run("python", "-m", "palimpsest", "fetch", "captions@v1.0.0", "first", "--repo", f"file://{origin}")
+    assert folder_digest(grace.path / "first") == folder_digest(ada.path / "data/inpaint/telea")
+    assert not [person for person in (ada, grace) if (person.path / ".palimpsest/objects").exists()]
+    nobody_writes_the_key_down(bucket["AWS_SECRET_ACCESS_KEY"], ada, grace, url)
+
+
+def nobody_writes_the_key_down(secret: str, ada: Person, grace: Person, url: str) -> None:
+    """Neither a file of theirs, MLflow's databases among them, nor the registry holds it."""
+    files = [path for person in (ada, grace) for path in person.path.rglob("*") if path.is_file()]
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+    tables = [table for (table,) in rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    assert "item" in tables
+    assert [name for name in tables if rows(url, f"SELECT 1 FROM {name} one WHERE one::text LIKE '%{secret}%'")] == []
 
 
 def nothing_is_computed_without_dvcs_cache(ada: Person, grace: Person, url: str) -> None:
@@ -167,13 +214,18 @@ def nothing_is_computed_without_dvcs_cache(ada: Person, grace: Person, url: str)
     assert rows(url, "SELECT id, key, object, run_id FROM item ORDER BY id") == before
 
 
-def nothing_runs_after_a_pull(ada: Person, grace: Person, url: str) -> None:
-    """What DVC brings over SSH is all there is to do: no stage is started."""
+def pulled(grace: Person) -> None:
+    """Grace has what DVC brings, and nothing else."""
     shutil.rmtree(grace.path / ".dvc/cache")
     shutil.rmtree(grace.path / "data")
     grace.run("git", "checkout", "--quiet", "dvc.lock")
-    runs = rows(url, "SELECT id FROM run ORDER BY id")
     grace.run("dvc", "pull", "--quiet")
+
+
+def nothing_runs_after_a_pull(ada: Person, grace: Person, url: str) -> None:
+    """What DVC brings over SSH is all there is to do: no stage is started."""
+    runs = rows(url, "SELECT id FROM run ORDER BY id")
+    pulled(grace)
     assert "Data and pipelines are up to date." in grace.repro()
     assert grace.links() == ada.links()
     assert grace.digests() == ada.digests()

@@ -22,7 +22,7 @@ NO_ROOM = ("disk is full", "disk I/O error", "No space left on device", "Disk qu
 
 MENDABLE = (ValueError, OSError, RuntimeError, MemoryError)
 DATABASES = {"sqlalchemy", "sqlite3", "psycopg", "alembic"}
-STORES = {"botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "paramiko", "asyncssh", "fsspec"}
+STORES = {"obstore", "botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "paramiko", "asyncssh", "fsspec"}
 """Packages whose errors are those of an object store or a DVC remote."""
 
 

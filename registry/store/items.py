@@ -273,7 +273,8 @@ class ItemStore:
         """
         if not findings:
             return
-        objects = {f.key: self.objects.put(f.data) for f in findings if f.data is not None}
+        pictures = {f.key: f.data for f in findings if f.data is not None}
+        objects = dict(zip(pictures, self.objects.put_many(pictures.values()), strict=True))
         rows = [
             {
                 "key": f.key,

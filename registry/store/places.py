@@ -6,14 +6,17 @@ Everything is inside the checkout, under ``.palimpsest/``, until a team says oth
 variable                    meaning                                           default
 ==========================  ================================================  ===================================
 ``PALIMPSEST_REGISTRY``     SQLAlchemy URL of the registry                    ``sqlite:///.palimpsest/registry.db``
-``PALIMPSEST_OBJECTS``      fsspec URL of the object store                    ``.palimpsest/objects``
+``PALIMPSEST_OBJECTS``      the object store: a folder, ``s3://BUCKET/…`` or  ``.palimpsest/objects``
+                            another fsspec URL
 ``MLFLOW_TRACKING_URI``     MLflow tracking URI                               ``sqlite:///.palimpsest/mlflow.db``
 ``PALIMPSEST_ARTIFACTS``    where MLflow keeps files, if its tracking URI is   ``.palimpsest/artifacts``
                             a database; a tracking server says for itself
 ==========================  ================================================  ===================================
 
 ``postgresql://USER@HOST/DATABASE`` needs the extra ``postgres``. A password is better kept in ``~/.pgpass`` or
-``PGPASSWORD`` than in a URL; neither is ever shown.
+``PGPASSWORD`` than in a URL; neither is ever shown. ``s3://`` needs the extra ``s3``; its server and key are found as
+``aws`` and DVC find them: in ``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``, ``AWS_ACCESS_KEY_ID`` and
+``AWS_SECRET_ACCESS_KEY``, or by ``AWS_PROFILE``; they are written nowhere.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ CREDENTIALS = re.compile(
 
 
 SETTINGS = ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI", "PALIMPSEST_ARTIFACTS")
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 SHORTEST = 4
 """Characters of a piece of a password that is hidden; shorter ones stand in many words."""
 
@@ -125,8 +129,8 @@ def hidden(text: str) -> str:
 
 def passwords() -> set[str]:
     """The passwords in the URLs of settings, and the pieces into which libraries cut those that hold ``@``, ``:`` or
-    ``/`` as they are: they quote these pieces as hosts, ports and paths."""
-    found: set[str] = set()
+    ``/`` as they are: they quote these pieces as hosts, ports and paths; and what is secret of the key to a bucket."""
+    found = {os.environ.get(name, "") for name in SECRETS}
     for name in SETTINGS:
         given = os.environ.get(name, "").partition("://")[2].rpartition("@")[0]
         if "@" in given or ":" in given:

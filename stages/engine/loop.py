@@ -194,11 +194,15 @@ class Execution:
             named.setdefault(shard_of(key, buckets).replace("part", "asked"), []).append(key)
         for name, keys in named.items():
             rows: list[dict[str, Any]] = []
-            for found, run, address in self.memory.store.kept(keys):
+            kept = list(self.memory.store.kept(keys))
+            read = dict(self.memory.store.objects.get_many(address for *_, address in kept if address))
+            for found, run, address in kept:
                 self.runs[found.key] = run
                 row = {"corpus": "", "sample": "", "key": found.key, "parents": list(found.parents), "status": OK}
                 row |= {"parts": canonical(found.parts), "value": canonical(found.value), "kind": found.kind}
-                data = self.memory.store.objects.get(address) if address else None
+                data = read.get(address or "")
+                if isinstance(data, Exception):
+                    raise data
                 rows.append(row | {"image": image(data, f"{found.key}.png")})
             rows.sort(key=lambda row: row["key"])
             write_shard(half / REQUESTS / name, rows, REQUEST_FIELDS)

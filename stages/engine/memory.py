@@ -75,30 +75,27 @@ class Memory:
 
         Without ``data``, images are seen to be there and not read.
         """
+        items = self.store.recall(keys)
+        pictures = dict.fromkeys(known.object for known in items.values() if known.object)
+        files = {key: set(files_of(known.value or {}).values()) for key, known in items.items()}
+        read = dict(self.store.objects.get_many(pictures)) if data else {}
+        there = self.store.objects.held((pictures.keys() - read.keys()).union(*files.values()))
         entries = {}
-        for key, known in self.store.recall(keys).items():
-            try:
-                if reason := fault(known.value or {}):
-                    raise ValueError(f"Of item {key} {reason}.")
-                found = self._image(known.object, data) if known.object else None
-                for address in files_of(known.value or {}).values():
-                    self._there(address)
-            except (FileNotFoundError, ValueError) as error:
-                log.warning("%s: %s Computing it again.", self.name, error)
-                self.store.lose(known, str(error))
+        for key, known in items.items():
+            picture = read.get(known.object or "")
+            lost = sorted({known.object or "", *files[key]} - {""} - there - read.keys())
+            if reason := fault(known.value or {}):
+                why = f"Of item {key} {reason}."
+            elif isinstance(picture, Exception):
+                why = str(picture)
+            elif lost:
+                why = f"Object {lost[0]} is not in the object store."
+            else:
+                entries[key] = Entry(known.run, known.value or {}, picture, digest=known.object)
                 continue
-            entries[key] = Entry(known.run, known.value or {}, found, digest=known.object)
+            log.warning("%s: %s Computing it again.", self.name, why)
+            self.store.lose(known, why)
         return entries
-
-    def _image(self, address: str, data: bool) -> bytes | None:
-        if data:
-            return self.store.objects.get(address)
-        self._there(address)
-        return None
-
-    def _there(self, address: str) -> None:
-        if not self.store.objects.holds(address):
-            raise FileNotFoundError(f"Object {address} is not in the object store.")
 
     def compute(self, kind: str, worker: Worker, batches: Iterable[Batch]) -> Iterator[dict[str, Entry]]:
         """Compute the items of some batches, and remember each batch as soon as it is finished.

@@ -50,28 +50,45 @@ def picture_of(row: Mapping[str, Any], shard: Path, column: str = "image") -> Pi
 
 @lru_cache(FETCHED)
 def fetch(picture: Picture) -> bytes:
-    """The bytes of a picture: from the object store or, where that has lost them, from the shard.
+    """The bytes of a picture: from the object store or, where that has lost them, from the shard; a shard on this disk
+    is nearer than a bucket.
 
     Raises ``FileNotFoundError`` where neither holds them.
     """
-    if picture.column == "image":  # masks are only in shards
-        try:
-            return store(places.objects_url()).get(picture.digest)
-        except (FileNotFoundError, ValueError):
-            pass
-    path = Path(picture.shard)
-    if picture.shard and path.is_file():
-        written = path.stat().st_mtime_ns
-        row = rows(path, picture.column, written).get(picture.digest)
-        if row is not None:
-            group, inside = divmod(row, ROWS_A_GROUP)
-            data = group_of(path, picture.column, group, written)[inside]
-            if digest(data) == picture.digest:
-                return data
+    ways = [stored, sharded]
+    if store(places.objects_url()).bucket:
+        ways.reverse()
+    for way in ways:
+        if (data := way(picture)) is not None:
+            return data
     raise FileNotFoundError(
         f"Picture {picture.digest} is neither in the object store nor in {picture.shard or 'a shard'}; "
         "`palimpsest repro --force` makes it again."
     )
+
+
+def stored(picture: Picture) -> bytes | None:
+    """The bytes in the object store, which has no masks; None where they are missing or damaged."""
+    if picture.column != "image":
+        return None
+    try:
+        return store(places.objects_url()).get(picture.digest)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def sharded(picture: Picture) -> bytes | None:
+    """The bytes in the shard; None where they are missing or damaged."""
+    path = Path(picture.shard)
+    if not (picture.shard and path.is_file()):
+        return None
+    written = path.stat().st_mtime_ns
+    row = rows(path, picture.column, written).get(picture.digest)
+    if row is None:
+        return None
+    group, inside = divmod(row, ROWS_A_GROUP)
+    data = group_of(path, picture.column, group, written)[inside]
+    return data if digest(data) == picture.digest else None
 
 
 @cache

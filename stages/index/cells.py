@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
 from sqlalchemy import Engine, update
 
@@ -57,11 +58,13 @@ def save_links(study: Study, engine: Engine) -> None:
 def lines_of(objects: ObjectStore, found: Sequence[Example]) -> list[Line]:
     """Original, degraded and repainted pictures with the captions before and after."""
     lines: list[Line] = []
-    for example in found:
-        try:
-            pictures = [objects.get(d) for d in (example.original, example.degraded, example.repainted) if d]
-        except (FileNotFoundError, ValueError) as error:
-            log.warning("index: %s Its line is left out of contact sheets.", error)
+    shown = [[d for d in (example.original, example.degraded, example.repainted) if d] for example in found]
+    read = dict(objects.get_many(chain(*shown)))
+    for example, digests in zip(found, shown, strict=True):
+        pictures = [data for one in digests if isinstance(data := read[one], bytes)]
+        if len(pictures) < len(digests):
+            why = next(error for one in digests if isinstance(error := read[one], Exception))
+            log.warning("index: %s Its line is left out of contact sheets.", why)
             continue
         changed = [f"after: {example.caption}"] if example.repainted else []
         texts = [f"before: {example.caption_before}", *changed, f"reference: {example.reference}"]

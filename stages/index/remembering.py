@@ -60,9 +60,8 @@ def remember_all(
             continue
         rows = {row["key"]: row for row in DISK.read(path)}
         unknown = rows.keys() - known.keys()
-        for key, one in known.items():
-            if one.object is not None and one.object not in there and rows[key]["image"]:
-                store.objects.put(rows[key]["image"]["bytes"])
+        gone = [key for key, one in known.items() if one.object is not None and one.object not in there]
+        store.objects.put_many(rows[key]["image"]["bytes"] for key in gone if rows[key]["image"])
         by_run = defaultdict(list)
         for key in sorted(unknown):
             row = rows[key]
