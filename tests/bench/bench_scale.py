@@ -1,13 +1,14 @@
 """A registry as it grows: how fast it takes more, and whether what is asked of one corpus depends on all others.
 
-    python -m tests.bench.bench_scale [--sizes 1 10 100] [--samples 362] [--kind postgresql] [--url URL] [--slow 1]
+    python -m tests.bench.bench_scale [--sizes 4 40 400] [--samples 90] [--kind postgresql] [--url URL] [--slow 1]
 
-A corpus of 362 samples, each degraded, repainted and captioned as in ``bench_report``, makes 100,000 items and 500,000
+A corpus of 90 samples, each degraded, repainted and captioned as in ``bench_report``, makes 25,000 items and 125,000
 measurements, and is a study of its own; the studies share their configurations. One corpus of each size is written by
 ``ItemStore.remember`` and ``Index``, and timed; the others are the first one again under other keys, copied inside the
 database, row for row. Then at each size: recall of 100,000 keys, the corpus indexed again, its report, traces, ``gc``
-without ``--yes``. Prints seconds, the most memory so far, and of every statement that takes longer than ``--slow``
-seconds its plan. PostgreSQL is an embedded server with its own defaults that does not wait for its disk. With ``--url``
+without ``--yes``. Prints seconds of processors (of this process and the server, so that it does not matter what else the
+machine does) and of the clock, the most memory so far, and of statements that take longer than ``--slow`` seconds their
+plans. PostgreSQL is an embedded server with its own defaults that does not wait for its disk. With ``--url``
 a registry that this bench has begun goes on growing, and stays.
 """
 
@@ -19,14 +20,16 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.cells import cell_means, examples
 from registry.garbage import sweep
@@ -42,11 +45,13 @@ from reports.report import build
 from tests.bench.bench_report import AXES, FIDELITY, PARAMS, STAGES, picture, sentence, stage_of
 from tests.databases import KINDS, Databases
 
-SAMPLES = 362
-SIZES = (1, 10, 100)
+SAMPLES = 90
+SIZES = (4, 40, 400)
 KEYS = 100_000
 A_BATCH = 10_000
 A_SHARD = 256
+PLANS = 12
+"""Of so many statements at most."""
 CAPTIONS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider", "meteor", "sbert", "length", "object_recall")
 DRIFT = tuple(product(("tvd_sum",), ("region", "whole"), range(4)))
 GRID = [(None, None), *product(AXES["degradations"], AXES["inpainters"])]
@@ -143,47 +148,60 @@ def made(corpus: str, samples: int) -> Iterator[Made]:
 
 
 class Timed:
-    """Seconds by name, and the slow statements behind them."""
+    """Seconds of processors by name, here and in the database server, and the slow statements behind them."""
 
     def __init__(self, engine: Engine, slow: float) -> None:
         self.engine, self.slow = engine, slow
         self.seconds: dict[str, float] = {}
-        self.slowest: list[tuple[float, str, Any]] = []
+        self.name = ""
+        self.slowest: dict[str, tuple[float, str, Any]] = {}
+        self.server: psutil.Process | None = None
+        if engine.dialect.name == "postgresql":
+            with engine.connect() as connection:
+                self.server = psutil.Process(connection.scalar(select(func.pg_backend_pid()))).parent()
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
 
-    def before(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+    def before(self, connection: Connection, *_: Any) -> None:
         connection.info["began"] = time.perf_counter()
 
     def after(self, connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         took = time.perf_counter() - connection.info["began"]
-        if took > self.slow and statement.startswith(("SELECT", "WITH")):
-            self.slowest.append((took, statement, parameters))
+        if self.name and took > max(self.slow, self.slowest.get(statement, (0.0,))[0]):
+            self.slowest[statement] = took, self.name, parameters
+
+    def processors(self) -> float:
+        """Seconds of processors so far; those of a server's processes that have ended are its own."""
+        spent = time.process_time()
+        if self.server:
+            times = self.server.cpu_times()
+            spent += times.children_user + times.children_system
+            for process in self.server.children():
+                with suppress(psutil.NoSuchProcess):
+                    spent += sum(process.cpu_times()[:2])
+        return spent
 
     @contextmanager
     def of(self, name: str, many: int = 0) -> Iterator[None]:
-        started = time.perf_counter()
+        self.name, started, spent = name, time.perf_counter(), self.processors()
         yield
-        self.seconds[name] = took = time.perf_counter() - started
+        took, self.name = time.perf_counter() - started, ""
+        self.seconds[name] = used = self.processors() - spent
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        rate = f"{many / took:12,.0f} /s" if many else " " * 15
-        print(f"  {name:28}{took:10.3f} s{rate}   {memory:7,.0f} MB at most", flush=True)
+        rate = f"{many / max(used, 1e-6):12,.0f} /s" if many else " " * 15
+        print(f"  {name:28}{used:9.2f} s of processors{rate}   {took:9.2f} s   {memory:7,.0f} MB", flush=True)
 
     def plans(self) -> None:
-        """Print the plans of what was slow, each statement once."""
+        """Print the plans of the slowest statements."""
         explain = "EXPLAIN QUERY PLAN " if self.engine.dialect.name == "sqlite" else "EXPLAIN (ANALYZE, BUFFERS) "
-        different = {statement: (took, parameters) for took, statement, parameters in sorted(self.slowest, key=str)}
-        self.slowest = []
-        with self.engine.connect() as connection:
-            for statement, (took, parameters) in different.items():
-                print(f"\n  {took:.1f} s: {' '.join(statement.split())[:600]}")
-                try:
-                    plan = connection.exec_driver_sql(explain + statement, parameters).all()
-                    print("\n".join(f"    {row[-1]}"[:180] for row in plan), flush=True)
-                except Exception as error:  # a temporary table is gone
-                    connection.rollback()
-                    print(f"    {str(error).splitlines()[0]}")
-        self.slowest = []
+        slowest = sorted(self.slowest.items(), key=lambda item: -item[1][0])[:PLANS]
+        for statement, (took, name, parameters) in slowest:
+            print(f"\n  {name}, {took:.1f} s: {' '.join(statement.split())[-700:]}")
+            if statement.startswith("SELECT"):
+                with suppress(DBAPIError), self.engine.connect() as connection:  # a temporary table is gone
+                    plan = connection.exec_driver_sql(explain + statement, parameters)
+                    print("\n".join(f"    {row[-1]}"[:160] for row in plan), flush=True)
+        self.slowest = {}
 
 
 def add(store: ItemStore, number: int, samples: int, timed: Timed) -> None:
@@ -333,10 +351,12 @@ def grow(url: str, sizes: Sequence[int], samples: int, slow: float) -> dict[int,
                 held = connection.scalar(select(func.count()).select_from(Corpus)) or 0
             print(f"{engine.dialect.name}, {size} corpora", flush=True)
             started = time.perf_counter()
-            if 0 < held < size - 1:
+            if not held:
+                add(store, 1, samples, timed)
+            if held < size - 1:
                 multiply(engine, size - 1, samples)
                 print(f"  copied in {time.perf_counter() - started:.0f} s", flush=True)
-            if held < size:
+            if 1 < size > held:
                 add(store, size, samples, timed)
             print(f"  {sizes_of(engine)}", flush=True)
             ask(store, samples, timed, Path(out))
@@ -347,7 +367,7 @@ def grow(url: str, sizes: Sequence[int], samples: int, slow: float) -> dict[int,
 
 
 def table(found: dict[int, dict[str, float]], show: Callable[[str], None] = print) -> None:
-    """Seconds by size, and how many times longer the last size takes than the first."""
+    """Seconds of processors by size, and how many times longer the last size takes than the first."""
     first, *_, last = found.values() if len(found) > 1 else (*found.values(),) * 2
     show("".join([f"{'seconds at':30}", *(f"{size:>10}" for size in found), f"{'ratio':>10}"]))
     for name in last:
