@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
 )
 
-from registry.store.items import ItemStore, chunks, filed
+from registry.store.items import ItemStore, among, chunks, filed
 from registry.store.objects import ObjectStore
 from registry.store.schema import (
     Cell,
@@ -132,7 +132,7 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
     for some in chunks(pinned):
         also(select(Item.id).where(Item.run_id.in_(some)))
     for some in chunks(needed):
-        also(select(Item.id).where(Item.key.in_(some)))
+        also(select(Item.id).where(among(connection, some)))
     # A score of a cell as a whole stands at no sample; it stays with the scores that its execution gave to samples.
     beside = select(Item.run_id).where(Item.id.in_(select(kept.c.id)))
     also(select(Item.id).where(Item.parts["captions"].as_string().is_not(None), Item.run_id.in_(beside)))

@@ -70,9 +70,7 @@ class Index:
         columns = ("split", "width", "height", "annotations")
         samples = [{"corpus_id": corpus, "name": row["sample"], **{c: row[c] for c in columns}} for row in rows]
         self._bulk(Sample, samples, ["corpus_id", "name"])
-        ids = dict(
-            self.connection.execute(select(Sample.name, Sample.id).where(Sample.corpus_id == corpus)).all()
-        )
+        ids = dict(self.connection.execute(select(Sample.name, Sample.id).where(Sample.corpus_id == corpus)).all())
         self.samples.update({(name, row["sample"]): ids[row["sample"]] for row in rows})
         gone = [{"gone": id} for sample, id in ids.items() if (name, sample) not in self.samples]
         if gone:

@@ -27,9 +27,7 @@ def plan_of(engine: Engine, statement: str, parameters: Any) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_registry_grows_and_is_asked(
-    databases: Databases, kind: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_registry_grows_and_is_asked(databases: Databases, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = bench_scale.grow(databases.new(kind, migrated=True), (3,), 1, 60)
     assert found[3].keys() >= {"remember", "recall", "report", "trace STAGE"}
     printed = capsys.readouterr().out

@@ -43,6 +43,7 @@ ALIKE = 2
 MODEL = ("adapter", "checkpoint", "revision", "weights", "method")
 """The settings that speed hangs on most, of an entry's model or of those that play its roles."""
 
+
 class Forecast(NamedTuple):
     """Forecast of one stage. Equal items are computed once, so that ``known`` and ``missing`` may be fewer than all.
 

@@ -6,10 +6,10 @@ A corpus of 90 samples, each degraded, repainted and captioned as in ``bench_rep
 measurements, and is a study of its own; the studies share their configurations. One corpus of each size is written by
 ``ItemStore.remember`` and ``Index``, and timed; the others are the first one again under other keys, copied inside the
 database, row for row. Then at each size: recall of 100,000 keys, the corpus indexed again, its report, traces, ``gc``
-without ``--yes``. Prints seconds of processors (of this process and the server, so that it does not matter what else the
-machine does) and of the clock, the most memory so far, and of statements that take longer than ``--slow`` seconds their
-plans. PostgreSQL is an embedded server with its own defaults that does not wait for its disk. With ``--url``
-a registry that this bench has begun goes on growing, and stays.
+without ``--yes``. Prints seconds of processors (of this process and the server, so that what else the machine does
+counts little) and of the clock, the most memory so far, and of statements that take longer than ``--slow`` seconds
+their plans. PostgreSQL is an embedded server with its own defaults that does not wait for its disk. With ``--url`` a
+registry that this bench has begun goes on growing, and stays.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Made(NamedTuple):
 
     def row(self, corpus: str) -> dict[str, Any]:
         axes = dict.fromkeys(NAMES) | dict(zip(NAMES, self.names, strict=False))
-        return {"corpus": corpus, "sample": self.sample, "key": self.finding.key, "parents": self.finding.parents} | axes
+        made = {"key": self.finding.key, "parents": self.finding.parents}
+        return {"corpus": corpus, "sample": self.sample} | made | axes
 
 
 def made(corpus: str, samples: int) -> Iterator[Made]:
@@ -222,7 +223,9 @@ def add(store: ItemStore, number: int, samples: int, timed: Timed) -> None:
     index_all(store, number, samples, items, timed)
 
 
-def index_all(store: ItemStore, number: int, samples: int, items: Sequence[Made], timed: Timed, again: str = "") -> None:
+def index_all(
+    store: ItemStore, number: int, samples: int, items: Sequence[Made], timed: Timed, again: str = ""
+) -> None:
     """Place and measure the items of a corpus, shard by shard."""
     name = f"corpus-{number}"
     standing = [item for item in items if NEVER not in item.names]
@@ -265,7 +268,6 @@ def multiply(engine: Engine, corpora: int, samples: int) -> None:
             driver.create_function("sha256", 1, lambda value: digest(value.encode()), deterministic=True)
         last = connection.scalar(text("SELECT max(item_id) FROM placement p JOIN sample s ON s.id = p.sample_id "
                                       "WHERE s.corpus_id = 1"))  # fmt: skip
-        last = connection.scalar(select(func.max(Item.id)).where(Item.id <= last + samples))
         while (count := connection.scalar(select(func.count()).select_from(Corpus)) or 0) < corpora:
             where = {
                 "name": str(count + 1),
