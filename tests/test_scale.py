@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from sqlalchemy import Engine, event, select
 
 from registry.garbage import keep, without
 from registry.store.database import connect
+from registry.store.items import Execution
 from registry.store.schema import Item
 from reports.asking import queries
+from stages.engine.provenance import read_provenance, write_provenance
 from tests.bench import bench_scale
 from tests.databases import KINDS, Databases
 
@@ -52,3 +55,15 @@ def test_what_nothing_needs_is_found_by_one_join(databases: Databases) -> None:
         plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {wasted.compile(engine)}").scalars())
     assert "Anti Join" in plan and "SubPlan" not in plan
     engine.dispose()
+
+
+def test_provenance_of_many_items_takes_one_execution_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = [
+        Execution(id * 32, "caption@blip", "0" * 40, "cpu", "local", datetime(2026, 1, 1, tzinfo=UTC)) for id in "ab"
+    ]
+    items = [(f"{n:064x}", runs[n % 2]) for n in range(1000)]
+    write_provenance("caption@blip", items)
+    read = read_provenance("caption@blip")
+    assert list(read.items()) == items
+    assert len({id(run) for run in read.values()}) == 2
