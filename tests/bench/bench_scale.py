@@ -61,24 +61,24 @@ NEVER = "an earlier prompt"
 """What was asked for once, and stands in no cell any more."""
 
 COPIES = {
-    "run": "INSERT INTO run SELECT substr({other_run}, 1, 32), stage, git_commit, device, engine, started_at FROM run "
-    "WHERE id IN (SELECT run_id FROM item WHERE id <= :last)",
-    "corpus": "INSERT INTO corpus (id, name, settings, problems) SELECT :corpus, 'corpus-' || :name, settings, "
+    "run": "INSERT INTO run SELECT substr({other_id}, 1, 32), stage, git_commit, device, engine, started_at FROM run "
+    "WHERE id IN (SELECT run_id FROM item WHERE id <= {last})",
+    "corpus": "INSERT INTO corpus (id, name, settings, problems) SELECT {corpus}, 'corpus-{name}', settings, "
     "problems FROM corpus WHERE id = 1",
-    "sample": "INSERT INTO sample (id, corpus_id, name, split, width, height, annotations) SELECT id + :samples, "
-    ":corpus, name, split, width, height, annotations FROM sample WHERE corpus_id = 1",
-    "reference": "INSERT INTO reference (sample_id, position, text) SELECT sample_id + :samples, position, text "
-    "FROM reference WHERE sample_id <= :first_samples",
-    "item": "INSERT INTO item (id, key, kind, status, reason, value, digest, object, parts, run_id) SELECT id + :items,"
-    " {other_key}, kind, status, reason, value, digest, CASE WHEN object IS NOT NULL THEN {other_object} END, "
-    "parts, substr({other_run_id}, 1, 32) FROM item WHERE id <= :last ORDER BY id",
-    "parent": "INSERT INTO parent SELECT item_id + :items, parent_id + :items FROM parent WHERE item_id <= :last",
-    "placement": "INSERT INTO placement (kind, sample_id, configuration_id, item_id) SELECT kind, sample_id + :samples,"
-    " configuration_id, item_id + :items FROM placement WHERE item_id <= :last ORDER BY id",
-    "measurement": "INSERT INTO measurement SELECT item_id + :items, metric, region, layer, value FROM measurement "
-    "WHERE item_id <= :last",
-    "study": "INSERT INTO study (id, name, params) SELECT :corpus, 'study-' || :name, params FROM study WHERE id = 1",
-    "cell": "INSERT INTO cell SELECT :corpus, :corpus, configuration_id FROM cell WHERE study_id = 1",
+    "sample": "INSERT INTO sample (id, corpus_id, name, split, width, height, annotations) SELECT id + {samples}, "
+    "{corpus}, name, split, width, height, annotations FROM sample WHERE corpus_id = 1",
+    "reference": "INSERT INTO reference (sample_id, position, text) SELECT sample_id + {samples}, position, text "
+    "FROM reference WHERE sample_id <= {first_samples}",
+    "item": "INSERT INTO item (id, key, kind, status, reason, value, digest, object, parts, run_id) "
+    "SELECT id + {items}, {other_key}, kind, status, reason, value, digest, CASE WHEN object IS NOT NULL THEN {other_object} END, "
+    "parts, substr({other_run_id}, 1, 32) FROM item WHERE id <= {last} ORDER BY id",
+    "parent": "INSERT INTO parent SELECT item_id + {items}, parent_id + {items} FROM parent WHERE item_id <= {last}",
+    "placement": "INSERT INTO placement (kind, sample_id, configuration_id, item_id) SELECT kind, "
+    "sample_id + {samples}, configuration_id, item_id + {items} FROM placement WHERE item_id <= {last} ORDER BY id",
+    "measurement": "INSERT INTO measurement SELECT item_id + {items}, metric, region, layer, value FROM measurement "
+    "WHERE item_id <= {last}",
+    "study": "INSERT INTO study (id, name, params) SELECT {corpus}, 'study-{name}', params FROM study WHERE id = 1",
+    "cell": "INSERT INTO cell SELECT {corpus}, {corpus}, configuration_id FROM cell WHERE study_id = 1",
 }
 """One more corpus from the first, by table."""
 
@@ -254,41 +254,31 @@ def index_all(
 
 def multiply(engine: Engine, corpora: int, samples: int) -> None:
     """Copy the first corpus until there are so many."""
-    hashed = {"postgresql": "encode(sha256(convert_to({} || :name, 'UTF8')), 'hex')", "sqlite": "sha256({} || :name)"}
-    other = hashed[engine.dialect.name].format
-    names = {
-        "other_run": other("id"),
-        "other_run_id": other("run_id"),
-        "other_key": other("key"),
-        "other_object": other("object"),
-    }
+    postgresql = engine.dialect.name == "postgresql"
+    hashed = "encode(sha256(convert_to({} || '{}', 'UTF8')), 'hex')" if postgresql else "sha256({} || '{}')"
     with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
+        if not postgresql:
             driver: Any = connection.connection
             driver.create_function("sha256", 1, lambda value: digest(value.encode()), deterministic=True)
         last = connection.scalar(text("SELECT max(item_id) FROM placement p JOIN sample s ON s.id = p.sample_id "
                                       "WHERE s.corpus_id = 1"))  # fmt: skip
         while (count := connection.scalar(select(func.count()).select_from(Corpus)) or 0) < corpora:
             where = {
-                "name": str(count + 1),
-                "last": last,
-                "corpus": (connection.scalar(select(func.max(Corpus.id))) or 0) + 1,
-                "items": connection.scalar(select(func.max(Item.id))),
-                "samples": connection.scalar(select(func.max(Sample.id))),
-                "first_samples": samples,
+                f"other_{column}": hashed.format(column, count + 1) for column in ("id", "run_id", "key", "object")
             }
-            if engine.dialect.name == "postgresql":  # foreign keys hold as they do in the first
-                connection.execute(text("SET LOCAL session_replication_role = replica"))
-            for statement in COPIES.values():
-                needed = {name: value for name, value in where.items() if f":{name}" in statement.format(**names)}
-                connection.execute(text(statement.format(**names)), needed)
-            if engine.dialect.name == "postgresql":
-                for table in ("corpus", "sample", "item", "study"):
-                    connection.execute(text(f"SELECT setval('{table}_id_seq', max(id)) FROM {table}"))
+            where |= {"name": count + 1, "last": last, "first_samples": samples}
+            for name, column in {"corpus": Corpus.id, "items": Item.id, "samples": Sample.id}.items():
+                where[name] = connection.scalar(select(func.max(column)))
+            where["corpus"] += 1
+            if postgresql:  # foreign keys hold as they do in the first
+                connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            for statement in COPIES.values():  # with numbers written out: of them depends how it is best answered
+                connection.exec_driver_sql(statement.format(**where))
+            for table in ("corpus", "sample", "item", "study") if postgresql else ():
+                connection.exec_driver_sql(f"SELECT setval('{table}_id_seq', max(id)) FROM {table}")
             connection.commit()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        vacuum = "VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"
-        connection.exec_driver_sql(vacuum)
+        connection.exec_driver_sql("VACUUM ANALYZE" if postgresql else "ANALYZE")
 
 
 def ask(store: ItemStore, samples: int, timed: Timed, out: Path) -> None:
