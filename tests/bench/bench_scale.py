@@ -71,7 +71,8 @@ COPIES = {
     "FROM reference WHERE sample_id <= {first_samples}",
     "item": "INSERT INTO item (id, key, kind, status, reason, value, digest, object, parts, run_id) "
     "SELECT id + {items}, {other_key}, kind, status, reason, value, digest, "
-    "CASE WHEN object IS NOT NULL THEN {other_object} END, parts, substr({other_run_id}, 1, 32) FROM item WHERE id <= {last} ORDER BY id",
+    "CASE WHEN object IS NOT NULL THEN {other_object} END, parts, "
+    "substr({other_run_id}, 1, 32) FROM item WHERE id <= {last} ORDER BY id",
     "parent": "INSERT INTO parent SELECT item_id + {items}, parent_id + {items} FROM parent WHERE item_id <= {last}",
     "placement": "INSERT INTO placement (kind, sample_id, configuration_id, item_id) SELECT kind, "
     "sample_id + {samples}, configuration_id, item_id + {items} FROM placement WHERE item_id <= {last} ORDER BY id",
