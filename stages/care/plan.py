@@ -114,7 +114,8 @@ def walk(store: ItemStore, asked: Asked, outputs: Planned, sizes: dict[str, Size
     """
     node = asked.node
     tasks_known, found = Counter[bool](), Counter[bool]()
-    keys_missing: dict[bool, array[int]] = defaultdict(new_keys)
+    # beginnings of keys, of 64 bits: of ten million two are alike by accident in one case of 300,000
+    keys_missing: dict[bool, array[int]] = defaultdict(lambda: array("Q"))
     for path, tasks in node.plan:
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
         known = store.recall(key for key, _ in keyed)
@@ -134,18 +135,14 @@ def walk(store: ItemStore, asked: Asked, outputs: Planned, sizes: dict[str, Size
                 continue
             tasks_known[whole] += 1
             one = known[key]
-            rows.append(light_row(node, key, task, Entry(one.run, one.value or {}, None, digest=one.object)))
+            row = light_row(node, key, task, Entry(one.run, one.value or {}, None, digest=one.object))
+            rows.append({**row, "image": None, "mask": None})  # of a picture a plan reads the digest
         outputs.write(node.out / path, rows, node.fields)
     if found.total() < asked.items:  # what is about a whole has another key when all of it is there
         del found[True], tasks_known[True]
         keys_missing.pop(True, None)
     missing = sum(len(np.unique(np.asarray(keys))) for keys in keys_missing.values())
     return tasks_known.total(), missing, asked.items - found.total()
-
-
-def new_keys() -> array[int]:
-    """Beginnings of keys, of 64 bits: of ten million two are alike by accident in one case of 300,000."""
-    return array("Q")
 
 
 def size_of(store: ItemStore, keyed: Sequence[tuple[str, Task]], known: Mapping[str, Known]) -> Size | None:
