@@ -293,6 +293,7 @@ def ask(store: ItemStore, samples: int, timed: Timed, out: Path) -> None:
             keys += connection.scalars(
                 select(Item.key).where(Item.id.in_(sorted(set(ids.tolist()))[start : start + 30_000]))
             )
+        keys = keys[:KEYS]
         chosen = select(Item.key).where(Item.kind == "quality.lexical", Item.id <= 2 * most // 3 + 1)
         score = connection.scalar(chosen.order_by(Item.id.desc()).limit(1)) or ""
     with timed.of("recall", len(keys)):
