@@ -29,22 +29,28 @@ def use(study: Annotated[Path, typer.Argument(help="A study, such as studies/tru
 @app.command()
 def plan(
     study: Annotated[Path | None, typer.Argument(help="A study file; default params.yaml.")] = None,
+    rates: Annotated[Path | None, typer.Option(help="A YAML file of items a second by stage.")] = None,
+    devices: Annotated[int, typer.Option(help="Over how many devices stages are spread.", min=1)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check a study and say what it would compute, how much of that is known, and about how long the rest takes."""
     from stages.care.plan import forecast, listing
+    from stages.care.rates import appendix, at_rates, read_rates, requests
     from stages.engine.study import PARAMS, read_study
 
     with one_sentence():
+        given = read_rates(rates) if rates else {}
         if study:
             study = from_root(study)
         else:
             at_root()
-        found = forecast(read_study(study or PARAMS))
+        asked = read_study(study or PARAMS)
+        found = at_rates(forecast(asked), given)
+        counts = requests(asked, found)
     if as_json:
-        print_json([stage._asdict() for stage in found])
+        print_json([stage._asdict() | {"requests": counts.get(stage.stage, {})} for stage in found])
     else:
-        typer.echo(listing(found))
+        typer.echo("\n".join(filter(None, [listing(found), appendix(found, counts, devices)])))
 
 
 @app.command()

@@ -97,9 +97,10 @@ class Example(NamedTuple):
 
 
 def examples(connection: Connection, study: str, samples: int) -> dict[Where, list[Example]]:
-    """The first samples of every corpus, by name, in each captioned cell that has them."""
+    """The first samples of each of the study's corpora, by name, in each captioned cell that has them."""
     number = func.row_number().over(partition_by=Sample.corpus_id, order_by=Sample.name)
-    first = select(Sample.id, number.label("number")).subquery()
+    held = select(Cell.corpus_id).join(Study, Study.id == Cell.study_id).where(Study.name == study)
+    first = select(Sample.id, number.label("number")).where(Sample.corpus_id.in_(held)).subquery()
     rows = connection.execute(
         select(Corpus.name.label("corpus"), *axes_of(Configuration), Sample.name.label("sample"))
         .add_columns(Placement.kind, Item.object, Item.value, Reference.text)

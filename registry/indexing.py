@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from registry.store.axes import Point
 from registry.store.bulk import Row, upsert
@@ -70,16 +70,19 @@ class Index:
         columns = ("split", "width", "height", "annotations")
         samples = [{"corpus_id": corpus, "name": row["sample"], **{c: row[c] for c in columns}} for row in rows]
         self._bulk(Sample, samples, ["corpus_id", "name"])
-        known = self.connection.execute(select(Sample.name, Sample.id).where(Sample.corpus_id == corpus))
-        ids = dict(known.all())
+        ids = dict(self.connection.execute(select(Sample.name, Sample.id).where(Sample.corpus_id == corpus)).all())
         self.samples.update({(name, row["sample"]): ids[row["sample"]] for row in rows})
         gone = [{"gone": id} for sample, id in ids.items() if (name, sample) not in self.samples]
         if gone:
             self.connection.execute(delete(Sample).where(Sample.id == bindparam("gone")), gone)
             self.connection.execute(delete(Indexed).where(Indexed.corpus_id == corpus))
-        self.connection.execute(
-            delete(Reference).where(Reference.sample_id.in_(select(Sample.id).where(Sample.corpus_id == corpus)))
-        )
+        last = select(Reference.sample_id, func.max(Reference.position)).join(Sample).where(Sample.corpus_id == corpus)
+        known = dict(self.connection.execute(last.group_by(Reference.sample_id)).all())
+        counts = {ids[row["sample"]]: len(row["references"]) for row in rows}
+        fewer = [{"of": id, "from": count} for id, count in counts.items() if known.get(id, -1) >= count]
+        if fewer:
+            beyond = (Reference.sample_id == bindparam("of"), Reference.position >= bindparam("from"))
+            self.connection.execute(delete(Reference).where(*beyond), fewer)
         references = [
             {"sample_id": ids[row["sample"]], "position": position, "text": text}
             for row in rows

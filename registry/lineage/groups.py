@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from registry.lineage.walk import PLACE, RUN, Place, Trace, numbers_of, trace_item
 from registry.store.axes import Point
 from registry.store.dag import MAKING
-from registry.store.items import FAILED, Execution, chunks
+from registry.store.items import FAILED, Execution, among, chunks
 from registry.store.schema import (
     PER_ITEM,
     Cell,
@@ -247,7 +247,9 @@ def keys_group(connection: Connection, path: Path, keys: Sequence[str]) -> Group
         raise ValueError(
             f"The registry does not know the items of {path}; `palimpsest registry sync` tells it of this checkout's."
         )
-    return group(connection, str(path), (Item.key.in_(some) for some in chunks(keys)), trace_item(connection, first))
+    return group(
+        connection, str(path), (among(connection, some) for some in chunks(keys)), trace_item(connection, first)
+    )
 
 
 def stage_group(connection: Connection, stage: str) -> Group | None:

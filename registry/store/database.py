@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, 
 
 from registry.store.places import database
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 
@@ -34,6 +35,9 @@ from registry.store.axes import AXES
 
 PER_ITEM = -1
 """The layer of a measurement that belongs to no layer."""
+
+FAILED_ONES = text("status = 'failed'")
+"""Of which items there is an index, because they are few; a query must write the word out to be answered by it."""
 
 Id = Annotated[int, mapped_column(primary_key=True)]
 Digest = Annotated[str, mapped_column(String(64))]
@@ -171,6 +175,7 @@ class Item(Base):
     """One image, caption or score: the value of one computation, under the key of all that it depends on."""
 
     __tablename__ = "item"
+    __table_args__ = (Index("ix_item_failed", "id", postgresql_where=FAILED_ONES, sqlite_where=FAILED_ONES),)
     id: Mapped[Id]
     key: Mapped[Digest] = mapped_column(unique=True)
     kind: Mapped[str] = mapped_column(String(32))

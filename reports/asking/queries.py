@@ -17,6 +17,7 @@ from registry.store.axes import AXES
 from registry.store.dag import UNAVERAGED
 from registry.store.items import FAILED
 from registry.store.schema import (
+    FAILED_ONES,
     PER_ITEM,
     Cell,
     Configuration,
@@ -130,7 +131,7 @@ def failures(connection: Connection, study: int) -> pd.DataFrame:
     statement = (
         standing(study, *where, Placement.kind, Item.reason, count)
         .join(Item, Item.id == Placement.item_id)
-        .where(Placement.item_id.in_(select(Item.id).where(Item.status == FAILED)))
+        .where(Placement.item_id.in_(select(Item.id).where(FAILED_ONES)))
         .group_by(*_cell, Placement.kind, Item.reason)
         .order_by(count.desc(), *where, Placement.kind, Item.reason)
     )

@@ -156,7 +156,7 @@ def costs(study: Study) -> list[Cost]:
     seconds = took(set(rows["run"]))
     found: list[Cost] = []
     before: set[str] = set()
-    entries = rows["recaptioner"].str.partition("/")[0]
+    entries = rows["recaptioner"].str.split("/").str[0]
     for name in study.order["recaptioner"]:
         some = rows[rows["recaptioner"] == name]
         if some.empty:

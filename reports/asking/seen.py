@@ -23,7 +23,7 @@ def seen(study: Study) -> pd.DataFrame:
     """
     likeness = pictures(queries.values(study.connection, study.id, [LIKENESS], "whole").dropna(subset="value"))
     found = pd.concat([drift(study), likeness.astype({"kind": object}), distances(study)], ignore_index=True)
-    found = found.assign(encoder=found["kind"].astype(str).str.partition(".")[2])
+    found = found.assign(encoder=found["kind"].astype(str).str.split(".").str[1])
     found = found.astype(dict.fromkeys((*WHERE, "metric"), object))[[*WHERE, "metric", "value"]]
     return distinct(found[~found["inpainter"].isin(study.controls)], study.same).reset_index(drop=True)
 

@@ -79,7 +79,7 @@ def one_map(encoder: str, rows: pd.DataFrame, order: Order) -> Map:
     scale = (SIDE - 2 * EDGE) / (max(across.max() - across.min(), down.max() - down.min()) or 1)
     xs = (SIDE / 2 + (across - (across.max() + across.min()) / 2) * scale).round(1)
     ys = (SIDE / 2 - (down - (down.max() + down.min()) / 2) * scale).round(1)
-    kept = kept.assign(x=xs, y=ys, entry=kept["inpainter"].str.partition("/")[0]).sort_values(["inpainter", "sample"])
+    kept = kept.assign(x=xs, y=ys, entry=kept["inpainter"].str.split("/").str[0]).sort_values(["inpainter", "sample"])
     colours = {name: n for name, n in entries(order["inpainter"]).items() if name in set(kept["entry"])}
     panels = []
     for degradation in order["degradation"]:

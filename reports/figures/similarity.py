@@ -74,7 +74,7 @@ def similarities(study: Study) -> list[Similarity]:
 
 def similarity(encoder: str, rows: pd.DataFrame, order: Order) -> Similarity:
     """Means of one encoder; what an entry sweeps over is averaged for each picture first."""
-    rows = rows.assign(entry=rows["inpainter"].str.partition("/")[0])
+    rows = rows.assign(entry=rows["inpainter"].str.split("/").str[0])
     keys = ["corpus", "degradation", "entry"]
     points = rows.groupby([*keys, "sample"])["value"].mean().groupby(level=keys).agg(["mean", "std", "count"])
     n = points["count"].to_numpy()

@@ -144,7 +144,7 @@ def sweep(rows: pd.DataFrame, axis: Axis, metrics: Sequence[Metric], inpainters:
     rows = rows[rows[swept].isin(axis.values)]
     lines = rows[swept].map(axis.lines)
     if swept == "degradation":
-        entry = rows["inpainter"].str.partition("/")[0]
+        entry = rows["inpainter"].str.split("/").str[0]
         lines = entry.where(lines == "", entry + ", " + lines)
     means = rows.assign(x=rows[swept].map(axis.values), line=lines)
     means = means.groupby(["metric", "line", "x", "sample"], sort=False)["value"].mean().reset_index()

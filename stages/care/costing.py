@@ -87,10 +87,10 @@ def cost(study: Study, existing: Existing) -> Cost:
     Raises ``ValueError`` where no picture can be read.
     """
     method = method_of(study)
-    with inside(study):
+    with inside(study), Planned() as outputs:
         wanted, left, problems = read(study, existing)
         store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
-        outputs, sizes = Planned(), dict[str, Size]()
+        sizes = dict[str, Size]()
         counts = {CORPUS: len(wanted)}
         walk(store, Asked(prepare.node_of(study, CORPUS, wanted, problems), len(wanted), counts), outputs, sizes)
         node = recaption.node(study, method.name, outputs)

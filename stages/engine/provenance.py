@@ -7,7 +7,6 @@ computed them, when and where, is kept in one small Parquet file beside them. Fr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,17 +24,23 @@ SCHEMA = pa.schema(
 
 def write_provenance(stage: str, items: Sequence[tuple[str, Execution]]) -> None:
     """Write ``data/provenance/<stage>.parquet``: one row an item, its key and its execution."""
-    rows = [{"key": key, **asdict(run)} for key, run in items]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    columns = {name: [getattr(run, name) for _, run in items] for name in Execution.__slots__}
+    table = pa.table({"key": [key for key, _ in items], **columns}, schema=SCHEMA)
     pq.write_table(table, FOLDER / f"{stage}.parquet", compression="zstd", write_page_checksum=True)
 
 
 def read_provenance(stage: str) -> dict[str, Execution]:
-    """The execution that computed each key of a stage's output; empty where the stage never ran."""
+    """The execution that computed each key of a stage's output, one for all that it computed; empty where the stage
+    never ran."""
+    made: dict[str, Execution] = {}
     path = FOLDER / f"{stage}.parquet"
     if not path.exists():
-        return {}
+        return made
+    runs: dict[tuple[object, ...], Execution] = {}
     with parquet(path) as file:
-        rows = file.read().to_pylist()
-    return {row["key"]: Execution(**{name: row[name] for name in Execution.__slots__}) for row in rows}
+        for batch in file.iter_batches():
+            rows = zip(*(batch[name].to_pylist() for name in Execution.__slots__), strict=True)
+            for key, row in zip(batch["key"].to_pylist(), rows, strict=True):
+                made[key] = runs.get(row) or runs.setdefault(row, Execution(*row))
+    return made

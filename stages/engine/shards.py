@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -184,16 +185,29 @@ DISK = Outputs()
 
 
 class Planned(Outputs):
-    """Outputs that stages would write, as far as the registry knows their items."""
+    """Outputs that stages would write, as far as the registry knows their items. Use it as a context.
 
-    def __init__(self) -> None:
-        self.known: dict[Path, list[dict[str, Any]]] = {}
+    They lie in a temporary folder, as their stages would write them but for pictures, parts and values, so that a plan
+    takes no more memory where more is known.
+    """
+
+    def __enter__(self) -> Planned:
+        self.folder = TemporaryDirectory(prefix="palimpsest-")
+        self.root = Path(self.folder.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.folder.cleanup()
+
+    def write(self, path: Path, rows: Sequence[dict[str, Any]], fields: Fields) -> None:
+        """Keep the known rows of a shard for the plans of later stages; where there are none, that there is a shard."""
+        write_shard(self.root / path, rows, fields)
 
     def shards(self, folder: Path) -> list[Path]:
-        return sorted(path for path in self.known if path.is_relative_to(folder) and path.name != WHOLE)
+        return [path.relative_to(self.root) for path in super().shards(self.root / folder)]
 
     def read(self, path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        return self.known.get(path, [])
+        return super().read(self.root / path, columns)
 
     def count(self, paths: Iterable[Path]) -> int:
-        return sum(len(self.known.get(path, ())) for path in paths)
+        return super().count(self.root / path for path in paths)

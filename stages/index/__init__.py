@@ -7,6 +7,7 @@ item for item.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from models.measures.declared import declared
@@ -49,19 +50,20 @@ def check_whole(study: Study) -> None:
                 f"{output} is not what dvc.lock says {name} made: it was damaged or changed afterwards, or is still to "
                 "be checked out. Delete it and run `palimpsest repro`; `palimpsest doctor --full` says what else is so."
             )
-        made = read_provenance(name)
-        there = {row["key"] for path in folder.rglob("*.parquet") for row in DISK.read(path, ("key",))}
-        if not folder.is_dir() or made.keys() - there:
+        missing = set(read_provenance(name))
+        for path in folder.rglob("*.parquet"):
+            missing.difference_update(row["key"] for row in DISK.read(path, ("key",)))
+        if not folder.is_dir() or missing:
             raise FileNotFoundError(
                 f"{folder} is not there as {name} made it, and whoever uses this registry would lose what is missing; "
                 "run `dvc pull` or `palimpsest repro` first."
             )
 
 
-def sync(everything: bool = True) -> dict[str, int]:
+def sync(shards: Mapping[Path, str] | None = None) -> dict[str, int]:
     """Bring the registry to the stage outputs in this checkout, and return how many items of each kind it places.
 
-    Unless ``everything`` is to be read, shards that were indexed as they are, are not.
+    Where their ``shards`` are given, as :func:`contents` finds them, those that were indexed as they are, are not read.
 
     Raises ``FileNotFoundError`` or ``ValueError``, before anything is written, where an output is not whole, and
     ``ValueError`` where one holds other values than the registry.
@@ -69,8 +71,9 @@ def sync(everything: bool = True) -> dict[str, int]:
     study = read_study()
     check_whole(study)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
-    there, shards = store.objects.sizes(), contents(study)
-    same = set() if everything else unchanged(store, shards, there)
+    there = store.objects.sizes()
+    same = set() if shards is None else unchanged(store, shards, there)
+    shards = contents(study) if shards is None else shards
     for stage, entry in study.stages():
         remember_all(store, stage.addressed(entry), stage.kind_of(entry), stage.folder(entry), there, same)
     counts = Counter[str]()

@@ -27,12 +27,13 @@ def outputs_digest(shards: Mapping[Path, str]) -> str:
 
 def main() -> None:
     """Index the study's outputs."""
-    counts = sync(everything=False)
     study = read_study()
+    shards = contents(study)
+    counts = sync(shards)
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     log_cells(study, store)
     save_links(study, store.engine)
-    content = {"study": study.study, "items": counts, "outputs": outputs_digest(contents(study))}
+    content = {"study": study.study, "items": counts, "outputs": outputs_digest(shards)}
     OUT.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from models.measures.declared import declared
 from registry.indexing import Index
 from registry.store.database import connect, migrate_when_behind
-from registry.store.schema import Metric
+from registry.store.schema import Metric, Reference
 
 
 def test_metrics_are_kept_as_they_were_last_declared_in_the_order_of_tables(empty_url):
@@ -52,3 +52,22 @@ def test_a_shard_is_held_as_long_as_it_and_what_it_stands_for_are_the_same(empty
     assert [held(content="1" * 64, sigma=2), held(content="1" * 64, sigma=2)] == [False, True]
     assert held("abc", "1" * 64, 2), "a sample more is another shard's, or other bytes"
     assert not held("ab", "1" * 64, 2), "placements went with the sample, and it may come back"
+
+
+def test_references_that_stay_are_not_written_again(empty_url):
+    """Of a million samples they would be five million rows, written whenever anything is indexed."""
+    engine = connect(empty_url)
+    migrate_when_behind(engine)
+
+    def stored(*texts: str) -> dict[str, int]:
+        about = {"split": "", "width": 1, "height": 1, "annotations": {}}
+        with engine.begin() as connection:
+            Index(connection, {}).corpus("one", {}, {}, [{"sample": "a", **about, "references": texts}])
+            rows = connection.execute(select(Reference.text, Reference.id).order_by(Reference.position))
+            return dict(rows.all())
+
+    first = stored("a cat", "a dog", "a cow")
+    assert list(first) == ["a cat", "a dog", "a cow"]
+    assert stored("a cat", "a dog", "a cow") == first
+    assert stored("a cat", "a hen") == {"a cat": first["a cat"], "a hen": first["a dog"]}
+    assert stored() == {}

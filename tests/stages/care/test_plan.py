@@ -1,11 +1,15 @@
 """What a forecast makes of past runs and of a few pictures."""
 
+from pathlib import Path
+
 import pytest
 
 from registry.store.dag import STAGES
 from registry.tracking.asking import Past
-from stages.care.plan import Asked, Size, estimated, listing, mean_size
+from stages.care.plan import Asked, Forecast, Size, estimated, listing, mean_size
+from stages.care.rates import appendix, at_rates, read_rates, requests
 from stages.engine.node import Node
+from stages.engine.study import read_study
 
 
 def forecast(runs: list[Past], size: Size | None, stage: str = "inpaint"):
@@ -49,3 +53,38 @@ def test_scores_of_captions_take_what_they_took():
 def test_corpora_weigh_as_many_pictures_as_they_have():
     assert mean_size({"a": Size(100, 10), "b": Size(400, 40)}, {"a": 30, "b": 10, "unread": 5}) == (175, 17.5)
     assert mean_size({}, {"a": 3}) is None
+
+
+def test_given_rates_go_before_those_of_past_runs(tmp_path: Path):
+    """A million captions at 2.27 a second of an H200 (Qwen2.5-VL, batch 8) are 122 hours, and on eight 0.6 days."""
+    found = [
+        Forecast("inpaint@sd", 9, 0, 9, 0, {"cpu": 1.0}, 1),
+        Forecast("caption@qwen", 1_000_000, 0, 0, 1_000_000, None, 0),
+    ]
+    path = tmp_path / "rates.yaml"
+    path.write_text("caption: {items_per_second: 2.27, device: H200}\n")
+    inpaint, caption = at_rates(found, read_rates(path))
+    assert inpaint == found[0]
+    assert caption.hours == {"H200": pytest.approx(122.37, abs=0.01)}
+    assert appendix([caption], {"recaption@rico": {"reviser": 12, "language": None}}, 8).splitlines() == [
+        "On 8 x H200, each stage spread evenly: 0.6 days.",
+        "recaption@rico asks reviser: 12 requests at most",
+        "recaption@rico asks language: no bound",
+    ]
+    path.write_text("captoin: {items_per_second: 2}\n")
+    with pytest.raises(ValueError, match='no stage of the study "captoin"; did you mean "caption"'):
+        at_rates(found, read_rates(path))
+    path.write_text("caption: {items_per_second: 0}\n")
+    with pytest.raises(ValueError, match='"items_per_second" of caption in .* should be greater than 0, but is 0'):
+        read_rates(path)
+
+
+def test_requests_of_methods_are_counted_beforehand():
+    """RICO asks its painter and its reviser once a round (paper RICO, algorithm 1): of one and of two rounds 3."""
+    study = read_study(Path("params.yaml"))
+    of = {stage: Forecast(stage, 48, 0, 48, 0, None, 0) for stage in ("recaption@rico", "recaption@scalecap")}
+    found = requests(study, list(of.values()))
+    assert found["recaption@rico"] == {f"models/pocket/weights/{name}": 72 for name in ("sd3-paint", "reviser")}
+    assert found["recaption@scalecap"]["models/pocket/weights/qwen2"] is None, (
+        "as many as its first caption has sentences"
+    )
