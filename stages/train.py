@@ -177,12 +177,13 @@ class Trainings(Together):
             missing = [(key, piece) for piece, key in keys.items() if key not in known]
             counts.update(asked=len(keys), recalled=len(known), computed=len(missing))
             worker = Encoder(one.trainer)
-            for start in range(0, len(missing), PIECES_A_BATCH):
-                progress.set_postfix_str(f"encoding: {start}/{len(missing)}")
-                some = missing[start : start + PIECES_A_BATCH]
-                batch = [(key, Task("", "", {}, parts_of(piece, one), (), piece)) for key, piece in some]
-                for key, entry in memory.compute(PIECE, worker, batch).items():
-                    known[key] = replace(entry, data=None)
+            asked = [(key, Task("", "", {}, parts_of(piece, one), (), piece)) for key, piece in missing]
+            batches = [asked[start : start + PIECES_A_BATCH] for start in range(0, len(asked), PIECES_A_BATCH)]
+            done = 0
+            for some in memory.compute(PIECE, worker, batches):
+                done += len(some)
+                progress.set_postfix_str(f"encoding: {done}/{len(missing)}")
+                known |= {key: replace(entry, data=None) for key, entry in some.items()}
             failed = {piece: str(known[key].reason) for piece, key in keys.items() if known[key].reason}
             counts["failed"] += len(failed)
             reasons.update(failed.values())
@@ -190,7 +191,8 @@ class Trainings(Together):
             fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed, memory)
             for key, task in own:
                 progress.set_postfix_str(task.inputs.training)
-                entries |= memory.compute(kind, fit, [(key, task)])
+                for some in memory.compute(kind, fit, [[(key, task)]]):
+                    entries |= some
                 if entries[key].reason is None:
                     shutil.rmtree(folder_of(key), ignore_errors=True)
                 progress.update(1)

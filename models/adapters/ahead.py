@@ -13,7 +13,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -53,6 +57,12 @@ def prepared(prepare: Callable[[S], T], items: Iterable[S]) -> list[T]:
 def on_device(work: Callable[[], T]) -> T:
     """Do what needs the model, where the result of the whole is asked for."""
     return _current.begun.hand_over(work) if _current.begun else work()
+
+
+def moved(batch: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """A batch on the model's device; a GPU takes it from pinned memory while it works on what came before."""
+    batch = batch.to(dtype)
+    return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.to(device)
 
 
 class Begun(Generic[T]):

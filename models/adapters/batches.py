@@ -19,13 +19,13 @@ def shares(device: str) -> bool:
 
 
 def in_batches(
-    alike: Sequence[Hashable], size: int, device: str, compute: Callable[[list[int]], Sequence[T]]
+    alike: Sequence[Hashable], size: int, shared: bool, compute: Callable[[list[int]], Sequence[T]]
 ) -> list[T]:
     """Results of ``compute`` for each index, called with at most ``size`` indices of items that are ``alike``.
 
-    On a CPU it is called with ``size`` of them, of which the last may be repeated.
+    Unless forwards are ``shared`` it is called with ``size`` of them, of which the last may be repeated.
 
-    >>> in_batches("abaa", 2, "cpu", lambda rows: [print(rows), *rows][1:])
+    >>> in_batches("abaa", 2, False, lambda rows: [print(rows), *rows][1:])
     [0, 2]
     [3, 3]
     [1, 1]
@@ -36,7 +36,7 @@ def in_batches(
         groups.setdefault(key, []).append(index)
     results: dict[int, T] = {}
     for some in (group[start : start + size] for group in groups.values() for start in range(0, len(group), size)):
-        rows = some if shares(device) else some + some[-1:] * (size - len(some))
+        rows = some if shared else some + some[-1:] * (size - len(some))
         results.update(zip(some, compute(rows), strict=False))
     return [results[index] for index in range(len(alike))]
 

@@ -91,7 +91,8 @@ class InProcess(ABC):
         config = self._model.config.get_text_config()
         self.positions = getattr(config, "max_position_embeddings", np.inf)
         rotary = bool(getattr(config, "rope_parameters", None))
-        self._shares = batches.shares(self.device) and rotary
+        self._shared = batches.shares(self.device)
+        self._padded = self._shared and rotary
         if self.settings.pad > 1 and not rotary:
             raise ValueError(
                 f"checkpoint {self.settings.checkpoint!r} has no rotary positions, so nothing can be put before a "
@@ -267,9 +268,9 @@ class InProcess(ABC):
         """Results of ``compute`` for each index, called with at most ``micro_batch`` indices of items that are alike:
         in the first of the pair, and in the second, a length, where lengths do not share a forward."""
         size, keys = self.settings.micro_batch, list[Hashable](alike)
-        if self._shares:
+        if self._padded:
             keys = list(batches.by_length([length for _, length in alike], size))
-        return batches.in_batches(keys, size, self.device, compute)
+        return batches.in_batches(keys, size, self._shared, compute)
 
     def _batch(self, rows: Sequence[Inputs]) -> Inputs:
         """Rows as one batch on the model's device, texts filled up on the left to one length."""

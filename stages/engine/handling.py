@@ -46,6 +46,11 @@ def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
     return {"adapter": kind, "version": adapter.VERSION, **adapter.identity()}
 
 
+def prepares(adapter: Any) -> bool:
+    """Whether an adapter needs the device for no more than it says (:mod:`models.adapters.ahead`)."""
+    return getattr(adapter, "PREPARES", False)
+
+
 def loaded(adapter: Any) -> str:
     """Load an adapter's model and say on which device it is."""
     adapter.load()

@@ -155,11 +155,11 @@ class Execution:
             entries |= {key: self.answered[key] for key, _ in missing}
             self.computed.update((task.corpus, task.sample) for _, task in missing)
         else:
-            for start in range(0, len(missing), node.batch_size):
-                batch = missing[start : start + node.batch_size]
-                entries |= self.memory.compute(node.kind, node.worker, batch)
-                self.computed.update((task.corpus, task.sample) for _, task in batch)
-                self.progress.update(len(batch))
+            batches = [missing[start : start + node.batch_size] for start in range(0, len(missing), node.batch_size)]
+            for some in self.memory.compute(node.kind, node.worker, batches):
+                entries |= some
+                self.progress.update(len(some))
+            self.computed.update((task.corpus, task.sample) for _, task in missing)
         self.counts.update(items=len(keyed), recalled=len(keyed) - len(missing), computed=len(missing))
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from models.adapters.ahead import ahead
 from registry.store import places
 from registry.store.database import connect
 from registry.store.faults import passes
@@ -75,11 +78,21 @@ class Memory:
         if not self.store.objects.holds(address):
             raise FileNotFoundError(f"Object {address} is not in the object store.")
 
-    def compute(self, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
-        """Compute the items of one batch and remember them."""
-        self._ready(worker)
-        entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch), strict=True))
-        return self.remember(kind, batch, entries)
+    def compute(
+        self, kind: str, worker: Worker, batches: Sequence[Sequence[tuple[str, Task]]]
+    ) -> Iterator[dict[str, Entry]]:
+        """Compute the items of some batches and remember each; yields what is there, batch by batch.
+
+        A worker that ``prepares`` begins the next batch while this one is on the device.
+        """
+        if batches:
+            self._ready(worker)
+        works = [partial(self._outcomes, worker, batch) for batch in batches]
+        prepares = getattr(worker, "prepares", False)
+        with closing(ahead(works)) if prepares else nullcontext(works) as results:
+            for batch, result in zip(batches, results, strict=True):
+                entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch, result), strict=True))
+                yield self.remember(kind, batch, entries)
 
     def remember(self, kind: str, batch: Sequence[tuple[str, Task]], entries: Mapping[str, Entry]) -> dict[str, Entry]:
         """Store the items of one batch, values and failures, and return what the store holds then.
@@ -109,18 +122,23 @@ class Memory:
             self.begin(worker.load())
             self._worker = worker
 
-    def _attempt(self, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
+    def _attempt(
+        self, worker: Worker, batch: Sequence[tuple[str, Task]], begun: Callable[[], Sequence[Outcome]] | None = None
+    ) -> list[Entry]:
         """Compute an entry for each item, in order; a batch that raises, item by item; what raises alone has failed."""
-        tasks, seeds = [task for _, task in batch], [item_seed(key) for key, _ in batch]
         try:
-            outcomes = worker.compute(tasks, seeds)
+            outcomes = begun() if begun else self._outcomes(worker, batch)
         except Exception as error:  # whatever one picture does to a model must not stop the others
             if len(batch) > 1:
                 return [self._attempt(worker, [one])[0] for one in batch]
-            log.debug("%s: %s failed", self.name, tasks[0].sample, exc_info=True)
+            log.debug("%s: %s failed", self.name, batch[0][1].sample, exc_info=True)
             reason = places.hidden(f"{type(error).__name__}: {error}")
             return [Entry(self.tracker.id, {}, None, reason, passes=passes(error))]
         return [self._entry(one) for one in outcomes]
+
+    @staticmethod
+    def _outcomes(worker: Worker, batch: Sequence[tuple[str, Task]]) -> Sequence[Outcome]:
+        return worker.compute([task for _, task in batch], [item_seed(key) for key, _ in batch])
 
     def _entry(self, outcome: Outcome) -> Entry:
         """The entry of an outcome, which has failed where it is no result."""

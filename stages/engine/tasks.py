@@ -76,7 +76,10 @@ def _floats(value: Any) -> Iterator[float]:
 
 
 class Worker(Protocol):
-    """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan."""
+    """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan.
+
+    One whose adapter prepares ahead of the device says so as ``prepares``, there after ``load``.
+    """
 
     def load(self) -> str:
         """Make ready to compute and say on which device."""

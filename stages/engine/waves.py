@@ -21,7 +21,7 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation, Failure, Request, text_of
 from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
-from stages.engine.handling import loaded
+from stages.engine.handling import loaded, prepares
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Together
 from stages.engine.pictures import Picture
@@ -59,6 +59,8 @@ class Answerer:
 
     def __init__(self, player: Player) -> None:
         self.adapter = catalogue.build(player.role, player.name, player.entry)
+
+        self.prepares = prepares(self.adapter)
 
     def load(self) -> str:
         return loaded(self.adapter)
@@ -185,13 +187,16 @@ class Waves:
             if model != self._loaded:
                 self._worker, self._loaded = Answerer(player), model
             done = 0
-            for some in batches(keys, lambda key: gathered[key][1].size(), player.batch_size):
+            tasks = [
+                [(key, self._task(*gathered[key])) for key in some]
+                for some in batches(keys, lambda key: gathered[key][1].size(), player.batch_size)
+            ]
+            self.progress.set_postfix_str(f"{player.name}: 0/{len(keys)}")
+            assert self._worker
+            for entries in self.memory.compute(kind, self._worker, tasks):
+                done += len(entries)
                 self.progress.set_postfix_str(f"{player.name}: {done}/{len(keys)}")
-                done += len(some)
-                batch = [(key, self._task(*gathered[key])) for key in some]
-                assert self._worker
-                entries = self.memory.compute(kind, self._worker, batch)
-                self.counts["computed"] += len(batch)
+                self.counts["computed"] += len(entries)
                 for key, entry in entries.items():
                     self._known[key] = replace(entry, data=None)
                     if entry.reason:

@@ -237,11 +237,15 @@ def test_requests_are_answered_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
 
     sent, here = [], Memory.compute
 
-    def compute(memory: Memory, kind: str, worker: Worker, batch: Sequence[tuple[str, Task]]) -> dict[str, Entry]:
-        pickled = pickle.dumps(worker), [pickle.dumps(task) for _, task in batch], [item_seed(key) for key, _ in batch]
-        entries = here(memory, kind, worker, batch)
-        sent.append((pickled, [(canonical(entry.value), entry.digest) for entry in entries.values()]))
-        return entries
+    def compute(
+        memory: Memory, kind: str, worker: Worker, batches: Sequence[Sequence[tuple[str, Task]]]
+    ) -> Iterator[dict[str, Entry]]:
+        for batch in batches:
+            tasks, seeds = [pickle.dumps(task) for _, task in batch], [item_seed(key) for key, _ in batch]
+            pickled = pickle.dumps(worker), tasks, seeds
+            for entries in here(memory, kind, worker, [batch]):
+                sent.append((pickled, [(canonical(entry.value), entry.digest) for entry in entries.values()]))
+                yield entries
 
     monkeypatch.setitem(toys.METHODS, "closing", closing)
     monkeypatch.setattr(Memory, "compute", compute)
