@@ -10,7 +10,7 @@ from PIL import Image
 
 from models.adapters import batches
 from models.adapters.ahead import moved, on_device, prepared
-from models.adapters.decoding import Decoding, generation
+from models.adapters.decoding import Decoding, generated
 from models.adapters.pretrained import Pretrained, read
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ class Blip:
         pixels = prepared(self._pixels, pictures)
 
         def said(rows: list[int]) -> list[list[str]]:
-            batch = torch.cat([pixels[i] for i in rows])
-            how = generation(self.settings, [seeds[i] for i in rows])
-            ids = self._model.generate(pixel_values=moved(batch, self._model.device, self._model.dtype), **how)
+            batch = moved(torch.cat([pixels[i] for i in rows]), self._model.device, self._model.dtype)
+            ids = generated(self._model.generate, self.settings, [seeds[i] for i in rows], pixel_values=batch)
             texts = [text.strip() for text in self._processor.batch_decode(ids, skip_special_tokens=True)]
             count = self.settings.candidates
             return [texts[i : i + count] for i in range(0, len(texts), count)]

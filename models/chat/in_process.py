@@ -13,7 +13,7 @@ from pydantic import Field
 from models.adapters import batches
 from models.adapters.ahead import on_device, prepared
 from models.adapters.checkpoints import identify
-from models.adapters.decoding import Decoding, Kept, generation
+from models.adapters.decoding import Decoding, Kept, generated
 from models.adapters.pretrained import Pretrained
 from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
@@ -155,8 +155,9 @@ class InProcess(ABC):
         def reply(rows: list[int]) -> list[list[tuple[Reply, Scores | None]]]:
             kept = Kept() if watched else None
             batch = self._batch([prompts[i].inputs for i in rows])
-            how = generation(decoding, [seeds[i] for i in rows], *filter(None, [kept]))
-            ids = self._model.generate(**batch, **how)[:, self._begins(batch) :]
+            watching = [kept] if kept else []
+            ids = generated(self._model.generate, decoding, [seeds[i] for i in rows], *watching, **batch)
+            ids = ids[:, self._begins(batch) :]
             replies = self._replies(ids, [prompts[row] for row in rows])
             scores: list[Scores | None] = [None] * len(replies)
             if kept:
