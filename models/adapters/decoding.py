@@ -114,8 +114,8 @@ class GumbelSampling:
 class Numbers:
     """A logits processor that changes nothing, and sees whether each row's best score is a number.
 
-    What is chosen from NaN or infinity is the first word of the vocabulary, or the end. The answer stays where the model
-    is until it is asked for, so that no step waits for it.
+    What is chosen from NaN or infinity is the first word of the vocabulary, or the end. The answer stays where the
+    model is until it is asked for, so that no step waits for it.
     """
 
     def __init__(self) -> None:
