@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -111,7 +111,7 @@ class Begun(Generic[T]):
         self._abandoned = True
 
 
-def ahead(works: Iterable[Callable[[], T]]) -> Iterator[Callable[[], T]]:
+def ahead(works: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
     """Each work, to be called for its result; the next one begins when this one comes to the device.
 
     >>> [result() for result in ahead([lambda: 1, lambda: on_device(lambda: 2)])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -88,8 +88,10 @@ class Memory:
         if batches:
             self._ready(worker)
         works = [partial(self._outcomes, worker, batch) for batch in batches]
-        prepares = getattr(worker, "prepares", False)
-        with closing(ahead(works)) if prepares else nullcontext(works) as results:
+        begun: AbstractContextManager[Iterable[Callable[[], Sequence[Outcome]]]] = (
+            closing(ahead(works)) if getattr(worker, "prepares", False) else nullcontext(works)
+        )
+        with begun as results:
             for batch, result in zip(batches, results, strict=True):
                 entries = dict(zip((key for key, _ in batch), self._attempt(worker, batch, result), strict=True))
                 yield self.remember(kind, batch, entries)

@@ -127,7 +127,7 @@ def photographs(count: int, side: int, varied: bool) -> list[bytes]:
 
 @contextmanager
 def stand_in(rate: float) -> Iterator[Counter[str]]:
-    """A device that takes its time. Counts seconds on it, those of the thread meanwhile, rows computed, and rows kept."""
+    """A device that takes its time. Counts seconds on it, the thread's own meanwhile, rows computed, rows kept."""
     counts, real, filled = Counter[str](), batches.in_batches, perceptual.Lpips._filled
 
     def timed(part: Callable[[], Any]) -> Any:
