@@ -19,7 +19,7 @@ from registry.store.axes import AXES
 from registry.store.dag import IMAGE
 from stages.engine.provenance import SCHEMA
 from stages.engine.shards import image, write_shard
-from tests.bench import bench_devices, bench_memory, bench_recaption, bench_statistics, bench_true_size
+from tests.bench import bench_devices, bench_memory, bench_recaption, bench_statistics, bench_true_size, bench_waiting
 from tests.bench.architectures import ARCHITECTURES, networks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +58,17 @@ def test_every_true_size_runs_as_a_toy(tmp_path: Path) -> None:
     said = [line.split()[0] for line in done.stdout.splitlines()[1:]]
     assert said == list(ARCHITECTURES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_waiting_is_measured_before_and_now(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nine pictures of as many sizes: in forwards of four, each row was computed four times."""
+    found = bench_waiting.main(["qwen2.5-vl", "--count", "9", "--micro-batch", "4", "--side", "48", "--rate", "1000"])
+    assert found["qwen2.5-vl"]["before rows"] > 3
+    assert found["qwen2.5-vl"]["now rows"] == 1
+    assert 0 <= found["qwen2.5-vl"]["now waits"] < 1
+    bench_waiting.main(["--true", "--tiny", "llava-onevision"])
+    titles = [line[17:37].strip() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert titles == [title for title, _, _, more in bench_waiting.WAYS if "compile" not in more]
 
 
 MASK = np.zeros((4, 4), bool)

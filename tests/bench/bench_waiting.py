@@ -15,7 +15,8 @@ computed for one kept; seconds, and their ratio.
 
 ``--true`` builds the true architectures with random weights, as tests/bench/bench_true_size.py does, and gives them
 pictures of 512 x 512; on a GPU it prints pictures a second and the share of time in which the GPU waits, before and
-now, and now for pictures of many sizes. It is made for 8 minutes of an H100 (not tried on one): name fewer for less.
+now; then for pictures of many sizes, inpainters compiled, and chat models that search no beams, without and with a
+static cache. It is made for 8 minutes of an H100 and was not tried on one: name fewer for less.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 """Case -> role, pocket checkpoint, settings."""
 RATES = {"vit": 1200, "blip": 100, "qwen2.5-vl": 7, "llava-onevision": 3, "judge": 30, "lpips": 400}
 """Pictures a second of the stand-in: about three times what an H200 did when the chat models left it idle for two
-thirds of the time (docs/scale.md)."""
-PICTURES = {"vit": 1024, "blip": 128, "qwen2.5-vl": 32, "llava-onevision": 16, "sd15": 16, "sd3": 8}
+thirds of the time."""
+PICTURES = {"vit": 1024, "blip": 128, "qwen2.5-vl": 24, "llava-onevision": 16, "sd15": 16, "sd3": 8}
 """At true size: so many that a side takes some seconds."""
 
 
@@ -215,6 +216,18 @@ def on_gpu(run_all: Callable[[], float]) -> tuple[float, float]:
     return seconds, 1 - covered(spans) / 1e6 / wall
 
 
+WAYS: tuple[tuple[str, bool, bool, dict[str, Any]], ...] = (
+    ("before, one size", False, False, {}),
+    ("now, one size", True, False, {}),
+    ("now, many sizes", True, True, {}),
+    ("now, compiled", True, False, {"compile": True}),
+    ("now, greedy", True, False, {"beams": 1, "candidates": 1}),
+    ("now, greedy, static", True, False, {"beams": 1, "candidates": 1}),
+)
+"""What is printed of a true architecture: title, whether as it is now, many sizes or one, settings. ``static``: with
+the static cache of transformers, which on a GPU compiles the decoder; its beam search would not."""
+
+
 def true_size(name: str, given: argparse.Namespace) -> None:
     """Both ways with a true architecture, of one size and of many; prints a line for each."""
     import torch
@@ -229,21 +242,29 @@ def true_size(name: str, given: argparse.Namespace) -> None:
             settings |= {"steps": 2 if given.tiny else 20} | ({"resolution": 32} if given.tiny else {})
         if architecture.role == "captioners":
             settings |= {"max_tokens": 4 if given.tiny else 64 if name != "blip" else 40}
-        for now, varied in ((False, False), (True, False), (True, True)):
-            gc.collect()
-            if cuda:
-                torch.cuda.empty_cache()
+        before: dict[str, Any] = {}
+        adapter: Any = None
+        for title, now, varied, more in WAYS:
+            if ("compile" in more and not (architecture.steps and cuda)) or (
+                "beams" in more and name not in ("qwen2.5-vl", "llava-onevision")
+            ):
+                continue
             with way(now):
-                adapter = build(architecture.role, name, settings)
-                adapter.load()
+                if (wanted := settings | more | {"": now}) != before:
+                    adapter, before = None, wanted
+                    gc.collect()
+                    adapter = build(architecture.role, name, settings | more)
+                    adapter.load()
+                if title.endswith("static"):
+                    model = adapter.chat._model
+                    model.generate = partial(model.generate, cache_implementation="static")
                 work, pngs = work_of(architecture.role, adapter), photographs(count, side, varied)
-                run(work, pngs[: given.micro_batch], given.batch, now)
+                run(work, pngs[: given.micro_batch], given.micro_batch, now)
                 known = getattr(getattr(adapter, "chat", None), "_features", {})
-                each = partial(anew, known, work, pngs, given.batch, now)
+                each = partial(anew, known, work, pngs, given.micro_batch, now)
                 seconds, waits = on_gpu(each) if cuda else (each(), float("nan"))
-            title = f"{'now' if now else 'before'}, {'many sizes' if varied else 'one size'}"
-            print(f"{name:16} {title:18} {count / seconds:8.2f} pictures/s   GPU waits {waits:4.0%}", flush=True)
-            del adapter, work, each
+            print(f"{name:16} {title:20} {count / seconds:8.2f} pictures/s   GPU waits {waits:4.0%}", flush=True)
+            del work, each
 
 
 def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:

@@ -11,6 +11,8 @@ import pytest
 from models.adapters import ahead as module
 from models.adapters.ahead import AbandonedError, ahead, on_device, prepared
 from models.adapters.batches import by_length, in_batches
+from models.adapters.catalogue import build
+from stages.engine.handling import prepares
 
 HERE = threading.main_thread()
 
@@ -91,6 +93,24 @@ def test_whoever_is_not_asked_any_more_ends(how, monkeypatch):
         thread.join(30)
         assert not thread.is_alive()
     assert len(raised) == len(threads)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        *(("chat", name) for name in ("qwen2.5-vl", "qwen2-vl", "llava", "llava-onevision", "causal-lm", "seq2seq-lm")),
+        *(("captioners", name) for name in ("blip", "qwen2.5-vl", "qwen2-vl", "llava", "llava-onevision")),
+        ("encoders", "vit"), ("measures", "clipscore"), ("measures", "lpips"),
+    ],
+)  # fmt: skip
+def test_what_is_prepared_ahead(role, name):
+    settings = {"adapter": name} | ({} if name == "lpips" else {"checkpoint": "anywhere"})
+    assert prepares(build(role, name, settings))
+
+
+def test_an_endpoint_has_threads_of_its_own():
+    settings = {"adapter": "openai-compatible", "endpoint": "http://127.0.0.1:1/v1", "model": "any"}
+    assert not prepares(build("captioners", "hosted", settings))
 
 
 def test_items_are_prepared_in_order_and_by_several_threads(monkeypatch):
