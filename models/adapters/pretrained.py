@@ -15,7 +15,8 @@ class Pretrained(Settings):
     """``checkpoint``: a folder, or a hub id with its commit as ``revision``. ``dtype``: what is computed in.
 
     ``micro_batch``: items in a forward. On a CPU fewer are filled up by repeating the last, since kernels round
-    otherwise for another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times over.
+    otherwise for another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times
+    over.
     """
 
     checkpoint: str

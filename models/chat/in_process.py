@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from models.adapters import batches
-from models.adapters.ahead import on_device, prepared
+from models.adapters.ahead import moved, on_device, prepared
 from models.adapters.checkpoints import identify
 from models.adapters.decoding import Decoding, Kept, generated
 from models.adapters.pretrained import Pretrained
@@ -280,7 +280,7 @@ class InProcess(ABC):
         lengthened = together(rows)
         names = dict.fromkeys(name for row in lengthened for name in row)
         each = {name: [row[name] for row in lengthened if name in row] for name in names}
-        return {name: torch.cat(some).to(self.device) for name, some in each.items()}
+        return {name: moved(torch.cat(some), self._model.device) for name, some in each.items()}
 
     def _replies(self, ids: Tensor, prompts: Sequence[Prompt]) -> list[Reply]:
         """Replies out of generated tokens, filled up behind their end; as many of each prompt, one after the other."""

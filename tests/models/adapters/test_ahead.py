@@ -109,7 +109,7 @@ def test_what_is_prepared_ahead(role, name):
 
 
 def test_an_endpoint_has_threads_of_its_own():
-    settings = {"adapter": "openai-compatible", "endpoint": "http://127.0.0.1:1/v1", "model": "any"}
+    settings = {"adapter": "openai-compatible", "endpoint": "http://127.0.0.1:1/v1", "model": "any", "revision": "1"}
     assert not prepares(build("captioners", "hosted", settings))
 
 
