@@ -66,7 +66,7 @@ def test_waiting_is_measured_before_and_now(capsys: pytest.CaptureFixture[str]) 
     assert found["qwen2.5-vl"]["before rows"] > 3
     assert found["qwen2.5-vl"]["now rows"] == 1
     assert 0 <= found["qwen2.5-vl"]["now waits"] < 1
-    bench_waiting.main(["--true", "--tiny", "llava-onevision"])
+    bench_waiting.main(["--true", "--tiny", "qwen2.5-vl"])
     titles = [line[17:37].strip() for line in capsys.readouterr().out.splitlines()[3:]]
     assert titles == [title for title, _, _, more in bench_waiting.WAYS if "compile" not in more]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -80,7 +81,8 @@ class Seeing(InProcess):
         new = {one.pictures: one for one in prompts if one.pictures and one.pictures not in self._features}
         missing = list(new.values())
         encoded = self._in_batches(
-            [(one.shapes, one.length) for one in missing], lambda rows: self._encoded([missing[i] for i in rows])
+            [(one.shapes, sum(map(math.prod, one.shapes))) for one in missing],
+            lambda rows: self._encoded([missing[i] for i in rows]),
         )
         self._features |= dict(zip(new, encoded, strict=True))
         found = []
