@@ -294,6 +294,10 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     if not (torch.cuda.is_available() or given.tiny):
         print("No GPU here, and these models are no work for a CPU: run with --tiny to check the script.")
         return {}
+    import diffusers
+
+    diffusers.utils.logging.set_verbosity_error()  # it would tell of every part that is cast, or left out
+    diffusers.utils.logging.disable_progress_bar()
     print(f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'}, {given.dtype}", flush=True)
     for name in given.names or PICTURES:
         true_size(name, given)
