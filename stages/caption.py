@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.adapters.ahead import prepared
 from models.adapters.settings import Settings
 from models.captioners.edited import Informed
 from models.captioners.prompted import Instructed
@@ -116,6 +117,10 @@ class Describer:
     def __init__(self, models: Variants) -> None:
         self.models = models
 
+    @property
+    def prepares(self) -> bool:
+        return self.models.prepares
+
     def load(self) -> str:
         return self.models.load()
 
@@ -125,7 +130,7 @@ class Describer:
 
 def caption(model: Adapted, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
     """The candidates of one batch, as the captioner orders them, without characters that no database takes."""
-    pictures = [task.inputs.seen() for task in tasks]
+    pictures = prepared(View.seen, [task.inputs for task in tasks])
     candidates = model.adapter.caption(pictures, [task.parts["prompt"] for task in tasks], seeds)
     kept = [[storable(text) for text in texts] for texts in candidates]
     return [Outcome({"caption": texts[0], "candidates": texts}) for texts in kept]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from models.adapters.ahead import prepared
 from models.measures.regions import columns, flat
 from registry.store.dag import STAGES
 from stages.engine.entries import Adapted
@@ -23,6 +24,10 @@ class Comparer:
     def __init__(self, measure: Adapted) -> None:
         self.measure = measure
 
+    @property
+    def prepares(self) -> bool:
+        return self.measure.prepares
+
     def load(self) -> str:
         return self.measure.load()
 
@@ -33,8 +38,8 @@ class Comparer:
 def compare(measure: Adapted, tasks: Sequence[Task]) -> list[Outcome]:
     """The values of one batch, one column a metric and region."""
     results = measure.adapter.measure(
-        [task.inputs.original.pixels() for task in tasks],
-        [task.inputs.repainted.pixels() for task in tasks],
+        prepared(lambda task: task.inputs.original.pixels(), tasks),
+        prepared(lambda task: task.inputs.repainted.pixels(), tasks),
         [task.inputs.mask.mask() for task in tasks],
     )
     return [Outcome(flat(result)) for result in results]

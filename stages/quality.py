@@ -151,6 +151,10 @@ class Scorer:
         self.sources = sources
         self.corpus = ""
 
+    @property
+    def prepares(self) -> bool:
+        return self.measure.prepares
+
     def load(self) -> str:
         return self.measure.load()
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from models.adapters.ahead import prepared
 from models.adapters.finite import finite
 from models.measures.embeddings.cosine import cosine
 from models.measures.embeddings.drift import LAYERED, VERSION, drift
@@ -60,6 +61,10 @@ class Observer:
     def __init__(self, encoder: Adapted) -> None:
         self.encoder = encoder
 
+    @property
+    def prepares(self) -> bool:
+        return self.encoder.prepares
+
     def load(self) -> str:
         return self.encoder.load()
 
@@ -70,7 +75,7 @@ class Observer:
 def compare(encoder: Any, tasks: Sequence[Task]) -> list[Outcome]:
     """The embeddings and the drift of one batch; equal pictures are encoded once."""
     different = {picture.digest: picture for task in tasks for picture in pictures(task)}
-    encoded = encoder.encode([picture.pixels() for picture in different.values()])
+    encoded = encoder.encode(prepared(Picture.pixels, different.values()))
     for cls, looks in encoded:
         finite(cls, "the embedding of a picture")
         finite(looks, "the attention to a picture")

@@ -28,6 +28,7 @@ from tests.bench import (
     bench_statistics,
     bench_trainings,
     bench_true_size,
+    bench_waiting,
 )
 from tests.bench.architectures import ARCHITECTURES, networks
 from tests.bench.painters import PAINTERS
@@ -117,6 +118,17 @@ def test_every_true_size_runs_as_a_toy(tmp_path: Path) -> None:
     said = [line.split()[0] for line in done.stdout.splitlines()[1:]]
     assert said == list(ARCHITECTURES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_waiting_is_measured_before_and_now(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nine pictures of as many sizes: in forwards of four, each row was computed four times."""
+    found = bench_waiting.main(["qwen2.5-vl", "--count", "9", "--micro-batch", "4", "--side", "48", "--rate", "1000"])
+    assert found["qwen2.5-vl"]["before rows"] > 3
+    assert found["qwen2.5-vl"]["now rows"] == 1
+    assert 0 <= found["qwen2.5-vl"]["now waits"] < 1
+    bench_waiting.main(["--true", "--tiny", "qwen2.5-vl"])
+    titles = [line[17:37].strip() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert titles == [title for title, _, _, more in bench_waiting.WAYS if "compile" not in more]
 
 
 MASK = np.zeros((4, 4), bool)

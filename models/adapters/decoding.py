@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,14 +111,27 @@ class GumbelSampling:
         return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
 
 
-def numbers(input_ids: LongTensor, scores: Tensor) -> Tensor:
-    """A logits processor that changes nothing; raises ValueError where a row's best score is NaN or infinite.
+class Numbers:
+    """A logits processor that changes nothing, and sees whether each row's best score is a number.
 
-    What is chosen from such scores is the first word of the vocabulary, or the end.
+    What is chosen from NaN or infinity is the first word of the vocabulary, or the end. The answer stays where the
+    model is until it is asked for, so that no step waits for it.
     """
-    if not scores.amax(-1).isfinite().all():
-        raise ValueError(f"the probabilities of words are NaN; {OVERFLOW}")
-    return scores
+
+    def __init__(self) -> None:
+        self._good: list[Tensor] = []
+
+    def __call__(self, input_ids: LongTensor, scores: Tensor) -> Tensor:
+        """The scores."""
+        self._good.append(scores.amax(-1).isfinite().all())
+        return scores
+
+    def check(self) -> None:
+        """Raise ``ValueError`` where one was none."""
+        import torch
+
+        if not torch.stack(self._good).all():
+            raise ValueError(f"the probabilities of words are NaN; {OVERFLOW}")
 
 
 class Kept:
@@ -159,9 +172,22 @@ def generation(settings: Decoding, seeds: Sequence[int], *watching: Any) -> dict
         "max_new_tokens": settings.max_tokens,
         "num_return_sequences": settings.candidates,
         "do_sample": settings.sample,
-        "logits_processor": [numbers, *watching],
+        "logits_processor": [*watching],
     }
     if not settings.sample:
         return arguments | {"num_beams": settings.beams, "length_penalty": settings.length_penalty}
     rows = [seed for item in seeds for seed in candidate_seeds(item, settings.candidates)]
-    return arguments | {"num_beams": 1, "logits_processor": [numbers, *watching, GumbelSampling(settings, rows)]}
+    return arguments | {"num_beams": 1, "logits_processor": [*watching, GumbelSampling(settings, rows)]}
+
+
+def generated(
+    generate: Callable[..., Any], settings: Decoding, seeds: Sequence[int], *watching: Any, **inputs: Any
+) -> Tensor:
+    """What ``generate`` of a model of transformers gives for inputs: token ids, ``candidates`` rows an item.
+
+    Raises ``ValueError`` where probabilities are no numbers.
+    """
+    numbers = Numbers()
+    ids: Tensor = generate(**inputs, **generation(settings, seeds, numbers, *watching))
+    numbers.check()
+    return ids

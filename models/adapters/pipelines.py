@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from models.adapters import batches
 from models.adapters.checkpoints import identify
 
 TEXT = "text_encoder"
@@ -59,6 +60,8 @@ def read_pipeline(
     made = pipeline.from_pretrained(
         **source, dtype=getattr(torch, settings.dtype), use_safetensors=True, **options(parts)
     ).to(device)
+    if batches.shares(device) and getattr(made, "vae", None):
+        made.vae.to(memory_format=torch.channels_last)
     made.set_progress_bar_config(disable=True)
     return made, device
 

@@ -29,8 +29,9 @@ class Checkpoint(Settings):
 class Pretrained(Checkpoint):
     """``dtype``: what is computed in.
 
-    ``micro_batch``: items in a forward. Fewer are filled up by repeating the last, since kernels round otherwise for
-    another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times over.
+    ``micro_batch``: items in a forward. On a CPU fewer are filled up by repeating the last, since kernels round
+    otherwise for another batch shape. More are faster on a GPU, and cost memory, ``beams`` or ``candidates`` times
+    over.
     """
 
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"

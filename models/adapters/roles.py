@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 class Adapter(Protocol):
     """Members of every role.
 
-    One that computes on another device than the CPU says so as ``device``, there after ``load()``.
+    One that computes on another device than the CPU says so as ``device``, there after ``load()``. One that needs the
+    device for no more than it says (:func:`models.adapters.ahead.on_device`) has a true ``PREPARES``: the engine then
+    begins its next batch in a thread while this one is computed.
     """
 
     VERSION: ClassVar[int]

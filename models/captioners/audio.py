@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from models.adapters.checkpoints import identify
-from models.adapters.decoding import Decoding, generation
+from models.adapters.decoding import Decoding, generated
 from models.adapters.pretrained import Pretrained, read
 from models.media.audio import Spectrogram, waveform_at
 
@@ -112,10 +113,11 @@ class SpeechSeq2Seq(Listener):
         from transformers import GenerationMixin
 
         inputs = self._extractor(sounds, sampling_rate=self.rate, return_tensors="pt")
-        ids = GenerationMixin.generate(
-            self._model,
+        ids = generated(
+            partial(GenerationMixin.generate, self._model),
+            self.settings,
+            seeds,
             **inputs.to(self.device, self._model.dtype),
             decoder_input_ids=torch.tensor([self._start] * len(sounds), device=self.device),
-            **generation(self.settings, seeds),
         )
         return self._tokenizer.batch_decode(ids[:, len(self._start) :], skip_special_tokens=True)

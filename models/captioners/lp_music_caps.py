@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from models.adapters.checkpoints import identify
-from models.adapters.decoding import generation
+from models.adapters.decoding import generated
 from models.captioners.audio import Listener
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class LpMusicCaps(Listener):
         with torch.inference_mode():
             embedded = self._embedded(torch.from_numpy(filled).to(self.device))
             encoded = BaseModelOutput(self._bart.model.encoder(inputs_embeds=embedded).last_hidden_state)
-            ids = self._bart.generate(encoder_outputs=encoded, **generation(self.settings, seeds))
+            ids = generated(self._bart.generate, self.settings, seeds, encoder_outputs=encoded)
         return self._tokenizer.batch_decode(ids, skip_special_tokens=True)
 
     def _embedded(self, sound: Tensor) -> Tensor:

@@ -72,6 +72,11 @@ class Prompted(Generic[Model]):
         return self.MODEL(settings)
 
     @property
+    def PREPARES(self) -> bool:
+        """Whether its model needs the device for no more than it says."""
+        return getattr(self.MODEL, "PREPARES", False)
+
+    @property
     def device(self) -> str:
         """Device of the model; there after ``load()``."""
         return self.chat.device

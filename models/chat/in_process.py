@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
 
+from models.adapters import batches
+from models.adapters.ahead import moved, on_device, prepared
 from models.adapters.checkpoints import identify
-from models.adapters.decoding import Decoding, Kept, generation
+from models.adapters.decoding import Decoding, Kept, generated
 from models.adapters.pretrained import Pretrained
 from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat import lora
 from models.chat.choices import apart, normalised
-from models.chat.prompts import Inputs, Prompt, behind, padded
+from models.chat.prompts import Inputs, Prompt, behind, padded, together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,13 +49,16 @@ class ChatSettings(Pretrained):
 class InProcess(ABC):
     """Base of transformers' chat models.
 
-    An item does not depend on its batch. Its pictures and text are prepared alone. Pictures of other sizes, and texts
-    of other lengths, give other numbers of tokens, and padding them to one length would change how kernels round; so
-    only items of the same sizes and one length share a forward, and that always has ``micro_batch`` rows, the last
-    repeated where there are fewer. For a corpus of many sizes, set ``micro_batch`` to 1.
+    An item's pictures and text are prepared alone. Pictures of other sizes, and texts of other lengths, give other
+    numbers of tokens, and padding them to one length changes how kernels round. So on a CPU, where an item does not
+    depend on its batch, only items of the same sizes and one length share a forward, and that always has
+    ``micro_batch`` rows, the last repeated where there are fewer; for a corpus of many sizes, set it to 1. On a GPU
+    those of about one length share one, filled up on the left with what is not attended to, if the model has rotary
+    positions, which count from where a conversation begins.
     """
 
     VERSION: ClassVar[int]
+    PREPARES: ClassVar[bool] = True
     Settings: ClassVar[type[ChatSettings]] = ChatSettings
     TEMPLATED: ClassVar[bool] = True
     """Whether a chat template makes one text of a conversation."""
@@ -84,7 +90,10 @@ class InProcess(ABC):
         self.device = self._model.device.type
         config = self._model.config.get_text_config()
         self.positions = getattr(config, "max_position_embeddings", np.inf)
-        if self.settings.pad > 1 and not getattr(config, "rope_parameters", None):
+        rotary = bool(getattr(config, "rope_parameters", None))
+        self._shared = batches.shares(self.device)
+        self._padded = self._shared and rotary
+        if self.settings.pad > 1 and not rotary:
             raise ValueError(
                 f"checkpoint {self.settings.checkpoint!r} has no rotary positions, so nothing can be put before a "
                 "conversation: leave out `pad`"
@@ -135,14 +144,20 @@ class InProcess(ABC):
     def _answered(
         self, conversations: Sequence[Conversation], decoding: Decoding, seeds: Sequence[int], watched: bool
     ) -> list[list[tuple[Reply, Scores | None]]]:
-        prompts = self._seen([self._prompt(conversation, decoding.max_tokens) for conversation in conversations])
-        count = decoding.candidates
+        prompts = prepared(lambda one: self._prompt(one, decoding.max_tokens), conversations)
+        return on_device(lambda: self._generated(prompts, decoding, seeds, watched))
+
+    def _generated(
+        self, prompts: Sequence[Prompt], decoding: Decoding, seeds: Sequence[int], watched: bool
+    ) -> list[list[tuple[Reply, Scores | None]]]:
+        prompts, count = self._seen(prompts), decoding.candidates
 
         def reply(rows: list[int]) -> list[list[tuple[Reply, Scores | None]]]:
             kept = Kept() if watched else None
             batch = self._batch([prompts[i].inputs for i in rows])
-            how = generation(decoding, [seeds[i] for i in rows], *filter(None, [kept]))
-            ids = self._model.generate(**batch, **how)[:, self._begins(prompts[rows[0]]) :]
+            watching = [kept] if kept else []
+            ids = generated(self._model.generate, decoding, [seeds[i] for i in rows], *watching, **batch)
+            ids = ids[:, self._begins(batch) :]
             replies = self._replies(ids, [prompts[row] for row in rows])
             scores: list[Scores | None] = [None] * len(replies)
             if kept:
@@ -189,7 +204,8 @@ class InProcess(ABC):
     ) -> list[np.ndarray]:
         """ln P of each continuation's tokens, (tokens,) float64; ``raw``: their logits."""
         tokens = [self._tokens(text) for text in continuations]
-        prompts = [self._prompt(one, len(ids)) for one, ids in zip(conversations, tokens, strict=True)]
+        rooms = zip(conversations, map(len, tokens), strict=True)
+        prompts = prepared(lambda one: self._prompt(*one), rooms)
         scored = self._scored(prompts, [(i, ids[:-1]) for i, ids in enumerate(tokens)], raw)
         return [np.append(path, last[ids[-1]]) for (path, last), ids in zip(scored, tokens, strict=True)]
 
@@ -206,7 +222,8 @@ class InProcess(ABC):
         tokens = [[self._tokens(text) for text in some] for some in choices]
         for texts, some in zip(choices, tokens, strict=True):
             apart(texts, some)
-        prompts = [self._prompt(one, max(map(len, some))) for one, some in zip(conversations, tokens, strict=True)]
+        rooms = zip(conversations, (max(map(len, some)) for some in tokens), strict=True)
+        prompts = prepared(lambda one: self._prompt(*one), rooms)
         first: dict[Hashable, int] = {}
         same = [first.setdefault(prompt.content(), i) for i, prompt in enumerate(prompts)]
         asked = list(dict.fromkeys((i, ids[:-1]) for i, some in zip(same, tokens, strict=True) for ids in some))
@@ -246,24 +263,24 @@ class InProcess(ABC):
         """What each token of a text spells, as (start, end) of its characters."""
         return tuple(self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"])
 
-    def _in_batches(self, alike: Sequence[Hashable], compute: Callable[[list[int]], Sequence[T]]) -> list[T]:
-        """Results of ``compute`` for each index, called with ``micro_batch`` indices of items that are alike."""
-        groups: dict[Hashable, list[int]] = {}
-        for index, key in enumerate(alike):
-            groups.setdefault(key, []).append(index)
-        size = self.settings.micro_batch
-        results: dict[int, T] = {}
-        for indices in groups.values():
-            for start in range(0, len(indices), size):
-                some = indices[start : start + size]
-                results.update(zip(some, compute(some + some[-1:] * (size - len(some))), strict=False))
-        return [results[index] for index in range(len(alike))]
+    def _in_batches(
+        self, alike: Sequence[tuple[Hashable, int]], compute: Callable[[list[int]], Sequence[T]]
+    ) -> list[T]:
+        """Results of ``compute`` for each index, called with at most ``micro_batch`` indices of items that are alike:
+        in the first of the pair, and in the second, a length, where lengths do not share a forward."""
+        size, keys = self.settings.micro_batch, list[Hashable](alike)
+        if self._padded:
+            keys = list(batches.by_length([length for _, length in alike], size))
+        return batches.in_batches(keys, size, self._shared, compute)
 
     def _batch(self, rows: Sequence[Inputs]) -> Inputs:
-        """Rows of equal shapes as one batch on the model's device."""
+        """Rows as one batch on the model's device, texts filled up on the left to one length."""
         import torch
 
-        return {name: torch.cat([row[name] for row in rows]).to(self.device) for name in rows[0]}
+        lengthened = together(rows)
+        names = dict.fromkeys(name for row in lengthened for name in row)
+        each = {name: [row[name] for row in lengthened if name in row] for name in names}
+        return {name: moved(torch.cat(some), self._model.device) for name, some in each.items()}
 
     def _replies(self, ids: Tensor, prompts: Sequence[Prompt]) -> list[Reply]:
         """Replies out of generated tokens, filled up behind their end; as many of each prompt, one after the other."""
@@ -288,28 +305,30 @@ class InProcess(ABC):
         """
         import torch
 
-        prompts, unit = self._seen(prompts), self.settings.pad
+        unit = self.settings.pad
         lengths = [-(-len(path) // unit) * unit for _, path in asked]
 
-        def score(rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+        def score(seen: Sequence[Prompt], rows: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+            longest = max(lengths[row] for row in rows)
             paths = torch.tensor(
-                [[*asked[row][1], *[0] * (lengths[row] - len(asked[row][1]))] for row in rows], dtype=torch.long
+                [[*asked[row][1], *[0] * (longest - len(asked[row][1]))] for row in rows], dtype=torch.long
             )
             with torch.inference_mode():
-                logits = self._logits([prompts[asked[row][0]].inputs for row in rows], paths)
+                logits = self._logits([seen[asked[row][0]].inputs for row in rows], paths)
             known = logits.float() if raw else logits.float().log_softmax(-1)
             steps = known[:, :-1].gather(-1, paths[..., None].to(known.device))[..., 0].double().cpu().numpy()
             ends = [len(asked[row][1]) for row in rows]
             return [(steps[at, :end], known[at, end].cpu().numpy()) for at, end in enumerate(ends)]
 
-        return self._in_batches(
-            [(prompts[i].shapes, prompts[i].length, length) for (i, _), length in zip(asked, lengths, strict=True)],
-            score,
-        )
+        alike = [
+            ((prompts[i].shapes, length), prompts[i].length + length)
+            for (i, _), length in zip(asked, lengths, strict=True)
+        ]
+        return on_device(lambda: self._in_batches(alike, partial(score, self._seen(prompts))))
 
-    def _begins(self, prompt: Prompt) -> int:
-        """Where a reply begins in what ``generate`` gives."""
-        return prompt.length
+    def _begins(self, batch: Inputs) -> int:
+        """Where replies begin in what ``generate`` gives."""
+        return batch["input_ids"].shape[1]
 
     def _logits(self, prompts: Sequence[Inputs], paths: Tensor) -> Tensor:
         """Logits (rows, length + 1, vocabulary) of what comes behind each prompt, along paths (rows, length)."""

@@ -10,6 +10,8 @@ from models.adapters.roles import Conversation
 if TYPE_CHECKING:
     from torch import Tensor
 
+PIXELS = "pixel_values"
+
 TEXT = ("input_ids", "attention_mask", "mm_token_type_ids")
 """Inputs that there is one of for each token; of the types 0 is text."""
 
@@ -18,10 +20,11 @@ Inputs = dict[str, "Tensor"]
 
 
 class Prompt(NamedTuple):
-    """A conversation as the model gets it. ``shapes``: those of its pictures."""
+    """A conversation as the model gets it. ``shapes``: those of its pictures; ``pictures`` tells them from others."""
 
     inputs: Inputs
     shapes: tuple[tuple[int, ...], ...]
+    pictures: bytes | None = None
 
     @property
     def length(self) -> int:
@@ -41,9 +44,32 @@ def opened(conversation: Conversation) -> dict[str, bool]:
 
 def padded(inputs: Inputs, unit: int) -> Inputs:
     """Inputs filled up on the left to a multiple of ``unit`` tokens."""
+    return _lengthened(inputs, -inputs["input_ids"].shape[1] % unit)
+
+
+def together(rows: Sequence[Inputs]) -> list[Inputs]:
+    """Rows that can be one batch: texts filled up on the left to the longest, pictures' tiles to the most of them.
+
+    How many tiles of a row are pictures, a model knows from their sizes.
+    """
     from torch.nn.functional import pad
 
-    more = -inputs["input_ids"].shape[1] % unit
+    longest = max((row["input_ids"].shape[1] for row in rows if "input_ids" in row), default=0)
+    tiles = max((row[PIXELS].shape[1] for row in rows if PIXELS in row), default=0)
+    made = []
+    for row in rows:
+        if "input_ids" in row:
+            row = _lengthened(row, longest - row["input_ids"].shape[1])
+        if PIXELS in row and row[PIXELS].ndim == 5:
+            row = row | {PIXELS: pad(row[PIXELS], (0, 0) * 3 + (0, tiles - row[PIXELS].shape[1]))}
+        made.append(row)
+    return made
+
+
+def _lengthened(inputs: Inputs, more: int) -> Inputs:
+    """Inputs with ``more`` tokens before them that are not attended to."""
+    from torch.nn.functional import pad
+
     return inputs | {name: pad(inputs[name], (more, 0)) for name in TEXT if name in inputs} if more else inputs
 
 

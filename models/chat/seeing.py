@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,12 +13,11 @@ from PIL import Image
 from models.adapters.pretrained import read
 from models.adapters.roles import Conversation, Turn
 from models.chat.in_process import InProcess
-from models.chat.prompts import Inputs, Prompt, opened
+from models.chat.prompts import PIXELS, Inputs, Prompt, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PIXELS = "pixel_values"
 ENCODED = "mm_encoder_outputs"
 """What transformers calls that which stands in for pixels."""
 
@@ -28,8 +28,8 @@ KEPT = 2**28
 class Seeing(InProcess):
     """Base of transformers' vision-language models; a subclass names its classes.
 
-    The pictures of a conversation go through the vision tower together, beside those of others of the same sizes, and
-    what comes out is used for all that is asked about them. That too always has ``micro_batch`` rows.
+    The pictures of a conversation go through the vision tower together, beside those of other conversations, and what
+    comes out is used for all that is asked about them. Who shares a forward there is decided as it is for texts.
     """
 
     TYPE: ClassVar[str]
@@ -73,18 +73,23 @@ class Seeing(InProcess):
         images = [Image.fromarray(picture) for turn in conversation for picture in turn.pictures]
         return dict(self._processor(images=[images] if images else None, text=[text], return_tensors="pt"))
 
+    def _prompt(self, conversation: Conversation, room: int) -> Prompt:
+        prompt = super()._prompt(conversation, room)
+        return prompt._replace(pictures=self._key(prompt.inputs))
+
     def _seen(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
-        keys = [self._key(prompt.inputs) for prompt in prompts]
-        new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key and key not in self._features}
+        new = {one.pictures: one for one in prompts if one.pictures and one.pictures not in self._features}
         missing = list(new.values())
         encoded = self._in_batches(
-            [one.shapes for one in missing], lambda rows: self._encoded([missing[i].inputs for i in rows])
+            [(one.shapes, sum(map(math.prod, one.shapes))) for one in missing],
+            lambda rows: self._encoded([missing[i] for i in rows]),
         )
         self._features |= dict(zip(new, encoded, strict=True))
         found = []
-        for key, prompt in zip(keys, prompts, strict=True):
+        for prompt in prompts:
             inputs = {name: tensor for name, tensor in prompt.inputs.items() if name != PIXELS}
-            found.append(prompt._replace(inputs=inputs | {ENCODED: self._features[key]}) if key else prompt)
+            seen = {ENCODED: self._features[prompt.pictures]} if prompt.pictures else {}
+            found.append(prompt._replace(inputs=inputs | seen))
         self._forget()
         return found
 
@@ -102,8 +107,7 @@ class Seeing(InProcess):
         batch: dict[str, Any] = super()._batch(
             [{name: tensor for name, tensor in row.items() if name != ENCODED} for row in rows]
         )
-        if ENCODED in rows[0]:
-            features = [row[ENCODED].to(self.device) for row in rows]
+        if features := [row[ENCODED].to(self.device) for row in rows if ENCODED in row]:
             batch[ENCODED] = {"image": BaseModelOutputWithPooling(pooler_output=features)}  # type: ignore[arg-type]
         return batch
 
@@ -120,13 +124,12 @@ class Seeing(InProcess):
         """What the vision tower is given of a conversation's inputs."""
         return {name: inputs[name] for name in self._reads if name in inputs}
 
-    def _encoded(self, rows: Sequence[Inputs]) -> list[Tensor]:
+    def _encoded(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         """The encoded pictures of each conversation, (tokens, D)."""
         import torch
 
-        batch = super()._batch([self._pictures(row) for row in rows])
+        batch = super()._batch([self._pictures(prompt.inputs) for prompt in prompts])
         batch[PIXELS] = batch[PIXELS].to(self._model.dtype)
         with torch.inference_mode():
-            found = self._encode(**batch, return_dict=True).pooler_output
-        each = len(found) // len(rows)
-        return [torch.cat(list(found[start : start + each])).cpu() for start in range(0, len(found), each)]
+            found = iter(self._encode(**batch, return_dict=True).pooler_output)
+        return [torch.cat([next(found) for _ in prompt.shapes]) for prompt in prompts]

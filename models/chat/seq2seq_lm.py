@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from models.adapters.roles import Conversation
 from models.chat.causal_lm import read_speaking, without_pictures
 from models.chat.in_process import InProcess
-from models.chat.prompts import Inputs, Prompt
+from models.chat.prompts import Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ class Seq2SeqLm(InProcess):
         encoded = self._tokenizer(conversation[0].text, return_tensors="pt")
         return {name: encoded[name] for name in ("input_ids", "attention_mask")}
 
-    def _begins(self, prompt: Prompt) -> int:
+    def _begins(self, batch: Inputs) -> int:
         return 1  # behind the token that starts every reply
 
     def _logits(self, prompts: Sequence[Inputs], paths: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from models.adapters import batches
+from models.adapters.ahead import moved, on_device, prepared
 from models.adapters.backbones import read_backbone
 from models.adapters.pretrained import Checkpoint
 
@@ -23,13 +25,14 @@ KINDS = ("vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vit_ms
 class Vit:
     """Any checkpoint of ViT, DeiT, DINOv2, DINOv3 (ViT) or MSN, with or without a classifier.
 
-    Pictures are resized, cropped and normalised by the checkpoint's own processor, one by one. An item does not depend
-    on its batch: every forward has ``micro_batch`` pictures, the last one filled up by repetition, since kernels round
-    otherwise for another batch shape. Of a forward's attention only the rows of the CLS token are kept, so memory
-    does not grow with the number of pictures beyond what is returned.
+    Pictures are resized, cropped and normalised by the checkpoint's own processor, one by one. On a CPU an item does
+    not depend on its batch: every forward has ``micro_batch`` pictures, the last one filled up by repetition, since
+    kernels round otherwise for another batch shape. Of a forward's attention only the rows of the CLS token are kept,
+    so memory does not grow with the number of pictures beyond what is returned.
     """
 
     VERSION: ClassVar[int] = 1
+    PREPARES: ClassVar[bool] = True
 
     class Settings(Checkpoint):
         """``checkpoint``: a folder, or a hub id with its commit as ``revision``.
@@ -96,12 +99,19 @@ class Vit:
         special tokens are left out, so a row adds up to less than 1. A measure that wants a distribution over patches
         divides by the sum; paper 000 (appendix C) leaves open whether it does.
         """
-        size, results = self.settings.micro_batch, []
-        for start in range(0, len(pictures), size):
-            some = [self._pixels(picture) for picture in pictures[start : start + size]]
-            cls, attention = self._forward(some + some[-1:] * (size - len(some)))
-            results += list(zip(cls, attention, strict=True))[: len(some)]
-        return results
+        import torch
+
+        pixels = prepared(self._pixels, pictures)
+        size, shared = self.settings.micro_batch, batches.shares(self.device)
+
+        def forwards() -> list[np.ndarray]:
+            """Nothing waits for a forward before all are asked for."""
+            found = batches.in_batches(
+                [()] * len(pixels), size, shared, lambda rows: self._forward([pixels[i] for i in rows])
+            )
+            return [torch.stack(one).float().cpu().numpy() for one in zip(*found, strict=True)]
+
+        return list(zip(*on_device(forwards), strict=True))
 
     def coverage(self, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The share in [0, 1] of each patch that a mask (H, W) bool covers, (patches,) float32.
@@ -120,13 +130,13 @@ class Vit:
         """The processor's (1, 3, h, w), of one picture alone."""
         return self._processor(images=Image.fromarray(picture), return_tensors="pt", **options)["pixel_values"]
 
-    def _forward(self, pixels: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        """(N, D) and (N, layers, heads, patches) of one micro-batch."""
+    def _forward(self, pixels: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """(D,) and (layers, heads, patches) of each picture of one micro-batch, where the model is."""
         import torch
 
-        inputs = torch.cat(pixels).to(self.device, self._model.dtype)
+        inputs = moved(torch.cat(pixels), self._model.device, self._model.dtype)
         patches = self._grid[0] * self._grid[1]
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             output = self._model(pixel_values=inputs, output_attentions=True)
             rows = torch.stack([layer[:, :, 0, -patches:] for layer in output.attentions], dim=1)
-        return output.last_hidden_state[:, 0].float().cpu().numpy(), rows.float().cpu().numpy()
+        return list(zip(output.last_hidden_state[:, 0], rows, strict=True))

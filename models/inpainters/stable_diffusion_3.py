@@ -27,6 +27,7 @@ class StableDiffusion3(diffusion.Diffusion):
     VERSION: ClassVar[int] = 1
     PIPELINE: ClassVar[str] = "StableDiffusion3InpaintPipeline"
     DENOISER: ClassVar[tuple[str, str]] = ("transformer", "SD3Transformer2DModel")
+    BLOCK: ClassVar[str] = "JointTransformerBlock"
     GIVEN: ClassVar[int] = 33
     BLENDED: ClassVar[int] = 16
 

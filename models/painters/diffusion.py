@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from models.adapters import lora
+from models.adapters import batches, lora
 from models.adapters.pipelines import check_side, quiet, read_pipeline
 from models.adapters.pretrained import Checkpoint
 from models.media.images import from_float
@@ -41,8 +41,8 @@ class Diffusion:
     """A painter around a pipeline; a subclass says which, and how its text is encoded.
 
     Each distinct text is encoded once, by itself, and cut at the length of the text encoders. An item's noise comes
-    from a CPU generator with its own seed, and every forward has the same shape, the last filled up by repetition: so
-    no item depends on its batch, as for :class:`~models.inpainters.diffusion.Diffusion`.
+    from a CPU generator with its own seed, and on a CPU every forward has the same shape, the last filled up by
+    repetition: so no item depends on its batch there, as for :class:`~models.inpainters.diffusion.Diffusion`.
     """
 
     VERSION: ClassVar[int]
@@ -124,13 +124,13 @@ class Diffusion:
     def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         """A picture (side, side, 3) uint8 of each text."""
         encoded = {text: self.encode(text) for text in dict.fromkeys(texts)}
-        size, results = self.settings.micro_batch, []
-        for start in range(0, len(texts), size):
-            some = list(range(start, min(start + size, len(texts))))
-            rows = some + some[-1:] * (size - len(some))
-            painted = self._run([encoded[texts[k]] for k in rows], [seeds[k] for k in rows])
-            results += from_float(painted[: len(some)].float().cpu().numpy())
-        return results
+
+        def painted(rows: list[int]) -> list[np.ndarray]:
+            found = self._run([encoded[texts[k]] for k in rows], [seeds[k] for k in rows])
+            return from_float(found.float().cpu().numpy())
+
+        size, shared = self.settings.micro_batch, batches.shares(self.device)
+        return batches.in_batches([()] * len(texts), size, shared, painted)
 
     def _run(self, texts: Sequence[dict[str, Tensor]], seeds: Sequence[int]) -> Tensor:
         """Pictures (N, 3, side, side) in [0, 1] of encoded texts."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from models.adapters import catalogue
 from models.adapters.settings import unknown
 from registry.store.dag import SECTIONS
-from stages.engine.handling import handling, identity_of, loaded
+from stages.engine.handling import handling, identity_of, loaded, prepares
 from stages.engine.players import cast, identities
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
@@ -73,6 +73,11 @@ class Adapted:
         """The shards of a folder of corpora, but for those of no concern."""
         return [path for path in outputs.shards(folder) if self.concerns(path.relative_to(folder).parts[0])]
 
+    @property
+    def prepares(self) -> bool:
+        """Whether what it is given is prepared ahead of the device."""
+        return prepares(self.adapter)
+
     def load(self) -> str:
         """Load the model and say on which device it is."""
         return loaded(self.adapter)
@@ -113,6 +118,11 @@ class Variants:
             self._device = model.load()
             self._ready = model
         return self._ready
+
+    @property
+    def prepares(self) -> bool:
+        """Whether what its variants are given is prepared ahead of the device."""
+        return self._ready is not None and self._ready.prepares
 
     def load(self) -> str:
         """Load the first variant and say on which device it is."""

@@ -47,6 +47,11 @@ def identity_of(kind: str, adapter: Any) -> dict[str, Any]:
     return {"adapter": kind, "version": adapter.VERSION, **adapter.identity()}
 
 
+def prepares(adapter: Any) -> bool:
+    """Whether an adapter needs the device for no more than it says (:mod:`models.adapters.ahead`)."""
+    return getattr(adapter, "PREPARES", False)
+
+
 def loaded(adapter: Any) -> str:
     """Load an adapter's model and say on which device it is."""
     if hasattr(adapter, "keep_in"):  # notes of what is asked for and paid, but not answered yet

@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
+from models.adapters.ahead import ahead
 from registry.store import places
 from registry.store.database import connect
 from registry.store.items import Finding, ItemStore
@@ -138,10 +142,27 @@ class Memory:
             self._actors = self._actors or Actors()
             for batch, outcomes in self._actors.attempt(worker, batches, self.begin, self.tracker.curve):
                 yield batch, [self._entry(one) for one in outcomes]
-        else:
+        elif (first := next(drawn := iter(batches), None)) is not None:
+            self._ready(worker)
+            yield from self._attempts_here(worker, chain([first], drawn))
+
+    def _attempts_here(self, worker: Worker, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Entry]]]:
+        """Compute batches with a worker that is ready; one that ``prepares`` begins the next batch while this one is on
+        the device."""
+        drawn = deque[Batch]()
+
+        def works() -> Iterator[Callable[[], Sequence[Outcome]]]:
             for batch in batches:
-                self._ready(worker)
-                yield batch, self._attempt(worker, batch)
+                drawn.append(batch)
+                yield partial(worker.compute, [task for _, task in batch], seeds_of(batch))
+
+        begun: AbstractContextManager[Iterable[Callable[[], Sequence[Outcome]]]] = (
+            closing(ahead(works())) if getattr(worker, "prepares", False) else nullcontext(works())
+        )
+        with begun as results:
+            for result in results:
+                batch = drawn.popleft()
+                yield batch, self._attempt(worker, batch, result)
 
     def remember(self, kind: str, batch: Sequence[tuple[str, Task]], entries: Mapping[str, Entry]) -> dict[str, Entry]:
         """Store the items of one batch, values and failures, and return what the store holds then.
@@ -174,9 +195,12 @@ class Memory:
             self.begin(device, card(device))
             self._worker = worker
 
-    def _attempt(self, worker: Worker, batch: Batch) -> list[Entry]:
+    def _attempt(
+        self, worker: Worker, batch: Batch, begun: Callable[[], Sequence[Outcome]] | None = None
+    ) -> list[Entry]:
         """Compute an entry for each item, in order."""
-        return [self._entry(one) for one in attempted(worker, [task for _, task in batch], seeds_of(batch))]
+        outcomes = attempted(worker, [task for _, task in batch], seeds_of(batch), begun)
+        return [self._entry(one) for one in outcomes]
 
     def _entry(self, outcome: Outcome) -> Entry:
         """The entry of an outcome, which has failed where it is no result."""

@@ -87,7 +87,10 @@ def _floats(value: Any) -> Iterator[float]:
 
 
 class Worker(Protocol):
-    """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan."""
+    """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan.
+
+    One whose adapter prepares ahead of the device says so as ``prepares``, there after ``load``.
+    """
 
     def load(self) -> str:
         """Make ready to compute and say on which device."""
@@ -102,13 +105,19 @@ class Telling:
     curve: Curve
 
 
-def attempted(worker: Worker, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+def attempted(
+    worker: Worker,
+    tasks: Sequence[Task],
+    seeds: Sequence[int],
+    begun: Callable[[], Sequence[Outcome]] | None = None,
+) -> list[Outcome]:
     """An outcome for each task, in order; a batch that raises goes item by item, and what raises alone has failed.
 
-    A full disk is no item's fault: what it raises passes through.
+    ``begun`` gives the outcomes where computing them has begun already. A full disk is no item's fault: what it raises
+    passes through.
     """
     try:
-        return list(worker.compute(tasks, seeds))
+        return list(begun() if begun else worker.compute(tasks, seeds))
     except Exception as error:  # whatever one picture does to a model must not stop the others
         if faults.full(error):
             raise

@@ -21,7 +21,7 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation, Failure, Request, text_of
 from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
-from stages.engine.handling import loaded
+from stages.engine.handling import loaded, prepares
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Together
 from stages.engine.pictures import Picture
@@ -59,6 +59,8 @@ class Answerer:
 
     def __init__(self, player: Player) -> None:
         self.adapter = catalogue.build(player.role, player.name, player.entry)
+
+        self.prepares = prepares(self.adapter)
 
     def load(self) -> str:
         return loaded(self.adapter)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from models.adapters.ahead import prepared
 from models.adapters.decoding import Decoding
 from models.adapters.requests.base import Request, Value
 from models.adapters.roles import Logits, Pictured, Reply, Scores, Turn
@@ -97,7 +98,7 @@ class Ask(Spoken):
     def answers(
         cls, model: Any, requests: Sequence[Ask], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        replies = model.answer([one.conversation() for one in requests], decoding, seeds)
+        replies = model.answer(prepared(Spoken.conversation, requests), decoding, seeds)
         return [({"text": some[0].text, "finish": some[0].finish}, None) for some in replies]
 
     def reply(self, value: Value, picture: Pictured | None) -> Any:
@@ -119,7 +120,7 @@ class Choose(Spoken):
     def answers(
         cls, model: Any, requests: Sequence[Choose], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        found = model.choose([one.conversation() for one in requests], [one.choices for one in requests])
+        found = model.choose(prepared(Spoken.conversation, requests), [one.choices for one in requests])
         return [({"probabilities": [float(share) for share in shares]}, None) for shares in found]
 
     def reply(self, value: Value, picture: Pictured | None) -> tuple[float, ...]:
@@ -154,7 +155,7 @@ class LogProbs(Spoken):
     def answers(
         cls, model: Any, requests: Sequence[LogProbs], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        conversations = [one.conversation() for one in requests]
+        conversations = prepared(Spoken.conversation, requests)
         found = model.log_probabilities(conversations, [one.continuation for one in requests])
         return [(kept(one), None) for one in found]
 
@@ -194,7 +195,7 @@ class Scored(Ask):
     def answers(
         cls, model: Any, requests: Sequence[Ask], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        found = model.answer_scored([one.conversation() for one in requests], decoding, seeds)
+        found = model.answer_scored(prepared(Spoken.conversation, requests), decoding, seeds)
         return [
             ({"text": reply.text, "finish": reply.finish} | (kept(scores) if scores else {}), None)
             for reply, scores in found
@@ -215,7 +216,7 @@ class RawScores(LogProbs):
     def answers(
         cls, model: Any, requests: Sequence[LogProbs], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        found = model.logits([one.conversation() for one in requests], [one.continuation for one in requests])
+        found = model.logits(prepared(Spoken.conversation, requests), [one.continuation for one in requests])
         return [({"logits": one.logits.tolist(), "spans": one.spans}, None) for one in found]
 
     def reply(self, value: Value, picture: Pictured | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from models.adapters.ahead import prepared
 from models.adapters.decoding import Decoding
 from models.adapters.requests.base import Request, Value
 from models.adapters.roles import Detection, Pictured
@@ -61,7 +62,7 @@ class Encode(Request):
     ) -> list[tuple[Value, bytes | None]]:
         return [
             ({"vector": vector.tolist()}, None)
-            for vector, _ in model.encode([one.picture.pixels() for one in requests])
+            for vector, _ in model.encode(prepared(lambda one: one.picture.pixels(), requests))
         ]
 
     def reply(self, value: Value, picture: Pictured | None) -> np.ndarray:
@@ -90,8 +91,9 @@ class Compare(Request):
     ) -> list[tuple[Value, bytes | None]]:
         if not hasattr(model, "measure"):
             raise ValueError("a measure of captions compares no pictures: name one of pictures, such as lpips")
-        pictures = [one.picture.pixels() for one in requests]
-        others = [scaled(one.other.pixels(), picture) for one, picture in zip(requests, pictures, strict=True)]
+        pictures = prepared(lambda one: one.picture.pixels(), requests)
+        pairs = zip(requests, pictures, strict=True)
+        others = prepared(lambda pair: scaled(pair[0].other.pixels(), pair[1]), pairs)
         masks = [np.ones(picture.shape[:2], bool) for picture in pictures]
         found = model.measure(pictures, others, masks)
         return [({name: regions["whole"] for name, regions in values.items()}, None) for values in found]
@@ -128,7 +130,7 @@ class Detect(Request):
     def answers(
         cls, model: Any, requests: Sequence[Detect], decoding: Decoding, seeds: Sequence[int]
     ) -> list[tuple[Value, bytes | None]]:
-        pictures = [one.picture.pixels() for one in requests]
+        pictures = prepared(lambda one: one.picture.pixels(), requests)
         found = model.detect(pictures, [one.names for one in requests])
         return [
             (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
+from models.adapters.ahead import moved, on_device, prepared
 from models.adapters.backbones import read_backbone
 from models.adapters.finite import finite
 from models.adapters.pretrained import Checkpoint
@@ -35,6 +37,7 @@ class ClipScore(CaptionMeasure):
     """
 
     VERSION: ClassVar[int] = 1
+    PREPARES: ClassVar[bool] = True
     BEGUN: ClassVar[str] = PREFIX
     """How texts begin for CLIP."""
     NEEDS: ClassVar[frozenset[Need]] = frozenset({"references", "picture"})
@@ -133,30 +136,41 @@ class ClipScore(CaptionMeasure):
         return {"clipscore": fits, "refclipscore": 2 * fits * alike / (fits + alike) if fits and alike else 0.0}
 
     def _embed(
-        self, known: dict[str, np.ndarray], asked: dict[str, Any], vectors: Callable[[list[Any]], Tensor]
+        self,
+        known: dict[str, np.ndarray],
+        asked: dict[str, Any],
+        vectors: Callable[[list[Any]], Callable[[], np.ndarray]],
     ) -> None:
         """Add the unit vectors (D,) float64 of what is not known yet."""
-        import torch
-
         new = [(key, thing) for key, thing in asked.items() if key not in known]
-        for start in range(0, len(new), self._batch_size):
-            keys, things = zip(*new[start : start + self._batch_size], strict=True)
-            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                found = torch.nn.functional.normalize(vectors(list(things)).double(), dim=1)
-            known.update(zip(keys, finite(found.cpu().numpy(), "the embedding by CLIP"), strict=True))
+        some = [new[start : start + self._batch_size] for start in range(0, len(new), self._batch_size)]
+        for one, vectors_of in [(one, vectors([thing for _, thing in one])) for one in some]:
+            found = finite(on_device(vectors_of), "the embedding by CLIP")
+            known.update(zip((key for key, _ in one), found, strict=True))
 
-    def _text_vectors(self, texts: Iterable[str]) -> Tensor:
+    def _text_vectors(self, texts: Iterable[str]) -> Callable[[], np.ndarray]:
         prefixed = [self.BEGUN + text for text in texts]
         cut = {"padding": True, "truncation": True, "max_length": self._length, "return_tensors": "pt"}
-        tokens = self._tokenizer(prefixed, **cut).to(self.device)
-        return self._model.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output
+        tokens = self._tokenizer(prefixed, **cut)
+        return partial(self._unit, self._model.get_text_features, tokens["input_ids"], tokens["attention_mask"])
 
-    def _picture_vectors(self, pictures: Iterable[Any]) -> Tensor:
+    def _picture_vectors(self, pictures: Iterable[Any]) -> Callable[[], np.ndarray]:
         import torch
 
-        images = (Image.fromarray(picture.pixels()) for picture in pictures)
-        pixels = [self._processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
-        return self._model.get_image_features(torch.cat(pixels).to(self.device)).pooler_output
+        return partial(self._unit, self._model.get_image_features, torch.cat(prepared(self._pixels, pictures)))
+
+    def _pixels(self, picture: Any) -> Tensor:
+        pixels: Tensor = self._processor(images=Image.fromarray(picture.pixels()), return_tensors="pt")["pixel_values"]
+        return pixels
+
+    def _unit(self, features: Callable[..., Any], *inputs: Tensor) -> np.ndarray:
+        """Vectors (N, D) float64 of unit norm."""
+        import torch
+
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            found = features(*(moved(one, self._model.device) for one in inputs)).pooler_output
+            vectors: np.ndarray = torch.nn.functional.normalize(found.double(), dim=1).cpu().numpy()
+        return vectors
 
 
 class ClipCosine(ClipScore):

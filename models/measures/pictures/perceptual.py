@@ -5,17 +5,25 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
-from models.adapters import roles
+from models.adapters import batches, roles
+from models.adapters.ahead import moved, on_device
 from models.adapters.checkpoints import identify
 from models.adapters.finite import finite
 from models.measures import Metric, PictureMeasure
 from models.measures.regions import check_pair, region_means
 from models.media.images import to_float
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+T = TypeVar("T")
 
 TORCHVISION = {"alex": "alexnet-owt-7be5be79", "vgg": "vgg16-397923af", "squeeze": "squeezenet1_1-b8a52dc0"}
 """The ImageNet weights that torchvision serves for each trunk; a name ends in the start of its file's sha256."""
@@ -34,6 +42,7 @@ class Lpips(PictureMeasure):
     """
 
     VERSION: ClassVar[int] = 1
+    PREPARES: ClassVar[bool] = True
     METRICS: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "lpips",
@@ -93,10 +102,9 @@ class Lpips(PictureMeasure):
     ) -> list[dict[str, dict[str, float | None]]]:
         """``{"lpips": {region: value}}`` of each pair; sizes may differ between pairs.
 
-        A pair's value does not depend on its neighbours. On CPU pictures go through the trunk one at a time. On a GPU
-        pictures of one size share a forward, always of the same shape, the last one filled up by repetition, because a
-        convolution over a batch rounds otherwise than over each picture. An original that occurs k times goes through
-        once.
+        On a CPU, where a pair's value does not depend on its neighbours, pictures go through the trunk one at a time:
+        a convolution over a batch rounds otherwise. On a GPU pictures of one size share a forward. An original that
+        occurs k times goes through once.
 
         Raises
         ------
@@ -113,45 +121,69 @@ class Lpips(PictureMeasure):
                     f"trunk: each side needs at least {side}"
                 )
             by_size.setdefault(original.shape, {}).setdefault(original.tobytes(), []).append(index)
-        values: list[dict[str, dict[str, float | None]]] = [{} for _ in originals]
+        spread: dict[int, tuple[np.ndarray, float]] = {}
         for distinct in by_size.values():
             for some in self._batches(list(distinct.values())):
-                references = self._features([originals[indices[0]] for indices in some])
-                pairs = [(one, index) for one, indices in zip(references, some, strict=True) for index in indices]
-                for part in self._batches(pairs):
-                    others = self._features([results[index] for _, index in part])
-                    for (reference, index), other in zip(part, others, strict=True):
-                        values[index] = {"lpips": self._distance(reference, other, masks[index])}
+                firsts = self._as_batch([originals[indices[0]] for indices in some])
+                pairs = [(row, index) for row, indices in enumerate(some) for index in indices]
+                parts = [(part, self._as_batch([results[index] for _, index in part])) for part in self._batches(pairs)]
+                spread |= on_device(partial(self._compared, firsts, parts))
+        values = []
+        for index, mask in enumerate(masks):
+            spatial, whole = spread[index]
+            finite(np.append(spatial, whole), "the distance by LPIPS")
+            values.append({"lpips": region_means(spatial, mask) | {"whole": whole}})
         return values
 
-    def _batches(self, items: list[Any]) -> Iterator[list[Any]]:
+    def _batches(self, items: list[T]) -> Iterator[list[T]]:
         for start in range(0, len(items), self._micro_batch):
             yield items[start : start + self._micro_batch]
 
-    def _features(self, pictures: list[np.ndarray]) -> list[list[Any]]:
-        """Each picture's feature maps (1, C, h, w), of unit norm over channels; at most a micro-batch, of one size."""
+    def _filled(self, some: list[T]) -> list[T]:
+        return some if batches.shares(self.device) else some + some[-1:] * (self._micro_batch - len(some))
+
+    def _as_batch(self, pictures: list[np.ndarray]) -> Tensor:
+        import torch
+
+        return torch.from_numpy(to_float(self._filled(pictures)))
+
+    def _compared(
+        self, firsts: Tensor, parts: Sequence[tuple[list[tuple[int, int]], Tensor]]
+    ) -> dict[int, tuple[np.ndarray, float]]:
+        """The map (H, W) and its mean, by index, of pairs (row of ``firsts``, index) with a batch of the others."""
+        references = self._features(firsts)
+        found = []
+        for pairs, others in parts:
+            rows = self._filled([row for row, _ in pairs])
+            pair = [layer[rows] for layer in references], self._features(others)
+            found.append(self._distances(*pair, size=others.shape[2:]))
+        return {  # nothing waits for a forward before all are asked for
+            index: (one, float(mean))
+            for (pairs, _), (maps, means) in zip(parts, found, strict=True)
+            for (_, index), one, mean in zip(pairs, maps.cpu().numpy(), means.tolist(), strict=False)
+        }
+
+    def _features(self, pictures: Tensor) -> list[Tensor]:
+        """Feature maps (N, C, h, w), of unit norm over channels; at most a micro-batch of pictures of one size."""
         import lpips
         import torch
 
-        filled = pictures + pictures[-1:] * (self._micro_batch - len(pictures))
-        images = torch.from_numpy(to_float(filled)).to(self.device) * 2 - 1
+        images = moved(pictures, torch.device(self.device)) * 2 - 1
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            maps = [lpips.normalize_tensor(layer) for layer in self._network.net(self._network.scaling_layer(images))]
-        return [[layer[row : row + 1] for layer in maps] for row in range(len(pictures))]
+            return [lpips.normalize_tensor(layer) for layer in self._network.net(self._network.scaling_layer(images))]
 
-    def _distance(self, reference: list[Any], features: list[Any], mask: np.ndarray) -> dict[str, float | None]:
+    def _distances(self, references: list[Tensor], features: list[Tensor], size: torch.Size) -> tuple[Tensor, Tensor]:
+        """The distances (N, H, W) of pairs, spread over pictures of this size, and their means (N,)."""
         import lpips
         import torch
 
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             layers = [
                 head((one - other) ** 2)
-                for head, one, other in zip(self._network.lins, reference, features, strict=True)
+                for head, one, other in zip(self._network.lins, references, features, strict=True)
             ]
-            whole = sum(lpips.spatial_average(layer) for layer in layers).item()
-            spatial = sum(lpips.upsample(layer, mask.shape) for layer in layers)[0, 0].cpu().numpy()
-        finite(np.append(spatial, whole), "the distance by LPIPS")
-        return region_means(spatial, mask) | {"whole": whole}
+            whole = sum(lpips.spatial_average(layer) for layer in layers)
+            return sum(lpips.upsample(layer, size) for layer in layers)[:, 0], whole.flatten()
 
 
 def _weights_file(weights: str) -> Path:

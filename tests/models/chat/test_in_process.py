@@ -307,3 +307,25 @@ def test_the_identity_needs_no_loading_and_holds_no_decoding(family, checkpoint)
     assert build("chat", "mine", {"adapter": family, "checkpoint": checkpoint, "dtype": "float16"}).identity() != (
         made.identity()
     )
+
+
+def test_on_a_gpu_all_sizes_and_lengths_share_a_forward_and_lie_within_a_tolerance(
+    family, checkpoint, chat, conversations, monkeypatch
+):
+    """Witness: the exact mode. Forced on the CPU: the words are the same, and ln P is to 1e-4."""
+    monkeypatch.setattr("models.adapters.batches.shares", lambda device: True)
+    shared = build("chat", "mine", {"adapter": family, "checkpoint": checkpoint, "micro_batch": 4})
+    shared.load()
+    calls, generate = [], shared._model.generate
+    monkeypatch.setattr(shared._model, "generate", lambda **batch: (calls.append(len(batch["input_ids"])),
+                                                                    generate(**batch))[1])  # fmt: skip
+    turns, texts = list(conversations.values()), [LONG, "yes", "a red star", LONG, "no", "yes", LONG]
+    beams, sampled = Decoding(beams=3, candidates=3, max_tokens=12), Decoding(sample=True, candidates=2, max_tokens=6)
+    for decoding in (beams, sampled):
+        assert shared.answer(turns, decoding, range(7)) == chat.answer(turns, decoding, range(7))
+    assert calls == [4, 3, 4, 3], "no row is computed twice"
+    for one, other in zip(shared.log_probabilities(turns, texts), chat.log_probabilities(turns, texts), strict=True):
+        assert one.spans == other.spans
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, rel=2e-5, abs=1e-4)
+    for one, other in zip(shared.choose(turns, [CHOICES] * 7), chat.choose(turns, [CHOICES] * 7), strict=True):
+        assert one == pytest.approx(other, abs=1e-4)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from models.adapters.ahead import on_device, prepared
 from registry.store import places
 from registry.store.dag import STAGES
 from registry.store.database import connect
@@ -17,7 +20,7 @@ from registry.store.keys import item_key
 from registry.store.objects import ObjectStore
 from stages.engine.loop import execute
 from stages.engine.node import Node
-from stages.engine.tasks import Outcome, Task
+from stages.engine.tasks import Outcome, Task, Worker
 
 OTHER = Execution("f" * 32, "caption@blip", "0" * 40, "cuda", "local", datetime(2026, 1, 2, tzinfo=UTC))
 
@@ -36,18 +39,61 @@ class Slow:
         return [Outcome({"caption": "mine"}) for _ in tasks]
 
 
-def test_the_value_that_the_store_keeps_is_the_one_that_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+class Preparing:
+    """Captions by a device that chokes on one picture, while the next batch is prepared."""
+
+    prepares = True
+
+    def __init__(self) -> None:
+        self.on_device: list[list[str]] = []
+
+    def load(self) -> str:
+        return "cpu"
+
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        names = prepared(lambda task: task.sample.upper(), tasks)
+        return [Outcome({"caption": name}) for name in on_device(lambda: self.named(names))]
+
+    def named(self, names: list[str]) -> list[str]:
+        assert threading.current_thread() is threading.main_thread()
+        self.on_device.append(names)
+        if "C" in names:
+            raise RuntimeError("no C")
+        return names
+
+
+def test_a_batch_that_fails_is_computed_item_by_item_and_the_next_one_is_not_lost(in_study):
+    worker = Preparing()
+    rows = in_study(worker, "abcdefg", batch_size=2)
+    said = {row["sample"]: row["caption"] or row["reason"] for row in rows}
+    assert said == {**{name: name.upper() for name in "abdefg"}, "c": "RuntimeError: no C"}
+    assert worker.on_device == [["A", "B"], ["C", "D"], ["C"], ["D"], ["E", "F"], ["G"]]
+
+
+@pytest.fixture
+def in_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """Executes a stage of captions by a worker, and returns the rows of its output."""
     monkeypatch.chdir(tmp_path)
     for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "dvc.yaml").touch()
-    stage = STAGES["caption"]
-    tasks = [Task("toys", name, dict.fromkeys(stage.axes), {"sample": name}) for name in ("a", "b")]
-    node = Node(
-        stage=stage, entry="blip", settings={}, study="toy", total=2, plan=[("part-00.parquet", tasks)], worker=Slow()
-    )
-    execute(node)
-    rows = pq.read_table("data/caption/blip/part-00.parquet").to_pylist()
+
+    def run(worker: Worker, samples: Sequence[str], **options: Any) -> list[dict[str, Any]]:
+        stage = STAGES["caption"]
+        tasks = [Task("toys", name, dict.fromkeys(stage.axes), {"sample": name}) for name in samples]
+        execute(
+            Node(
+                stage=stage, entry="blip", settings={}, study="toy", total=len(tasks), worker=worker,
+                plan=[("part-00.parquet", tasks)], **options,
+            )
+        )  # fmt: skip
+        return pq.read_table("data/caption/blip/part-00.parquet").to_pylist()
+
+    return run
+
+
+def test_the_value_that_the_store_keeps_is_the_one_that_is_written(in_study):
+    rows = in_study(Slow(), "ab")
     assert {row["sample"]: row["caption"] for row in rows} == {"a": "theirs", "b": "mine"}
     store = ItemStore(connect(places.registry_url()), ObjectStore(places.objects_url()))
     assert {row["key"]: row["caption"] for row in rows} == {

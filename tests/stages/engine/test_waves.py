@@ -237,9 +237,9 @@ def test_requests_are_answered_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
 
     sent, here = [], Memory._attempt
 
-    def attempt(memory: Memory, worker: Worker, batch: Sequence[tuple[str, Task]]) -> list[Entry]:
+    def attempt(memory: Memory, worker: Worker, batch: Sequence[tuple[str, Task]], *begun: Any) -> list[Entry]:
         pickled = pickle.dumps(worker), [pickle.dumps(task) for _, task in batch], [item_seed(key) for key, _ in batch]
-        entries = here(memory, worker, batch)
+        entries = here(memory, worker, batch, *begun)
         sent.append((pickled, [(canonical(entry.value), entry.digest) for entry in entries]))
         return entries
 
