@@ -73,7 +73,8 @@ def instructed(graph: dict[str, Any], rng: np.random.Generator, count: int) -> l
     of yes and no alone; the category of others is ``open``.
 
     >>> from models.worlds import example
-    >>> instructed(example("scenes", 0, 3).graph, np.random.default_rng(0), 4)[2]
+    >>> [one["category"] for one in instructed(example("scenes", 0, 3).graph, np.random.default_rng(0), 5)]
+    ['open', 'open', 'open', 'relation', 'object']
     """
     return [{"question": one.question, "answer": one.answer, "category": one.kind or "open"}
             for one in questions(graph, rng, count)]  # fmt: skip
