@@ -85,10 +85,8 @@ class Pretrain:
         def _of_paper(cls, given: Any) -> Any:
             """What is left open of a stage is the paper's."""
             said = {name: given.get(name, {}) for name in SCHEDULES}
-            return {
-                **given,
-                **{name: {**SCHEDULES[name], **own} for name, own in said.items() if isinstance(own, Mapping)},
-            }
+            whole = {name: {**SCHEDULES[name], **one} for name, one in said.items() if isinstance(one, Mapping)}
+            return {**given, **whole}
 
     def __init__(self, settings: Settings, base: Any) -> None:
         from models.chat.learning import Connected
