@@ -160,8 +160,8 @@ class Connected(Learner):
 
         Raises ``ValueError`` where it is too long for the model, or the chat template rewrites what was said before.
         """
-        said, path, answers, written = [Turn("user", turns[0][0], (picture,))], [], [], ""
-        prompt = self.prompt(said)
+        said, written = [Turn("user", turns[0][0], (picture,))], ""
+        prompt, path, answers = self.prompt(said), list[int](), list[bool]()
         for number, (question, answer) in enumerate(turns):
             if number:
                 said.append(Turn("user", question))
@@ -212,7 +212,7 @@ def _passed() -> Any:
 
     class Passed(nn.Module):
         def forward(self, features: Tensor, **how: Any) -> BaseModelOutputWithPooling:
-            return BaseModelOutputWithPooling(hidden_states=(features[:, 0],))  # type: ignore[arg-type]
+            return BaseModelOutputWithPooling(hidden_states=(features[:, 0],))
 
     return Passed()
 
