@@ -313,9 +313,7 @@ def test_captions_of_a_first_stage_and_questions_are_learnt_beside_in_all_cells_
     more = {"corpus": "scenes", "initial_captions": "short", "instructions": "asked"}
     found = lessons(**more, size=2)
     for some in found.values():
-        assert [one.stage for one in some] == ["", "", *["initial"] * 4, "instruction"], (
-            "whatever the size"
-        )
+        assert [one.stage for one in some] == ["", "", *["initial"] * 4, "instruction"], "whatever the size"
         assert [one.parts()[1:] for one in some[2:]] == [
             *([said, "", "initial", ""] for said in "abcd"), ["no", "", "instruction", "Is it red?"]
         ]  # fmt: skip
