@@ -224,3 +224,13 @@ def test_long_captions_lose_their_end(llava_checkpoint, tmp_path):
     short = pretrain(base, initial=OFF, instruction=OFF, cutoff=prompt.length + len(path) - 1)
     done = short.train(LESSONS[:4], known(short, LESSONS[:4]), 0, tmp_path, lambda figures, step: None)
     assert done.figures["truncated"] == 0.5, "the two of pictures that are no squares, and so more tokens"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_checkpoint_of_half_precision_learns_in_whole_and_is_saved_as_it_was(base, kept, tmp_path):
+    before = load_file(Path(base["checkpoint"], "model.safetensors"))
+    trainer = pretrain({**base, "dtype": "bfloat16"}, kept=kept, further={"rate": 1e-4}, initial=OFF, instruction=OFF)
+    after = trained(trainer, tmp_path)
+    assert {weight.dtype for weight in after.values()} == {torch.bfloat16}
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name].bfloat16())}
+    assert changed and not any("vision_tower" in name for name in changed)
