@@ -201,7 +201,7 @@ def features(chat: Seeing, conversation: Conversation) -> Tensor:
     hook = learner.model.model.multi_modal_projector.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     learner._encode([learner.prompt(conversation).inputs])
     hook.remove()
-    found: Tensor = seen[0].cpu()
+    found: Tensor = seen[0].cpu().contiguous()  # without its CLS it is a view
     return found
 
 

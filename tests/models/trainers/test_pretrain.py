@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 
 from models.adapters.catalogue import build
 from models.adapters.roles import Arrays, Lesson, Piece, Turn
@@ -58,8 +58,10 @@ def pretrain(base: dict[str, Any], **settings: Any) -> Pretrain:
 
 
 def known(trainer: Pretrain, lessons: list[Lesson]) -> Callable[[Piece], Arrays]:
+    """Pieces as the registry keeps them."""
     pieces = trainer.pieces(lessons)
-    return dict(zip(pieces, trainer.encode(pieces), strict=True)).__getitem__
+    kept = (load(save(dict(one))) for one in trainer.encode(pieces))
+    return dict(zip(pieces, kept, strict=True)).__getitem__
 
 
 def trained(trainer: Pretrain, folder: Path, lessons: list[Lesson] = LESSONS) -> dict[str, torch.Tensor]:
