@@ -7,6 +7,7 @@ names as far as it wants it::
     training:
       lora: {kind: lora, painter: painter, captions: grid, sweep: {precision: [0, 100], recall: [0, 3], seed: [0, 1]}}
 
+A pretraining learns captions for its first stage and the questions of a corpus, too, the same in all its cells.
 What the trainer encodes of the base beforehand, sentences and pictures, are items of their own, which all cells share.
 They are means and no results: nobody's parents, and what `palimpsest gc` takes once they are a week old. Who trains on
 the same captions again has them encoded again.
@@ -20,7 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from models.adapters.roles import Arrays, Lesson, Piece, Trainer
 from registry.store import places
@@ -30,8 +31,8 @@ from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Node, Together
-from stages.engine.pictures import store
-from stages.engine.sets import captioned
+from stages.engine.pictures import picture_of, store
+from stages.engine.sets import PREPARED, captioned
 from stages.engine.shards import DISK, WHOLE, Outputs
 from stages.engine.study import Study, read_study
 from stages.engine.tasks import Outcome, Task, Telling
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 STAGE = STAGES["train"]
 READ = ("sample", "key", "parents", "status", "caption", "value")
+ASKED = ("sample", "key", "status", "image_digest", "annotations")
 PIECE = "piece"
 """The kind of what is encoded beforehand."""
 PIECES_A_BATCH = 64
@@ -55,18 +57,68 @@ class Cell(NamedTuple):
     seed: int
 
 
+class Found(NamedTuple):
+    """A lesson, its sample, and the key of its caption or, where that is an answer, of its picture."""
+
+    sample: str
+    key: str
+    lesson: Lesson
+
+
 def lessons_of(one: Training, outputs: Outputs) -> tuple[list[Lesson], list[str]]:
-    """The captions of originals that a variant learns from, by sample, and their keys.
+    """What a variant learns from, by sample, and the keys of that; nothing where it has no captions of its own."""
+    found = chosen(one, told(one.folder, one.corpus, outputs))
+    if found and one.initial:
+        found += told(one.initial, one.corpus, outputs, "initial")
+    if found and one.instructions:
+        found += answered(one.instructions, outputs)
+    return [each.lesson for each in found], [each.key for each in found]
+
+
+def told(folder: Path, corpus: str, outputs: Outputs, stage: Literal["", "initial"] = "") -> list[Found]:
+    """The captions of originals in a folder.
 
     A picture without a caption teaches nothing; where a caption was rewritten, the first stands beside it as worse.
     """
     found = [
-        (row["sample"], row["key"], Lesson(picture, row["caption"], first_of(row)))
-        for _, row, picture in captioned(one.folder, READ, outputs, one.corpus)
+        Found(row["sample"], row["key"], Lesson(picture, row["caption"], first_of(row), stage=stage))
+        for _, row, picture in captioned(folder, READ, outputs, corpus)
         if picture
     ]
-    found.sort(key=lambda each: each[:2])
-    return [lesson for *_, lesson in found], [key for _, key, _ in found]
+    return sorted(found, key=lambda each: each[:2])
+
+
+def chosen(one: Training, found: list[Found]) -> list[Found]:
+    """The captions of as many pictures as a variant asks for; raises ``ValueError`` where there are fewer."""
+    size = one.scope.size
+    if size is None or not found:
+        return found
+    pictures = {each.lesson.picture.digest for each in found}
+    if len(pictures) < size:
+        raise ValueError(
+            f"{one.name} is to learn the captions of {size} pictures, and {one.scope.captions} has captions of "
+            f"{len(pictures)}: lower `size`, or caption more pictures."
+        )
+    some = set(sorted(pictures, key=lambda each: digest(f"{one.scope.seed} {each}".encode()))[:size])
+    return [each for each in found if each.lesson.picture.digest in some]
+
+
+def answered(corpus: str, outputs: Outputs) -> list[Found]:
+    """The questions about the pictures of a corpus, with their answers; raises ``ValueError`` where it has none."""
+    found = [
+        Found(row["sample"], row["key"],
+              Lesson(picture_of(row, path), one["answer"], question=one["question"], stage="instruction"))
+        for path in outputs.shards(PREPARED / corpus)
+        for row in outputs.read(path, ASKED)
+        if row["status"] == "ok"
+        for one in json.loads(row["annotations"] or "{}").get("questions", [])
+    ]  # fmt: skip
+    if not found:
+        raise ValueError(
+            f"corpus {corpus} has no questions with answers to be learnt: give a corpus of scenes `instructions: 8`, "
+            "or name another one as `instructions`."
+        )
+    return sorted(found, key=lambda each: each[:2])
 
 
 def first_of(row: Mapping[str, Any]) -> str:

@@ -52,6 +52,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "trainers": {
         "lora": "models.trainers.lora:Lora",
         "dpo": "models.trainers.dpo:Dpo",
+        "pretrain": "models.trainers.pretrain:Pretrain",
     },
     "recaptioners": {
         "rico": "models.recaptioners.rico:Rico",

@@ -251,10 +251,15 @@ class Lesson:
     caption: str
     rejected: str = ""
     """A worse caption of the same picture; empty where there is none. Who learns preferences needs it."""
+    question: str = ""
+    """What the caption answers; empty where nothing in particular was asked."""
+    stage: Literal["", "initial", "instruction"] = ""
+    """The stage of a pretraining that it is for; empty where it is one of the entry's own captions."""
 
     def parts(self) -> list[str]:
         """What of it enters a key."""
-        return [self.picture.digest, self.caption, self.rejected]
+        own = [self.picture.digest, self.caption, self.rejected]
+        return [*own, self.stage, self.question] if self.stage else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from models.chat.seeing import Seeing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.chat.learning import Learner
+    from models.chat.learning import Adapted
 
 VARIANTS: dict[str, dict[str, float]] = {
     "paper": {"rate": 1e-5, "epochs": 3, "cutoff": 2048},
@@ -145,7 +145,7 @@ class Dpo:
         import torch
         from transformers import get_cosine_schedule_with_warmup
 
-        from models.chat.learning import Learner
+        from models.chat.learning import Adapted
         from models.trainers.fitting import batches, keep, names_of
 
         pairs = self.taught(lessons)
@@ -156,7 +156,7 @@ class Dpo:
         settings = self.settings
         plan = batches(names_of(pairs), seed, settings.epochs, settings.batch)
         chat, self._loaded = self._ready(), False  # whoever encodes next wants the model without the adapter
-        learner = Learner(chat, settings.rank, seed, settings.tower)
+        learner = Adapted(chat, settings.rank, seed, settings.tower)
         weights = learner.parameters()
         optimiser = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.0)
         schedule = get_cosine_schedule_with_warmup(optimiser, math.ceil(settings.warmup * len(plan)), len(plan))
@@ -202,7 +202,7 @@ class Dpo:
     def _asked(self, picture: Any) -> list[Turn]:
         return [Turn("user", self.prompt, (picture.pixels(),))]
 
-    def _step(self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]) -> dict[str, float]:
+    def _step(self, learner: Adapted, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]) -> dict[str, float]:
         """Gradients of the mean loss over the lessons of a step, and its figures."""
         means: Counter[str] = Counter()
         for start in range(0, len(lessons), self.settings.micro_batch):
@@ -212,7 +212,7 @@ class Dpo:
         return dict(means)
 
     def losses(
-        self, learner: Learner, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]
+        self, learner: Adapted, lessons: Sequence[Lesson], known: Callable[[Piece], Arrays]
     ) -> dict[str, Tensor]:
         """Sums over lessons: the ``loss``, with its gradient, and how many captions were ``truncated``; the rewards
         β (ln π − ln π before) of the ``chosen`` and ``rejected`` captions, and how often the chosen one's is higher."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ LOG_EVERY = 10
 """Steps."""
 SHOWN = 8
 """Pictures named where a loss is no number."""
+
+Made = TypeVar("Made")
+"""A batch, as a trainer has it."""
 
 Known = Callable[[Piece], Arrays]
 Log = Callable[[Mapping[str, float], int], None]
@@ -134,7 +137,7 @@ def padded(some: Sequence[Tensor]) -> Tensor:
     return nn.utils.rnn.pad_sequence(list(some), batch_first=True) if some[0].ndim else torch.stack(list(some))
 
 
-def ahead(rows: Sequence[Sequence[Row]], make: Callable[[Sequence[Row]], Batch]) -> Iterator[Batch]:
+def ahead(rows: Sequence[Sequence[Row]], make: Callable[[Sequence[Row]], Made]) -> Iterator[Made]:
     """Batches, each made while the one before is computed with."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, rows[0]) if rows else None

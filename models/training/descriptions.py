@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.training.instructions import THIRDS
 from models.worlds.expressions import ANY_SHAPE
 from models.worlds.grammar import BETWEEN, WORDS, Graph, parse, references, relation
+from models.worlds.instructions import THIRDS
 
 WORDINGS = (0.2, 0.45, 0.1, 0.1, 0.15)
 """How often each of the world's five wordings is drawn: most often the one that the pocket captioners prefer."""

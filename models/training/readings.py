@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from models.training.instructions import THIRDS
 from models.worlds.expressions import _EXTREMES, _PLACES, ANY_SHAPE
 from models.worlds.grammar import BACKGROUNDS, BESIDE, BETWEEN, MEANING, OPPOSITE
+from models.worlds.instructions import THIRDS
 
 ORDER = ("size", "color", "texture", "shape")
 _PREDICATE = {phrase: name for table in (BETWEEN, BESIDE) for name, phrases in table.items() for phrase in phrases}

@@ -22,8 +22,8 @@ from models.pocket.prompts import (
     REVISED,
 )
 from models.training.drafts import analysis, case, painted
-from models.training.instructions import turns
 from models.worlds.grammar import Graph, references
+from models.worlds.instructions import turns
 from models.worlds.scenes import WORLD_VERSION, arranged, draw
 
 FAULTS = (0.22, 0.2, 0.2, 0.15, 0.1, 0.08, 0.05)

@@ -25,10 +25,10 @@ from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
 from models.training.captioning import Captioning
 from models.training.data import Examples
-from models.training.instructions import BOXED, DESCRIBE, full_name, turns
 from models.training.pointing import UNASKED, Pointers, targets
 from models.training.seeing import Heads, Views
 from models.training.words import chat_tokenizer
+from models.worlds.instructions import BOXED, DESCRIBE, full_name, turns
 from models.worlds.questions import KINDS, Turn, only_name, yes_or_no
 
 LENGTH = 512

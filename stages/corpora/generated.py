@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.adapters import settings
 from models.worlds import Example, example, version
+from models.worlds.instructions import instructed
 from models.worlds.questions import asked
 from stages.corpora import Sample, Source
 
@@ -80,6 +81,15 @@ class Scenes(Generated):
         """Only scenes of at least so many shapes are taken: what a caption can tell of is then there."""
         questions: int = Field(0, ge=0)
         """How many questions of yes and no there are of each picture, for measures that ask a judge."""
+        instructions: int = Field(0, ge=0)
+        """How many questions and instructions there are of each picture, of all kinds, for models that learn answers;
+        three at least are."""
+
+        @model_validator(mode="after")
+        def _one_of_them(self) -> Scenes.Settings:
+            if self.questions and self.instructions:
+                raise ValueError("has questions and instructions: take two corpora")
+            return self
 
     settings: Settings
 
@@ -89,10 +99,12 @@ class Scenes(Generated):
 
     def known(self, graph: dict[str, Any], index: int) -> dict[str, Any]:
         """The scene graph and, where questions are wanted, these."""
-        if not self.settings.questions:
-            return graph
         rng = np.random.default_rng([self.settings.seed, index, QUESTIONS])
-        return graph | {"questions": asked(graph, rng, self.settings.questions)}
+        if self.settings.instructions:
+            return graph | {"questions": instructed(graph, rng, self.settings.instructions)}
+        if self.settings.questions:
+            return graph | {"questions": asked(graph, rng, self.settings.questions)}
+        return graph
 
 
 class Referring(Generated):

@@ -23,11 +23,13 @@ SOURCES = tuple(STAGES[name] for name in STAGES["train"].inputs if name != "prep
 
 class Scope(Settings):
     """What an entry learns from: whose ``captions``, of which ``corpus`` (the only one where absent), with which
-    ``seed``."""
+    ``seed``; and of how many pictures (``size``; of all where absent). Which these are hangs on the seed and the
+    pictures alone, and the fewer are part of the more."""
 
     captions: str
     corpus: str | None = None
     seed: int = Field(0, ge=0)
+    size: int | None = Field(None, ge=1)
 
 
 class Training:
@@ -57,6 +59,13 @@ class Training:
         self.base = player(name, role, settings.pop(role), of, study.models)
         self.role = role
         self.settings = validated(f"{self.kind} (entry {name})", kind.Settings, settings)
+        first = getattr(self.settings, "initial_captions", None)
+        self.initial = first and source(name, first, {}, study)
+        """The folder of the captions of a first stage, where the trainer has one."""
+        self.instructions: str | None = getattr(self.settings, "instructions", None)
+        """The corpus whose questions are learnt, where the trainer learns any."""
+        if self.instructions:
+            study.entry("corpora", self.instructions)
 
     @cached_property
     def trainer(self) -> Trainer:

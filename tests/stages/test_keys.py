@@ -192,7 +192,7 @@ def made(kind: str) -> Iterator[Task]:
         identity = {"adapter": "lora", "version": 1, "base": {"checkpoint": "made up"}, "rank": 4}
         training: Any = SimpleNamespace(
             name="lora/seed=3", corpus="scenes", folder=STAGES["caption"].folder("blip"), identity=identity,
-            scope=SimpleNamespace(seed=3),
+            scope=SimpleNamespace(seed=3, size=None), initial=None, instructions=None,
         )  # fmt: skip
         plans = [train.plan({training.name: training}, DISK)]
     elif kind == "painted":

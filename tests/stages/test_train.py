@@ -77,6 +77,8 @@ class Toy:
 
     class Settings(roles.Settings):
         rate: float = 1.0
+        initial_captions: str | None = None
+        instructions: str | None = None
 
     def __init__(self, settings: Any, base: Any) -> None:
         self.settings, self.base = settings, base
@@ -313,6 +315,51 @@ def test_faulty_prompts_are_listed_and_strict_allows_none(monkeypatch):
 def test_bad_entries_are_one_sentence(entry, said):
     with pytest.raises(ValueError, match=said):
         train.node(study({**LORA, **entry}), "lora")
+
+
+def lessons(**entry: Any) -> dict[str, list[Lesson]]:
+    """What each variant learns from."""
+    asked = study({**LORA, **entry})
+    asked.corpora["asked"] = {"adapter": "scenes", "path": "."}
+    asked.captions["short"] = {"kind": "edits", "corpora": ["scenes"]}
+    some = train.variants(asked, "lora")
+    return {name.removeprefix("lora/"): train.lessons_of(one, DISK)[0] for name, one in some.items()}
+
+
+def test_a_training_learns_so_many_captions_and_the_fewer_are_part_of_the_more():
+    say("grid/precision=100", ["a star", "two stars", "a red star", "no star"])
+    found = lessons(corpus="scenes", sweep={"size": [1, 2, 3], "precision": [0, 100], "seed": [0, 1, 2, 3]})
+    chosen = {name: [one.picture.digest for one in some] for name, some in found.items()}
+    for seed in range(4):
+        sizes = [chosen[f"size={size},precision=0,seed={seed}"] for size in (1, 2, 3)]
+        assert [len(some) for some in sizes] == [1, 2, 3] and set(sizes[0]) < set(sizes[1]) < set(sizes[2])
+        assert sizes == [chosen[f"size={size},precision=100,seed={seed}"] for size in (1, 2, 3)], "the same pictures"
+    assert len({tuple(chosen[f"size=1,precision=0,seed={seed}"]) for seed in range(4)}) > 1
+    with pytest.raises(ValueError, match="is to learn the captions of 5 pictures, and grid has captions of 4: lower"):
+        lessons(corpus="scenes", size=5)
+
+
+def test_captions_of_a_first_stage_and_questions_are_learnt_beside_in_all_cells_alike():
+    say("short", ["a", "b", "c", "d"])
+    questions = [{"question": "Is it red?", "answer": "no", "category": "color"}]
+    asked = [{"corpus": "asked", "sample": "q0", "status": "ok", "parents": [], "key": "q0", "references": [],
+              "image": image(encode_png(np.full((4, 4, 3), 9, np.uint8)), ""), "value": "{}",
+              "annotations": json.dumps({"questions": questions})}]  # fmt: skip
+    shard("prepare", "asked", asked)
+    more = {"corpus": "scenes", "initial_captions": "short", "instructions": "asked"}
+    found = lessons(**more, size=2)
+    for some in found.values():
+        assert [one.stage for one in some] == ["", "", *["initial"] * 4, "instruction"], "whatever the size"
+        assert [one.parts()[1:] for one in some[2:]] == [
+            *([said, "", "initial", ""] for said in "abcd"), ["no", "", "instruction", "Is it red?"]
+        ]  # fmt: skip
+        assert all(len(one.parts()) == 3 for one in some[:2]), "keys of what has no stages stay as they were"
+    with pytest.raises(ValueError, match="corpus scenes has no questions with answers to be learnt: give a corpus of"):
+        lessons(**{**more, "instructions": "scenes"})
+    with pytest.raises(ValueError, match='no entry of corpora .*"askd"; did you mean "asked"'):
+        lessons(**{**more, "instructions": "askd"})
+    with pytest.raises(ValueError, match='no captioner, recaptioner or caption set .entry lora.* "shrt"; did you mean'):
+        lessons(**{**more, "initial_captions": "shrt"})
 
 
 def test_trainings_of_another_painter_are_not_painted_with(monkeypatch):

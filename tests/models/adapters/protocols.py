@@ -33,7 +33,7 @@ from models.measures.prompted import PaintingJudge, compbench, graphs, scenes, v
 from models.painters import pipelines
 from models.recaptioners import Recaptioner, edits, fusing, laclip, rico, scalecap, self_loop, sharegpt4v
 from models.taggers import token_classification
-from models.trainers import dpo, lora
+from models.trainers import dpo, lora, pretrain
 
 INPAINTERS: dict[str, type[Inpainter]] = {
     "identity": classical.Identity,
@@ -84,6 +84,7 @@ RECAPTIONERS: dict[str, type[Recaptioner]] = {
 TRAINERS: dict[str, type[Trainer]] = {
     "lora": lora.Lora,
     "dpo": dpo.Dpo,
+    "pretrain": pretrain.Pretrain,
 }
 ENCODERS: dict[str, type[Encoder]] = {
     "vit": vit.Vit,

@@ -14,11 +14,11 @@ from transformers import (
 )
 
 from models.training import data
-from models.training.instructions import DESCRIBE
 from models.training.llava import Llava, inherit
 from models.training.qwen import Qwen, flat_patches
 from models.training.vit import WIDTH
 from models.worlds import WORLDS
+from models.worlds.instructions import DESCRIBE
 from models.worlds.questions import Turn
 
 KINDS = {

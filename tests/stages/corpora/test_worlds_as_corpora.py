@@ -12,6 +12,7 @@ import pytest
 from models.worlds import WORLDS, example, version
 from models.worlds.grammar import parse
 from models.worlds.plots import draw_series
+from models.worlds.questions import KINDS
 from stages.corpora import Problem, Sample, open_corpus
 
 TRUCE = Path(__file__).resolve().parents[3] / "../shared/data/truce"
@@ -47,6 +48,17 @@ def test_scenes_have_questions_where_they_are_wanted():
             there = any(named.items() <= thing.items() for thing in one.annotations["objects"])
             right.append(question["answer"] == ("yes" if there else "no"))
     assert len(right) >= 30 and all(right)
+
+
+def test_scenes_have_instructions_of_all_kinds_where_they_are_wanted():
+    """How many shapes there are is counted in the scene."""
+    some = list(open_corpus("scenes", {"seed": 3, "count": 30, "instructions": 8}).samples())
+    asked = [(one.annotations["objects"], each) for one in some for each in one.annotations["questions"]]
+    assert len(asked) == 240 and {each["category"] for _, each in asked} == {*KINDS, "open"}
+    counts = [(len(things), each["answer"]) for things, each in asked if each["question"].startswith("How many")]
+    assert len(counts) > 5 and all(said == ("no", "one", "two", "three")[count] for count, said in counts)
+    with pytest.raises(ValueError, match="has questions and instructions: take two corpora"):
+        open_corpus("scenes", {"questions": 2, "instructions": 8})
 
 
 @real

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from models.training.instructions import turns
 from models.worlds import example
 from models.worlds.grammar import WORDS
+from models.worlds.instructions import turns
 from models.worlds.questions import COUNTED, KINDS, SIDES, yes_or_no
 
 MEANING = {word: (name, value) for name, values in WORDS.items() for value, words in values.items() for word in words}

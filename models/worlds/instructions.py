@@ -1,4 +1,4 @@
-"""Questions to the pocket captioners, with answers from a world's own account of its picture.
+"""Questions and instructions about pictures of the worlds, with answers from a world's own account of them.
 
 The questions are those that recaptioning needs: describe the picture; describe one object; say where it is; yes or no
 about an object, a colour, a texture, a count or a relation. Wrong objects, colours and relations of the yes/no
@@ -66,6 +66,18 @@ def questions(graph: dict[str, Any], rng: np.random.Generator, count: int) -> li
         if made := yes_or_no(graph, KINDS[rng.choice(len(KINDS), p=HARD)], bool(rng.integers(2)), rng, SHAPES):
             found.append(made)
     return found
+
+
+def instructed(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[dict[str, str]]:
+    """``count`` questions about a scene as annotations hold them, as :func:`models.worlds.questions.asked` gives those
+    of yes and no alone; the category of others is ``open``.
+
+    >>> from models.worlds import example
+    >>> [one["category"] for one in instructed(example("scenes", 0, 3).graph, np.random.default_rng(0), 5)]
+    ['open', 'open', 'open', 'relation', 'object']
+    """
+    return [{"question": one.question, "answer": one.answer, "category": one.kind or "open"}
+            for one in questions(graph, rng, count)]  # fmt: skip
 
 
 def what(graph: dict[str, Any], rng: np.random.Generator) -> Turn:
