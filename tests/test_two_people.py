@@ -37,6 +37,7 @@ SMALLEST = {
     "prompts": {},
     "training": {},
     "painters": {},
+    "answerers": {},
     "encoders": {},
     "fidelity": {},
     "quality": {},

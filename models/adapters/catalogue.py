@@ -88,6 +88,12 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "complex": "models.measures.prompted.compbench:Complex",
         "scenes": "models.measures.prompted.scenes:Scenes",
     },
+    "benchmarks": {
+        "pope": "models.measures.answered.pope:Pope",
+        "counts": "models.measures.answered.counts:Counts",
+        "caption-qa": "models.measures.answered.choices:CaptionQa",
+        "prism": "models.measures.answered.choices:Prism",
+    },
     "measures": {
         "pixel": "models.measures.pictures.pixel:Pixel",
         "lpips": "models.measures.pictures.perceptual:Lpips",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
@@ -40,6 +41,11 @@ class Player:
         """Part of the key of every request to this model."""
         adapter = catalogue.build(self.role, self.name, self.entry)
         return identity_of(self.entry["adapter"], adapter)
+
+    @contextmanager
+    def described(self) -> Iterator[Mapping[str, Any]]:
+        """The entry of its model, whose files are there as long as it is looked at."""
+        yield self.entry
 
     def parts(self, request: Keyed) -> dict[str, Any]:
         """The parts of a request's key."""

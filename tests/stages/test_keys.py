@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.adapters.lora import FILE
 from models.captioners.prompted import Instructed
 from models.measures.prompted import Prompt
 from registry.store.axes import AXES
@@ -198,7 +199,7 @@ def made(kind: str) -> Iterator[Task]:
     elif kind == "painted":
         row = {"corpus": "asked", "sample": "a", "key": "k", "prompt": "a red star", "annotations": "{}"}
         painter: Any = SimpleNamespace(name="sd", model=models[1])
-        made_by = (paint.NOTHING, paint.Made("trained", "0f" * 32))
+        made_by = (paint.NOTHING, paint.Made("trained", {FILE: "0f" * 32}))
         plans = [[("", [paint.task(painter, None, its, row) for its in made_by])]]
     else:
         entry = {
