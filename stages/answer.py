@@ -92,16 +92,18 @@ def parts_of(asked: Asked) -> dict[str, Any]:
 
 
 def check_unseen(one: Answering, training: Training, corpus: str, outputs: Outputs) -> None:
-    """Raises ``ValueError`` where a picture that is asked about is one of those whose captions a training learns."""
-    seen = {row["image_digest"] for row in outputs.rows(PREPARED / training.corpus, READ) if row["status"] == "ok"}
+    """Raises ``ValueError`` where a picture that is asked about is one of a corpus that a training learns from."""
     asked = one.questions(corpus, outputs)
-    for row in outputs.rows(PREPARED / corpus, READ):
-        if row["sample"] in asked and row["image_digest"] in seen:
-            raise ValueError(
-                f"{one.name} asks about {row['sample']} of {corpus}, a picture of {training.corpus} that "
-                f"{training.name} learns from: let `corpora` of answerers.{one.name.partition('/')[0]} name pictures "
-                "that it has not seen."
-            )
+    rows = outputs.rows(PREPARED / corpus, READ)
+    pictures = {row["image_digest"]: row["sample"] for row in rows if row["sample"] in asked}
+    for learnt in filter(None, (training.corpus, getattr(training.settings, "instructions", None))):
+        for row in outputs.rows(PREPARED / learnt, READ):
+            if row["status"] == "ok" and row["image_digest"] in pictures:
+                raise ValueError(
+                    f"{one.name} asks about {pictures[row['image_digest']]} of {corpus}, a picture of {learnt} that "
+                    f"{training.name} learns from: let `corpora` of answerers.{one.name.partition('/')[0]} name "
+                    "pictures that it has not seen."
+                )
 
 
 def role_of(variant: str, training: str | None, benchmark: str = "", role: str = "") -> str:

@@ -44,7 +44,7 @@ class CaptionQa(Benchmark):
         return {sample: self._about(sample, annotations) for sample, annotations in pictures.items()}
 
     def _about(self, sample: str, annotations: Annotations) -> list[Question]:
-        asked = [one for one in annotations.get("questions", ()) if one["category"] not in SAMPLINGS]
+        asked = [one for one in annotations.get("questions", ()) if chooses(one)]
         if not asked and "background" in annotations:
             count = min(max(len(annotations["objects"]), FEWEST), LONGEST)
             asked = multiple_choice(dict(annotations), rng_of(sample), count)
@@ -52,6 +52,11 @@ class CaptionQa(Benchmark):
 
     def values(self, answers: Sequence[Answer]) -> dict[str, float | None]:
         return right(self.NAME, answers) | unreadable(self.NAME, answers)
+
+
+def chooses(asked: Annotations) -> bool:
+    """Whether a question has answers to choose from, and is none of POPE's."""
+    return asked.get("category") not in SAMPLINGS and asked["answer"] in asked.get("choices", YES_NO)
 
 
 class Prism(CaptionQa):

@@ -120,7 +120,7 @@ def drawn(rng: np.random.Generator, names: Sequence[str], count: int) -> list[st
 
 def of_release(annotations: Mapping[str, Any]) -> list[Question]:
     """POPE's own questions about a picture."""
-    asked = (one for one in annotations.get("questions", ()) if one["category"] in SAMPLINGS)
+    asked = (one for one in annotations.get("questions", ()) if one.get("category") in SAMPLINGS)
     return [Question(one["question"], one["answer"], YES_NO, f"pope_{one['category']}") for one in asked]
 
 
