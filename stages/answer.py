@@ -6,6 +6,7 @@ whole holds those of all its pictures.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -108,17 +109,22 @@ def check_unseen(one: Answering, training: Training, corpus: str, outputs: Outpu
 
 def role_of(variant: str, training: str | None, benchmark: str = "", role: str = "") -> str:
     """The name of a player among all of an entry."""
-    return "/".join([variant, training or "none", benchmark, role])
+    return ", ".join(filter(None, (variant, training, benchmark, role)))
 
 
 def run(shown: Shown, some: Mapping[str, Answering]) -> Conversation:
-    """Ask all benchmarks about a picture; or about all pictures, of which those are left out that got no answers."""
+    """Ask all benchmarks about a picture, or about all pictures of a corpus; what got no answers is left out.
+
+    Raises ``ValueError`` where nothing got any.
+    """
     one = some[shown.variant]
     asked = [(kind, picture, own[kind]) for picture, own in shown.pictures for kind in one.benchmarks if kind in own]
     askings = [played(shown, kind, one.benchmarks[kind].ask(picture, own)) for kind, picture, own in asked]
-    found = yield from together([tried(asking) for asking in askings] if shown.whole else askings)
-    answers: dict[str, list[Answer]] = {kind: [] for kind, *_ in asked}
-    for (kind, *_), own in zip(asked, found, strict=True):
+    found = yield from together([tried(asking) for asking in askings])
+    if not any(own for own, _ in found):
+        raise ValueError(found[0][1])
+    answers: dict[str, list[Answer]] = defaultdict(list)
+    for (kind, *_), (own, _) in zip(asked, found, strict=True):
         answers[kind] += own
     values = {name: value for kind, own in answers.items() for name, value in one.benchmarks[kind].values(own).items()}
     if shown.whole:
@@ -126,12 +132,12 @@ def run(shown: Shown, some: Mapping[str, Answering]) -> Conversation:
     return {**values, "answered": {kind: [each._asdict() for each in own] for kind, own in answers.items()}}
 
 
-def tried(asking: Asking[list[Answer]]) -> Asking[list[Answer]]:
-    """The answers of a part of a whole; none where its picture's own item fails."""
+def tried(asking: Asking[list[Answer]]) -> Asking[tuple[list[Answer], str]]:
+    """The answers to a benchmark, or none and the reason."""
     try:
-        return (yield from asking)
-    except ValueError:
-        return []
+        return (yield from asking), ""
+    except ValueError as error:
+        return [], str(error)
 
 
 def played(shown: Shown, benchmark: str, asking: Asking[list[Answer]]) -> Asking[list[Answer]]:

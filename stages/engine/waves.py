@@ -59,10 +59,12 @@ class Answerer:
 
     def __init__(self, player: Player) -> None:
         self.player = player
+        self.adapter = catalogue.build(player.role, player.name, player.entry)
 
     def load(self) -> str:
         with self.player.described() as entry:
-            self.adapter = catalogue.build(self.player.role, self.player.name, entry)
+            if entry is not self.player.entry:
+                self.adapter = catalogue.build(self.player.role, self.player.name, entry)
             return loaded(self.adapter)
 
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
