@@ -109,7 +109,7 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
     """Each metric with its values, pictures × trainings, and what a blind answer has; their mean first, where there are
     several benchmarks."""
     each = [
-        (metric, wide[metric.name], float(wide[metric.name.removesuffix(ACCURACY) + BLIND].stack().mean()))
+        (metric, of_metric(wide, metric.name), float(np.nanmean(of_metric(wide, blind_of(metric)))))
         for metric in metrics
     ]
     benchmarks: dict[str, list[tuple[Metric, pd.DataFrame, float]]] = {}
@@ -117,9 +117,26 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
         benchmarks.setdefault(one[0].name.partition("_")[0], []).append(one)
     if len(benchmarks) < 2:
         return each
-    tables = [sum(table for _, table, _ in some) / len(some) for some in benchmarks.values()]
-    blind = np.mean([np.mean([level for *_, level in some]) for some in benchmarks.values()])
-    return [(MEAN, sum(tables) / len(tables), float(blind)), *each]
+    own = [
+        (mean([table for _, table, _ in some]), np.mean([level for *_, level in some])) for some in benchmarks.values()
+    ]
+    return [(MEAN, mean([table for table, _ in own]), float(np.mean([level for _, level in own]))), *each]
+
+
+def blind_of(metric: Metric) -> str:
+    return metric.name.removesuffix(ACCURACY) + BLIND
+
+
+def of_metric(wide: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The columns of one metric."""
+    return wide.loc[:, [name]].droplevel("metric", axis=1)
+
+
+def mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Mean of tables of the same pictures and trainings; NaN where one has none."""
+    return pd.DataFrame(
+        np.mean([table.to_numpy(float) for table in tables], axis=0), tables[0].index, tables[0].columns
+    )
 
 
 def lines_of(table: pd.DataFrame, trainings: Mapping[str, Told]) -> list[Line]:
@@ -158,10 +175,9 @@ def pope(study: Study) -> list[Pope]:
     }
     at = {name: one.line for name, one in trainings.items() if (one.size or 0) == largest[one.line]}
     rows = rows[rows["training"].isin(["", *at])].assign(line=rows["training"].map(at).fillna(""))
-    found = []
-    order = {line: place for place, line in enumerate(["", *largest])}
+    found, order = [], {line: place for place, line in enumerate(["", *largest])}
     means = rows.groupby(["corpus", "captioner", "line", "metric"])["value"].mean()
-    keys = means.index.droplevel("metric").unique()
+    keys = {key[:3] for key in means.index}
     for corpus, answerer, line in sorted(keys, key=lambda key: (*key[:2], order[key[2]])):
         own = means.loc[corpus, answerer, line]
         numbers = {

@@ -1,5 +1,5 @@
-"""Benchmarks: what chat models answer about pictures, as they are and after trainings on captions, and what ScaleCap says
-of pretraining."""
+"""Benchmarks: what chat models answer about pictures, as they are and after trainings on captions, and what paper
+*ScaleCap* says of pretraining."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     """Every accuracy, the effects, POPE's numbers and the paper's claims; none where nobody was asked."""
     if not (found := study.once(sections)):
         return {}
-    cells = [
+    cells: list[dict[str, object]] = [
         {"corpus": part.corpus, "answerer": part.answerer, "training": row.name, "size": row.size}
         | {"metric": metric.name, "blind": blind, "n": one.n, "value": one.mean, "low": one.low, "high": one.high}
         for part in found
@@ -116,11 +116,11 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         if one
     ]
     of_pope = [
-        {"corpus": one.corpus, "answerer": one.answerer, "training": one.line, "size": one.size, "objects": sampling}
-        | numbers
+        pd.Series({"corpus": one.corpus, "answerer": one.answerer, "training": one.line or AS_IT_IS, "size": one.size}
+                  | {"objects": sampling, **numbers})
         for one in study.once(pope)
         for sampling, numbers in one.numbers.items()
-    ]
+    ]  # fmt: skip
     return {
         "benchmarks": pd.DataFrame(cells),
         "benchmarks_effects": pd.DataFrame(effects),

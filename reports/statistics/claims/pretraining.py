@@ -5,7 +5,7 @@ What is compared is as much of each caption set as both have: the paper gives al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
