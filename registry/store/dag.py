@@ -68,8 +68,8 @@ class Stage:
         return f"{self.name}@{entry}" if entry else self.name
 
     def kind_of(self, entry: str = "") -> str:
-        """The kind of the items of one entry."""
-        return f"{self.kind}.{entry}" if self.measures else self.kind
+        """The kind of the items of one entry: its own, where no axis tells apart what it measures."""
+        return f"{self.kind}.{entry}" if self.measures and not self.axis else self.kind
 
     def folder(self, entry: str = "") -> Path:
         """Its output, relative to the checkout."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from registry.store.dag import STAGES
 from reports.asking import queries
-from reports.asking.metrics import OTHER, Metric
+from reports.asking.metrics import ANSWERS, Metric
 from reports.asking.study import Study
 
 KIND = STAGES["answer"].kind
@@ -20,7 +20,7 @@ NUMBERS = ("accuracy", "precision", "recall", "f1", "yes")
 """POPE's."""
 
 MEAN = Metric(
-    "all", "Mean of benchmarks", True, 3, "the mean of a picture's accuracies; POPE's three count as one", OTHER
+    "all", "Mean of benchmarks", True, 3, "the mean of a picture's accuracies; POPE's three count as one", ANSWERS
 )
 VANILLA, SHORT, RIVAL, OURS = "vanilla", "short", "rival", "scalecap"
 
@@ -83,9 +83,8 @@ def told(params: Mapping[str, Any]) -> dict[str, Told]:
 def values(study: Study) -> pd.DataFrame:
     """Corpus, captioner, training, metric, sample and value of every picture that was asked about."""
     names = [metric.name for metric in study.metrics if metric.name.endswith((ACCURACY, BLIND))]
-    kinds = study.everything.loc[study.everything["kind"].str.startswith(f"{KIND}."), "kind"].unique()
     rows = queries.values(study.connection, study.id, names, "")
-    rows = rows[rows["kind"].isin(kinds)]
+    rows = rows[rows["kind"] == KIND]
     columns = ["corpus", "captioner", "training", "metric", "sample", "value"]
     return rows[columns].astype(dict.fromkeys(columns[:-1], object))
 

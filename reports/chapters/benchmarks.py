@@ -115,9 +115,9 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         for metric, one in zip(part.metrics, some, strict=True)
         if one
     ]
-    of_pope = [
-        pd.Series({"corpus": one.corpus, "answerer": one.answerer, "training": one.line or AS_IT_IS, "size": one.size}
-                  | {"objects": sampling, **numbers})
+    of_pope: list[dict[str, object]] = [
+        {"corpus": one.corpus, "answerer": one.answerer, "training": one.line or AS_IT_IS, "size": one.size,
+         "objects": sampling, **numbers}
         for one in study.once(pope)
         for sampling, numbers in one.numbers.items()
     ]  # fmt: skip
@@ -207,7 +207,7 @@ def sweep(own: Sequence[Asked]) -> Sweep | None:
         return None
     names = [line.name for line in own[0].lines] + [AS_IT_IS, USUAL]
     colours = {name: place % COLOURS for place, name in enumerate(names)}
-    axis = Axis("training", "captions", "pictures", {str(size): size for size in sizes}, {})
+    axis = Axis("training", "size of the caption set", "pictures", {str(size): size for size in sizes}, {})
     planes = [of_points(curves(one, sizes), one.metric, axis, colours) for one in own]
     seeds = own[0].lines[0].values.shape[2]
     return Sweep(axis, planes, list(colours.items()), f"{len(own[0].untrained):,} pictures and {seeds} seeds")
@@ -234,14 +234,15 @@ def point(values: np.ndarray) -> Sequence[float]:
 
 
 def answer(part: Section) -> str:
-    """Which line is best by the first metric, and how far ahead of a blind answer."""
+    """Who is best by the first metric, beside a blind answer."""
     metric, blind = part.metrics[0], part.blind[0]
     known = [(row, row.cells[0]) for row in part.rows if row.cells[0]]
     row, best = max(known, key=lambda one: one[1].mean)
     size = f" ({row.size:,} pictures)" if row.size else ""
+    name = f"best is {row.name}{size} with " if len(known) > 1 else ""
     return (
-        f"{metric.title} of {part.answerer} on {part.corpus}: best is {row.name}{size} with {best.text(metric)} "
-        f"{best.interval(metric)}; always giving the most frequent answer has {number(blind, metric.decimals)}."
+        f"{metric.title} of {part.answerer} on {part.corpus}: {name}{best.text(metric)} {best.interval(metric)}; "
+        f"always giving the most frequent answer has {number(blind, metric.decimals)}."
     )
 
 

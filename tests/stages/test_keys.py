@@ -139,7 +139,7 @@ def test_what_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     entry = {"adapter": "causal-lm", "checkpoint": "base", "benchmarks": {"pope": {"object": "{color} {shape}"}}}
     study = Study.model_validate({**SMALL, "corpora": {"scenes": {"adapter": "scenes"}}, "answerers": {"lvlm": entry}})
     tasks = [task for _, tasks in answer.plan(variants(study, "lvlm"), DISK) for task in tasks]
-    assert written(tasks, "answer.lvlm") == WRITTEN["answer.lvlm"]
+    assert written(tasks, "answer") == WRITTEN["answer"]
 
 
 BOX = {"objects": [{"label": "star", "box": [1.0, 2.0, 3.0, 4.0]}], "background": "sky"}

@@ -185,8 +185,8 @@ def accuracies(name: str, label: str, position: int, definition: str) -> tuple[M
     """The metrics of :func:`right`."""
     blind = f"share of the questions of {label} to which the most frequent right answer is right"
     return (
-        Metric(f"{name}_accuracy", f"{label} accuracy", position, "other", definition, high=1, checkpoint=True),
-        Metric(f"{name}_blind", f"{label} blind", position + 1, "other", blind, higher_is_better=None, high=1),
+        Metric(f"{name}_accuracy", f"{label} accuracy", position, "answers", definition, high=1),
+        Metric(f"{name}_blind", f"{label} blind", position + 1, "answers", blind, higher_is_better=None, high=1),
     )
 
 
@@ -194,8 +194,7 @@ def unread(name: str, label: str, position: int) -> Metric:
     """The metric of :func:`unreadable`."""
     said = f"share of the replies to {label} that are none of its answers"
     return Metric(
-        f"{name}_unreadable", f"{label} unreadable", position, "other", said,
-        higher_is_better=False, high=1, checkpoint=True,
+        f"{name}_unreadable", f"{label} unreadable", position, "answers", said, higher_is_better=False, high=1
     )  # fmt: skip
 
 

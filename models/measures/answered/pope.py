@@ -44,8 +44,8 @@ def _metrics(sampling: str, position: int) -> tuple[Metric, ...]:
         *accuracies(name, label, position, said),
         *(
             Metric(
-                f"{name}_{short}", f"{label} {short}", position + 2 + n, "other", f"{label}: {told} (Li et al. 2023)",
-                higher_is_better=better, high=1, checkpoint=True,
+                f"{name}_{short}", f"{label} {short}", position + 2 + n, "answers", f"{label}: {told} (Li et al. 2023)",
+                higher_is_better=better, high=1,
             )
             for n, (short, (told, better)) in enumerate(others.items())
         ),

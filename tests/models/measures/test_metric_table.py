@@ -22,7 +22,7 @@ def test_each_is_declared_once_and_has_a_place_of_its_own_among_those_of_its_tab
     for names in (Counter(metric.name for metric in metrics), Counter(metric.position for metric in metrics)):
         assert names.most_common(1)[0][1] == 1
     tables = [metric.about for metric in declared().values()]
-    assert list(dict.fromkeys(tables)) == ["pictures", "captions", "grounding", "attention", "other"]
+    assert list(dict.fromkeys(tables)) == ["pictures", "captions", "grounding", "attention", "other", "answers"]
     assert tables == sorted(tables, key=list(dict.fromkeys(tables)).index)
 
 

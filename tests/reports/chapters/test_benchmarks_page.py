@@ -59,7 +59,7 @@ class Answered(Toy):
             of = {"corpus": "scenes", "captioner": "lvlm"} | ({"training": training} if training else {})
             for n in range(4):
                 where = {**of, "sample": f"s{n}"}
-                item = self.item("answer.lvlm", where, where, value={})
+                item = self.item("answer", where, where, value={})
                 for name, share in (("count", 1.0), ("choice", 0.5)):
                     self.measure(item, where, f"{name}_accuracy", "", share * right(n, training))
                     self.measure(item, where, f"{name}_blind", "", share * 0.3)
