@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from models.adapters.requests import Asking, Conversation, together
-from models.measures.answered import ANSWERER, Answer, Question
+from models.measures.benchmarks import ANSWERER, Answer, Question
 from registry.store.dag import STAGES
 from registry.store.keys import canonical, digest
 from stages.engine.answering import PREPARED, Answering, Trained, variants

@@ -89,10 +89,10 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "scenes": "models.measures.prompted.scenes:Scenes",
     },
     "benchmarks": {
-        "pope": "models.measures.answered.pope:Pope",
-        "counts": "models.measures.answered.counts:Counts",
-        "caption-qa": "models.measures.answered.choices:CaptionQa",
-        "prism": "models.measures.answered.choices:Prism",
+        "pope": "models.measures.benchmarks.pope:Pope",
+        "counts": "models.measures.benchmarks.counts:Counts",
+        "caption-qa": "models.measures.benchmarks.choices:CaptionQa",
+        "prism": "models.measures.benchmarks.choices:Prism",
     },
     "measures": {
         "pixel": "models.measures.pictures.pixel:Pixel",

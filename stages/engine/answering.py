@@ -14,7 +14,7 @@ from models.adapters.checkpoints import digest_of
 from models.adapters.lora import FILE
 from models.adapters.settings import Settings, unknown, validated
 from models.measures import Metric
-from models.measures.answered import Benchmark, Question
+from models.measures.benchmarks import Benchmark, Question
 from registry.store.dag import STAGES
 from stages.engine.handling import identity_of
 from stages.engine.players import Player, cast, identities
@@ -30,7 +30,7 @@ USUAL = ("pope", "counts", "caption-qa")
 
 
 class Scope(Settings):
-    """What an entry asks: its ``benchmarks`` (:mod:`models.measures.answered`), each with its settings, about the
+    """What an entry asks: its ``benchmarks`` (:mod:`models.measures.benchmarks`), each with its settings, about the
     pictures of ``corpora``, of the model as it is and with the ``trainings`` named.
 
     Where absent these are :data:`USUAL`, all corpora, and all trainings that start from the model.

@@ -9,7 +9,7 @@ from models.adapters import roles
 from models.adapters.requests import Ask, Asking
 from models.adapters.roles import Pictured
 from models.measures import Metric
-from models.measures.answered import (
+from models.measures.benchmarks import (
     ANSWERER,
     Annotations,
     Answer,
@@ -22,7 +22,7 @@ from models.measures.answered import (
     unread,
     unreadable,
 )
-from models.measures.answered.pope import SAMPLINGS, YES_NO
+from models.measures.benchmarks.pope import SAMPLINGS, YES_NO
 from models.worlds.questions import multiple_choice
 
 FEWEST, LONGEST = 2, 4

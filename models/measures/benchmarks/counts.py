@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from models.measures import Metric
-from models.measures.answered import (
+from models.measures.benchmarks import (
     MOST,
     NUMBERS,
     Annotations,

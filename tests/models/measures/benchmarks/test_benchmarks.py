@@ -9,10 +9,10 @@ import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from models.adapters.requests import Ask, Choose, Failure
-from models.measures.answered import Answer, Benchmark, Question
-from models.measures.answered.choices import CaptionQa, Prism
-from models.measures.answered.counts import Counts
-from models.measures.answered.pope import SAMPLINGS, Pope, of_yes
+from models.measures.benchmarks import Answer, Benchmark, Question
+from models.measures.benchmarks.choices import CaptionQa, Prism
+from models.measures.benchmarks.counts import Counts
+from models.measures.benchmarks.pope import SAMPLINGS, Pope, of_yes
 from models.worlds import example
 
 POCKET = {"question": "Is there a {object}?", "object": "{color} {shape}"}

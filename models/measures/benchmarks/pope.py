@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.measures import Metric
-from models.measures.answered import (
+from models.measures.benchmarks import (
     MOST,
     Annotations,
     Answer,
