@@ -11,8 +11,8 @@ from typing import Any
 
 from models.adapters import catalogue
 from models.adapters.checkpoints import digest_of
-from models.adapters.lora import FILE
 from models.adapters.settings import Settings, unknown, validated
+from models.chat.lora import WEIGHTS
 from models.measures import Metric
 from models.measures.benchmarks import Benchmark, Question
 from registry.store.dag import STAGES
@@ -58,7 +58,7 @@ class Trained(Player):
 
     @property
     def _laid_over(self) -> bool:
-        return FILE in self.files
+        return WEIGHTS in self.files
 
     @contextmanager
     def described(self) -> Iterator[Mapping[str, Any]]:

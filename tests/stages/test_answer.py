@@ -14,6 +14,7 @@ import pytest
 from models.adapters import catalogue, roles
 from models.adapters.checkpoints import identify
 from models.adapters.roles import Reply, Turn
+from models.chat.lora import CONFIG, WEIGHTS
 from models.media.images import encode_png
 from registry.store import places
 from registry.store.dag import STAGES
@@ -174,6 +175,20 @@ def test_a_trained_model_is_the_one_whose_folder_holds_these_files() -> None:
     assert trained.identity == folder.identity != base.identity
     with trained.described() as entry:
         assert identify(entry["checkpoint"]) == identify("elsewhere")
+
+
+def test_an_adapter_that_was_trained_is_laid_over_its_model() -> None:
+    """As DPO leaves it, and as who names its folder as ``lora`` has it."""
+    files = {name: name.encode() for name in (CONFIG, WEIGHTS)}
+    Path("adapter").mkdir()
+    for name, data in files.items():
+        Path("adapter", name).write_bytes(data)
+    base = {"adapter": "causal-lm", "checkpoint": "base"}
+    store = ObjectStore(places.objects_url())
+    trained = Trained(Player("eyes", base, "chat"), {name: store.put(data) for name, data in files.items()})
+    assert trained.identity == Player("eyes", {**base, "lora": "adapter"}, "chat").identity
+    with trained.described() as entry:
+        assert entry["checkpoint"] == "base" and (Path(entry["lora"]) / WEIGHTS).read_bytes() == WEIGHTS.encode()
 
 
 def test_a_killed_run_goes_on_where_it_was() -> None:
