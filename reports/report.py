@@ -14,6 +14,7 @@ from registry.store.objects import ObjectStore
 from reports.asking.study import Study
 from reports.chapters import (
     ablations,
+    benchmarks,
     corpora,
     departures,
     gallery,
@@ -46,6 +47,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     ablations,
     judges,
     training,
+    benchmarks,
     published,
     departures,
     gallery,

@@ -6,8 +6,6 @@ A prompt's noise is the same for all of them, so that what they paint can be loo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from models.adapters import catalogue
@@ -15,23 +13,23 @@ from models.adapters.lora import FILE
 from models.adapters.roles import Trainer
 from models.adapters.settings import unknown
 from models.media.images import encode_png
-from registry.store import places
 from registry.store.dag import STAGES
 from registry.store.keys import painting_seed
 from stages.engine.entries import Adapted
 from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
-from stages.engine.pictures import Picture, fetch, store
-from stages.engine.shards import DISK, WHOLE, Outputs
+from stages.engine.pictures import Picture, fetch
+from stages.engine.shards import DISK, Outputs
 from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Outcome, Task
+from stages.engine.trained import Made, laid, trained
 from stages.engine.trainings import Training
 from stages.engine.trainings import variants as trainings_of
 
 STAGE = STAGES["paint"]
-PROMPTED, TRAINED = (STAGES[name].folder() for name in STAGE.inputs)
+PROMPTED = STAGES["prompt"].folder()
 READ = ("corpus", "sample", "key", "status", "prompt", "annotations")
 
 
@@ -75,14 +73,7 @@ class Painting:
         return own.encoding() == one.trainer.encoding()
 
 
-class Made(NamedTuple):
-    """The key of a training, and the address of its adapter."""
-
-    key: str
-    adapter: str
-
-
-NOTHING = Made("", "")
+NOTHING = Made("", {})
 """A painter as it is."""
 
 
@@ -116,24 +107,15 @@ def plan(some: Mapping[str, Painting], outputs: Outputs) -> Iterator[tuple[str, 
                     yield "/".join([*below, training or "none", corpus, path.name]), tasks
 
 
-def trained(one: Training, outputs: Outputs) -> Made | None:
-    """What a training made; None where it failed, or is not done yet."""
-    below = one.name.split("/")
-    path = TRAINED.joinpath(*below, one.corpus, WHOLE)
-    for row in outputs.read(path, ("key", "status", "files", "training")):
-        if row["status"] == "ok" and row["training"] == one.name:
-            return Made(row["key"], dict(row["files"])[FILE])
-    return None
-
-
 def task(one: Painting, training: str | None, its: Made, row: Mapping[str, Any]) -> Task:
     """The task of one prompt."""
     columns = {"painter": one.name, "training": training}
     columns |= {"prompt": row["prompt"], "annotations": row["annotations"]}
     parts = {"text": row["prompt"], "model": one.model.identity}
-    parts |= {"adapter": its.adapter} if its.adapter else {}
+    adapter = its.files.get(FILE, "")
+    parts |= {"adapter": adapter} if adapter else {}
     parents = (row["key"], *([its.key] if its.key else []))
-    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, its.adapter, row["prompt"]))
+    return Task(row["corpus"], row["sample"], columns, parts, parents, Shown(one.name, adapter, row["prompt"]))
 
 
 class Painters:
@@ -150,11 +132,8 @@ class Painters:
         """Load a painter, with the adapter at an address of the object store where one is named."""
         if self._ready != (painter, adapter):
             entry = self.some[painter].model.entry
-            with TemporaryDirectory() as place:
-                if adapter:
-                    (Path(place) / FILE).write_bytes(store(places.objects_url()).get(adapter))
-                    entry = {**entry, "lora": place}
-                self._model = catalogue.build("painters", painter, entry)
+            with laid({FILE: adapter} if adapter else {}) as place:
+                self._model = catalogue.build("painters", painter, {**entry, "lora": str(place)} if adapter else entry)
                 self._device = loaded(self._model)
             self._ready = painter, adapter
         return self._device

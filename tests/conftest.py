@@ -93,6 +93,7 @@ SMALL = {
     "prompts": {},
     "training": {},
     "painters": {},
+    "answerers": {},
     "encoders": {"vit": {"adapter": "vit", "checkpoint": "models/pocket/weights/vit"}},
     "fidelity": {"pixel": {"adapter": "pixel"}},
     "quality": {"lexical": {"adapter": "lexical", "metrics": ["bleu", "rouge_l", "cider"], "tokenizer": "none"}},

@@ -38,6 +38,7 @@ SMALLEST = {
     "prompts": {},
     "training": {},
     "painters": {},
+    "answerers": {},
     "encoders": {},
     "fidelity": {},
     "quality": {},

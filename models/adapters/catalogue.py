@@ -89,6 +89,12 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "complex": "models.measures.prompted.compbench:Complex",
         "scenes": "models.measures.prompted.scenes:Scenes",
     },
+    "benchmarks": {
+        "pope": "models.measures.benchmarks.pope:Pope",
+        "counts": "models.measures.benchmarks.counts:Counts",
+        "caption-qa": "models.measures.benchmarks.choices:CaptionQa",
+        "prism": "models.measures.benchmarks.choices:Prism",
+    },
     "measures": {
         "pixel": "models.measures.pictures.pixel:Pixel",
         "lpips": "models.measures.pictures.perceptual:Lpips",

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -108,9 +109,14 @@ def _digest(path: Path) -> str:
             f"checkpoint folder '{path}' has only pickled weights ({pickled}), which could run code when read: "
             "take its safetensors, or convert it with `save_pretrained` where you trust it"
         )
+    return digest_of({name: _file_digest(*_stamp(file)) for name, file in names.items()})
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """The digest of a folder that holds these files and no others, each by its own sha256."""
     whole = hashlib.sha256()
-    for name in sorted(names):
-        whole.update(f"{name}\0{_file_digest(*_stamp(names[name]))}\n".encode())
+    for name in sorted(files):
+        whole.update(f"{name}\0{files[name]}\n".encode())
     return f"sha256:{whole.hexdigest()}"
 
 

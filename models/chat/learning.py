@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.adapters.roles import Conversation, Turn
 from models.chat import lora
-from models.chat.prompts import TEXT, Inputs, Prompt, behind
-from models.chat.seeing import PIXELS, Seeing
+from models.chat.prompts import PIXELS, TEXT, Inputs, Prompt, behind
+from models.chat.seeing import Seeing
 
 if TYPE_CHECKING:
     import numpy as np

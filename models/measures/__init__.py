@@ -18,9 +18,9 @@ import numpy as np
 
 from models.adapters import roles
 
-About = Literal["pictures", "captions", "grounding", "attention", "other"]
+About = Literal["pictures", "captions", "grounding", "attention", "other", "answers"]
 """The table that shows a metric: how far pictures moved, how good captions are, what they get right and wrong of the
-picture, where an encoder looks by layer; ``other`` is in no table."""
+picture, where an encoder looks by layer, what models answer about pictures; ``other`` is in no table."""
 
 
 @dataclass(frozen=True, slots=True)

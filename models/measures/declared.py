@@ -8,11 +8,12 @@ from models.measures.embeddings import drift, projection
 
 
 def declared() -> dict[str, Metric]:
-    """The metrics of every measure and judge of the catalogue and of embeddings, by name, in the order of tables.
+    """The metrics of all measures, judges and benchmarks of the catalogue and of embeddings, by name, as tables are.
 
     >>> [metric.label for metric in declared().values()][:3]
     ['MSE', 'PSNR', 'SSIM']
     """
-    measures = (catalogue.target(role, name) for role in ("measures", "prompted") for name in catalogue.CATALOGUE[role])
+    roles = ("measures", "prompted", "benchmarks")
+    measures = (catalogue.target(role, name) for role in roles for name in catalogue.CATALOGUE[role])
     metrics = [*(one for measure in measures for one in measure.METRICS), *drift.METRICS, *projection.METRICS]
     return {metric.name: metric for metric in sorted(metrics, key=lambda metric: metric.position)}

@@ -17,7 +17,7 @@ from models.adapters.roles import Lesson, Piece
 from models.chat.learning import Connected
 from models.chat.prompts import Prompt
 from models.chat.seeing import Seeing
-from models.trainers.fitting import LOG_EVERY, SHOWN, Known, Log, Row, ahead, batches, drawn, names_of
+from models.trainers.fitting import LOG_EVERY, SHOWN, Known, Log, Row, ahead, batches, drawn, keep, names_of
 from models.trainers.pretrain import FEATURES, Pretrain, Stage
 
 CHECKPOINT = "checkpoint.pt"
@@ -93,8 +93,7 @@ class Course:
 
         def save() -> None:
             now.update(optimiser=optimiser.state_dict(), schedule=schedule.state_dict())
-            torch.save(now | {"weights": [weight.data for weight in self.weights]}, self.path.with_suffix(".part"))
-            self.path.with_suffix(".part").replace(self.path)
+            keep(now | {"weights": [weight.data for weight in self.weights]}, self.path)
 
         def talks(rows: Sequence[Row]) -> list[Talk]:
             return [self.talk(stage.conversations[row.lesson]) for row in rows]

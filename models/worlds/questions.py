@@ -109,3 +109,26 @@ def asked(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[d
         if made and len(found) < count:
             found.setdefault(made.question, made)
     return [{"question": one.question, "answer": one.answer, "category": one.kind} for one in found.values()]
+
+
+ATTRIBUTES = ("color", "texture", "size")
+"""What a question with answers to choose from asks for."""
+
+
+def multiple_choice(graph: dict[str, Any], rng: np.random.Generator, count: int) -> list[dict[str, Any]]:
+    """Different questions for an attribute of an object that can be named without it, as annotations hold them:
+    ``question``, ``answer``, ``category`` and the ``choices``, all values of the attribute.
+
+    >>> from models.worlds import example
+    >>> [one] = multiple_choice(example("scenes", 0, 3).graph, np.random.default_rng(0), 1)
+    >>> one["question"], one["answer"], one["choices"]
+    ('What texture is the hoop?', 'plain', ['plain', 'striped', 'dotted'])
+    """
+    every = [(thing, kind) for thing in graph["objects"] for kind in ATTRIBUTES]
+    rng.shuffle(every)
+    found = []
+    for thing, kind in every:
+        if name := only_name(graph, thing, rng, without=kind, shapes=1):
+            asked = {"question": f"What {kind} is the {name}?", "answer": thing[kind], "category": kind}
+            found.append({**asked, "choices": list(WORDS[kind])})
+    return found[:count]

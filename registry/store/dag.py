@@ -68,8 +68,8 @@ class Stage:
         return f"{self.name}@{entry}" if entry else self.name
 
     def kind_of(self, entry: str = "") -> str:
-        """The kind of the items of one entry."""
-        return f"{self.kind}.{entry}" if self.measures else self.kind
+        """The kind of the items of one entry: its own, where no axis tells apart what it measures."""
+        return f"{self.kind}.{entry}" if self.measures and not self.axis else self.kind
 
     def folder(self, entry: str = "") -> Path:
         """Its output, relative to the checkout."""
@@ -195,6 +195,19 @@ STAGES = {
             counted=False,
         ),
         Stage(
+            name="answer",
+            kind="answer",
+            section="answerers",
+            axis="captioner",
+            axes=("captioner", "training"),
+            inputs=("prepare", "train"),
+            output="answers",
+            measures=True,
+            counted=False,
+            originals=True,
+            wholes=True,
+        ),
+        Stage(
             name="represent",
             kind="represent",
             section="encoders",
@@ -256,6 +269,7 @@ STAGES = {
                 "prompt",
                 "train",
                 "paint",
+                "answer",
                 "represent",
                 "project",
                 "fidelity",

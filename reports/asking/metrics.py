@@ -11,8 +11,10 @@ from sqlalchemy import Connection, select
 from registry.store import schema
 
 PICTURES, CAPTIONS, GROUNDING, ATTENTION, OTHER = "pictures", "captions", "grounding", "attention", "other"
+ANSWERS = "answers"
 """What a metric is about: how far a repainted picture is from its original; how good a caption is against the
-references of its sample; what it says against what the picture is known to show; where a vision encoder looks."""
+references of its sample; what it says against what the picture is known to show; where a vision encoder looks; what a
+chat model answers about a picture."""
 
 
 @dataclass(frozen=True, slots=True)

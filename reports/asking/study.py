@@ -15,6 +15,7 @@ from reports.asking import provenance, queries
 from reports.asking.axes import FIRST, TEXT, WHERE, Names, Text, coincident, controls, ordered, texts
 from reports.asking.grids import Grid, comparable, grid
 from reports.asking.metrics import (
+    ANSWERS,
     ATTENTION,
     CAPTIONS,
     GROUNDING,
@@ -128,7 +129,7 @@ class Study:
     @property
     def unshown(self) -> list[str]:
         """Metrics that were measured and that no table shows."""
-        shown = {m.name for m in self.metrics if m.about in (PICTURES, CAPTIONS, GROUNDING, ATTENTION)}
+        shown = {m.name for m in self.metrics if m.about in (PICTURES, CAPTIONS, GROUNDING, ATTENTION, ANSWERS)}
         return sorted(set(self.everything["metric"]) - shown)
 
     @cached_property

@@ -168,13 +168,19 @@ def sweep(rows: pd.DataFrame, axis: Axis, metrics: Sequence[Metric], inpainters:
 
 
 def plane(rows: pd.DataFrame, metric: Metric, axis: Axis, colours: Mapping[str, int]) -> Plane:
-    """One metric's curves."""
+    """One metric's curves, of rows with a ``line``, an ``x`` and the ``value`` of a picture."""
     points = rows.groupby(["line", "x"])["value"].agg(["mean", "std", "count"])
     n = points["count"].to_numpy()
     half = stats.t.ppf(0.975, np.maximum(n - 1, 1)) * points["std"].fillna(0).to_numpy() / np.sqrt(n)
-    points = points.assign(low=points["mean"] - half, high=points["mean"] + half).round(12)
+    return of_points(points.assign(low=points["mean"] - half, high=points["mean"] + half), metric, axis, colours)
+
+
+def of_points(points: pd.DataFrame, metric: Metric, axis: Axis, colours: Mapping[str, int]) -> Plane:
+    """One metric's curves, of its ``mean``, ``low``, ``high`` and ``count`` by line and x."""
+    points = points.round(12)
     low, high = spread(points["low"].min(), points["high"].max())
-    left, right = spread(rows["x"].min(), rows["x"].max())
+    at_x = points.index.get_level_values("x")
+    left, right = spread(at_x.min(), at_x.max())
 
     def across(value: float) -> float:
         return round(SIZE["left"] + (value - left) / (right - left) * (SIZE["right"] - SIZE["left"]), 1)

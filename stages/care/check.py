@@ -10,6 +10,7 @@ from stages.compose import sets
 from stages.corpora import corpus_of
 from stages.corpora.watched import check_watched
 from stages.degrade import degradations_of
+from stages.engine.answering import variants as answerers_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import PARAMS, Study, absent, completed, make_empty_folders
 from stages.engine.trainings import variants as trainings_of
@@ -39,6 +40,8 @@ def check(study: Study) -> None:
         _ = [one.identity for one in trainings_of(study, name).values()]
     for name in study.entries("painters"):
         _ = painters_of(study, name)
+    for name in study.entries("answerers"):
+        _ = [one.identity(one.player) for one in answerers_of(study, name).values()]
     for section in ROLES:
         for name, entry in study.variants(section).items():
             adapted = Adapted(name, entry, section, study.models)

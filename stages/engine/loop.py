@@ -247,8 +247,9 @@ class Execution:
 
     @property
     def logged(self) -> Mapping[tuple[str, ...], Tally]:
-        """The cells that get runs of their own; ``index`` logs what is only measured, all of a cell together."""
-        return {} if self.node.stage.measures else self.cells
+        """The cells that get runs of their own; ``index`` logs what is only measured, all of a cell together, where
+        it is measured of what others made."""
+        return {} if self.node.stage.measures and not self.node.stage.axis else self.cells
 
     def cell_logs(self) -> Iterator[CellLog]:
         """What MLflow is told of each cell."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
@@ -52,6 +53,11 @@ class Player:
         if getattr(catalogue.target(self.role, self.entry["adapter"]), "KEEPS_PROMPTS", False):
             return tuple(picture.digest for picture in request.pictures_seen())
         return request.size()
+
+    @contextmanager
+    def described(self) -> Iterator[Mapping[str, Any]]:
+        """The entry of its model, whose files are there as long as it is looked at."""
+        yield self.entry
 
     def parts(self, request: Keyed) -> dict[str, Any]:
         """The parts of a request's key."""

@@ -58,12 +58,15 @@ class Answerer:
     """Answers requests with one model."""
 
     def __init__(self, player: Player) -> None:
+        self.player = player
         self.adapter = catalogue.build(player.role, player.name, player.entry)
-
         self.prepares = prepares(self.adapter)
 
     def load(self) -> str:
-        return loaded(self.adapter)
+        with self.player.described() as entry:
+            if entry is not self.player.entry:
+                self.adapter = catalogue.build(self.player.role, self.player.name, entry)
+            return loaded(self.adapter)
 
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
         """The outcomes of requests of one kind to one player."""

@@ -20,6 +20,7 @@ from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.keys import digest
 from registry.store.objects import ObjectStore
+from stages.engine.answering import variants as answerers_of
 from stages.engine.entries import ROLES, Adapted
 from stages.engine.provenance import read_provenance
 from stages.engine.shards import DISK
@@ -93,6 +94,9 @@ def sync(shards: Mapping[Path, str] | None = None) -> dict[str, int]:
         for entry in study.entries("training"):
             for name, training in trainings_of(study, entry).items():
                 index.model("training", name, training.identity)
+        for entry in study.entries("answerers"):
+            for name, one in answerers_of(study, entry).items():
+                index.model("answerers", name, one.identity(one.player))
         index.metrics(metric.record() for metric in declared().values())
         for stage, entry in study.stages():
             counts[stage.kind_of(entry)] += index_items(index, stage, entry, shards, same)

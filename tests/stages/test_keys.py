@@ -3,8 +3,8 @@
 The table was printed by the plans of earlier versions, over the same toy outputs: what is made (original to caption) at
 commit a0d5f0f, before tasks carried references; what is measured at 7df09c7, before measures declared what they need.
 Drift's version rose to 2 when it learnt entropies of heads, and those keys with it; RICO's, when what a reviser
-says back of its instruction stopped being read as a caption. Prompts, trainings and paintings are those of the first
-version that had them.
+says back of its instruction stopped being read as a caption. Prompts, trainings, paintings and answers are those of the
+first version that had them.
 Where this test fails, everybody's registry would be computed again. What stands for a checkpoint is made up.
 """
 
@@ -20,13 +20,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.adapters.lora import FILE
 from models.captioners.prompted import Instructed
 from models.measures.prompted import Prompt
 from registry.store.axes import AXES
 from registry.store.dag import IMAGE, MAKING, STAGES, TEXTS
 from registry.store.keys import item_key
-from stages import caption, degrade, inpaint, paint, prepare, prompt, quality, recaption, represent, train
+from stages import answer, caption, degrade, inpaint, paint, prepare, prompt, quality, recaption, represent, train
 from stages.corpora import Sample
+from stages.engine.answering import variants
 from stages.engine.entries import Adapted
 from stages.engine.pairs import pairs
 from stages.engine.shards import DISK, image, write_shard
@@ -129,6 +131,17 @@ def test_what_is_measured(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert written(planned(kind), kind) == WRITTEN[kind]
 
 
+def test_what_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write()
+    Path("base").mkdir()
+    Path("base/config.json").write_text("made up")
+    entry = {"adapter": "causal-lm", "checkpoint": "base", "benchmarks": {"pope": {"object": "{color} {shape}"}}}
+    study = Study.model_validate({**SMALL, "corpora": {"scenes": {"adapter": "scenes"}}, "answerers": {"lvlm": entry}})
+    tasks = [task for _, tasks in answer.plan(variants(study, "lvlm"), DISK) for task in tasks]
+    assert written(tasks, "answer") == WRITTEN["answer"]
+
+
 BOX = {"objects": [{"label": "star", "box": [1.0, 2.0, 3.0, 4.0]}], "background": "sky"}
 SOURCE = {"world": "scenes", "seed": 0, "index": 1}
 
@@ -198,7 +211,7 @@ def made(kind: str) -> Iterator[Task]:
     elif kind == "painted":
         row = {"corpus": "asked", "sample": "a", "key": "k", "prompt": "a red star", "annotations": "{}"}
         painter: Any = SimpleNamespace(name="sd", model=models[1])
-        made_by = (paint.NOTHING, paint.Made("trained", "0f" * 32))
+        made_by = (paint.NOTHING, paint.Made("trained", {FILE: "0f" * 32}))
         plans = [[("", [paint.task(painter, None, its, row) for its in made_by])]]
     else:
         entry = {

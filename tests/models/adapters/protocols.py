@@ -14,6 +14,7 @@ from models.embedders import sbert, simcse
 from models.encoders import vit
 from models.inpainters import classical, controlnet, stable_diffusion, stable_diffusion_3
 from models.measures import PictureMeasure
+from models.measures.benchmarks import Benchmark, choices, counts, pope
 from models.measures.captions import (
     amber,
     chair,
@@ -128,6 +129,12 @@ JUDGED_MEASURES: dict[str, type[JudgedMeasure]] = {
     "capture": capture.Capture,
     "comprecap": comprecap.CompreCap,
     "reconstruction": reconstruction.Reconstruction,
+}
+BENCHMARKS: dict[str, type[Benchmark]] = {
+    "pope": pope.Pope,
+    "counts": counts.Counts,
+    "caption-qa": choices.CaptionQa,
+    "prism": choices.Prism,
 }
 PAINTING_JUDGES: dict[str, type[PaintingJudge]] = {
     "dependency-graph": graphs.DependencyGraph,

@@ -23,10 +23,11 @@ protocols = {
     "embedders": roles.Embedder, "detectors": roles.Detector, "taggers": roles.Tagger,
 }
 light = sorted(sys.modules)
+from models.measures.benchmarks import Benchmark
 from models.measures.prompted import PaintingJudge
 from models.recaptioners import Recaptioner
 
-protocols |= {"recaptioners": Recaptioner, "prompted": PaintingJudge}
+protocols |= {"recaptioners": Recaptioner, "prompted": PaintingJudge, "benchmarks": Benchmark}
 missing = {}
 for role, adapters in catalogue.CATALOGUE.items():
     protocol = protocols.get(role, roles.Adapter)
@@ -66,7 +67,7 @@ def test_everything_in_the_folders_is_in_the_catalogue():
     """An adapter class is one with a VERSION; it is written once, and reached by name only."""
     listed = {path for adapters in CATALOGUE.values() for path in adapters.values()}
     for role in CATALOGUE:
-        folder = "measures/prompted" if role == "prompted" else role
+        folder = f"measures/{role}" if role in ("prompted", "benchmarks") else role
         for file in (ROOT / "models" / folder).rglob("[!_]*.py"):
             if re.search(r"^    VERSION\b.* = ", file.read_text(), re.MULTILINE):
                 module = ".".join(file.relative_to(ROOT).with_suffix("").parts)

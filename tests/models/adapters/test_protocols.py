@@ -19,6 +19,7 @@ PROTOCOLS = {
     "taggers": protocols.TAGGERS,
     "measures": {**protocols.PICTURE_MEASURES, **protocols.CAPTION_MEASURES, **protocols.JUDGED_MEASURES},
     "prompted": protocols.PAINTING_JUDGES,
+    "benchmarks": protocols.BENCHMARKS,
 }
 ADAPTERS = """
 from collections.abc import Sequence

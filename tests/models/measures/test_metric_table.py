@@ -16,13 +16,13 @@ def test_table_is_keyed_by_name_and_ranges_are_numbers() -> None:
 
 
 def test_each_is_declared_once_and_has_a_place_of_its_own_among_those_of_its_table() -> None:
-    roles = ("measures", "prompted")
+    roles = ("measures", "prompted", "benchmarks")
     classes = [catalogue.target(role, name) for role in roles for name in catalogue.CATALOGUE[role]]
     metrics = [*(one for kind in classes for one in kind.METRICS), *drift.METRICS, *projection.METRICS]
     for names in (Counter(metric.name for metric in metrics), Counter(metric.position for metric in metrics)):
         assert names.most_common(1)[0][1] == 1
     tables = [metric.about for metric in declared().values()]
-    assert list(dict.fromkeys(tables)) == ["pictures", "captions", "grounding", "attention", "other"]
+    assert list(dict.fromkeys(tables)) == ["pictures", "captions", "grounding", "attention", "other", "answers"]
     assert tables == sorted(tables, key=list(dict.fromkeys(tables)).index)
 
 
@@ -31,7 +31,7 @@ def test_directions() -> None:
     made_up = {f"{family}_hallucination" for family in ("object", "attribute", "relation")} | {"chair_i", "chair_s"}
     made_up |= {"amber_chair", "amber_hal", "amber_cog"}
     judges = ("caption_qa", "capsbench", "capeval", "faithscore", "capture", "comprecap")
-    made_up |= {f"{judged}_unreadable" for judged in judges}
+    made_up |= {f"{judged}_unreadable" for judged in (*judges, "pope", "count", "choice", "prism")}
     cut = {f"cut_{limit}" for limit in LIMITS}
     assert lower == {"mse", "lpips", "reconstruction_lpips"} | made_up | cut
 

@@ -167,7 +167,11 @@ def test_selectors_cover_the_table_but_for_what_studies_alone_measure() -> None:
     from models.measures.declared import declared
     from models.measures.embeddings import drift, projection
 
-    judges = [catalogue.target("prompted", name).METRICS for name in catalogue.CATALOGUE["prompted"]]
+    judges = [
+        catalogue.target(role, name).METRICS
+        for role in ("prompted", "benchmarks")
+        for name in catalogue.CATALOGUE[role]
+    ]
     judges += [target.METRICS for name in catalogue.CATALOGUE["measures"]
                if "judged" in (target := catalogue.target("measures", name)).__module__]  # fmt: skip
     alone = (Amber, Grounding, Chair, Lengths, Own, Sentences, Words)

@@ -149,7 +149,7 @@ def test_sections_without_entries_leave_the_folders_that_dvc_looks_for(checkout,
     assert CliRunner().invoke(app, ["repro"]).exit_code == 3
     made = {folder.name for folder in Path("data").iterdir()}
     looked = {"represent", "project", "fidelity", "quality"}
-    assert made == looked | {"caption", "recaption", "compose", "prompt", "train", "paint"}
+    assert made == looked | {"caption", "recaption", "compose", "prompt", "train", "paint", "answer"}
 
 
 def test_the_default_study_is_there_to_go_back_to():

@@ -1,0 +1,151 @@
+"""The chapter on benchmarks, on a registry whose every number was put in: four pictures, and what a model answers about
+them as it is and pretrained on nothing, on a rival's and on ScaleCap's captions, of two sizes and two seeds.
+
+Of picture n counts are right in .5 + .02 (n − 1.5) of the questions; ScaleCap's captions add .1 and then .2, those of
+the rival .1 at both sizes, and none takes .1. The second seed adds .01 to all trainings. Choices are right in half of
+that. As it is the model has .4, and a blind answer .3.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from registry.indexing import Index
+from registry.published import publish
+from reports.asking.study import Study
+from reports.chapters import benchmarks
+from reports.report import build
+from tests.reports.conftest import Toy
+from tests.reports.declared import declare
+
+SIZES, SEEDS = (100, 400), (0, 1)
+LEARNT = {
+    f"{entry}/size={size},seed={seed}": {"kind": "pretrain", "captions": entry, "size": size, "seed": seed}
+    for entry, size, seed in product(("rival", "scalecap"), SIZES, SEEDS)
+}
+PARAMS: dict[str, Any] = {
+    "study": "toy",
+    "corpora": {"scenes": {"adapter": "scenes"}},
+    "degradations": {},
+    "inpainters": {},
+    "captioners": {"blip": {"adapter": "blip"}},
+    "recaptioners": {"rival": {"method": "sharegpt4v"}, "scalecap": {"method": "scalecap"}},
+    "training": {
+        **{f"vanilla/seed={s}": {"captions": "blip", "further": {"epochs": 0}, "seed": s} for s in SEEDS}, **LEARNT
+    },
+    "answerers": {"lvlm": {"adapter": "llava"}},
+}  # fmt: skip
+
+
+def right(n: int, training: str | None) -> float:
+    if training is None:
+        return 0.4
+    said = PARAMS["training"][training]
+    gain = {"blip": -0.1, "rival": 0.1, "scalecap": 0.2 if said.get("size") == 400 else 0.1}[said["captions"]]
+    return 0.5 + 0.02 * (n - 1.5) + gain + 0.01 * said["seed"]
+
+
+class Answered(Toy):
+    """The registry of this page."""
+
+    def fill(self) -> None:
+        self.wholes: list[tuple[dict[str, Any], dict[str, float], int]] = []
+        for training in (None, *PARAMS["training"]):
+            of = {"corpus": "scenes", "captioner": "lvlm"} | ({"training": training} if training else {})
+            for n in range(4):
+                where = {**of, "sample": f"s{n}"}
+                item = self.item("answer", where, where, value={})
+                for name, share in (("count", 1.0), ("choice", 0.5)):
+                    self.measure(item, where, f"{name}_accuracy", "", share * right(n, training))
+                    self.measure(item, where, f"{name}_blind", "", share * 0.3)
+            own = {"pope_random_accuracy": 0.75, "pope_random_f1": 0.8 if training else 0.7, "pope_random_yes": 0.5}
+            self.wholes.append((of, own, 4))
+
+    def index(self) -> None:
+        with self.engine.begin() as connection:
+            axes = {"captioner": PARAMS["answerers"], "training": PARAMS["training"]}
+            index = Index(connection, axes)
+            size = {"split": "", "width": 8, "height": 8, "annotations": {}, "references": []}
+            index.corpus("scenes", {}, {}, [{"sample": f"s{n}", **size} for n in range(4)])
+            for kind, rows in self.rows.items():
+                index.place(kind, rows)
+            index.measure(self.measurements)
+            for row, values, items in self.wholes:
+                index.summarise(row, values, items)
+            index.study("toy", PARAMS)
+            declare(connection)
+            publish(connection)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The CSV files, and under "" the page's text."""
+    toy = Answered(tmp_path_factory.mktemp("answered"))
+    toy.fill()
+    toy.index()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))  # where MLflow keeps nothing
+        page = build(toy.engine, toy.objects, "toy", tmp_path_factory.mktemp("report"))
+    read = {path.stem: pd.read_csv(path) for path in (page.parent / "tables").glob("benchmarks*.csv")}
+    return read | {"": page.with_name("benchmarks.html").read_text()}
+
+
+def test_accuracies_are_means_over_pictures_and_seeds(tables: dict[str, Any]) -> None:
+    cells = tables["benchmarks"].set_index(["metric", "training", "size"])
+    one = cells.loc[("count_accuracy", "scalecap", 400)]
+    assert [one["n"], one["value"], one["blind"]] == pytest.approx([4, 0.705, 0.3])
+    assert one["low"] < 0.705 < one["high"]
+    mean = tables["benchmarks"].query("metric == 'all' and training == 'as it is'").iloc[0]
+    assert [mean["value"], mean["blind"]] == pytest.approx([0.3, 0.225]), "of counts and of choices"
+
+
+def test_effects_are_paired(tables: dict[str, Any]) -> None:
+    """All pictures and seeds move alike, so that intervals have no width; where sizes differ the common one counts."""
+    effects = tables["benchmarks_effects"].query("metric == 'count_accuracy'").set_index("contrast")
+    one = effects.loc["rival → scalecap, 400 pictures"]
+    assert one[["before", "after", "effect", "low", "high"]].tolist() == pytest.approx([0.605, 0.705, 0.1, 0.1, 0.1])
+    assert effects.loc["vanilla → rival", "effect"] == pytest.approx(0.2)
+    assert effects.loc["scalecap: 100 → 400 pictures", "effect"] == pytest.approx(0.1)
+    assert effects.loc["rival: 100 → 400 pictures", "effect"] == 0
+
+
+def test_an_interval_is_for_new_pictures_and_new_seeds() -> None:
+    """Of one seed it is that of a t test over pictures."""
+    values = pd.Series([0.47, 0.49, 0.51, 0.53]).to_numpy()
+    found = benchmarks.cell(values[:, None], 0.3)
+    assert found and found.beyond
+    interval = stats.ttest_1samp(values, 0).confidence_interval()
+    assert [found.low, found.high] == pytest.approx([*interval])
+
+
+def test_the_paper_is_asked_and_answered(tables: dict[str, Any]) -> None:
+    found = tables["benchmarks_findings"]
+    counts = found[found["judge"] == "Counts accuracy"].set_index("claim")
+    assert counts["verdict"].to_dict() == {
+        "Pretraining on ScaleCap’s captions is best": "supported",
+        "Further pretraining on captions helps at all": "supported",
+        "Of as many captions, ScaleCap’s are worth more than a rival’s": "supported",
+        "The more captions, the larger is ScaleCap’s advantage": "supported",
+        "More of ScaleCap’s captions would be better still": "supported",
+    }
+    assert counts.loc["Of as many captions, ScaleCap’s are worth more than a rival’s", "value"] == pytest.approx(0.05)
+    page = tables[""]
+    assert "best is scalecap (400 pictures) with 0.529" in page and "most frequent answer has 0.225" in page
+    assert "ScaleCap, table 1" in page and ">64.7<" in page, "the average after its captions"
+
+
+def test_popes_table_is_of_corpora_as_wholes_at_the_largest_size(tables: dict[str, Any]) -> None:
+    pope = tables["benchmarks_pope"].set_index("training")
+    assert pope["f1"].to_dict() == {"as it is": 0.7, "vanilla": 0.8, "rival": 0.8, "scalecap": 0.8}
+    assert pope.loc["scalecap", "size"] == 400
+
+
+def test_where_nobody_was_asked_there_is_no_page(toy: Toy) -> None:
+    with toy.engine.connect() as connection:
+        study = Study(connection, toy.objects, "toy")
+        assert benchmarks.pages(study) == [] and benchmarks.tables(study) == {}
