@@ -25,8 +25,7 @@ from stages.engine.sheets import contact_sheet
 from stages.engine.study import Study, read_study, swept
 from stages.engine.tasks import Outcome, Task
 from stages.engine.trained import Made, laid, trained
-from stages.engine.trainings import Training
-from stages.engine.trainings import variants as trainings_of
+from stages.engine.trainings import Training, starting
 
 STAGE = STAGES["paint"]
 PROMPTED = STAGES["prompt"].folder()
@@ -47,23 +46,9 @@ class Painting:
         for corpus in self.prompts:
             if corpus not in known:
                 raise ValueError(unknown(f"corpus of prompts (entry {name})", corpus, known))
-        self.trainings = self._trainings(self.model.trainings, study)
-
-    def _trainings(self, names: list[str] | None, study: Study) -> dict[str, Training]:
-        known = study.entries("training")
-        found: dict[str, Training] = {}
-        for entry in known if names is None else names:
-            if entry not in known:
-                raise ValueError(unknown(f"training (entry {self.name})", entry, known))
-            some = trainings_of(study, entry)
-            if self._starts(next(iter(some.values()))):
-                found |= some
-            elif names is not None:
-                raise ValueError(
-                    f"{entry} does not train the painter of {self.name}: let both name one model, with the same "
-                    "checkpoint, resolution and lengths of prompts."
-                )
-        return found
+        both = "the same checkpoint, resolution and lengths of prompts"
+        must = f"train the painter of {name}: let both name one model, with {both}"
+        self.trainings = starting(study, name, self.model.trainings, self._starts, must)
 
     def _starts(self, one: Training) -> bool:
         """Whether a training starts from this painter, and read what it reads."""

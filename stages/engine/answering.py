@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -21,8 +21,7 @@ from stages.engine.players import Player, cast, identities
 from stages.engine.shards import Outputs
 from stages.engine.study import Study, swept
 from stages.engine.trained import laid
-from stages.engine.trainings import Training
-from stages.engine.trainings import variants as trainings_of
+from stages.engine.trainings import Training, starting
 
 PREPARED = STAGES["prepare"].folder()
 USUAL = ("pope", "counts", "caption-qa")
@@ -94,7 +93,8 @@ class Answering:
         """Who is asked beside the model, by benchmark and role."""
         for kind, said in scope.benchmarks.items():
             self.benchmarks[kind] = self._benchmark(kind, dict(said), study)
-        self.trainings = self._trainings(scope.trainings, study)
+        must = f"train the model of {name}: let both name one model, with the same adapter and checkpoint"
+        self.trainings = starting(study, name, scope.trainings, self._starts, must)
         self._questions: dict[str, dict[str, dict[str, list[Question]]]] = {}
 
     def _benchmark(self, kind: str, said: dict[str, Any], study: Study) -> Benchmark:
@@ -107,22 +107,6 @@ class Answering:
             raise ValueError(f"{kind} (entry {self.name}) names no {role}: name a model of `models`, or describe one.")
         benchmark: Benchmark = made(validated(f"{kind} (entry {self.name})", made.Settings, said))
         return benchmark
-
-    def _trainings(self, names: Sequence[str] | None, study: Study) -> dict[str, Training]:
-        known = study.entries("training")
-        found: dict[str, Training] = {}
-        for entry in known if names is None else names:
-            if entry not in known:
-                raise ValueError(unknown(f"training (entry {self.name})", entry, known))
-            some = trainings_of(study, entry)
-            if self._starts(next(iter(some.values()))):
-                found |= some
-            elif names is not None:
-                raise ValueError(
-                    f"{entry} does not train the model of {self.name}: let both name one model, with the same adapter "
-                    "and checkpoint."
-                )
-        return found
 
     def _starts(self, one: Training) -> bool:
         """Whether a training starts from this model's checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -110,3 +110,23 @@ def variants(study: Study, name: str) -> dict[str, Training]:
     """The variants of an entry of ``training``; raises ``ValueError`` where it is wrong."""
     entry = study.entry("training", name)
     return {one: Training(one, said, study) for one, said in swept(name, entry, study.models).items()}
+
+
+def starting(
+    study: Study, name: str, named: Sequence[str] | None, starts: Callable[[Training], bool], must: str
+) -> dict[str, Training]:
+    """The trainings that start from the model of the entry ``name``: all such of a study, or those that it names.
+
+    Raises ``ValueError`` where it names one that is not there, or that does not do what it ``must``.
+    """
+    known = study.entries("training")
+    found: dict[str, Training] = {}
+    for entry in known if named is None else named:
+        if entry not in known:
+            raise ValueError(unknown(f"training (entry {name})", entry, known))
+        some = variants(study, entry)
+        if starts(next(iter(some.values()))):
+            found |= some
+        elif named is not None:
+            raise ValueError(f"{entry} does not {must}.")
+    return found

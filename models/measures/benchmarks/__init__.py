@@ -4,8 +4,9 @@ A benchmark makes ``questions`` of what a corpus knows of its pictures, each wit
 a method (:mod:`models.adapters.requests`) that gets them answered; ``values`` makes numbers of the answers, of one
 picture's or of a corpus', and knows no model.
 
-Where a model tells how probable words are, its answer is the likeliest of those to choose from; else it is read from
-what the model writes, and what cannot be read is counted and never taken for an answer.
+Where a model tells how probable words are, its answer is the likeliest of those to choose from, begun with a small or a
+capital letter; else it is read from what the model writes, and what cannot be read is counted and never taken for an
+answer.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ def chosen(
 ) -> Asking[list[Answer]]:
     """The answers to questions as they are put in ``texts``."""
     shares = yield [
-        Choose(role, text, pictures, choices=one.choices) for one, text in zip(questions, texts, strict=True)
+        Choose(role, text, pictures, choices=spelt(one.choices)) for one, text in zip(questions, texts, strict=True)
     ]
-    said: list[Any] = [one.choices[int(np.argmax(p))] if p else p for one, p in zip(questions, shares, strict=True)]
+    said: list[Any] = [likeliest(one.choices, p) if p else p for one, p in zip(questions, shares, strict=True)]
     if left := [place for place, one in enumerate(said) if isinstance(one, Failure)]:
         written = yield [
             Ask(role, f"{texts[k]}\nAnswer with one of: {', '.join(questions[k].choices)}.", pictures,
@@ -137,6 +138,27 @@ def chosen(
         Answer(one.group, one.text, one.answer, one.usual, None if isinstance(reply, Failure) else reply)
         for one, reply in zip(questions, said, strict=True)
     ]
+
+
+def spelt(choices: Sequence[str]) -> tuple[str, ...]:
+    """Choices as they are, and as a reply that begins with them is written.
+
+    >>> spelt(("yes", "no"))
+    ('yes', 'no', 'Yes', 'No')
+    """
+    return tuple(dict.fromkeys((*choices, *(one[:1].upper() + one[1:] for one in choices))))
+
+
+def likeliest(choices: Sequence[str], shares: Sequence[float]) -> str:
+    """The choice of the highest probability, its spellings together.
+
+    >>> likeliest(("yes", "no"), (0.2, 0.3, 0.4, 0.1))
+    'yes'
+    """
+    totals: dict[str, float] = defaultdict(float)
+    for one, probability in zip(spelt(choices), shares, strict=True):
+        totals[one.casefold()] += probability
+    return max(choices, key=lambda one: totals[one.casefold()])
 
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -126,7 +126,9 @@ QUESTION = Question("Is there a cat?", "no", ("yes", "no"), "pope_random", "yes"
 
 
 def test_a_model_that_tells_no_probabilities_writes_its_answer() -> None:
-    asked, found = play(Pope(Pope.Settings()), [QUESTION, QUESTION], [(0.4, 0.6), Failure("no logprobs")], ["yes"])
+    asked, found = play(
+        Pope(Pope.Settings()), [QUESTION, QUESTION], [(0.1, 0.2, 0.3, 0.4), Failure("no logprobs")], ["yes"]
+    )
     assert [type(one) for one in asked[0]] == [Choose, Choose] and [type(one) for one in asked[1]] == [Ask]
     assert asked[1][0].text == "Is there a cat?\nAnswer with one of: yes, no."
     assert [one.said for one in found] == ["no", "yes"]
@@ -139,7 +141,7 @@ def test_a_model_that_tells_no_probabilities_writes_its_answer() -> None:
 
 
 def test_prism_asks_a_language_model_that_sees_the_caption_alone() -> None:
-    asked, found = play(Prism(Prism.Settings()), [QUESTION], "a {dog}", [(0.2, 0.8)])
+    asked, found = play(Prism(Prism.Settings()), [QUESTION], "a {dog}", [(0.1, 0.4, 0.1, 0.4)])
     [put] = asked[1]
     assert (put.role, put.pictures) == ("language_model", ())
     assert put.text.endswith("Caption: a {dog}\nQuestion: Is there a cat?") and found[0].said == "no"
