@@ -37,6 +37,7 @@ LEFT[:, :16] = RIGHT[:, 16:] = True
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A prepared, degraded and captioned corpus of one sample, in the working directory."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     write({"blur": LEFT, "zero": LEFT})
     return tmp_path
 
