@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.chat import messages
-from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, said_within
+from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, RefusedKeyError, said_within
 
 if TYPE_CHECKING:
     from httpx2 import Client, Response
@@ -92,7 +92,7 @@ class Batches:
         def answer(body: Fields) -> Response:
             one = found.get(id_of(body), why)
             if isinstance(one, str):
-                raise ConnectionError(f"the batch left this unanswered: {one}")
+                raise ConnectionError(f"the batch left this unanswered: {self.settings.clean(one)}")
             return self.settings.held(one)
 
         return answer
@@ -102,7 +102,10 @@ class Batches:
         begun: list[Begun] = []
         found: Results = {}
         for path in sorted(self.kept.glob("*.json")) if self.kept else ():
-            note = json.loads(path.read_text())
+            try:
+                note = json.loads(path.read_text())
+            except FileNotFoundError:  # another driver has it remembered
+                continue
             if note["endpoint"] != self.settings.endpoint or not wanted.intersection(note["requests"]):
                 continue
             known = note["id"] and self._asked(client, "GET", f"batches/{note['id']}", missing=True)
@@ -111,8 +114,12 @@ class Batches:
                 begun.append(each)
                 continue
             ended = self._results(client, note, each.batch)
-            found |= {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
-            each.forget(wanted if each.batch else note["requests"])
+            said = {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
+            if said.keys() & wanted:
+                self._read.append(partial(each.forget, wanted))
+            else:
+                each.forget(wanted if each.batch else note["requests"])
+            found |= said
         return begun, found
 
     def _begun(self, client: Client, file: bytes) -> Begun:
@@ -161,20 +168,28 @@ class Batches:
         return None
 
     def _ended(self, client: Client, batch: Fields) -> Fields:
-        """A batch when it is over, though the provider, or the way to it, may be away meanwhile."""
+        """A batch when it is over, though the provider, or the way to it, may be away meanwhile.
+
+        Raises RefusedKeyError where it wants another key.
+        """
         pause = FIRST_PAUSE
         while batch.get("status") in UNDER_WAY:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            with suppress(ConnectionError):
+            try:
                 batch = self._asked(client, "GET", f"batches/{batch['id']}")
+            except RefusedKeyError:
+                raise
+            except ConnectionError as error:
+                log.warning("Batch %s is under way, but %s", batch["id"], error)
+            else:
                 log.info("Batch %s: %s, %s", batch["id"], batch.get("status"), batch.get("request_counts"))
         return batch
 
     def _results(self, client: Client, note: Fields, batch: Fields) -> Results:
         """What a batch came to, in whatever order it says so, and however often; an answer goes before an error."""
         errors = (batch.get("errors") or {}).get("data") or ()
-        reasons = [str(batch.get("status")), *(self.settings.clean(str(error["message"])) for error in errors[:3])]
+        reasons = [str(batch.get("status")), *(str(error["message"]) for error in errors[:3])]
         found: Results = dict.fromkeys(note["requests"], ", ".join(reasons))
         for name in ("output_file_id", "error_file_id"):
             if not batch.get(name):

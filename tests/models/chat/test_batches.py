@@ -54,6 +54,8 @@ class Provider(ThreadingHTTPServer):
         """How often a batch is looked at before it is over."""
         self.deaf = False
         """Whether the connection breaks when a batch has begun."""
+        self.refuses = False
+        """Whether it refuses the key to who looks at a batch, the second time."""
         self.odd: tuple[bytes, int] | None = None
         """What it says to a file, where that is not what it should."""
         self.finish: Callable[[list[dict]], tuple[str, list[dict], list[dict]]] = answered
@@ -82,6 +84,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(here.files[found[1]])
         elif path.startswith("batches?"):
             self.reply({"data": list(here.batches.values()), "has_more": False})
+        elif here.refuses and any(batch["looks"] for batch in here.batches.values()):
+            self.reply({"error": "no key"}, 401)
         elif batch := here.batches.get(path.removeprefix("batches/")):
             self.reply(here.look(batch))
         else:
@@ -198,6 +202,28 @@ def test_a_kill_between_the_providers_yes_and_our_note_costs_nothing(killed, pro
     assert provider.paid == 4
 
 
+def test_a_second_kill_before_answers_are_remembered_costs_nothing(killed, provider, driver):
+    """The batch has ended, and its answers are read; its note stays until there is more to ask."""
+    provider.looks = 0
+    for _ in range(2):
+        assert ask(driver(), "abcd") == [f"?{name}" for name in NAMES]
+    assert provider.paid == 4
+
+
+def test_a_note_that_another_driver_strikes_meanwhile_is_none(provider, driver, tmp_path):
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    assert ask(driver(), "a") == ["?a"]
+
+
+def test_a_key_that_is_refused_while_a_batch_is_under_way_is_told(killed, provider, driver, pauses):
+    """Nobody waits for ever; with another key the batch is found again."""
+    provider.refuses = True
+    assert ask(driver(), "ab") == ['the batch left this unanswered: the endpoint answered 401: {"error": "no key"}'] * 2
+    provider.refuses = False
+    assert ask(driver(), "ab") == ["?a", "?b"]
+    assert provider.paid == 4
+
+
 def test_what_was_remembered_is_not_noted_for_ever(provider, driver, tmp_path):
     model = driver()
     ask(model)
@@ -219,7 +245,7 @@ def test_what_fails_fails_alone_and_is_not_sent_again_one_by_one(provider, drive
             "custom_id": ids["b?"],
             "response": {"status_code": 400, "body": {"error": {"message": "no such thing"}}},
         }
-        late = {"custom_id": ids["c?"], "error": {"code": "batch_expired", "message": "not in 24 hours"}}
+        late = {"custom_id": ids["c?"], "error": {"code": "batch_expired", "message": "not in\n\x1b[31m24 hours"}}
         return "expired", [one for one in answered(asked)[1] if one["custom_id"] == ids["a?"]], [bad, late]
 
     provider.finish = in_part
@@ -227,7 +253,7 @@ def test_what_fails_fails_alone_and_is_not_sent_again_one_by_one(provider, drive
     assert ask(model) == [
         "?a",
         'the endpoint answered 400: {"error":{"message":"no such thing"}}',
-        "the batch left this unanswered: batch_expired: not in 24 hours",
+        "the batch left this unanswered: batch_expired: not in [31m24 hours",
         "the batch left this unanswered: expired",
     ]
     assert provider.paid == 4 and provider.chats == 0
