@@ -107,19 +107,14 @@ def asked(study: Study) -> list[Asked]:
 def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, float]]:
     """Each metric with its values, pictures × trainings, and what a blind answer has; their mean first, where there are
     several benchmarks."""
-    each = [
-        (metric, of_metric(wide, metric.name), float(np.nanmean(of_metric(wide, blind_of(metric)))))
-        for metric in metrics
-    ]
-    benchmarks: dict[str, list[tuple[Metric, pd.DataFrame, float]]] = {}
-    for one in each:
-        benchmarks.setdefault(one[0].name.partition("_")[0], []).append(one)
-    if len(benchmarks) < 2:
-        return each
-    own = [
-        (mean([table for _, table, _ in some]), np.mean([level for *_, level in some])) for some in benchmarks.values()
-    ]
-    return [(MEAN, mean([table for table, _ in own]), float(np.mean([level for _, level in own]))), *each]
+    each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
+    benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
+    for metric, *both in each:
+        benchmarks.setdefault(metric.name.partition("_")[0], []).append((both[0], both[1]))
+    if len(benchmarks) > 1:  # the blind answer too is that of the pictures which all of them ask about
+        own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
+        each.insert(0, (MEAN, *(mean(list(side)) for side in zip(*own, strict=True))))
+    return [(metric, table, float(np.nanmean(blind.to_numpy(float)))) for metric, table, blind in each]
 
 
 def blind_of(metric: Metric) -> str:
@@ -127,8 +122,9 @@ def blind_of(metric: Metric) -> str:
 
 
 def of_metric(wide: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The columns of one metric."""
-    return wide.loc[:, [name]].droplevel("metric", axis=1)
+    """The columns of one metric, one for each training, whether or not it has a value."""
+    found = wide.loc[:, [name]].droplevel("metric", axis=1)
+    return found.reindex(columns=wide.columns.unique("training"))
 
 
 def mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
