@@ -32,7 +32,8 @@ class Line(NamedTuple):
     """The entry of ``training``, with what else it sweeps over."""
     of: str
     """What it further pretrains on: nothing (``vanilla``), a captioner's captions (``short``), ScaleCap's, or those of
-    another one that rewrites captions (``rival``)."""
+    another one that rewrites captions (``rival``). Empty where it learns in another way, of which the paper claims
+    nothing."""
     sizes: list[int | None]
     """How many pictures are learnt from, rising; None where the study does not say."""
     values: np.ndarray
@@ -64,9 +65,9 @@ class Told(NamedTuple):
 def told(params: Mapping[str, Any]) -> dict[str, Told]:
     """The trainings of a study.
 
-    >>> swept = {"captions": "blip", "size": 100, "seed": 1}
-    >>> told({"training": {"pre/size=100,seed=1": swept}})
-    {'pre/size=100,seed=1': Told(line='pre', of='short', size=100, seed=1)}
+    >>> swept = {"kind": "pretrain", "captions": "blip", "size": 100, "seed": 1}
+    >>> list(told({"training": {"pre/size=100,seed=1": swept, "dpo": {"kind": "dpo", "captions": "blip"}}}).values())
+    [Told(line='pre', of='short', size=100, seed=1), Told(line='dpo', of='', size=None, seed=0)]
     """
     found = {}
     methods = {name.partition("/")[0]: said.get("method") for name, said in (params.get("recaptioners") or {}).items()}
@@ -76,6 +77,7 @@ def told(params: Mapping[str, Any]) -> dict[str, Told]:
         further, method = said.get("further") or {}, methods.get(said.get("captions"))
         of = OURS if method == "scalecap" else RIVAL if method else SHORT
         of = VANILLA if further.get("epochs") == 0 else of
+        of = of if said.get("kind") == "pretrain" else ""
         found[name] = Told(f"{entry}/{rest}" if rest else entry, of, said.get("size"), said.get("seed", 0))
     return found
 
