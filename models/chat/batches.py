@@ -32,6 +32,7 @@ LARGEST_ANSWERS = 2**30
 WITHIN = "24h"
 """When a provider shall be done. What it has not answered by then has failed, and is asked again by the next run."""
 UNDER_WAY = {"validating", "in_progress", "finalizing", "cancelling"}
+LOST = {"failed", "expired", "cancelled"}
 PAGES = 10
 """How many pages of 100 batches are looked through for one whose id was not noted."""
 OURS = "palimpsest"
@@ -146,7 +147,7 @@ class Batches:
             try:
                 return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: digest}}, retries=0)
             except ConnectionError:
-                if batch := self._listed(client, digest):
+                if (batch := self._listed(client, digest)) and batch.get("status") not in LOST:
                     return batch
                 if attempt == self.settings.retries:
                     raise
@@ -154,18 +155,20 @@ class Batches:
             attempt += 1
 
     def _listed(self, client: Client, digest: str) -> Fields | None:
-        """The batch of a file, among those that the provider lists."""
-        after = ""
+        """The batch of a file, among those that the provider lists; a lost one where there is no other."""
+        after, lost = "", None
         for _ in range(PAGES):
             page = self._asked(client, "GET", f"batches?limit=100{after}", missing=True) or {}
             some = page.get("data") or []
             for batch in some:
                 if (batch.get("metadata") or {}).get(OURS) == digest:
-                    return batch
+                    if batch.get("status") not in LOST:
+                        return batch
+                    lost = lost or batch
             if not (some and page.get("has_more")):
                 break
             after = f"&after={some[-1]['id']}"
-        return None
+        return lost
 
     def _ended(self, client: Client, batch: Fields) -> Fields:
         """A batch when it is over, though the provider, or the way to it, may be away meanwhile.

@@ -56,6 +56,8 @@ class Provider(ThreadingHTTPServer):
         """Whether the connection breaks when a batch has begun."""
         self.refuses = False
         """Whether it refuses the key to who looks at a batch, the second time."""
+        self.busy = 0
+        """How many times it has no time to begin a batch."""
         self.odd: tuple[bytes, int] | None = None
         """What it says to a file, where that is not what it should."""
         self.finish: Callable[[list[dict]], tuple[str, list[dict], list[dict]]] = answered
@@ -99,6 +101,9 @@ class Handler(BaseHTTPRequestHandler):
             lines = [line.strip() for line in data.splitlines() if line.startswith(b'{"custom_id"')]
             assert b'name="purpose"' in data and b'name="file"; filename=' in data
             self.reply({"id": here.keep([json.loads(line) for line in lines])})
+        elif self.path == "/v1/batches" and here.busy:
+            here.busy -= 1
+            self.reply({"error": "busy"}, 503)
         elif self.path == "/v1/batches":
             asked = json.loads(data)
             assert (asked["endpoint"], asked["completion_window"]) == ("/v1/chat/completions", "24h")
@@ -238,6 +243,19 @@ def test_a_provider_that_began_a_batch_and_did_not_say_so_is_not_paid_twice(prov
     assert provider.paid == 4
 
 
+def test_a_batch_that_failed_is_not_taken_for_the_next_one_of_the_same_requests(provider, driver, tmp_path):
+    """Both hold the same file, by which a batch is known that was not noted: here the first, while the second is not
+    begun yet; and when it is under way."""
+    provider.finish = lambda asked: ("failed", [], [])
+    assert ask(driver(), "a") == ["the batch left this unanswered: failed"]
+    provider.finish, provider.busy = answered, 1
+    assert ask(driver(), "a") == ["?a"]
+    (note,) = tmp_path.iterdir()
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"id": None}))
+    assert ask(driver(), "a") == ["?a"]
+    assert provider.paid == 2
+
+
 def test_what_fails_fails_alone_and_is_not_sent_again_one_by_one(provider, driver):
     def in_part(asked: list[dict]) -> tuple[str, list[dict], list[dict]]:
         ids = {one["body"]["messages"][0]["content"]: one["custom_id"] for one in asked}
@@ -287,7 +305,7 @@ def test_batches_are_those_that_openai_describes():
     """Witness: the types of OpenAI's own client."""
     openai = pytest.importorskip("openai.types")
     statuses = set(get_args(openai.Batch.model_fields["status"].annotation))
-    assert statuses == batches.UNDER_WAY | {"failed", "completed", "expired", "cancelled"}
+    assert statuses == batches.UNDER_WAY | batches.LOST | {"completed"}
     fields = get_type_hints(openai.BatchCreateParams)
     assert {"input_file_id", "endpoint", "completion_window", "metadata"} <= fields.keys()
     assert {"output_file_id", "error_file_id", "errors", "metadata"} <= openai.Batch.model_fields.keys()
