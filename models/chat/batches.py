@@ -33,6 +33,7 @@ WITHIN = "24h"
 """When a provider shall be done. What it has not answered by then has failed, and is asked again by the next run."""
 UNDER_WAY = {"validating", "in_progress", "finalizing", "cancelling"}
 LOST = {"failed", "expired", "cancelled"}
+"""Over, with some answers at most."""
 PAGES = 10
 """How many pages of 100 batches are looked through for one whose id was not noted."""
 OURS = "palimpsest"
@@ -156,7 +157,8 @@ class Batches:
 
     def _listed(self, client: Client, digest: str) -> Fields | None:
         """The batch of a file, among those that the provider lists; a lost one where there is no other."""
-        after, lost = "", None
+        after = ""
+        lost: Fields | None = None
         for _ in range(PAGES):
             page = self._asked(client, "GET", f"batches?limit=100{after}", missing=True) or {}
             some = page.get("data") or []

@@ -111,11 +111,12 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
     several benchmarks."""
     each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
     benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
-    for metric, *both in each:
-        benchmarks.setdefault(metric.name.partition("_")[0], []).append((both[0], both[1]))
+    for metric, table, blind in each:
+        benchmarks.setdefault(metric.name.partition("_")[0], []).append((table, blind))
     if len(benchmarks) > 1:  # the blind answer too is that of the pictures which all of them ask about
         own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
-        each.insert(0, (MEAN, *(mean(list(side)) for side in zip(*own, strict=True))))
+        table, blind = (mean(list(side)) for side in zip(*own, strict=True))
+        each.insert(0, (MEAN, table, blind))
     return [(metric, table, float(np.nanmean(blind.to_numpy(float)))) for metric, table, blind in each]
 
 
