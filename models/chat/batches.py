@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.chat import messages
-from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, said_within
+from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, RefusedKeyError, said_within
 
 if TYPE_CHECKING:
     from httpx2 import Client, Response
@@ -32,6 +32,8 @@ LARGEST_ANSWERS = 2**30
 WITHIN = "24h"
 """When a provider shall be done. What it has not answered by then has failed, and is asked again by the next run."""
 UNDER_WAY = {"validating", "in_progress", "finalizing", "cancelling"}
+LOST = {"failed", "expired", "cancelled"}
+"""Over, with some answers at most."""
 PAGES = 10
 """How many pages of 100 batches are looked through for one whose id was not noted."""
 OURS = "palimpsest"
@@ -92,7 +94,7 @@ class Batches:
         def answer(body: Fields) -> Response:
             one = found.get(id_of(body), why)
             if isinstance(one, str):
-                raise ConnectionError(f"the batch left this unanswered: {one}")
+                raise ConnectionError(f"the batch left this unanswered: {self.settings.clean(one)}")
             return self.settings.held(one)
 
         return answer
@@ -102,7 +104,10 @@ class Batches:
         begun: list[Begun] = []
         found: Results = {}
         for path in sorted(self.kept.glob("*.json")) if self.kept else ():
-            note = json.loads(path.read_text())
+            try:
+                note = json.loads(path.read_text())
+            except FileNotFoundError:  # another driver has it remembered
+                continue
             if note["endpoint"] != self.settings.endpoint or not wanted.intersection(note["requests"]):
                 continue
             known = note["id"] and self._asked(client, "GET", f"batches/{note['id']}", missing=True)
@@ -111,8 +116,12 @@ class Batches:
                 begun.append(each)
                 continue
             ended = self._results(client, note, each.batch)
-            found |= {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
-            each.forget(wanted if each.batch else note["requests"])
+            said = {name: one for name, one in ended.items() if not isinstance(one, str) and one.is_success}
+            if said.keys() & wanted:
+                self._read.append(partial(each.forget, wanted))
+            else:
+                each.forget(wanted if each.batch else note["requests"])
+            found |= said
         return begun, found
 
     def _begun(self, client: Client, file: bytes) -> Begun:
@@ -139,7 +148,7 @@ class Batches:
             try:
                 return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: digest}}, retries=0)
             except ConnectionError:
-                if batch := self._listed(client, digest):
+                if (batch := self._listed(client, digest)) and batch.get("status") not in LOST:
                     return batch
                 if attempt == self.settings.retries:
                     raise
@@ -147,34 +156,45 @@ class Batches:
             attempt += 1
 
     def _listed(self, client: Client, digest: str) -> Fields | None:
-        """The batch of a file, among those that the provider lists."""
+        """The batch of a file, among those that the provider lists; a lost one where there is no other."""
         after = ""
+        lost: Fields | None = None
         for _ in range(PAGES):
             page = self._asked(client, "GET", f"batches?limit=100{after}", missing=True) or {}
             some = page.get("data") or []
             for batch in some:
                 if (batch.get("metadata") or {}).get(OURS) == digest:
-                    return batch
+                    if batch.get("status") not in LOST:
+                        return batch
+                    lost = lost or batch
             if not (some and page.get("has_more")):
                 break
             after = f"&after={some[-1]['id']}"
-        return None
+        return lost
 
     def _ended(self, client: Client, batch: Fields) -> Fields:
-        """A batch when it is over, though the provider, or the way to it, may be away meanwhile."""
+        """A batch when it is over, though the provider, or the way to it, may be away meanwhile.
+
+        Raises RefusedKeyError where it wants another key.
+        """
         pause = FIRST_PAUSE
         while batch.get("status") in UNDER_WAY:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            with suppress(ConnectionError):
+            try:
                 batch = self._asked(client, "GET", f"batches/{batch['id']}")
+            except RefusedKeyError:
+                raise
+            except ConnectionError as error:
+                log.warning("Batch %s is under way, but %s", batch["id"], error)
+            else:
                 log.info("Batch %s: %s, %s", batch["id"], batch.get("status"), batch.get("request_counts"))
         return batch
 
     def _results(self, client: Client, note: Fields, batch: Fields) -> Results:
         """What a batch came to, in whatever order it says so, and however often; an answer goes before an error."""
         errors = (batch.get("errors") or {}).get("data") or ()
-        reasons = [str(batch.get("status")), *(self.settings.clean(str(error["message"])) for error in errors[:3])]
+        reasons = [str(batch.get("status")), *(str(error["message"]) for error in errors[:3])]
         found: Results = dict.fromkeys(note["requests"], ", ".join(reasons))
         for name in ("output_file_id", "error_file_id"):
             if not batch.get(name):

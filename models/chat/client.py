@@ -41,6 +41,10 @@ PICTURE = 1000
 """Tokens that a picture is taken for until the server has counted them."""
 
 
+class RefusedKeyError(ConnectionError):
+    """The server wants another API key, or money: waiting alone does not help."""
+
+
 class Price(Settings):
     """Money for a thousand tokens: of the ``prompt``, of that part of it which the server had ``cached`` (as the rest,
     where absent), and of the ``completion``."""
@@ -201,11 +205,12 @@ class Endpoint(Settings):
     def held(self, response: Response) -> Response:
         """An answer that is one.
 
-        Raises ConnectionError where it is a transient error, or the key is none, and ValueError where the request is
-        refused.
+        Raises ConnectionError where it is a transient error (RefusedKeyError where the key is none), and ValueError
+        where the request is refused.
         """
         if not response.is_success:
-            kind = ConnectionError if response.status_code in TRANSIENT | UNPAID else ValueError
+            passing = ConnectionError if response.status_code in TRANSIENT else ValueError
+            kind = RefusedKeyError if response.status_code in UNPAID else passing
             raise kind(f"the endpoint answered {self.quoted(response)}")
         return response
 

@@ -98,6 +98,7 @@ def seconds(said: str) -> float | None:
 
     >>> [seconds(text) for text in ("2", "6m0.5s", "88ms", "2000-01-01T00:00:00Z", "946684800", "-3", "inf", "")]
     [2.0, 360.5, 0.088, 0.0, 0.0, 0.0, None, None]
+    >>> seconds(f"Mon, 01 Jan {10**20} 00:00:00 GMT")
     """
     said = said.strip()
     if parts := re.fullmatch(r"(?:[\d.]+(?:ms|s|m|h|d))+", said) and re.findall(r"([\d.]+)(ms|s|m|h|d)", said):
@@ -107,7 +108,7 @@ def seconds(said: str) -> float | None:
         for read in (parsedate_to_datetime, datetime.fromisoformat):
             try:
                 plain = read(said).timestamp()
-            except ValueError:
+            except (ValueError, OverflowError):
                 continue
             return max(0.0, plain - time.time())
         return None

@@ -32,7 +32,8 @@ class Line(NamedTuple):
     """The entry of ``training``, with what else it sweeps over."""
     of: str
     """What it further pretrains on: nothing (``vanilla``), a captioner's captions (``short``), ScaleCap's, or those of
-    another one that rewrites captions (``rival``)."""
+    another one that rewrites captions (``rival``). Empty where it learns in another way, of which the paper claims
+    nothing."""
     sizes: list[int | None]
     """How many pictures are learnt from, rising; None where the study does not say."""
     values: np.ndarray
@@ -64,9 +65,9 @@ class Told(NamedTuple):
 def told(params: Mapping[str, Any]) -> dict[str, Told]:
     """The trainings of a study.
 
-    >>> swept = {"captions": "blip", "size": 100, "seed": 1}
-    >>> told({"training": {"pre/size=100,seed=1": swept}})
-    {'pre/size=100,seed=1': Told(line='pre', of='short', size=100, seed=1)}
+    >>> swept = {"kind": "pretrain", "captions": "blip", "size": 100, "seed": 1}
+    >>> list(told({"training": {"pre/size=100,seed=1": swept, "dpo": {"kind": "dpo", "captions": "blip"}}}).values())
+    [Told(line='pre', of='short', size=100, seed=1), Told(line='dpo', of='', size=None, seed=0)]
     """
     found = {}
     methods = {name.partition("/")[0]: said.get("method") for name, said in (params.get("recaptioners") or {}).items()}
@@ -76,6 +77,7 @@ def told(params: Mapping[str, Any]) -> dict[str, Told]:
         further, method = said.get("further") or {}, methods.get(said.get("captions"))
         of = OURS if method == "scalecap" else RIVAL if method else SHORT
         of = VANILLA if further.get("epochs") == 0 else of
+        of = of if said.get("kind") == "pretrain" else ""
         found[name] = Told(f"{entry}/{rest}" if rest else entry, of, said.get("size"), said.get("seed", 0))
     return found
 
@@ -107,19 +109,15 @@ def asked(study: Study) -> list[Asked]:
 def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, float]]:
     """Each metric with its values, pictures × trainings, and what a blind answer has; their mean first, where there are
     several benchmarks."""
-    each = [
-        (metric, of_metric(wide, metric.name), float(np.nanmean(of_metric(wide, blind_of(metric)))))
-        for metric in metrics
-    ]
-    benchmarks: dict[str, list[tuple[Metric, pd.DataFrame, float]]] = {}
-    for one in each:
-        benchmarks.setdefault(one[0].name.partition("_")[0], []).append(one)
-    if len(benchmarks) < 2:
-        return each
-    own = [
-        (mean([table for _, table, _ in some]), np.mean([level for *_, level in some])) for some in benchmarks.values()
-    ]
-    return [(MEAN, mean([table for table, _ in own]), float(np.mean([level for _, level in own]))), *each]
+    each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
+    benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
+    for metric, table, blind in each:
+        benchmarks.setdefault(metric.name.partition("_")[0], []).append((table, blind))
+    if len(benchmarks) > 1:  # the blind answer too is that of the pictures which all of them ask about
+        own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
+        table, blind = (mean(list(side)) for side in zip(*own, strict=True))
+        each.insert(0, (MEAN, table, blind))
+    return [(metric, table, float(np.nanmean(blind.to_numpy(float)))) for metric, table, blind in each]
 
 
 def blind_of(metric: Metric) -> str:
@@ -127,8 +125,9 @@ def blind_of(metric: Metric) -> str:
 
 
 def of_metric(wide: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The columns of one metric."""
-    return wide.loc[:, [name]].droplevel("metric", axis=1)
+    """The columns of one metric, one for each training, whether or not it has a value."""
+    found = wide.loc[:, [name]].droplevel("metric", axis=1)
+    return found.reindex(columns=wide.columns.unique("training"))
 
 
 def mean(tables: list[pd.DataFrame]) -> pd.DataFrame:

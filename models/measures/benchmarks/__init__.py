@@ -45,7 +45,8 @@ class Question:
     group: str
     """What it counts for: metrics are called after it."""
     usual: str = ""
-    """The most frequent right answer to such questions in the corpus, which needs no look at the picture."""
+    """The most frequent right answer to such questions in the corpus, which needs no look at the picture; of choices
+    that no other question has, that in the place in which most such have theirs."""
 
     def parts(self) -> list[Any]:
         """What of it enters a key."""
@@ -106,11 +107,21 @@ class Benchmark(ABC):
 
 
 def with_usual(asked: Mapping[str, Sequence[Question]]) -> dict[str, list[Question]]:
-    """Questions with the most frequent answer of their group and choices; of equally frequent ones the first choice."""
+    """Questions with the most frequent answer of their group and choices; of equally frequent ones the first choice.
+
+    Of one question alone that would be its own answer. Where choices are a question's own, it is their most frequent
+    place that counts, among as many.
+    """
     counts: dict[tuple[str, tuple[str, ...]], Counter[str]] = defaultdict(Counter)
     for one in (one for some in asked.values() for one in some):
         counts[one.group, one.choices][one.answer] += 1
     usual = {key: max(key[1], key=count.__getitem__) for key, count in counts.items()}
+    places: dict[tuple[str, int], Counter[int]] = defaultdict(Counter)
+    alone = [key for key, count in counts.items() if count.total() == 1]
+    for group, choices in alone:
+        places[group, len(choices)][choices.index(usual[group, choices])] += 1
+    for group, choices in alone:
+        usual[group, choices] = choices[max(range(len(choices)), key=places[group, len(choices)].__getitem__)]
     return {
         sample: [replace(one, usual=usual[one.group, one.choices]) for one in some] for sample, some in asked.items()
     }
@@ -173,11 +184,14 @@ def choice_of(reply: Reply, choices: Sequence[str]) -> str:
     ['yes', 'no', 'no']
     >>> choice_of(Reply("There are 2.", "stop"), ("one", "two"))
     'two'
+    >>> choice_of(Reply("2", "stop"), ("1", "2"))
+    '2'
     >>> choice_of(Reply("Either yes or no.", "stop"), ("yes", "no"))
     Traceback (most recent call last):
     ValueError: the reply 'Either yes or no.' names several of yes, no
     """
-    text = re.sub(r"\b(10|[1-9])\b", lambda digits: NUMBERS[int(digits[0]) - 1], reply.text)
+    spelled = {str(n): word for n, word in enumerate(NUMBERS, 1) if word in choices}
+    text = re.sub(r"\b\d+\b", lambda digits: spelled.get(digits[0], digits[0]), reply.text)
     longest = "|".join(re.escape(one) for one in sorted(choices, key=len, reverse=True))
     found = [one.lower() for one in re.findall(rf"(?<!\w)(?:{longest})(?!\w)", text, re.IGNORECASE)]
     first = re.match(rf"\W*(?:{longest})(?!\w)", text, re.IGNORECASE)

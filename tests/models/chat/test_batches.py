@@ -54,6 +54,10 @@ class Provider(ThreadingHTTPServer):
         """How often a batch is looked at before it is over."""
         self.deaf = False
         """Whether the connection breaks when a batch has begun."""
+        self.refuses = False
+        """Whether it refuses the key to who looks at a batch, the second time."""
+        self.busy = 0
+        """How many times it has no time to begin a batch."""
         self.odd: tuple[bytes, int] | None = None
         """What it says to a file, where that is not what it should."""
         self.finish: Callable[[list[dict]], tuple[str, list[dict], list[dict]]] = answered
@@ -82,6 +86,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(here.files[found[1]])
         elif path.startswith("batches?"):
             self.reply({"data": list(here.batches.values()), "has_more": False})
+        elif here.refuses and any(batch["looks"] for batch in here.batches.values()):
+            self.reply({"error": "no key"}, 401)
         elif batch := here.batches.get(path.removeprefix("batches/")):
             self.reply(here.look(batch))
         else:
@@ -95,6 +101,9 @@ class Handler(BaseHTTPRequestHandler):
             lines = [line.strip() for line in data.splitlines() if line.startswith(b'{"custom_id"')]
             assert b'name="purpose"' in data and b'name="file"; filename=' in data
             self.reply({"id": here.keep([json.loads(line) for line in lines])})
+        elif self.path == "/v1/batches" and here.busy:
+            here.busy -= 1
+            self.reply({"error": "busy"}, 503)
         elif self.path == "/v1/batches":
             asked = json.loads(data)
             assert (asked["endpoint"], asked["completion_window"]) == ("/v1/chat/completions", "24h")
@@ -198,6 +207,28 @@ def test_a_kill_between_the_providers_yes_and_our_note_costs_nothing(killed, pro
     assert provider.paid == 4
 
 
+def test_a_second_kill_before_answers_are_remembered_costs_nothing(killed, provider, driver):
+    """The batch has ended, and its answers are read; its note stays until there is more to ask."""
+    provider.looks = 0
+    for _ in range(2):
+        assert ask(driver(), "abcd") == [f"?{name}" for name in NAMES]
+    assert provider.paid == 4
+
+
+def test_a_note_that_another_driver_strikes_meanwhile_is_none(provider, driver, tmp_path):
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    assert ask(driver(), "a") == ["?a"]
+
+
+def test_a_key_that_is_refused_while_a_batch_is_under_way_is_told(killed, provider, driver, pauses):
+    """Nobody waits for ever; with another key the batch is found again."""
+    provider.refuses = True
+    assert ask(driver(), "ab") == ['the batch left this unanswered: the endpoint answered 401: {"error": "no key"}'] * 2
+    provider.refuses = False
+    assert ask(driver(), "ab") == ["?a", "?b"]
+    assert provider.paid == 4
+
+
 def test_what_was_remembered_is_not_noted_for_ever(provider, driver, tmp_path):
     model = driver()
     ask(model)
@@ -212,6 +243,19 @@ def test_a_provider_that_began_a_batch_and_did_not_say_so_is_not_paid_twice(prov
     assert provider.paid == 4
 
 
+def test_a_batch_that_failed_is_not_taken_for_the_next_one_of_the_same_requests(provider, driver, tmp_path):
+    """Both hold the same file, by which a batch is known that was not noted: here the first, while the second is not
+    begun yet; and when it is under way."""
+    provider.finish = lambda asked: ("failed", [], [])
+    assert ask(driver(), "a") == ["the batch left this unanswered: failed"]
+    provider.finish, provider.busy = answered, 1
+    assert ask(driver(), "a") == ["?a"]
+    (note,) = tmp_path.iterdir()
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"id": None}))
+    assert ask(driver(), "a") == ["?a"]
+    assert provider.paid == 2
+
+
 def test_what_fails_fails_alone_and_is_not_sent_again_one_by_one(provider, driver):
     def in_part(asked: list[dict]) -> tuple[str, list[dict], list[dict]]:
         ids = {one["body"]["messages"][0]["content"]: one["custom_id"] for one in asked}
@@ -219,7 +263,7 @@ def test_what_fails_fails_alone_and_is_not_sent_again_one_by_one(provider, drive
             "custom_id": ids["b?"],
             "response": {"status_code": 400, "body": {"error": {"message": "no such thing"}}},
         }
-        late = {"custom_id": ids["c?"], "error": {"code": "batch_expired", "message": "not in 24 hours"}}
+        late = {"custom_id": ids["c?"], "error": {"code": "batch_expired", "message": "not in\n\x1b[31m24 hours"}}
         return "expired", [one for one in answered(asked)[1] if one["custom_id"] == ids["a?"]], [bad, late]
 
     provider.finish = in_part
@@ -227,7 +271,7 @@ def test_what_fails_fails_alone_and_is_not_sent_again_one_by_one(provider, drive
     assert ask(model) == [
         "?a",
         'the endpoint answered 400: {"error":{"message":"no such thing"}}',
-        "the batch left this unanswered: batch_expired: not in 24 hours",
+        "the batch left this unanswered: batch_expired: not in [31m24 hours",
         "the batch left this unanswered: expired",
     ]
     assert provider.paid == 4 and provider.chats == 0
@@ -261,7 +305,7 @@ def test_batches_are_those_that_openai_describes():
     """Witness: the types of OpenAI's own client."""
     openai = pytest.importorskip("openai.types")
     statuses = set(get_args(openai.Batch.model_fields["status"].annotation))
-    assert statuses == batches.UNDER_WAY | {"failed", "completed", "expired", "cancelled"}
+    assert statuses == batches.UNDER_WAY | batches.LOST | {"completed"}
     fields = get_type_hints(openai.BatchCreateParams)
     assert {"input_file_id", "endpoint", "completion_window", "metadata"} <= fields.keys()
     assert {"output_file_id", "error_file_id", "errors", "metadata"} <= openai.Batch.model_fields.keys()

@@ -8,6 +8,7 @@ that. As it is the model has .4, and a blind answer .3.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -17,6 +18,7 @@ from scipy import stats
 
 from registry.indexing import Index
 from registry.published import publish
+from reports.asking.answered import MEAN, SHORT, Told, accuracies, lines_of
 from reports.asking.study import Study
 from reports.chapters import benchmarks
 from reports.report import build
@@ -36,7 +38,8 @@ PARAMS: dict[str, Any] = {
     "captioners": {"blip": {"adapter": "blip"}},
     "recaptioners": {"rival": {"method": "sharegpt4v"}, "scalecap": {"method": "scalecap"}},
     "training": {
-        **{f"vanilla/seed={s}": {"captions": "blip", "further": {"epochs": 0}, "seed": s} for s in SEEDS}, **LEARNT
+        **{f"vanilla/seed={s}": {"kind": "pretrain", "captions": "blip", "further": {"epochs": 0}, "seed": s}
+        for s in SEEDS}, **LEARNT
     },
     "answerers": {"lvlm": {"adapter": "llava"}},
 }  # fmt: skip
@@ -112,6 +115,26 @@ def test_effects_are_paired(tables: dict[str, Any]) -> None:
     assert effects.loc["vanilla → rival", "effect"] == pytest.approx(0.2)
     assert effects.loc["scalecap: 100 → 400 pictures", "effect"] == pytest.approx(0.1)
     assert effects.loc["rival: 100 → 400 pictures", "effect"] == 0
+
+
+def test_a_training_that_answered_one_benchmark_alone_is_no_other_training() -> None:
+    """Choices were asked of b alone, and of picture 1 nobody was asked to count."""
+    shares = {"count": {("", 0): 0.5, ("a", 0): 0.6, ("b", 0): 0.7}, "choice": {("b", 0): 0.9, ("b", 1): 0.1}}
+    wide = pd.DataFrame(
+        [
+            {"metric": f"{name}_{what}", "training": training, "sample": sample, "value": value}
+            for name, some in shares.items()
+            for (training, sample), share in some.items()
+            for what, value in (("accuracy", share), ("blind", 0.2 if name == "count" else 0.4 + 0.4 * sample))
+        ]
+    ).pivot(index="sample", columns=["metric", "training"], values="value")
+    metrics = [replace(MEAN, name=f"{name}_accuracy") for name in shares]
+    (_, mean, blind), (_, counts, _), (_, choices, _) = accuracies(wide, metrics)
+    assert blind == pytest.approx(0.3), "over the picture of which the mean is"
+    assert mean["b"].tolist() == pytest.approx([0.8, float("nan")], nan_ok=True)
+    learnt = {name: Told(name, SHORT, None, 0) for name in "ab"}
+    for table in (mean, counts, choices):
+        assert learnt.keys() <= set(table) and [line.name for line in lines_of(table, learnt)] == ["a", "b"]
 
 
 def test_an_interval_is_for_new_pictures_and_new_seeds() -> None:

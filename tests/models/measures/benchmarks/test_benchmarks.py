@@ -105,6 +105,18 @@ def test_choices_about_scenes_have_one_right_answer() -> None:
     assert CaptionQa(CaptionQa.Settings()).questions(learnt) == {}, "which has no answers to choose from"
 
 
+def test_a_question_with_choices_of_its_own_is_not_its_own_blind_answer() -> None:
+    """Each has choices of its own, of which the first is right in 3 of 7, the others in 2 each."""
+    places, pictures = (0, 1, 2, 0, 1, 2, 0), {}
+    for k, place in enumerate(places):
+        choices = [f"{k} {name}" for name in "abc"]
+        pictures[str(k)] = {"questions": [{"question": f"{k}?", "answer": choices[place], "choices": choices}]}
+    asked = CaptionQa(CaptionQa.Settings()).questions(pictures)
+    assert [one.choices.index(one.usual) for some in asked.values() for one in some] == [0] * 7
+    found = [Answer("choice", one.text, one.answer, one.usual, one.answer) for some in asked.values() for one in some]
+    assert CaptionQa(CaptionQa.Settings()).values(found)["choice_blind"] == 3 / 7
+
+
 def play(benchmark: Benchmark, questions: list[Question], *replies: Any) -> tuple[list[Any], list[Answer]]:
     """What is asked in turn, and the answers."""
     asking, asked, given = benchmark.ask(SimplePicture(), questions), [], iter((None, *replies))
