@@ -114,15 +114,21 @@ class Begun(Generic[T]):
 def ahead(works: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
     """Each work, to be called for its result; the next one begins when this one comes to the device.
 
+    What drawing the next one raises is no fault of this one: it is raised when this one's result is done with.
+
     >>> [result() for result in ahead([lambda: 1, lambda: on_device(lambda: 2)])]
     [1, 2]
     """
     rest = iter(works)
     begun: list[Begun[T]] = []
+    undrawn: list[Exception] = []
 
     def begin() -> None:
-        if len(begun) < 2 and (work := next(rest, None)):
-            begun.append(Begun(work))
+        try:
+            if len(begun) < 2 and not undrawn and (work := next(rest, None)):
+                begun.append(Begun(work))
+        except Exception as error:
+            undrawn.append(error)
 
     begin()
     try:
@@ -131,6 +137,8 @@ def ahead(works: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, 
             begun.pop(0).abandon()
             if not begun:  # it never came to the device
                 begin()
+        if undrawn:
+            raise undrawn[0]
     finally:
         for one in begun:
             one.abandon()
