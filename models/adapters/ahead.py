@@ -114,21 +114,21 @@ class Begun(Generic[T]):
 def ahead(works: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
     """Each work, to be called for its result; the next one begins when this one comes to the device.
 
-    What drawing the next one raises is no fault of this one: it is raised when this one's result is done with.
+    What ``works`` raises is raised behind the last work that it gave.
 
     >>> [result() for result in ahead([lambda: 1, lambda: on_device(lambda: 2)])]
     [1, 2]
     """
     rest = iter(works)
     begun: list[Begun[T]] = []
-    undrawn: list[Exception] = []
+    failed: list[Exception] = []
 
     def begin() -> None:
         try:
-            if len(begun) < 2 and not undrawn and (work := next(rest, None)):
+            if len(begun) < 2 and (work := next(rest, None)):
                 begun.append(Begun(work))
-        except Exception as error:
-            undrawn.append(error)
+        except Exception as error:  # in the middle of the work before, which is no part of it
+            failed.append(error)
 
     begin()
     try:
@@ -137,8 +137,8 @@ def ahead(works: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, 
             begun.pop(0).abandon()
             if not begun:  # it never came to the device
                 begin()
-        if undrawn:
-            raise undrawn[0]
+        if failed:
+            raise failed[0]
     finally:
         for one in begun:
             one.abandon()

@@ -65,6 +65,20 @@ def test_what_raises_raises_where_it_is_asked_for_and_the_others_go_on():
     assert found == ["failed", 3, "failed", 2]
 
 
+def test_what_raises_while_a_batch_is_drawn_is_no_fault_of_the_one_before():
+    """Its result is there, and then whoever asks for the next one hears: nobody takes the rest for done."""
+
+    def works():
+        yield lambda: on_device(lambda: 1)
+        raise OSError("the database is locked")
+
+    found = []
+    with pytest.raises(OSError, match="locked"):
+        for result in ahead(works()):
+            found.append(result())
+    assert found == [1]
+
+
 @pytest.mark.parametrize("how", ["closed", "told to end"])
 def test_whoever_is_not_asked_any_more_ends(how, monkeypatch):
     monkeypatch.setattr(module, "POLL", 0.01)
