@@ -41,11 +41,11 @@ MORE: dict[str, dict[str, Any]] = {
 
 
 class Echo(toys.Toy):
-    """Revises the caption that it is asked about by a word, and says yes to all else."""
+    """Revises the caption that it is asked about by a word, and chooses yes."""
 
     def answer(self, conversations: Sequence[Sequence[Turn]], decoding: Any, seeds: Sequence[int]) -> list[list[Reply]]:
         said = [one[-1].text.partition("The caption is: ")[2].partition("\n")[0] for one in conversations]
-        return [[Reply(f"<revised_caption>{caption} indeed</revised_caption>" if caption else "yes", "stop")] for caption in said]
+        return [[Reply(f"<revised_caption>{caption} indeed</revised_caption>", "stop")] for caption in said]
 
     def choose(self, conversations: Sequence[Sequence[Turn]], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         return [np.array([float(one == "yes") for one in some]) for some in choices]
