@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
 )
 
+from registry.store.dag import STAGES
 from registry.store.items import ItemStore, among, chunks, filed
 from registry.store.leases import NOW
 from registry.store.objects import ObjectStore
@@ -83,11 +84,11 @@ def sweep(store: ItemStore, needed: Iterable[str], grace: timedelta, remove: boo
     kinds = {row.object: row.kind for row in rows if row.object is not None and row.object not in used}
     items = Counter(row.kind for row in rows)
     loose = set(sizes) - used - set(kinds)
-    with store.engine.connect() as connection:  # as it is now: also what others have remembered meanwhile
-        known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None)))) | filed(connection)
     gone = sorted({*kinds, *loose} & sizes.keys())
     aged = store.objects.each(lambda address: is_old(store.objects, store.objects.path(address), before), gone)
     going = [address for address, is_aged in zip(gone, aged, strict=True) if is_aged]
+    with store.engine.connect() as connection:  # as it is now: also what others remembered while ages were asked for
+        known = set(connection.scalars(select(Item.object).where(Item.object.is_not(None)))) | filed(connection)
     going = [address for address in going if address not in known or not remove and address in kinds]
     found = Counter[str]()
     taken = Counter[str]()
@@ -138,9 +139,11 @@ def keep(connection: Connection, needed: Iterable[str], before: datetime) -> Tab
         also(select(Item.id).where(Item.run_id.in_(some)))
     for some in chunks(needed):
         also(select(Item.id).where(among(connection, some)))
-    # A score of a cell as a whole stands at no sample; it stays with the scores that its execution gave to samples.
+    # What was found of a cell as a whole stands at no sample; it stays with what its execution found of samples.
     beside = select(Item.run_id).where(Item.id.in_(select(kept.c.id)))
-    also(select(Item.id).where(Item.parts["captions"].as_string().is_not(None), Item.run_id.in_(beside)))
+    captions, picture = (Item.parts[name].as_string() for name in ("captions", "picture"))
+    whole = captions.is_not(None) | (Item.kind == STAGES["answer"].kind) & picture.is_(None)
+    also(select(Item.id).where(whole, Item.run_id.in_(beside)))
     also(select(Item.id).join(Run, Run.id == Item.run_id).where(Run.started_at >= before))
     parents = select(Parent.parent_id.label("id")).where(Parent.item_id.in_(select(kept.c.id)))
     ancestors = parents.cte(recursive=True)

@@ -123,8 +123,7 @@ def answered(corpus: str, outputs: Outputs) -> list[Found]:
 
 def first_of(row: Mapping[str, Any]) -> str:
     """The caption that was rewritten; empty where none was, or it stayed."""
-    value = row if "first" in row else json.loads(row.get("value") or "{}")  # a plan's rows hold it themselves
-    first: str = value.get("first", "")
+    first: str = json.loads(row.get("value") or "{}").get("first", "")
     return first if first != row["caption"] else ""
 
 

@@ -11,6 +11,7 @@ import logging
 import socket
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from threading import Event, Thread
 
 import psutil
@@ -54,13 +55,14 @@ class Leases:
         self._ended = Event()
 
     def close(self) -> None:
-        """Give all back."""
+        """Give all back; where the registry is away just then, they end by themselves."""
         if self._renewing:
             self._ended.set()
             self._renewing.join()
-            with self.engine.begin() as connection:
+            with suppress(DBAPIError, ConnectionError), self.engine.begin() as connection:
                 connection.execute(delete(Lease).where(Lease.owner == self.owner))
 
+    @patient
     def take(self, keys: Collection[str]) -> set[str]:
         """Those of the keys that this execution may compute: no other one does."""
         if not self._renewing:
@@ -74,7 +76,6 @@ class Leases:
             mine |= self._take(others) if gone else set()
         return mine
 
-    @patient
     def _take(self, keys: Collection[str]) -> set[str]:
         with self.engine.begin() as connection:
             now = connection.scalars(select(NOW)).one()

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 from registry.store.dag import GRID, SECTIONS, STAGES, Stage
+from stages import prepare
 from stages.compose import sets
+from stages.engine.answering import PREPARED
+from stages.engine.answering import variants as answerers_of
 from stages.engine.entries import Adapted
+from stages.engine.shards import Outputs
 from stages.engine.study import Study, swept
 from stages.paint import variants as painters_of
 from stages.prompt import read
@@ -70,6 +74,19 @@ def paintings(study: Study, stage: Stage, entry: str) -> int:
     looked_at = {"paint": [entry], "quality": study.entries("painters")}
     painters = (one for name in looked_at.get(stage.name, ()) for one in painters_of(study, name).values())
     return sum(len(read(study, corpus)[0]) * (1 + len(one.trainings)) for one in painters for corpus in one.prompts)
+
+
+def answered(study: Study, stage: Stage, entry: str, samples: Mapping[str, int], outputs: Outputs) -> int:
+    """Number of items of a stage that asks about pictures of which not all are known yet, if nothing fails."""
+    count = 0
+    some = answerers_of(study, entry).values() if stage.name == "answer" else ()
+    if all(outputs.count(outputs.shards(PREPARED / name)) == samples[name] for one in some for name in one.corpora):
+        return 0  # its node says so itself, and nothing is read twice
+    for one in some:
+        for corpus in one.corpora:
+            asked = one.about({each.sample: each.annotations for each in prepare.read(study, corpus)[0]})
+            count += (len(asked) + bool(asked)) * (1 + len(one.trainings))
+    return count
 
 
 def rewritten(study: Study, scope: Scope, corpus: str) -> int:

@@ -22,12 +22,12 @@ from registry.health import gigabytes
 from registry.store import places
 from registry.store.database import connect
 from registry.store.items import ItemStore, Known
-from registry.store.keys import item_key
+from registry.store.keys import canonical, item_key
 from registry.store.objects import ObjectStore
 from registry.tracking import flatten
 from registry.tracking.asking import Past, past
 from stages.care.check import check
-from stages.care.counting import concerned_by, held, paintings
+from stages.care.counting import answered, concerned_by, held, paintings
 from stages.care.prices import money, prices
 from stages.engine.loop import light_row
 from stages.engine.memory import Entry
@@ -45,6 +45,9 @@ ALIKE = 2
 
 MODEL = ("adapter", "checkpoint", "revision", "weights", "method")
 """The settings that speed hangs on most, of an entry's model or of those that play its roles."""
+
+READ = ("first",)
+"""What later stages' plans read of values, beside what has a column of its own."""
 
 
 class Forecast(NamedTuple):
@@ -103,7 +106,8 @@ def stages(study: Study, outputs: Outputs) -> Iterator[Asked]:
     for stage, entry in study.stages():
         node = importlib.import_module(f"stages.{stage.name}").node(study, entry, outputs)
         if not (stage.counted and node.counted):
-            yield Asked(node, paintings(study, stage, entry) or node.total, {})
+            foretold = paintings(study, stage, entry) or answered(study, stage, entry, samples, outputs)
+            yield Asked(node, foretold or node.total, {})
         elif not stage.inputs:
             samples[entry] = node.total
             yield Asked(node, node.total, {entry: node.total})
@@ -141,7 +145,8 @@ def walk(store: ItemStore, asked: Asked, outputs: Planned, sizes: dict[str, Size
             tasks_known[whole] += 1
             one = known[key]
             row = light_row(node, key, task, Entry(one.run, one.value or {}, None, digest=one.object))
-            rows.append({**row, "image": None, "mask": None})  # of a picture a plan reads the digest
+            read = canonical({name: row[name] for name in READ if name in row})
+            rows.append({**row, "value": read, "image": None, "mask": None})  # of a picture a plan reads the digest
         outputs.write(node.out / path, rows, node.fields)
     if found.total() < asked.items:  # what is about a whole has another key when all of it is there
         del found[True], tasks_known[True]

@@ -135,12 +135,16 @@ class Answering:
         if corpus not in self._questions:
             rows = outputs.rows(PREPARED / corpus, ("sample", "status", "annotations"))
             pictures = {row["sample"]: json.loads(row["annotations"] or "{}") for row in rows if row["status"] == "ok"}
-            found: dict[str, dict[str, list[Question]]] = defaultdict(dict)
-            for kind, benchmark in self.benchmarks.items():
-                for sample, some in benchmark.questions(pictures).items():
-                    found[sample][kind] = some
-            self._questions[corpus] = dict(found)
+            self._questions[corpus] = self.about(pictures)
         return self._questions[corpus]
+
+    def about(self, pictures: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, list[Question]]]:
+        """The questions about the pictures of a corpus, whose annotations these are by sample."""
+        found: dict[str, dict[str, list[Question]]] = defaultdict(dict)
+        for kind, benchmark in self.benchmarks.items():
+            for sample, some in benchmark.questions(pictures).items():
+                found[sample][kind] = some
+        return dict(found)
 
 
 def variants(study: Study, name: str) -> dict[str, Answering]:

@@ -138,13 +138,16 @@ class Memory:
                 theirs.append(rest)
 
     def _attempts(self, worker: Worker, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Entry]]]:
+        if (first := next(drawn := iter(batches), None)) is None:
+            return
+        batches = chain([first], drawn)
         if self.engine == "ray":
             self._actors = self._actors or Actors()
             for batch, outcomes in self._actors.attempt(worker, batches, self.begin, self.tracker.curve):
                 yield batch, [self._entry(one) for one in outcomes]
-        elif (first := next(drawn := iter(batches), None)) is not None:
+        else:
             self._ready(worker)
-            yield from self._attempts_here(worker, chain([first], drawn))
+            yield from self._attempts_here(worker, batches)
 
     def _attempts_here(self, worker: Worker, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Entry]]]:
         """Compute batches with a worker that is ready; one that ``prepares`` begins the next batch while this one is on

@@ -187,8 +187,8 @@ DISK = Outputs()
 class Planned(Outputs):
     """Outputs that stages would write, as far as the registry knows their items. Use it as a context.
 
-    They lie in a temporary folder, as their stages would write them but for pictures, parts and values, so that a plan
-    takes no more memory where more is known.
+    They lie in a temporary folder, as their stages would write them but for pictures, parts and most of values, so that
+    a plan takes no more memory where more is known.
     """
 
     def __enter__(self) -> Planned:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from models.adapters.checkpoints import DIGESTED
 from registry.store import places
 from registry.store.dag import STAGES
 from stages.engine.pictures import store
@@ -35,8 +36,10 @@ def trained(one: Training, outputs: Outputs) -> Made | None:
 
 @contextmanager
 def laid(files: Mapping[str, str]) -> Iterator[Path]:
-    """A folder that holds files of the object store, as long as it is looked at."""
+    """A folder that holds files of the object store, as long as it is looked at; no run link names it."""
     with TemporaryDirectory() as place:
         for name, address in files.items():
             (Path(place) / name).write_bytes(store(places.objects_url()).get(address))
         yield Path(place)
+        for name in [name for name in DIGESTED if Path(name).is_relative_to(place)]:
+            del DIGESTED[name]

@@ -125,18 +125,19 @@ class Waves:
 
     def _advance(self, case: Case, reply: Any) -> Entry | None:
         """Run a method until its next request; returns its item where it is done."""
-        run = self.memory.tracker.id
+        run, passes = self.memory.tracker.id, case.passing is not None
         try:
             asked = case.conversation.send(reply)
         except StopIteration as end:
             value = {**end.value, "requests": case.requests}
             if reason := fault(value):
-                return Entry(run, {"requests": case.requests}, None, reason)
+                return Entry(run, {"requests": case.requests}, None, reason, passes=passes)
             value |= {"failures": case.failures} if case.failures else {}
-            return Entry(run, value, None, case.passing, passes=case.passing is not None)
+            return Entry(run, value, None, case.passing, passes=passes)
         except Exception as error:  # whatever one case does to a method must not stop the others
             log.debug("%s: %s failed", self.memory.name, case.task.sample, exc_info=True)
-            return Entry(run, {"requests": case.requests}, None, f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            return Entry(run, {"requests": case.requests}, None, reason, passes=passes)
         case.several = isinstance(asked, list)
         case.asked = asked if isinstance(asked, list) else [asked]
         return None

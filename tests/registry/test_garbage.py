@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
+from registry import garbage
 from registry.garbage import HALF_WRITTEN, LOOSE, Waste, sweep
 from registry.store.database import connect
 from registry.store.items import Execution, Finding, ItemStore
+from registry.store.keys import digest
 from registry.store.objects import ObjectStore
 from registry.store.schema import Corpus, Indexed, Item
 
@@ -62,9 +64,34 @@ def test_what_is_needed_stays_with_all_its_ancestors(store: ItemStore) -> None:
     assert sweep(store, ["caption"], ALL, remove=True) == []
 
 
+def test_what_was_found_of_all_of_a_cell_stays_with_what_was_found_of_its_samples(store: ItemStore) -> None:
+    """Of captions that were measured, and of answers to questions about pictures."""
+    of_samples = {"scored": {"caption": "a cat"}, "asked": {"picture": "0f", "questions": {"pope": []}}}
+    of_wholes = {"scores": {"captions": ["a cat"]}, "answers": {"questions": "0f"}}
+    kinds = {"scored": "quality.lexical", "scores": "quality.lexical", "asked": "answer", "answers": "answer"}
+    found = [Finding(key, kinds[key], parts, value={"f1": 0.5}) for key, parts in (of_samples | of_wholes).items()]
+    store.remember("a" * 32, found)
+    sweep(store, of_samples, ALL, remove=True)
+    assert left(store)[0] == {*of_samples, *of_wholes}
+
+
 def test_what_is_young_stays_with_all_its_ancestors(store: ItemStore) -> None:
     assert sweep(store, [], timedelta(days=7), remove=True) == [Waste("caption", 1, 0, 0), Waste("repainted", 1, 0, 0)]
     assert left(store) == ({"original", "alone", "young"}, 4)
+
+
+def test_an_old_object_that_is_needed_again_while_ages_are_asked_for_stays(
+    store: ItemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking a bucket for the ages of many takes minutes, in which a stage may come upon the same picture."""
+
+    def meanwhile(*_: object) -> bool:
+        store.remember("b" * 32, [Finding("again", "repainted", {}, (), data=b"nobody's")])
+        return True
+
+    monkeypatch.setattr(garbage, "is_old", meanwhile)
+    sweep(store, [], ALL, remove=True)
+    assert store.objects.get(digest(b"nobody's")) == b"nobody's"
 
 
 def test_shards_are_indexed_again_once_items_went(store: ItemStore) -> None:

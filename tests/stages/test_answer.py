@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from models.adapters import catalogue, roles
-from models.adapters.checkpoints import identify
+from models.adapters.checkpoints import DIGESTED, identify
 from models.adapters.roles import Reply, Turn
 from models.chat.lora import CONFIG, WEIGHTS
 from models.media.images import encode_png
@@ -175,6 +175,7 @@ def test_a_trained_model_is_the_one_whose_folder_holds_these_files() -> None:
     assert trained.identity == folder.identity != base.identity
     with trained.described() as entry:
         assert identify(entry["checkpoint"]) == identify("elsewhere")
+    assert entry["checkpoint"] not in DIGESTED, "a run link names no folder that is gone"
 
 
 def test_an_adapter_that_was_trained_is_laid_over_its_model() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.adapters import catalogue
@@ -31,12 +32,23 @@ ENTRIES: dict[str, dict[str, Any]] = {
 }
 
 
+MORE: dict[str, dict[str, Any]] = {
+    "training": {"lora": {"kind": "toy", "painter": {"adapter": "toy", "checkpoint": "somewhere"},
+                          "captions": "rico", "corpus": "scenes"}},
+    "answerers": {"asked": {**REVISER, "corpora": ["others"], "benchmarks": {"pope": {}}}},
+}  # fmt: skip
+"""Stages that read what was rewritten, and what is known of pictures."""
+
+
 class Echo(toys.Toy):
-    """Revises the caption that it is asked about by a word."""
+    """Revises the caption that it is asked about by a word, and chooses yes."""
 
     def answer(self, conversations: Sequence[Sequence[Turn]], decoding: Any, seeds: Sequence[int]) -> list[list[Reply]]:
         said = [one[-1].text.partition("The caption is: ")[2].partition("\n")[0] for one in conversations]
         return [[Reply(f"<revised_caption>{caption} indeed</revised_caption>", "stop")] for caption in said]
+
+    def choose(self, conversations: Sequence[Sequence[Turn]], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        return [np.array([float(one == "yes") for one in some]) for some in choices]
 
 
 @pytest.fixture
@@ -50,6 +62,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toys.register()
     STAGES["recaption"] = recaption.STAGE
     catalogue.CATALOGUE["chat"]["toy-echo"] = f"{__name__}:Echo"
+    for role, kind in {"painters": "Painter", "trainers": "Toy"}.items():
+        catalogue.CATALOGUE[role]["toy"] = f"tests.stages.test_train:{kind}"
 
 
 @pytest.mark.usefixtures("here")
@@ -63,6 +77,7 @@ def test_what_is_foretold_is_what_is_there(name: str) -> None:
         "inpainters": {"identity": {"adapter": "identity"}},
         "captioners": {"one": captioner, "two": {**captioner, "candidates": 2, "beams": 2}},
         "recaptioners": ENTRIES[name],
+        **(MORE if name == "all" else {}),
         "encoders": {}, "fidelity": {},
     })  # fmt: skip
     before = forecast(study)

@@ -17,9 +17,11 @@ from registry.store.dag import STAGES
 from registry.store.database import connect
 from registry.store.items import Execution, Finding, ItemStore
 from registry.store.keys import item_key
+from registry.store.leases import Leases
 from registry.store.objects import ObjectStore
+from stages.engine import memory
 from stages.engine.loop import execute
-from stages.engine.node import Node
+from stages.engine.node import Gathered, Node
 from stages.engine.tasks import Outcome, Task, Worker
 
 OTHER = Execution("f" * 32, "caption@blip", "0" * 40, "cuda", "local", datetime(2026, 1, 2, tzinfo=UTC))
@@ -68,6 +70,33 @@ def test_a_batch_that_fails_is_computed_item_by_item_and_the_next_one_is_not_los
     said = {row["sample"]: row["caption"] or row["reason"] for row in rows}
     assert said == {**{name: name.upper() for name in "abdefg"}, "c": "RuntimeError: no C"}
     assert worker.on_device == [["A", "B"], ["C", "D"], ["C"], ["D"], ["E", "F"], ["G"]]
+
+
+def test_a_registry_that_is_lost_while_the_next_batch_is_drawn_is_no_fault_of_this_one(in_study, monkeypatch):
+    take, calls = Leases._take, []
+
+    def lost(leases, keys):
+        calls.append(keys)
+        if len(calls) == 2:
+            raise ConnectionError("the registry is away")
+        return take(leases, keys)
+
+    monkeypatch.setattr(Leases, "_take", lost)
+    worker = Preparing()
+    with pytest.raises(ConnectionError, match="the registry is away"):
+        in_study(worker, "abde", batch_size=2)
+    assert worker.on_device == [["A", "B"]], "computed once, and remembered"
+    assert {row["sample"] for row in in_study(worker, "abde", batch_size=2)} == set("abde")
+    assert worker.on_device == [["A", "B"], ["D", "E"]]
+
+
+def test_where_nothing_is_missing_no_actor_is_started(in_study, monkeypatch):
+    """So that who has all of it needs no cluster, also where a worker gathers what is missing of all shards."""
+    worker = Gathered(Preparing(), 2, "captioner")
+    rows = in_study(worker, "ab")
+    monkeypatch.setenv("PALIMPSEST_ENGINE", "ray")
+    monkeypatch.setattr(memory, "Actors", lambda: pytest.fail("a cluster was started for nothing"))
+    assert in_study(worker, "ab") == rows
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tqdm import tqdm
 
 from models.adapters import catalogue
-from models.adapters.requests import Ask, Conversation, Paint, Request
+from models.adapters.requests import Ask, Conversation, Failure, Paint, Request
 from registry.lineage.ids import trace
 from registry.store import places
 from registry.store.dag import REQUESTS, STAGES
@@ -33,6 +35,7 @@ from registry.store.objects import ObjectStore
 from stages.engine.loop import execute
 from stages.engine.memory import Entry, Memory
 from stages.engine.tasks import Task, Worker
+from stages.engine.waves import Case, Method, Waves
 from stages.index.remembering import remember_all
 from tests.conftest import ROOT
 from tests.stages.engine import toys
@@ -250,3 +253,21 @@ def test_requests_are_answered_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         for (worker, tasks, seeds), found in sent:
             assert pool.submit(computed, worker, [(tasks, seeds)]).result() == found
+
+
+@pytest.mark.parametrize(("passing", "passes"), [("ConnectionError: no answer", True), (None, False)])
+def test_a_method_that_gives_up_because_a_server_was_away_is_tried_again(passing, passes):
+    """As where a first caption is missing, without which there is nothing to rewrite."""
+
+    def method(case: Any, settings: Any) -> Conversation:
+        if not (yield Ask("captioner", "What is it?")):
+            raise ValueError("the picture has no first caption")
+        return {}
+
+    memory: Any = SimpleNamespace(name="toy", tracker=SimpleNamespace(id="run"))
+    waves = Waves(Method(method, None, {}), memory, tqdm(disable=True))
+    case = Case("key", Task("toys", "a", {}, {}), method(None, None))
+    assert waves._advance(case, None) is None
+    case.passing = passing
+    entry = waves._advance(case, Failure("no answer"))
+    assert entry and (entry.reason, entry.passes) == ("ValueError: the picture has no first caption", passes)
