@@ -41,6 +41,14 @@ def of_checkout(checkout: Checkout) -> list[psutil.Process]:
     return found
 
 
+def commanded(process: psutil.Process) -> str:
+    """The command line of a process; empty where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def levels(command: int) -> list[psutil.Process]:
     """A command, DVC that it runs, what that runs, and so on to the stage."""
     found = [psutil.Process(command)]
@@ -90,7 +98,7 @@ def test_the_page_of_runs_ends_with_its_command(checkout):
     one = checkout()
     started = one.start("python", "-m", "palimpsest", "ui", "--port", "0")
     deadline = time.monotonic() + 120
-    while len(of_checkout(one)) < 2 and time.monotonic() < deadline:
+    while not any("mlflow" in commanded(process) for process in of_checkout(one)) and time.monotonic() < deadline:
         time.sleep(0.05)
     started.send_signal(signal.SIGTERM)
     assert started.wait(60) == 128 + signal.SIGTERM
