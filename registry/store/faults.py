@@ -88,8 +88,8 @@ def full(error: BaseException) -> bool:
     >>> full(ConnectionError("the endpoint answered 500: No space left on device"))
     False
     """
-    quotes = isinstance(error, ConnectionError | ValueError)  # what a server said of its own disk
-    return getattr(error, "errno", None) in FULL or (not quotes and any(words in str(error) for words in NO_ROOM))
+    elsewhere = isinstance(error, ConnectionError)  # and quotes what a server said of its own disk
+    return getattr(error, "errno", None) in FULL or (not elsewhere and any(words in str(error) for words in NO_ROOM))
 
 
 def is_memory(error: BaseException) -> bool:
