@@ -81,15 +81,8 @@ def passes(error: BaseException) -> bool:
 
 
 def full(error: BaseException) -> bool:
-    """Whether a disk of this machine has no room left, or is faulty.
-
-    >>> full(OSError(28, "No space left on device"))
-    True
-    >>> full(ConnectionError("the endpoint answered 500: No space left on device"))
-    False
-    """
-    elsewhere = isinstance(error, ConnectionError)  # and quotes what a server said of its own disk
-    return getattr(error, "errno", None) in FULL or (not elsewhere and any(words in str(error) for words in NO_ROOM))
+    """Whether a disk has no room left, or is faulty."""
+    return getattr(error, "errno", None) in FULL or any(words in str(error) for words in NO_ROOM)
 
 
 def is_memory(error: BaseException) -> bool:

@@ -119,7 +119,7 @@ def attempted(
     try:
         return list(begun() if begun else worker.compute(tasks, seeds))
     except Exception as error:  # whatever one picture does to a model must not stop the others
-        if faults.full(error):
+        if faults.full(error) and not isinstance(error, ConnectionError):  # which quotes a server about its own disk
             raise
         if len(tasks) > 1:
             return [attempted(worker, [task], [seed])[0] for task, seed in zip(tasks, seeds, strict=True)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from registry.store.objects import ObjectStore
+from stages.engine.tasks import Outcome, Task, attempted
 from tests.conftest import SMALL, Checkout
 
 FEW, MANY = 2, 60
@@ -93,3 +95,21 @@ def test_a_full_disk_is_said_and_the_stage_goes_on_when_there_is_room(checkout, 
     assert done.returncode == 0, done.stderr
     link = one.link("prepare@scenes")
     assert (link["items"], link["failed"]) == (MANY, 0)
+
+
+def test_a_full_disk_of_a_server_is_not_ours() -> None:
+    class Broken:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def load(self) -> str:
+            return "cpu"
+
+        def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+            raise self.error
+
+    quoted = ConnectionError("the endpoint answered 500: No space left on device")
+    [outcome] = attempted(Broken(quoted), [Task("scenes", "a", {}, {})], [0])
+    assert outcome.passes and outcome.reason == f"ConnectionError: {quoted}"
+    with pytest.raises(OSError, match="No space left"):
+        attempted(Broken(OSError(errno.ENOSPC, "No space left on device")), [Task("scenes", "a", {}, {})], [0])
