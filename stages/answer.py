@@ -97,7 +97,7 @@ def check_unseen(one: Answering, training: Training, corpus: str, outputs: Outpu
     asked = one.questions(corpus, outputs)
     rows = outputs.rows(PREPARED / corpus, READ)
     pictures = {row["image_digest"]: row["sample"] for row in rows if row["sample"] in asked}
-    for learnt in filter(None, (training.corpus, getattr(training.settings, "instructions", None))):
+    for learnt in filter(None, (training.corpus, training.instructions)):
         for row in outputs.rows(PREPARED / learnt, READ):
             if row["status"] == "ok" and row["image_digest"] in pictures:
                 raise ValueError(

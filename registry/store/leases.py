@@ -69,11 +69,11 @@ class Leases:
             self._renewing = Thread(target=self._renew, name="leases", daemon=True)
             self._renewing.start()
         mine = self._take(keys)
-        if others := set(keys) - mine:
-            gone = [owner for owner in self.owners(others) if is_gone(owner)]
+        others = set(keys) - mine
+        if others and (gone := [owner for owner in self.owners(others) if is_gone(owner)]):
             with self.engine.begin() as connection:
                 connection.execute(delete(Lease).where(Lease.owner.in_(gone)))
-            mine |= self._take(others) if gone else set()
+            mine |= self._take(others)
         return mine
 
     def _take(self, keys: Collection[str]) -> set[str]:

@@ -129,8 +129,8 @@ class Memory:
         for batch in batches:
             mine = self.leases.take([key for key, _ in batch])
             known = self.recall(key for key, _ in batch)
-            self.leases.release(mine & known.keys())
             if known:
+                self.leases.release(mine & known.keys())
                 settled.append(known)
             if missing := [(key, task) for key, task in batch if key in mine - known.keys()]:
                 yield missing
