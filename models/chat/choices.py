@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 
 def apart(texts: Sequence[str], tokens: Sequence[Sequence[Any]]) -> None:
     """Raise ValueError unless there are choices of which none is the beginning of another one.
+
+    Choices that a model spells alike, as one that knows no capital letters does "yes" and "Yes", stand for one reply.
 
     >>> apart(["yes", "yes, it is"], ["yes", "yes, it is"])
     Traceback (most recent call last):
@@ -21,11 +24,22 @@ choices that begin differently
         raise ValueError("There is nothing to choose from: name at least one choice")
     for i, one in enumerate(tokens):
         for j, other in enumerate(tokens):
-            if i != j and other[: len(one)] == one:
+            alike = one == other and texts[i] != texts[j]
+            if i != j and other[: len(one)] == one and not alike:
                 raise ValueError(
                     f"The choice {texts[i]!r} is the beginning of {texts[j]!r}, so that both would count the same "
                     "replies: name choices that begin differently"
                 )
+
+
+def divided(logs: Sequence[float], tokens: Sequence[Hashable]) -> list[float]:
+    """Logarithms of probabilities, each divided among the choices that are spelt alike.
+
+    >>> divided([-1.0, -1.0, -2.0], ["yes", "yes", "no"])[1:] == [-1.0 - np.log(2), -2.0]
+    True
+    """
+    alike = Counter(tokens)
+    return [log - float(np.log(alike[one])) for log, one in zip(logs, tokens, strict=True)]
 
 
 def normalised(logs: Sequence[float]) -> np.ndarray:

@@ -107,8 +107,8 @@ def asked(study: Study) -> list[Asked]:
 
 
 def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, float]]:
-    """Each metric with its values, pictures × trainings, and what a blind answer has; their mean first, where there are
-    several benchmarks."""
+    """Each metric with its values, pictures × trainings, and what a blind answer has, but for those of which no picture
+    has one; their mean first, where there are several benchmarks that have pictures in common."""
     each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
     benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
     for metric, table, blind in each:
@@ -117,7 +117,8 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
         own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
         table, blind = (mean(list(side)) for side in zip(*own, strict=True))
         each.insert(0, (MEAN, table, blind))
-    return [(metric, table, float(np.nanmean(blind.to_numpy(float)))) for metric, table, blind in each]
+    known = [(metric, table, blind.to_numpy(float)) for metric, table, blind in each]
+    return [(metric, table, float(np.nanmean(blind))) for metric, table, blind in known if np.isfinite(blind).any()]
 
 
 def blind_of(metric: Metric) -> str:

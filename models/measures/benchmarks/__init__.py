@@ -71,7 +71,7 @@ Annotations = Mapping[str, Any]
 class Benchmark(ABC):
     """Base of all benchmarks. Its ``METRICS`` are called after the groups of its questions."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     METRICS: ClassVar[tuple[Metric, ...]]
     ROLES: ClassVar[Mapping[str, str]] = {}
     """Who is asked beside the model, each with the role of the catalogue whose models can play it."""

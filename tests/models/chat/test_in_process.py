@@ -272,6 +272,17 @@ def test_more_turns_matter(chat, conversations):
     assert one[0] != other[0]
 
 
+def test_spellings_that_are_one_share_its_probability():
+    """The pocket LLaVA's tokenizer, like BERT's, makes all letters small: what counts twice would favour the choice
+    that has two spellings."""
+    chat = build("chat", "mine", {"adapter": "llava-onevision", "checkpoint": str(WEIGHTS / "llava-onevision")})
+    chat.load()
+    question = SEEING["one picture"]
+    plain, both, mixed = chat.choose([question] * 3, [CHOICES, ["yes", "no", "Yes", "No"], ["yes", "Yes", "no"]])
+    assert both[:2] + both[2:] == pytest.approx(plain) and both[0] == both[2]
+    assert [mixed[0] + mixed[1], mixed[2]] == pytest.approx(plain)
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [

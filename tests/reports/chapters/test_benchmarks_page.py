@@ -137,6 +137,17 @@ def test_a_training_that_answered_one_benchmark_alone_is_no_other_training() -> 
         assert learnt.keys() <= set(table) and [line.name for line in lines_of(table, learnt)] == ["a", "b"]
 
 
+def test_of_benchmarks_that_no_picture_has_in_common_there_is_no_mean() -> None:
+    """One counts on picture 0 and chooses on picture 1; of POPE all failed."""
+    known = {("count", 0): 0.5, ("count", 1): None, ("choice", 0): None, ("choice", 1): 0.7, ("pope", 0): None}
+    wide = pd.DataFrame(
+        [{"metric": f"{name}_{what}", "training": "", "sample": sample, "value": value}
+         for (name, sample), value in known.items() for what in ("accuracy", "blind")]
+    ).astype({"value": float}).pivot(index="sample", columns=["metric", "training"], values="value")  # fmt: skip
+    found = accuracies(wide, [replace(MEAN, name=f"{name}_accuracy") for name in ("count", "choice", "pope")])
+    assert [(metric.name, blind) for metric, _, blind in found] == [("count_accuracy", 0.5), ("choice_accuracy", 0.7)]
+
+
 def test_an_interval_is_for_new_pictures_and_new_seeds() -> None:
     """Of one seed it is that of a t test over pictures."""
     values = pd.Series([0.47, 0.49, 0.51, 0.53]).to_numpy()
