@@ -47,6 +47,18 @@ def test_failures_are_found_without_reading_all_items(registry_url: str) -> None
     engine.dispose()
 
 
+def test_postgresql_knows_what_a_look_up_costs(databases: Databases) -> None:
+    """Its guesses, hundreds of measurements an item and a disk with an arm, make it read all for a report of a few."""
+    url = databases.new("postgresql", migrated=True)
+    told = "SELECT attoptions FROM pg_attribute WHERE attrelid = 'measurement'::regclass AND attname = 'item_id'"
+    for options, cost in (("", "1.1"), ("&options=-c%20random_page_cost%3D3", "3")):
+        engine = connect(url + options)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW random_page_cost").scalar() == cost
+            assert connection.exec_driver_sql(told).scalar() == ["n_distinct=-0.1"]
+        engine.dispose()
+
+
 def test_what_nothing_needs_is_found_by_one_join(databases: Databases) -> None:
     """A subplan would be gone through for every item: PostgreSQL hashes one only where it fits into ``work_mem``."""
     engine = connect(databases.new("postgresql", migrated=True))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, 
 
 from registry.store.places import database
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest migration; a test compares it with the files in ``migrations/``."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -25,9 +25,14 @@ SECONDS = 5
 PATIENCE = 60
 """Seconds to wait for other writers of an SQLite file."""
 
+LOOK_UPS = (
+    "SELECT set_config(name, '1.1', false) FROM pg_settings WHERE name = 'random_page_cost' AND source = 'default'"
+)
+"""What PostgreSQL's manual says a look-up costs on a disk that has no arm to move; unless its owner has said."""
+
 
 def connect(url: str) -> Engine:
-    """An engine for the URL; SQLite gets WAL, foreign keys and patience with other writers.
+    """An engine for the URL; SQLite gets WAL, foreign keys and patience with other writers, PostgreSQL an SSD's costs.
 
     Raises ``ValueError`` where the URL is no registry's; using the engine raises ``ConnectionError`` where nothing
     answers there.
@@ -44,6 +49,13 @@ def connect(url: str) -> Engine:
         except dialect.loaded_dbapi.OperationalError as error:
             reason = " ".join(str(error).split())
             raise ConnectionError(f"The registry cannot be opened: {reason}. Check PALIMPSEST_REGISTRY.") from None
+
+    if engine.dialect.name == "postgresql":
+
+        @event.listens_for(engine, "connect")
+        def cost(connection: Any, _record: Any) -> None:
+            connection.execute(LOOK_UPS)
+            connection.commit()
 
     if engine.dialect.name == "sqlite":
         if engine.url.database:
