@@ -48,8 +48,8 @@ class Asked(NamedTuple):
     metric: Metric
     untrained: np.ndarray
     """Pictures."""
-    blind: float
-    """What always giving the most frequent answer would have."""
+    blind: np.ndarray
+    """Pictures: what always giving the most frequent answer would have."""
     lines: list[Line]
 
 
@@ -102,13 +102,13 @@ def asked(study: Study) -> list[Asked]:
         for metric, table, blind in accuracies(wide, there):
             lines = lines_of(table, {name: one for name, one in trainings.items() if name in table})
             untrained = table.reindex(columns=[""])[""].to_numpy(float)
-            found.append(Asked(str(corpus), str(answerer), metric, untrained, blind, lines))
+            found.append(Asked(str(corpus), str(answerer), metric, untrained, blind.to_numpy(float), lines))
     return found
 
 
-def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, float]]:
-    """Each metric with its values, pictures × trainings, and what a blind answer has; their mean first, where there are
-    several benchmarks."""
+def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, pd.Series]]:
+    """Each metric with its values, pictures × trainings, and what a blind answer has, by picture; their mean first,
+    where there are several benchmarks."""
     each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
     benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
     for metric, table, blind in each:
@@ -117,7 +117,7 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
         own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
         table, blind = (mean(list(side)) for side in zip(*own, strict=True))
         each.insert(0, (MEAN, table, blind))
-    return [(metric, table, float(np.nanmean(blind.to_numpy(float)))) for metric, table, blind in each]
+    return [(metric, table, blind.mean(axis=1)) for metric, table, blind in each]  # whoever is asked, it is the same
 
 
 def blind_of(metric: Metric) -> str:
