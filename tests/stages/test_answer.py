@@ -216,6 +216,31 @@ def test_pictures_that_were_learnt_from_are_not_asked_about() -> None:
         asked(answerer={"corpora": ["others"]})
 
 
+def test_a_picture_that_was_learnt_from_is_found_wherever_it_lies_and_its_corpus_is_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made("pre", config_json=b'"truth"')
+    some = study()
+    some = some.model_copy(update={"training": dict.fromkeys(("pre", "again", "thrice"), some.training["pre"])})
+    for name in ("again", "thrice"):
+        made(name, config_json=b'"truth"')
+    read, folders = DISK.rows, list[Path]()
+    monkeypatch.setattr(
+        type(DISK), "rows", lambda _, folder, columns=None: folders.append(folder) or read(folder, columns)
+    )
+    list(answer.node(some, "lvlm").plan)
+    assert folders.count(Path("data/prepare/others")) == 1
+    same = encode_png(np.full((4, 4, 3), 10, np.uint8))  # s0 of others, under two names; of one nobody asks
+    rows = [{"sample": f"t{k}", "key": f"t{k}", "image": image(same, ""), "references": [],
+             "annotations": json.dumps({"objects": [{"label": shape} for shape in shapes]})}
+            for k, shapes in enumerate((["ring"], []))]  # fmt: skip
+    more = {"sample": "t2", "key": "t2", "image": image(encode_png(np.zeros((4, 4, 3), np.uint8)), ""),
+            "references": [], "annotations": json.dumps({"objects": [{"label": "star"}]})}  # fmt: skip
+    shard("prepare", "scenes/part-00.parquet", "scenes", [*rows, more])
+    with pytest.raises(ValueError, match="lvlm asks about t0 of scenes, a picture of others that pre learns from"):
+        list(answer.node(study(), "lvlm").plan)
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
