@@ -149,7 +149,8 @@ def sections(study: Study) -> list[Section]:
         found.append(
             Section(
                 corpus, answerer, len(own[0].untrained), own[0].lines[0].values.shape[2] if own[0].lines else 0,
-                [one.metric for one in own], [cell(one.blind[:, None], one.blind) for one in own], rows_of(own), effects_of(own), sweep(own),
+                [one.metric for one in own], [cell(one.blind[:, None], one.blind) for one in own],
+                rows_of(own), effects_of(own), sweep(own),
             )
         )  # fmt: skip
     known = [one for part in found for _, some in part.effects for one in some if one and one.p is not None]

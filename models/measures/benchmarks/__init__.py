@@ -101,6 +101,11 @@ class Benchmark(ABC):
         """Ask about a picture. Raises ``ValueError`` where a question got no reply, or no reply can be read."""
         return (yield from chosen(ANSWERER, questions, [one.text for one in questions], (picture,)))
 
+    def most(self, questions: Sequence[Question]) -> dict[str, int]:
+        """How many requests these questions about a picture are at most, by role, of a model that tells probabilities:
+        what several ways of choosing objects ask alike is one."""
+        return {ANSWERER: len({(one.text, one.choices) for one in questions})}
+
     @abstractmethod
     def values(self, answers: Sequence[Answer]) -> dict[str, float | None]:
         """Metric -> value of one picture or of all pictures of a corpus; None over nothing."""

@@ -77,6 +77,9 @@ class Prism(CaptionQa):
     def identity(self) -> dict[str, Any]:
         return {"describe": self.settings.describe, "prompt": self.settings.prompt}
 
+    def most(self, questions: Sequence[Question]) -> dict[str, int]:
+        return {ANSWERER: 1, "language_model": super().most(questions)[ANSWERER]}
+
     def ask(self, picture: Pictured, questions: Sequence[Question]) -> Asking[list[Answer]]:
         caption = yield Ask(ANSWERER, self.settings.describe, (picture,))
         if not caption:
