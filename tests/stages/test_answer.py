@@ -257,11 +257,13 @@ def test_bad_entries_are_one_sentence(entry: dict[str, Any], said: str) -> None:
         answer.node(study(entry), "lvlm")
 
 
-def test_a_training_of_another_model_is_refused_where_it_is_named() -> None:
+def test_a_training_of_another_model_is_refused_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint("another", "no")
     assert answer.node(study(base="another"), "lvlm").worker.settings["lvlm"].trainings == {}
     with pytest.raises(ValueError, match="pre does not train the model of lvlm: let both name one model"):
         answer.node(study({"trainings": ["pre"]}, base="another"), "lvlm")
+    monkeypatch.setattr(Eyes, "identity", lambda self: {"checkpoint": "one", "lora": self.settings.chooses})
+    assert answer.node(study({"chooses": False}), "lvlm").worker.settings["lvlm"].trainings == {}, "it has an adapter"
 
 
 def test_a_benchmark_without_questions_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -372,6 +372,13 @@ def test_a_training_learns_so_many_captions_and_the_fewer_are_part_of_the_more()
         lessons(corpus="scenes", size=5)
 
 
+def test_a_seed_chooses_captions_and_training_alike_where_captions_have_several():
+    asked = study({**LORA, "sweep": {"precision": [0], "seed": [0, 1]}})
+    asked.captions["grid"]["sweep"] = {"precision": [0, 100], "seed": [0, 1]}
+    found = {one.scope.seed: one.folder for one in train.variants(asked, "lora").values()}
+    assert found == {seed: Path(f"data/compose/grid/precision=0,seed={seed}") for seed in (0, 1)}
+
+
 def test_captions_of_a_first_stage_and_questions_are_learnt_beside_in_all_cells_alike():
     say("short", ["a", "b", "c", "d"])
     questions = [{"question": "Is it red?", "answer": "no", "category": "color"}]
@@ -397,6 +404,11 @@ def test_captions_of_a_first_stage_and_questions_are_learnt_beside_in_all_cells_
 
 def test_trainings_of_another_painter_are_not_painted_with(monkeypatch):
     assert paint.node(study(checkpoint="elsewhere"), "painter").worker.some["painter"].trainings == {}
+    assert paint.node(study(lora="adapter"), "painter").worker.some["painter"].trainings == {}, "they have no adapter"
+    both = study({**LORA, "sweep": {"painter": ["painter", "other"], "precision": [0]}})
+    both.models["other"] = {"adapter": "toy", "checkpoint": "elsewhere"}
+    del both.training["lora"]["painter"]
+    assert [*paint.node(both, "painter").worker.some["painter"].trainings] == ["lora/painter=painter,precision=0"]
     with pytest.raises(ValueError, match="lora does not train the painter of painter"):
         paint.node(study(checkpoint="elsewhere", trainings=["lora"]), "painter")
     with pytest.raises(ValueError, match='no training .entry painter. "lara"; did you mean "lora"'):
