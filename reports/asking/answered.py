@@ -12,6 +12,7 @@ from registry.store.dag import STAGES
 from reports.asking import queries
 from reports.asking.metrics import ANSWERS, Metric
 from reports.asking.study import Study
+from reports.asking.trained import learnt_from
 
 KIND = STAGES["answer"].kind
 ACCURACY, BLIND = "_accuracy", "_blind"
@@ -71,11 +72,14 @@ def told(params: Mapping[str, Any]) -> dict[str, Told]:
     """
     found = {}
     methods = {name.partition("/")[0]: said.get("method") for name, said in (params.get("recaptioners") or {}).items()}
+    sets = params.get("captions") or {}
     for name, said in (params.get("training") or {}).items():
         entry, _, swept = name.partition("/")
         rest = ",".join(part for part in swept.split(",") if part and part.partition("=")[0] not in ("size", "seed"))
-        further, method = said.get("further") or {}, methods.get(said.get("captions"))
+        further, learnt = said.get("further") or {}, sets.get(learnt_from(said, sets), {"kind": "captions"})
+        method = methods.get(str(learnt.get("recaptioner") or said["captions"]).partition("/")[0])
         of = OURS if method == "scalecap" else RIVAL if method else SHORT
+        of = of if learnt["kind"] == "captions" else ""
         of = VANILLA if further.get("epochs") == 0 else of
         of = of if said.get("kind") == "pretrain" else ""
         found[name] = Told(f"{entry}/{rest}" if rest else entry, of, said.get("size"), said.get("seed", 0))

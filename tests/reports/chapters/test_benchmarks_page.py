@@ -19,7 +19,7 @@ from scipy import stats
 
 from registry.indexing import Index
 from registry.published import publish
-from reports.asking.answered import MEAN, SHORT, Told, accuracies, lines_of
+from reports.asking.answered import MEAN, OURS, SHORT, Told, accuracies, lines_of, told
 from reports.asking.study import Study
 from reports.chapters import benchmarks
 from reports.report import build
@@ -136,6 +136,15 @@ def test_a_training_that_answered_one_benchmark_alone_is_no_other_training() -> 
     learnt = {name: Told(name, SHORT, None, 0) for name in "ab"}
     for table in (mean, counts, choices):
         assert learnt.keys() <= set(table) and [line.name for line in lines_of(table, learnt)] == ["a", "b"]
+
+
+def test_whose_captions_are_learnt_is_asked_of_caption_sets_too() -> None:
+    """A set may hold what a method made of a captioner's captions, or composed ones, of which no claim is made."""
+    sets = {"ours": {"kind": "captions", "captioner": "blip", "recaptioner": "scalecap/budget=2"},
+            "first": {"kind": "captions", "captioner": "blip"}, "made": {"kind": "edits", "precision": 50}}  # fmt: skip
+    training = {name: {"kind": "pretrain", "captions": name} for name in sets}
+    params = {"recaptioners": {"scalecap/budget=2": {"method": "scalecap"}}, "captions": sets, "training": training}
+    assert {name: one.of for name, one in told(params).items()} == {"ours": OURS, "first": SHORT, "made": ""}
 
 
 def test_an_interval_is_for_new_pictures_and_new_seeds() -> None:

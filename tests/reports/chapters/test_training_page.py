@@ -19,6 +19,7 @@ from scipy import stats
 from registry.indexing import Index
 from registry.published import publish
 from reports.asking.study import Study
+from reports.asking.trained import cells
 from reports.chapters import training
 from reports.figures.painted import gallery
 from reports.report import build
@@ -162,6 +163,24 @@ def test_sets_say_what_was_learnt_from(tables: dict[str, Any]) -> None:
     one = sets.loc["grid/precision=100,recall=3"]
     assert one[["n", "precision", "recall", "cut_77", "truncated", "loss"]].tolist() == [1, 1, 1, 0.25, 0.25, 0.5]
     assert sets.loc["grid/precision=0,recall=0", ["precision", "recall", "cut_77"]].tolist() == [0, 0.25, 0]
+
+
+def test_a_training_learns_the_variant_of_a_set_that_it_names_by_all_that_the_set_sweeps_over() -> None:
+    swept = {"precision": [0, 100], "recall": [0, 3], "negatives": ["color", "shape"]}
+    learnt = [dict(zip(swept, values, strict=True)) for values in product(*swept.values())]
+    names = [",".join(f"{key}={value}" for key, value in one.items()) for one in learnt]
+    params = {
+        "captions": {f"grid/{name}": {"kind": "edits", **one} for name, one in zip(names, learnt, strict=True)},
+        "training": {f"lora/{name}": {"captions": "grid", **one} for name, one in zip(names, learnt, strict=True)},
+    }
+    found = cells(params)
+    assert [one.captions for one in found.values()] == [f"grid/{name}" for name in names]
+    assert {one.line for one in found.values()} == {"lora/negatives=color", "lora/negatives=shape"}
+    few = {"captions": {f"grid/recall={n}": {"kind": "edits", "precision": 50, "recall": n} for n in (0, 3)},
+           "training": {f"lora/recall={n}": {"captions": "grid", "recall": n} for n in (0, 3)}}  # fmt: skip
+    assert [one[1:3] for one in cells(few).values()] == [(50, 0), (50, 3)], "where recall alone varies"
+    said = {"captions": {"set": {"kind": "captions", "captioner": "blip"}}, "training": {"lora": {"captions": "set"}}}
+    assert cells(said) == {}
 
 
 def test_paintings_stand_by_cell(made: Trained, tables: dict[str, Any]) -> None:
