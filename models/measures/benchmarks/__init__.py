@@ -71,7 +71,7 @@ Annotations = Mapping[str, Any]
 class Benchmark(ABC):
     """Base of all benchmarks. Its ``METRICS`` are called after the groups of its questions."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     METRICS: ClassVar[tuple[Metric, ...]]
     ROLES: ClassVar[Mapping[str, str]] = {}
     """Who is asked beside the model, each with the role of the catalogue whose models can play it."""
@@ -103,8 +103,10 @@ class Benchmark(ABC):
 
     def most(self, questions: Sequence[Question]) -> dict[str, int]:
         """How many requests these questions about a picture are at most, by role, of a model that tells probabilities:
-        what several ways of choosing objects ask alike is one."""
-        return {ANSWERER: len({(one.text, one.choices) for one in questions})}
+        what is asked alike is one. Where an answer begins another one it tells none, and is asked again."""
+        asked = {(one.text, one.choices) for one in questions}
+        again = sum(any(a != b and b.startswith(a) for a in some for b in some) for _, some in asked)
+        return {ANSWERER: len(asked) + again}
 
     @abstractmethod
     def values(self, answers: Sequence[Answer]) -> dict[str, float | None]:
