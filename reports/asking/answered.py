@@ -112,7 +112,7 @@ def asked(study: Study) -> list[Asked]:
 
 def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, pd.Series]]:
     """Each metric with its values, pictures × trainings, and what a blind answer has, by picture; their mean first,
-    where there are several benchmarks."""
+    where several benchmarks ask about the same pictures."""
     each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
     benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
     for metric, table, blind in each:
@@ -120,7 +120,8 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
     if len(benchmarks) > 1:  # the blind answer too is that of the pictures which all of them ask about
         own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
         table, blind = (mean(list(side)) for side in zip(*own, strict=True))
-        each.insert(0, (MEAN, table, blind))
+        if table.notna().any(axis=None):
+            each.insert(0, (MEAN, table, blind))
     return [(metric, table, blind.mean(axis=1)) for metric, table, blind in each]  # whoever is asked, it is the same
 
 

@@ -138,6 +138,13 @@ def test_a_training_that_answered_one_benchmark_alone_is_no_other_training() -> 
         assert learnt.keys() <= set(table) and [line.name for line in lines_of(table, learnt)] == ["a", "b"]
 
 
+def test_benchmarks_that_ask_about_different_pictures_have_no_mean() -> None:
+    wide = pd.DataFrame({(f"{name}_{what}", ""): {sample: 0.5} for sample, name in enumerate(("count", "choice"))
+                         for what in ("accuracy", "blind")}).rename_axis(["metric", "training"], axis=1)  # fmt: skip
+    metrics = [replace(MEAN, name=f"{name}_accuracy") for name in ("count", "choice")]
+    assert [metric for metric, *_ in accuracies(wide, metrics)] == metrics
+
+
 def test_whose_captions_are_learnt_is_asked_of_caption_sets_too() -> None:
     """A set may hold what a method made of a captioner's captions, or composed ones, of which no claim is made."""
     sets = {"ours": {"kind": "captions", "captioner": "blip", "recaptioner": "scalecap/budget=2"},
