@@ -248,6 +248,16 @@ def test_a_picture_that_was_learnt_from_is_found_wherever_it_lies_and_its_corpus
         ({"benchmarks": {}}, "lvlm names no benchmark: name some of pope, counts"),
         ({"benchmarks": {"pope": {"questions": "?"}}}, 'no setting of pope .*"questions"; did you mean "question"'),
         ({"benchmarks": {"prism": {}}}, "prism .entry lvlm. names no language_model"),
+        (
+            {"benchmarks": {"pope": {"question": "Is it there?"}}},
+            '"question" of pope .* should hold {object}, where what',
+        ),
+        ({"benchmarks": {"counts": {"object": "{color"}}}, '"object" of counts .* should name fields of an object in'),
+        ({"benchmarks": {"counts": {"object": "star"}}}, '"object" of counts .* should name fields of an object in'),
+        (
+            {"benchmarks": {"prism": {"language_model": "other", "prompt": "{question}"}}},
+            '"prompt" of prism .* should hold {caption} and {question}, where',
+        ),
         ({"corpora": ["scene"]}, 'no corpus .entry lvlm. "scene"; did you mean "scenes"'),
         ({"trainings": ["pro"]}, 'no training .entry lvlm. "pro"; did you mean "pre"'),
     ],

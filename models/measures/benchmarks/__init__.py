@@ -15,11 +15,14 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from string import Formatter
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import field_validator
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Choose, Failure
@@ -266,6 +269,15 @@ class OfObjects(roles.Settings):
 
     question: str
     object: str = "{label}"
+
+    @field_validator("object")
+    @classmethod
+    def _names_fields(cls, template: str) -> str:
+        with suppress(ValueError):  # a brace that is not closed
+            names = [name for _, name, *_ in Formatter().parse(template) if name is not None]
+            if names and all(map(str.isidentifier, names)):
+                return template
+        raise ValueError("should name fields of an object in braces, as in {color} {shape}")
 
     def asked(self, name: str) -> str:
         """The question about an object."""
