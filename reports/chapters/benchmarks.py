@@ -111,15 +111,14 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     if not (found := study.once(sections)):
         return {}
     cells: list[dict[str, object]] = [
-        {"corpus": part.corpus, "answerer": part.answerer, "training": row.name, "size": row.size}
-        | {"metric": metric.name, "blind": blind and blind.mean, "n": one.n}
-        | {"value": one.mean, "low": one.low, "high": one.high}
-        | dict(zip(("gain", "gain_low", "gain_high"), one.over, strict=False))
+        {"corpus": part.corpus, "answerer": part.answerer, "training": row.name, "size": row.size,
+         "metric": metric.name, "blind": blind and blind.mean, "n": one.n, "value": one.mean, "low": one.low,
+         "high": one.high, **dict(zip(("gain", "gain_low", "gain_high"), one.over, strict=False))}
         for part in found
         for row in part.rows
         for metric, blind, one in zip(part.metrics, part.blind, row.cells, strict=True)
         if one
-    ]
+    ]  # fmt: skip
     effects = [
         {"corpus": part.corpus, "answerer": part.answerer, "metric": metric.name, "contrast": title, **one._asdict()}
         for part in found
