@@ -262,6 +262,8 @@ def test_an_adapter_of_another_checkpoint_is_refused(make_painted, tmp_path):
         wide.load()
     with pytest.raises(FileNotFoundError, match="holds no pytorch_lora_weights.safetensors: name a folder with"):
         painter(make_painted, "stable-diffusion", lora=str(tmp_path.parent)).identity()
+    with pytest.raises(FileNotFoundError, match="the adapter 'nowhere' is not there: name a file, or the folder"):
+        painter(make_painted, "stable-diffusion", lora="nowhere").identity()
 
 
 def test_an_adapter_that_is_not_whole_or_of_the_rank_it_says_is_refused(make_painted, tmp_path):
