@@ -84,6 +84,8 @@ def pairs_of(stage: Path, reasons: Counter[str], judge: Judge | None = None) -> 
             value, parts = json.loads(row["value"]), json.loads(row["parts"])
             if row["status"] != "ok":
                 reasons["the rewriting failed"] += 1
+            elif not value["first"]:
+                reasons["there was no first caption"] += 1
             elif value["first"] == row["caption"]:
                 reasons["a revision failed" if value.get("failures") else "nothing was changed"] += 1
             elif not better(row):
