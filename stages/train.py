@@ -208,7 +208,7 @@ class Fit(Telling):
 
 
 def folder_of(key: str) -> Path:
-    """Where the checkpoints of a training lie until it is done."""
+    """Where the checkpoints of a training lie until it is done; without a key, those of all."""
     return places.home() / "training" / key[:16]
 
 
