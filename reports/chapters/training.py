@@ -67,6 +67,7 @@ def pages(study: Study) -> list[Page]:
         "answers": [answer(part) for part in found],
         "sections": found,
         "tests": sum(one is not None for *_, one in flattened(found)),
+        "interactions": any(title.startswith("effect of recall") for *_, title, _ in flattened(found)),
         "claims": asked(claimed, CLAIMS),
         "corpora": list(dict.fromkeys(one.corpus for one in claimed)),
         "not_asked": not_asked(claimed, CLAIMS),

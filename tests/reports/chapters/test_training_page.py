@@ -183,6 +183,26 @@ def test_a_training_learns_the_variant_of_a_set_that_it_names_by_all_that_the_se
     assert cells(said) == {}
 
 
+def test_where_recall_alone_varies_it_alone_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {f"grid/recall={n}": {"kind": "edits", "precision": 100, "recall": n} for n in (0, 3)}
+    swept = {f"lora/recall={n},seed={seed}": {"captions": "grid", "recall": n, "seed": seed, "precision": 100}
+             for n, seed in product((0, 3), (0, 1))}  # fmt: skip
+    monkeypatch.setitem(PARAMS, "captions", sets)
+    monkeypatch.setitem(PARAMS, "training", swept)
+    toy = Trained(tmp_path)
+    toy.fill()
+    for one in swept.values():
+        del one["precision"]  # which the set says
+    toy.index()
+    monkeypatch.chdir(tmp_path)
+    with toy.engine.connect() as connection:
+        [page] = training.pages(Study(connection, toy.objects, "toy"))
+    [section] = page.given["sections"]
+    assert [title for title, _ in section.heats[0].effects] == ["recall 0 → 3"] and not page.given["interactions"]
+    assert section.heats[0].effects[0][1].effect == pytest.approx(-0.05)
+    assert [name for name, *_ in page.given["claims"]] == ["Captions that say more train better painters"]
+
+
 def test_paintings_stand_by_cell(made: Trained, tables: dict[str, Any]) -> None:
     with made.engine.connect() as connection:
         samples, pictures = gallery(Study(connection, made.objects, "toy"))
