@@ -202,12 +202,13 @@ def test_a_killed_run_goes_on_where_it_was() -> None:
     assert (link["requests"]["recalled"], link["failed"]) == (2, 0) and found[""]["pope_random_yes"] == 1
 
 
-def test_replies_are_read_where_no_probabilities_are_told_and_what_cannot_be_read_is_a_failed_item() -> None:
+def test_replies_are_read_where_no_probabilities_are_told_and_what_cannot_be_read_is_wrong() -> None:
     _, found = asked(answerer={"chooses": False})
     assert found[""]["pope_popular_yes"] == 1
     checkpoint("mumbling", "hm")
-    with pytest.raises(RuntimeError, match="the model gave no answer: cannot be read: the reply 'hm' names none of"):
-        asked(base="mumbling", answerer={"chooses": False})
+    link, found = asked(base="mumbling", answerer={"chooses": False})
+    assert (found[""]["pope_random_accuracy"], found[""]["pope_unreadable"]) == (0, 1)
+    assert any("the reply 'hm' names none of yes, no" in reason for reason in link["requests"]["reasons"])
 
 
 def test_pictures_that_were_learnt_from_are_not_asked_about() -> None:

@@ -101,7 +101,7 @@ class Benchmark(ABC):
         """The questions by sample."""
 
     def ask(self, picture: Pictured, questions: Sequence[Question]) -> Asking[list[Answer]]:
-        """Ask about a picture. Raises ``ValueError`` where a question got no reply, or no reply can be read."""
+        """Ask about a picture. Raises ``ValueError`` where a question got no reply."""
         return (yield from chosen(ANSWERER, questions, [one.text for one in questions], (picture,)))
 
     def most(self, questions: Sequence[Question]) -> dict[str, int]:
@@ -152,9 +152,8 @@ def chosen(
         ]  # fmt: skip
         for place, reply in zip(left, written, strict=True):
             said[place] = reply
-    failed = [one for one in said if isinstance(one, Failure)]
-    if (lost := next((one for one in failed if not one.answered), None)) or len(failed) == len(said):
-        raise ValueError(f"the model gave no answer: {(lost or failed[0]).reason}")
+    if lost := [one.reason for one in said if isinstance(one, Failure) and not one.answered]:
+        raise ValueError(f"the model gave no answer: {lost[0]}")
     return [
         Answer(one.group, one.text, one.answer, one.usual, None if isinstance(reply, Failure) else reply)
         for one, reply in zip(questions, said, strict=True)
