@@ -25,7 +25,7 @@ from reports.site.numbers import number
 from reports.site.pages import Page
 from reports.statistics.claims.judging import Finding
 from reports.statistics.claims.pretraining import CLAIMS, findings
-from reports.statistics.crossed import crossed_mean
+from reports.statistics.crossed import complete, crossed_mean
 from reports.statistics.effects import adjusted
 from reports.statistics.findings import asked as by_claim
 from reports.statistics.findings import not_asked
@@ -178,8 +178,7 @@ def cell(values: np.ndarray, blind: np.ndarray) -> Cell | None:
     mean, low, high, _ = crossed_mean(values)
     if not np.isfinite(mean):
         return None
-    n = int(np.isfinite(values).any(axis=1).sum())
-    return Cell(mean, low, high, n, crossed_mean(values - blind[:, None]))
+    return Cell(mean, low, high, len(complete(values)), crossed_mean(values - blind[:, None]))
 
 
 def effects_of(own: Sequence[Asked]) -> list[tuple[str, list[Change | None]]]:
@@ -242,7 +241,7 @@ def curves(one: Asked, sizes: Sequence[int]) -> pd.DataFrame:
 
 def point(values: np.ndarray) -> Sequence[float]:
     mean, low, high, _ = crossed_mean(values)
-    n = int(np.isfinite(values).any(axis=1).sum())
+    n = len(complete(values))
     return mean, mean if low is None else low, mean if high is None else high, n
 
 

@@ -161,6 +161,9 @@ def test_an_interval_is_for_new_pictures_and_new_seeds() -> None:
     assert found and found.beyond
     interval = stats.ttest_1samp(values, 0).confidence_interval()
     assert [found.low, found.high] == pytest.approx([*interval])
+    some = np.stack([values, [np.nan, *values[1:]], np.full(4, np.nan)], axis=1)
+    one = benchmarks.cell(some, np.full(4, 0.3))
+    assert one and (one.mean, one.n) == (pytest.approx(0.51), 3), "of pictures that were asked about with each seed"
 
 
 def test_a_blind_answer_is_held_against_the_same_pictures() -> None:
@@ -190,6 +193,7 @@ def test_the_paper_is_asked_and_answered(tables: dict[str, Any]) -> None:
     assert counts.loc["Of as many captions, ScaleCap’s are worth more than a rival’s", "value"] == pytest.approx(0.05)
     page = tables[""]
     assert "best is scalecap (400 pictures) with 0.529" in page and "most frequent answer has 0.225" in page
+    assert 'title="n = 4 pictures; 0.405 [' in page
     assert "ScaleCap, table 1" in page and ">64.7<" in page, "the average after its captions"
 
 

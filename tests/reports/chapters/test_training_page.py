@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -24,6 +25,7 @@ from reports.chapters import training
 from reports.figures.painted import gallery
 from reports.report import build
 from reports.site.pages import render
+from reports.statistics.surfaces import Contrast
 from tests.reports.conftest import Toy, png
 from tests.reports.declared import declare
 
@@ -181,6 +183,13 @@ def test_a_training_learns_the_variant_of_a_set_that_it_names_by_all_that_the_se
     assert [one[1:3] for one in cells(few).values()] == [(50, 0), (50, 3)], "where recall alone varies"
     said = {"captions": {"set": {"kind": "captions", "captioner": "blip"}}, "training": {"lora": {"captions": "set"}}}
     assert cells(said) == {}
+
+
+def test_what_stands_on_both_sides_of_an_effect_is_of_the_prompts_that_it_is_of() -> None:
+    """One prompt was judged with one seed of two alone, and lies far from the others."""
+    before = np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.9, np.nan]])
+    found = training.effect(Contrast("", before, before + 0.05))
+    assert found and found[:4] == pytest.approx((0.2, 0.25, 3, 0.05))
 
 
 def test_where_recall_alone_varies_it_alone_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
