@@ -7,8 +7,9 @@ whole holds those of all its pictures.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -59,12 +60,18 @@ def plan(some: Mapping[str, Answering], outputs: Outputs) -> Iterator[tuple[str,
 
     Raises ``ValueError`` where a training has seen a picture that is asked about.
     """
+
+    @cache
+    def pictures(corpus: str) -> dict[str, str]:
+        rows = outputs.rows(PREPARED / corpus, READ)
+        return {row["sample"]: row["image_digest"] for row in rows if row["status"] == "ok"}
+
     for name, one in some.items():
         below = name.split("/")[1:]
         for training, player, made in models_of(one, outputs):
             for corpus in one.corpora:
                 if training:
-                    check_unseen(one, one.trainings[training], corpus, outputs)
+                    check_unseen(one, one.trainings[training], corpus, outputs, pictures)
                 axes = {"captioner": name, "training": training}
                 identity, folder = one.identity(player), "/".join([*below, training or "none", corpus])
                 asked, every = one.questions(corpus, outputs), list[tuple[str, Picture, Asked]]()
@@ -92,18 +99,21 @@ def parts_of(asked: Asked) -> dict[str, Any]:
     return {kind: [one.parts() for one in some] for kind, some in asked.items()}
 
 
-def check_unseen(one: Answering, training: Training, corpus: str, outputs: Outputs) -> None:
-    """Raises ``ValueError`` where a picture that is asked about is one of a corpus that a training learns from."""
+def check_unseen(
+    one: Answering, training: Training, corpus: str, outputs: Outputs, pictures: Callable[[str], Mapping[str, str]]
+) -> None:
+    """Raises ``ValueError`` where a picture that is asked about is one of a corpus that a training learns from.
+
+    ``pictures`` gives those of a corpus: digests by sample.
+    """
     asked = one.questions(corpus, outputs)
-    rows = outputs.rows(PREPARED / corpus, READ)
-    pictures = {row["image_digest"]: row["sample"] for row in rows if row["sample"] in asked}
     for learnt in filter(None, (training.corpus, training.instructions)):
-        for row in outputs.rows(PREPARED / learnt, READ):
-            if row["status"] == "ok" and row["image_digest"] in pictures:
+        seen = set(pictures(learnt).values())
+        for sample, picture in pictures(corpus).items():
+            if picture in seen and sample in asked:
                 raise ValueError(
-                    f"{one.name} asks about {pictures[row['image_digest']]} of {corpus}, a picture of {learnt} that "
-                    f"{training.name} learns from: let `corpora` of answerers.{one.name.partition('/')[0]} name "
-                    "pictures that it has not seen."
+                    f"{one.name} asks about {sample} of {corpus}, a picture of {learnt} that {training.name} learns "
+                    f"from: let `corpora` of answerers.{one.name.partition('/')[0]} name pictures that it has not seen."
                 )
 
 

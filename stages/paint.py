@@ -51,8 +51,8 @@ class Painting:
         self.trainings = starting(study, name, self.model.trainings, self._starts, must)
 
     def _starts(self, one: Training) -> bool:
-        """Whether a training starts from this painter, and read what it reads."""
-        if one.base.role != "painters" or one.base.entry["adapter"] != self.model.kind:
+        """Whether a training starts from this painter, and read what it reads; none does where that has an adapter."""
+        if one.base.role != "painters" or one.base.entry["adapter"] != self.model.kind or self.model.entry.get("lora"):
             return False
         own: Trainer = catalogue.target("trainers", str(one.kind))(one.settings, self.model.adapter)
         return own.encoding() == one.trainer.encoding()

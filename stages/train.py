@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from models.adapters.roles import Arrays, Lesson, Piece, Trainer
 from registry.store import places
 from registry.store.dag import STAGES
+from registry.store.faults import Passing
 from registry.store.keys import canonical, digest, item_key
 from stages.engine.handling import loaded
 from stages.engine.loop import command, execute
@@ -155,7 +156,14 @@ class Encoded:
     def __call__(self, piece: Piece) -> Arrays:
         from safetensors.torch import load
 
-        return load(store(self.objects).get(self.addresses[piece]))
+        try:
+            return load(store(self.objects).get(self.addresses[piece]))
+        except FileNotFoundError:
+            what = repr(piece.text[:40]) if piece.picture is None else f"the picture {piece.picture.digest[:12]}"
+            raise Passing(
+                f"what was encoded of {what} is gone meanwhile, as `palimpsest gc` takes it once it is a week old: run "
+                "again, and it is encoded again"
+            ) from None
 
 
 class Encoder:
@@ -176,7 +184,7 @@ class Encoder:
 class Fit(Telling):
     """Trains the cells of an entry, one after the other."""
 
-    def __init__(self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, str]) -> None:
+    def __init__(self, some: Mapping[str, Training], known: Encoded, failed: Mapping[Piece, Entry]) -> None:
         self.some, self.known, self.failed = some, known, failed
 
     def load(self) -> str:
@@ -189,7 +197,8 @@ class Fit(Telling):
         trainer = self.some[cell.training].trainer
         pieces = trainer.pieces(cell.lessons)
         if lost := [self.failed[piece] for piece in pieces if piece in self.failed]:
-            raise ValueError(f"{len(lost)} of {len(pieces)} captions and pictures cannot be encoded, first: {lost[0]}")
+            said = f"{len(lost)} of {len(pieces)} captions and pictures cannot be encoded, first: {lost[0].reason}"
+            return Outcome(reason=said, passes=all(one.passes for one in lost))
         loaded(trainer)
         folder = folder_of(key)
         folder.mkdir(parents=True, exist_ok=True)
@@ -199,7 +208,7 @@ class Fit(Telling):
 
 
 def folder_of(key: str) -> Path:
-    """Where the checkpoints of a training lie until it is done."""
+    """Where the checkpoints of a training lie until it is done; without a key, those of all."""
     return places.home() / "training" / key[:16]
 
 
@@ -239,9 +248,9 @@ class Trainings(Together):
                 for key, entry in some.items():
                     known[key] = replace(entry, data=None)
                     counts["computed" if entry.run == memory.tracker.id else "recalled"] += 1
-            failed = {piece: str(known[key].reason) for piece, key in keys.items() if known[key].reason}
+            failed = {piece: known[key] for piece, key in keys.items() if known[key].reason}
             counts["failed"] += len(failed)
-            reasons.update(failed.values())
+            reasons.update(str(one.reason) for one in failed.values())
             addresses = {piece: str(known[key].digest) for piece, key in keys.items() if piece not in failed}
             fit = Fit(self.some, Encoded(addresses, places.objects_url()), failed)
             progress.set_postfix_str("training")

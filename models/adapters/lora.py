@@ -108,9 +108,10 @@ def read(network: Any, adapter: str, part: str) -> None:
 def file_of(adapter: str) -> Path:
     """The file of an adapter; raises ``FileNotFoundError`` where there is none."""
     path = Path(adapter).expanduser()
-    if not path.is_dir():
-        identify(adapter)
+    if path.is_file():
         return path
+    if not path.is_dir():
+        raise FileNotFoundError(f"the adapter {adapter!r} is not there: name a file, or the folder that it is in")
     if not (path / FILE).is_file():
         raise FileNotFoundError(f"{adapter!r} holds no {FILE}: name a folder with a painter's adapter")
     return path / FILE

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 def apart(texts: Sequence[str], tokens: Sequence[Sequence[Any]]) -> None:
     """Raise ValueError unless there are choices of which none is the beginning of another one.
 
-    Choices that a model spells alike, as one that knows no capital letters does "yes" and "Yes", stand for one reply.
+    Those that differ in capital letters alone may be the same tokens, to a model that reads no capital letters.
 
     >>> apart(["yes", "yes, it is"], ["yes", "yes, it is"])
     Traceback (most recent call last):
@@ -24,29 +23,21 @@ choices that begin differently
         raise ValueError("There is nothing to choose from: name at least one choice")
     for i, one in enumerate(tokens):
         for j, other in enumerate(tokens):
-            alike = one == other and texts[i] != texts[j]
-            if i != j and other[: len(one)] == one and not alike:
+            spelt = other == one and texts[i] != texts[j] and texts[i].casefold() == texts[j].casefold()
+            if i != j and other[: len(one)] == one and not spelt:
                 raise ValueError(
                     f"The choice {texts[i]!r} is the beginning of {texts[j]!r}, so that both would count the same "
                     "replies: name choices that begin differently"
                 )
 
 
-def divided(logs: Sequence[float], tokens: Sequence[Hashable]) -> list[float]:
-    """Logarithms of probabilities, each divided among the choices that are spelt alike.
+def normalised(logs: Sequence[float], tokens: Sequence[Any] = ()) -> np.ndarray:
+    """Probabilities of sum 1 from their logarithms up to a constant; what is the same ``tokens`` as one before it has
+    none of its own, so that it counts once.
 
-    >>> divided([-1.0, -1.0, -2.0], ["yes", "yes", "no"])[1:] == [-1.0 - np.log(2), -2.0]
-    True
-    """
-    alike = Counter(tokens)
-    return [log - float(np.log(alike[one])) for log, one in zip(logs, tokens, strict=True)]
-
-
-def normalised(logs: Sequence[float]) -> np.ndarray:
-    """Probabilities of sum 1 from their logarithms up to a constant.
-
-    >>> normalised([-1000.0, -1000.0]).tolist()
-    [0.5, 0.5]
+    >>> normalised([-1000.0, -1000.0]).tolist(), normalised([-1.0, -1.0, -1.0], [(5,), (7,), (5,)]).tolist()
+    ([0.5, 0.5], [0.5, 0.5, 0.0])
     """
     shares = np.exp(np.asarray(logs, np.float64) - max(logs))
+    shares[[n for n, one in enumerate(tokens) if one in tokens[:n]]] = 0
     return shares / shares.sum()

@@ -18,7 +18,7 @@ from models.adapters.pretrained import Pretrained
 from models.adapters.roles import Conversation, Logits, Reply, Scores
 from models.adapters.thinking import OPEN, answered
 from models.chat import lora
-from models.chat.choices import apart, divided, normalised
+from models.chat.choices import apart, normalised
 from models.chat.prompts import Inputs, Prompt, behind, padded, together
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class InProcess(ABC):
 
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each choice among them, (choices,) float64; what differs in the last token only, or in the
-        conversation not at all, shares a forward.
+        conversation not at all, shares a forward. Of spellings that the model reads alike the first has it all.
 
         Raises
         ------
@@ -233,9 +233,7 @@ class InProcess(ABC):
             path, last = scored[i, ids[:-1]]
             return float(path.sum() + last[ids[-1]])
 
-        return [
-            normalised(divided([total(i, ids) for ids in some], some)) for i, some in zip(same, tokens, strict=True)
-        ]
+        return [normalised([total(i, ids) for ids in some], some) for i, some in zip(same, tokens, strict=True)]
 
     def _prompt(self, conversation: Conversation, room: int) -> Prompt:
         """A conversation as the model gets it, with ``room`` for as many tokens more."""

@@ -99,13 +99,22 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Puts batches together: what is known of their lessons, and what is drawn for them."""
+    """Puts batches together: what is known of their lessons, and what is drawn for them. They come to a ``device`` with
+    its number: made in a thread of their own, which knows no process' GPU, they would all come to the first."""
 
-    def __init__(self, trainer: Lora, lessons: Sequence[Lesson], known: Known, seed: int, family: Family) -> None:
+    def __init__(
+        self,
+        trainer: Lora,
+        lessons: Sequence[Lesson],
+        known: Known,
+        seed: int,
+        family: Family,
+        device: torch.device,
+    ) -> None:
         self.settings, self.lessons, self.known, self.seed = trainer.settings, lessons, known, seed
         self.names = names_of(lessons)
         self.density = trainer.settings.density or family.DENSITY
-        self.device, self.dtype = trainer.device, family.dtype
+        self.device, self.dtype = device, family.dtype
 
     def of(self, rows: Sequence[Row], shift: float, scale: float) -> Batch:
         """The batch of some rows, on the device; latents are (latent - shift) * scale."""
@@ -218,7 +227,7 @@ def fit(trainer: Lora, lessons: Sequence[Lesson], known: Known, seed: int, folde
     places = lora.insert(network, settings.rank, own, settings.targets or family.TARGETS)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=settings.decay)
-    made = Batches(trainer, lessons, known, seed, family)
+    made = Batches(trainer, lessons, known, seed, family, accelerator.device)
     plan = batches(made.names, seed, settings.epochs, settings.batch)
     checkpoint, first, errors = folder / CHECKPOINT, 0, []
     if checkpoint.exists():

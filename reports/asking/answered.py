@@ -12,6 +12,7 @@ from registry.store.dag import STAGES
 from reports.asking import queries
 from reports.asking.metrics import ANSWERS, Metric
 from reports.asking.study import Study
+from reports.asking.trained import learnt_from
 
 KIND = STAGES["answer"].kind
 ACCURACY, BLIND = "_accuracy", "_blind"
@@ -48,8 +49,8 @@ class Asked(NamedTuple):
     metric: Metric
     untrained: np.ndarray
     """Pictures."""
-    blind: float
-    """What always giving the most frequent answer would have."""
+    blind: np.ndarray
+    """Pictures: what always giving the most frequent answer would have."""
     lines: list[Line]
 
 
@@ -71,11 +72,14 @@ def told(params: Mapping[str, Any]) -> dict[str, Told]:
     """
     found = {}
     methods = {name.partition("/")[0]: said.get("method") for name, said in (params.get("recaptioners") or {}).items()}
+    sets = params.get("captions") or {}
     for name, said in (params.get("training") or {}).items():
         entry, _, swept = name.partition("/")
         rest = ",".join(part for part in swept.split(",") if part and part.partition("=")[0] not in ("size", "seed"))
-        further, method = said.get("further") or {}, methods.get(said.get("captions"))
+        further, learnt = said.get("further") or {}, sets.get(learnt_from(said, sets), {"kind": "captions"})
+        method = methods.get(str(learnt.get("recaptioner") or said["captions"]).partition("/")[0])
         of = OURS if method == "scalecap" else RIVAL if method else SHORT
+        of = of if learnt["kind"] == "captions" else ""
         of = VANILLA if further.get("epochs") == 0 else of
         of = of if said.get("kind") == "pretrain" else ""
         found[name] = Told(f"{entry}/{rest}" if rest else entry, of, said.get("size"), said.get("seed", 0))
@@ -102,13 +106,13 @@ def asked(study: Study) -> list[Asked]:
         for metric, table, blind in accuracies(wide, there):
             lines = lines_of(table, {name: one for name, one in trainings.items() if name in table})
             untrained = table.reindex(columns=[""])[""].to_numpy(float)
-            found.append(Asked(str(corpus), str(answerer), metric, untrained, blind, lines))
+            found.append(Asked(str(corpus), str(answerer), metric, untrained, blind.to_numpy(float), lines))
     return found
 
 
-def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, float]]:
-    """Each metric with its values, pictures × trainings, and what a blind answer has, but for those of which no picture
-    has one; their mean first, where there are several benchmarks that have pictures in common."""
+def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, pd.DataFrame, pd.Series]]:
+    """Each metric that a picture has with its values, pictures × trainings, and what a blind answer has, by picture;
+    their mean first, where several benchmarks ask about the same pictures."""
     each = [(metric, of_metric(wide, metric.name), of_metric(wide, blind_of(metric))) for metric in metrics]
     benchmarks: dict[str, list[tuple[pd.DataFrame, pd.DataFrame]]] = {}
     for metric, table, blind in each:
@@ -117,8 +121,8 @@ def accuracies(wide: pd.DataFrame, metrics: list[Metric]) -> list[tuple[Metric, 
         own = [[mean(list(side)) for side in zip(*some, strict=True)] for some in benchmarks.values()]
         table, blind = (mean(list(side)) for side in zip(*own, strict=True))
         each.insert(0, (MEAN, table, blind))
-    known = [(metric, table, blind.to_numpy(float)) for metric, table, blind in each]
-    return [(metric, table, float(np.nanmean(blind))) for metric, table, blind in known if np.isfinite(blind).any()]
+    known = [one for one in each if one[1].notna().any(axis=None)]
+    return [(metric, table, blind.mean(axis=1)) for metric, table, blind in known]  # whoever is asked, it is the same
 
 
 def blind_of(metric: Metric) -> str:

@@ -21,6 +21,8 @@ from reports.statistics.surfaces import Surface
 
 PAINTED, TRAINED, SAID = (STAGES[name].kind for name in ("paint", "train", "compose"))
 SWEPT = ("precision", "recall", "seed")
+COMPOSED = {"precision": 100, "recall": 0}
+"""What a composed set says that does not say it."""
 SIDES = {f"{about}_{side}" for about in ("object", "attribute", "relation") for side in SWEPT[:2]}
 """The metrics of what captions say that is true, and of what is true that they say."""
 
@@ -57,15 +59,29 @@ def cells(params: Mapping[str, Any]) -> dict[str, Cell]:
     sets = params.get("captions") or {}
     found = {}
     for name, said in (params.get("training") or {}).items():
-        if "precision" in said and "recall" in said:
+        learnt = learnt_from(said, sets)
+        own = sets.get(learnt, {"kind": "captions"})
+        of = {**(COMPOSED if own["kind"] != "captions" else {}), **own, **said}
+        if "precision" in of and "recall" in of:
             entry, _, swept = name.partition("/")
             rest = ",".join(part for part in swept.split(",") if part and part.partition("=")[0] not in SWEPT)
-            alike = [one for one, own in sets.items() if one.partition("/")[0] == said["captions"]
-                     and all(own.get(key) == said[key] for key in ("precision", "recall"))]  # fmt: skip
             line = f"{entry}/{rest}" if rest else entry
-            learnt = next(iter(alike), said["captions"])
-            found[name] = Cell(line, said["precision"], said["recall"], said.get("seed", 0), learnt)
+            found[name] = Cell(line, of["precision"], of["recall"], said.get("seed", 0), learnt)
     return found
+
+
+def learnt_from(training: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Whose captions a training learns: of a caption set, the variant that it chooses.
+
+    >>> learnt_from({"captions": "grid", "recall": 3, "rate": 1.0}, {"grid/recall=0": {}, "grid/recall=3": {}})
+    'grid/recall=3'
+    """
+    for name in sets:
+        entry, _, swept = name.partition("/")
+        chosen = dict(part.split("=", 1) for part in swept.split(",") if part)
+        if entry == training["captions"] and all(f"{training.get(key)}" == value for key, value in chosen.items()):
+            return name
+    return str(training["captions"])
 
 
 def judged(study: Study) -> list[Judged]:

@@ -17,7 +17,7 @@ from reports.asking.metrics import Metric
 from reports.asking.study import Study
 from reports.chapters.gains import Change
 from reports.chapters.inpainting import flat
-from reports.chapters.training import effect, text_of
+from reports.chapters.training import Found, effect, text_of
 from reports.figures.plane import COLOURS
 from reports.figures.sweeps import Axis, Sweep, of_points
 from reports.site.latex import latex
@@ -25,7 +25,7 @@ from reports.site.numbers import number
 from reports.site.pages import Page
 from reports.statistics.claims.judging import Finding
 from reports.statistics.claims.pretraining import CLAIMS, findings
-from reports.statistics.crossed import crossed_mean
+from reports.statistics.crossed import complete, crossed_mean
 from reports.statistics.effects import adjusted
 from reports.statistics.findings import asked as by_claim
 from reports.statistics.findings import not_asked
@@ -42,14 +42,23 @@ class Cell(NamedTuple):
     low: float | None
     high: float | None
     n: int
-    beyond: bool
-    """Whether the interval lies above the blind answer."""
+    over: Found
+    """The same of what it has over the blind answer, picture by picture."""
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it is better than the blind answer: the interval of what it has over that lies above zero."""
+        low = self.over[1]
+        return low is not None and low > 0
 
     def text(self, metric: Metric) -> str:
         return number(self.mean, metric.decimals)
 
     def interval(self, metric: Metric) -> str:
         return text_of((self.mean, self.low, self.high, None), metric).partition(" ")[2]
+
+    def gain(self, metric: Metric) -> str:
+        return text_of(self.over, metric)
 
 
 class Row(NamedTuple):
@@ -68,7 +77,8 @@ class Section(NamedTuple):
     pictures: int
     seeds: int
     metrics: list[Metric]
-    blind: list[float]
+    blind: list[Cell | None]
+    """What always giving the most frequent answer has."""
     rows: list[Row]
     effects: list[tuple[str, list[Change | None]]]
     """By what is compared, a change for each metric."""
@@ -101,13 +111,14 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     if not (found := study.once(sections)):
         return {}
     cells: list[dict[str, object]] = [
-        {"corpus": part.corpus, "answerer": part.answerer, "training": row.name, "size": row.size}
-        | {"metric": metric.name, "blind": blind, "n": one.n, "value": one.mean, "low": one.low, "high": one.high}
+        {"corpus": part.corpus, "answerer": part.answerer, "training": row.name, "size": row.size,
+         "metric": metric.name, "blind": blind and blind.mean, "n": one.n, "value": one.mean, "low": one.low,
+         "high": one.high, **dict(zip(("gain", "gain_low", "gain_high"), one.over, strict=False))}
         for part in found
         for row in part.rows
         for metric, blind, one in zip(part.metrics, part.blind, row.cells, strict=True)
         if one
-    ]
+    ]  # fmt: skip
     effects = [
         {"corpus": part.corpus, "answerer": part.answerer, "metric": metric.name, "contrast": title, **one._asdict()}
         for part in found
@@ -137,7 +148,8 @@ def sections(study: Study) -> list[Section]:
         found.append(
             Section(
                 corpus, answerer, len(own[0].untrained), own[0].lines[0].values.shape[2] if own[0].lines else 0,
-                [one.metric for one in own], [one.blind for one in own], rows_of(own), effects_of(own), sweep(own),
+                [one.metric for one in own], [cell(one.blind[:, None], one.blind) for one in own],
+                rows_of(own), effects_of(own), sweep(own),
             )
         )  # fmt: skip
     known = [one for part in found for _, some in part.effects for one in some if one and one.p is not None]
@@ -161,12 +173,12 @@ def rows_of(own: Sequence[Asked]) -> list[Row]:
     return [row for row in found if any(row.cells)]
 
 
-def cell(values: np.ndarray, blind: float) -> Cell | None:
+def cell(values: np.ndarray, blind: np.ndarray) -> Cell | None:
+    """Values are pictures × seeds; what a blind answer has of these pictures depends on no seed."""
     mean, low, high, _ = crossed_mean(values)
     if not np.isfinite(mean):
         return None
-    n = int(np.isfinite(values).any(axis=1).sum())
-    return Cell(mean, low, high, n, low is not None and low > blind)
+    return Cell(mean, low, high, len(complete(values)), crossed_mean(values - blind[:, None]))
 
 
 def effects_of(own: Sequence[Asked]) -> list[tuple[str, list[Change | None]]]:
@@ -219,9 +231,9 @@ def curves(one: Asked, sizes: Sequence[int]) -> pd.DataFrame:
     for line in one.lines:
         for size in sizes if line.sizes == [None] else [size for size in line.sizes if size]:
             found[line.name, size] = point(at(line, size))
-    level = point(one.untrained[:, None])
-    found |= {(AS_IT_IS, size): level for size in sizes}
-    found |= {(USUAL, size): (one.blind, one.blind, one.blind, len(one.untrained)) for size in sizes}
+    for name, values in ((AS_IT_IS, one.untrained), (USUAL, one.blind)):
+        level = point(values[:, None])
+        found |= {(name, size): level for size in sizes}
     index = pd.MultiIndex.from_tuples(found, names=["line", "x"])
     points = pd.DataFrame(list(found.values()), index=index, columns=["mean", "low", "high", "count"])
     return points.dropna().astype({"count": int})
@@ -229,7 +241,7 @@ def curves(one: Asked, sizes: Sequence[int]) -> pd.DataFrame:
 
 def point(values: np.ndarray) -> Sequence[float]:
     mean, low, high, _ = crossed_mean(values)
-    n = int(np.isfinite(values).any(axis=1).sum())
+    n = len(complete(values))
     return mean, mean if low is None else low, mean if high is None else high, n
 
 
@@ -242,7 +254,7 @@ def answer(part: Section) -> str:
     name = f"best is {row.name}{size} with " if len(known) > 1 else ""
     return (
         f"{metric.title} of {part.answerer} on {part.corpus}: {name}{best.text(metric)} {best.interval(metric)}; "
-        f"always giving the most frequent answer has {number(blind, metric.decimals)}."
+        f"always giving the most frequent answer has {blind.text(metric) if blind else '–'}."
     )
 
 

@@ -26,7 +26,7 @@ from reports.site.numbers import number
 from reports.site.pages import Page
 from reports.statistics.claims.judging import Finding
 from reports.statistics.claims.training import CLAIMS, findings
-from reports.statistics.crossed import crossed_mean
+from reports.statistics.crossed import complete, crossed_mean
 from reports.statistics.effects import adjusted
 from reports.statistics.findings import asked, not_asked
 from reports.statistics.surfaces import Contrast, Surface
@@ -67,6 +67,7 @@ def pages(study: Study) -> list[Page]:
         "answers": [answer(part) for part in found],
         "sections": found,
         "tests": sum(one is not None for *_, one in flattened(found)),
+        "interactions": any(title.startswith("effect of recall") for *_, title, _ in flattened(found)),
         "claims": asked(claimed, CLAIMS),
         "corpora": list(dict.fromkeys(one.corpus for one in claimed)),
         "not_asked": not_asked(claimed, CLAIMS),
@@ -112,7 +113,7 @@ def lines(one: Judged) -> Iterator[dict[str, object]]:
     names = ("value", "low", "high", "gain", "gain_low", "gain_high")
     for (p, precision), (r, recall) in product(enumerate(one.surface.precisions), enumerate(one.surface.recalls)):
         own = one.surface.values[p, r]
-        n = int(np.isfinite(own).any(axis=1).sum())
+        n = len(complete(own))
         found = (*crossed_mean(own)[:3], *crossed_mean(own - one.surface.untrained[:, None])[:3])
         yield where | {"precision": precision, "recall": recall, "n": n} | dict(zip(names, found, strict=True))
 
@@ -194,9 +195,12 @@ def effect(one: Contrast) -> Change | None:
     known = np.isfinite(apart)
     if not known.any():
         return None
-    before, after = (float(side[known].mean()) for side in (one.before, one.after))
-    n = int(known[:, known.any(axis=0)].all(axis=1).sum())
-    return Change(before, after, n, *crossed_mean(apart)) if n else None
+    units = known.any(axis=0)
+    items = known[:, units].all(axis=1)
+    if not items.any():
+        return None
+    before, after = (float(side[np.ix_(items, units)].mean()) for side in (one.before, one.after))
+    return Change(before, after, int(items.sum()), *crossed_mean(apart))
 
 
 QUESTIONS = {

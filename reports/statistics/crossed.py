@@ -101,6 +101,20 @@ def strata(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (unit - mean).ravel() * np.sqrt(items), (item - mean).ravel() * np.sqrt(units), cells
 
 
+def complete(values: np.ndarray) -> np.ndarray:
+    """Items × units without the units that have no value, and then without the items that lack one.
+
+    >>> complete(np.array([[1.0, np.nan, 2.0], [3.0, np.nan, np.nan]])).tolist()
+    [[1.0, 2.0]]
+    >>> complete(np.full((4, 2), np.nan)).shape
+    (0, 0)
+    """
+    known = np.isfinite(values)
+    units = known.any(axis=0)
+    found: np.ndarray = values[np.ix_(known[:, units].all(axis=1) & units.any(), units)]
+    return found
+
+
 def crossed_mean(values: np.ndarray, level: float = 0.05) -> tuple[float, float | None, float | None, float | None]:
     """Mean of items × units, its interval (95 % unless another ``level`` is given) and two-sided p against zero.
 
@@ -114,8 +128,7 @@ def crossed_mean(values: np.ndarray, level: float = 0.05) -> tuple[float, float 
     >>> [round(end, 3) for end in crossed_mean(np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]))]
     [2.0, -0.484, 4.484, 0.074]
     """
-    values = values[:, np.isfinite(values).any(axis=0)].round(12)  # what cancels is zero
-    values = values[np.isfinite(values).all(axis=1)]
+    values = complete(values).round(12)  # what cancels is zero
     items, units = values.shape
     if not values.size:
         return np.nan, None, None, None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 
+from models.measures.benchmarks import Question
 from registry.store.dag import GRID, SECTIONS, STAGES, Stage
 from stages import prepare
 from stages.compose import sets
-from stages.engine.answering import PREPARED
+from stages.engine.answering import PREPARED, Answering
 from stages.engine.answering import variants as answerers_of
 from stages.engine.entries import Adapted
 from stages.engine.shards import Outputs
@@ -84,9 +85,14 @@ def answered(study: Study, stage: Stage, entry: str, samples: Mapping[str, int],
         return 0  # its node says so itself, and nothing is read twice
     for one in some:
         for corpus in one.corpora:
-            asked = one.about({each.sample: each.annotations for each in prepare.read(study, corpus)[0]})
+            asked = asked_about(study, one, corpus)
             count += (len(asked) + bool(asked)) * (1 + len(one.trainings))
     return count
+
+
+def asked_about(study: Study, one: Answering, corpus: str) -> dict[str, dict[str, list[Question]]]:
+    """The questions about the pictures of a corpus, of which none need be prepared yet."""
+    return one.about({each.sample: each.annotations for each in prepare.read(study, corpus)[0]})
 
 
 def rewritten(study: Study, scope: Scope, corpus: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from stages.care.ground import RWLOCK, holders
 from stages.engine.provenance import FOLDER
 from stages.engine.shards import DISK
 from stages.engine.study import Study, read_study
+from stages.train import folder_of
 
 
 def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]:
@@ -43,7 +45,7 @@ def collect(grace: timedelta, remove: bool, shards: bool = False) -> list[Waste]
     if remove and (busy := running()):
         raise ValueError(f"{', '.join(busy)} is running here; wait until it is done, and run again.")
     left = left_over(read_study(), remove)
-    swept = [left, *sweep(store, needed_keys(), grace, remove)]
+    swept = [left, given_up(grace, remove), *sweep(store, needed_keys(), grace, remove)]
     return [*swept, shelve(store.objects, cache(), remove)] if shards else swept
 
 
@@ -72,6 +74,22 @@ def left_over(study: Study, remove: bool) -> Waste:
             name = stage.addressed(entry)
             (FOLDER / f"{name}.parquet").unlink(missing_ok=True)
             (places.RUN_LINKS / f"{name}.json").unlink(missing_ok=True)
+    return waste
+
+
+def given_up(grace: timedelta, remove: bool) -> Waste:
+    """Count the trainings that ended before they were done and that nobody went on with for so long, by the files of
+    their checkpoints; and remove these if asked to. Who trains so again begins anew."""
+    before = time.time() - grace.total_seconds()
+    old, files = [], list[Path]()
+    for folder in folder_of("").glob("*"):
+        own = [path for path in folder.rglob("*") if path.is_file()]
+        if all(path.stat().st_mtime < before for path in (folder, *own)):
+            old.append(folder)
+            files += own
+    waste = Waste("trainings given up", len(old), len(files), sum(path.stat().st_size for path in files))
+    for folder in old if remove else ():
+        shutil.rmtree(folder)
     return waste
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,10 +79,13 @@ def pairs_of(stage: Path, reasons: Counter[str], judge: Judge | None = None) -> 
     for path in DISK.shards(stage):
         shard = Path(path.parent.name, path.name)
         better = judge.values(shard) if judge else lambda row: True
+        firsts = cache(partial(first_captions, shard))
         for row in DISK.read(path):
             value, parts = json.loads(row["value"]), json.loads(row["parts"])
             if row["status"] != "ok":
                 reasons["the rewriting failed"] += 1
+            elif not value["first"]:
+                reasons["there was no first caption"] += 1
             elif value["first"] == row["caption"]:
                 reasons["a revision failed" if value.get("failures") else "nothing was changed"] += 1
             elif not better(row):
@@ -89,15 +93,19 @@ def pairs_of(stage: Path, reasons: Counter[str], judge: Judge | None = None) -> 
             else:
                 held = REPAINTED / row["inpainter"] if row["inpainter"] else PREPARED
                 picture = fetch(Picture(parts["picture"], str(held / shard)))
-                yield Pair(f"{called(row)}.png", picture, prompt_of(row, parts, shard), row["caption"], value["first"])
+                yield Pair(f"{called(row)}.png", picture, prompt_of(row, parts, firsts), row["caption"], value["first"])
 
 
-def prompt_of(row: Row, parts: Mapping[str, Any], shard: Path) -> str:
+def first_captions(shard: Path, captioner: str) -> dict[str, str]:
+    """The parts of a captioner's captions in a shard, by key."""
+    return {row["key"]: row["parts"] for row in DISK.read(CAPTIONED / captioner / shard, ("key", "parts"))}
+
+
+def prompt_of(row: Row, parts: Mapping[str, Any], firsts: Callable[[str], Mapping[str, str]]) -> str:
     """What was asked for the first caption; empty where nothing was, since it was a reference."""
     if row["captioner"] is None:
         return str(parts["method"].get("first_prompt", ""))
-    first = DISK.read(CAPTIONED / row["captioner"] / shard, ("key", "parts"))
-    return next(json.loads(one["parts"])["prompt"] for one in first if one["key"] == row["parents"][1])
+    return str(json.loads(firsts(row["captioner"])[row["parents"][1]])["prompt"])
 
 
 def export_pairs(stage: Path, folder: Path, layout: str, confirmed_by: str = "") -> tuple[int, Counter[str]]:

@@ -17,12 +17,17 @@ from typing import Annotated
 from pydantic import Field
 
 from models.adapters.settings import Settings, unknown, validated
+from models.measures.benchmarks import ANSWERER
 from registry.store.params import parsed
 from registry.store.tables import read_text
-from stages.care.costing import bills, number, plus
+from stages.care.costing import bills, name_of, number, plus
+from stages.care.counting import asked_about
 from stages.care.plan import Forecast
+from stages.engine.answering import variants as answerers_of
 from stages.engine.study import Study
 from stages.recaption import variants
+
+ENDPOINT = "openai-compatible"
 
 
 class Rate(Settings):
@@ -61,8 +66,8 @@ def at_rates(found: Sequence[Forecast], rates: Mapping[str, Rate]) -> list[Forec
 
 
 def requests(study: Study, found: Sequence[Forecast]) -> dict[str, dict[str, int | None]]:
-    """How many requests each model of the methods is asked at most where none is known, by stage; and each endpoint
-    that captions. None where nothing bounds them before there are captions.
+    """How many requests each model of methods and benchmarks is asked at most where none is known, by stage; and each
+    endpoint that captions. None where nothing bounds them before there are captions.
     """
     asked: dict[str, dict[str, int | None]] = {}
     for one in found:
@@ -76,9 +81,30 @@ def requests(study: Study, found: Sequence[Forecast]) -> dict[str, dict[str, int
                     many = None if bill.most is None else bill.most * todo // len(some)
                     counts[bill.model] = plus(counts.get(bill.model, 0), many)
             asked[one.stage] = counts
-        elif node == "caption" and todo and study.entry("captioners", entry)["adapter"] == "openai-compatible":
+        elif node == "answer" and todo:
+            asked[one.stage] = questions(study, entry, todo)
+        elif node == "caption" and todo and study.entry("captioners", entry)["adapter"] == ENDPOINT:
             asked[one.stage] = {entry: todo}
     return asked
+
+
+def questions(study: Study, entry: str, items: int) -> dict[str, int | None]:
+    """How many requests so many items of an entry of ``answerers`` are at most, by model.
+
+    An endpoint that tells no probabilities is asked each question a second time.
+    """
+    whole, largest = Counter[str](), Counter[str]()
+    for one in answerers_of(study, entry).values():
+        for asked in (asked for corpus in one.corpora for asked in asked_about(study, one, corpus).values()):
+            counts = Counter[str]()
+            for kind, some in asked.items():
+                players = {ANSWERER: one.player, **one.others[kind]}
+                for role, many in one.benchmarks[kind].most(some).items():
+                    twice = players[role].entry["adapter"] == ENDPOINT
+                    counts[name_of(players[role])] += many * (1 + twice)
+            whole.update({model: many * (1 + len(one.trainings)) for model, many in counts.items()})
+            largest |= counts
+    return {model: min(many, largest[model] * items) for model, many in whole.items()}
 
 
 def appendix(found: Sequence[Forecast], asked: Mapping[str, Mapping[str, int | None]], devices: int) -> str:

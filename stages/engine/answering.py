@@ -109,10 +109,11 @@ class Answering:
         return benchmark
 
     def _starts(self, one: Training) -> bool:
-        """Whether a training starts from this model's checkpoint."""
+        """Whether a training starts from this model's checkpoint; none does where an adapter is laid over that."""
         if one.base.role not in ("chat", "captioners") or one.base.entry["adapter"] != self.player.entry["adapter"]:
             return False
-        return all(one.base.identity.get(name) == self.player.identity.get(name) for name in ("checkpoint", "revision"))
+        same = ("checkpoint", "revision", "lora")
+        return all(one.base.identity.get(name) == self.player.identity.get(name) for name in same)
 
     @property
     def metrics(self) -> list[Metric]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -45,8 +46,9 @@ class Training:
         known = catalogue.CATALOGUE["trainers"]
         if self.kind not in known:
             raise ValueError(unknown(f"kind of training (entry {name})", self.kind, known))
-        self.scope = validated(name, Scope, {key: settings.pop(key) for key in settings.keys() & Scope.model_fields})
-        self.folder = source(name, self.scope.captions, settings, study)
+        own = {key: settings.pop(key) for key in settings.keys() & Scope.model_fields}
+        self.scope = validated(name, Scope, own)
+        self.folder = source(name, self.scope.captions, settings, study, own)
         corpora = study.entries("corpora")
         if self.scope.corpus is None and len(corpora) != 1:
             raise ValueError(f"{name} does not say of which corpus its captions are: set `corpus` to one of them.")
@@ -84,8 +86,11 @@ class Training:
         return {"adapter": self.kind, "version": self.trainer.VERSION, **self.trainer.encoding()}
 
 
-def source(name: str, captions: str, settings: dict[str, Any], study: Study) -> Path:
-    """The folder of the captions that an entry names; what it says of their sweep is taken out of its settings.
+def source(
+    name: str, captions: str, settings: dict[str, Any], study: Study, own: Mapping[str, Any] = MappingProxyType({})
+) -> Path:
+    """The folder of the captions that an entry names; what it says of their sweep is taken out of its settings, and
+    stays among its ``own``: a seed is that of captions and training alike, where the captions have several.
 
     Raises ``ValueError`` where nobody of that name says captions, or one of several is meant.
     """
@@ -94,12 +99,12 @@ def source(name: str, captions: str, settings: dict[str, Any], study: Study) -> 
         raise ValueError(unknown(f"captioner, recaptioner or caption set (entry {name})", captions, known))
     stage = known[captions]
     sweep = study.entry(str(stage.section), captions).get("sweep", {})
-    if lacking := sorted(sweep.keys() - settings.keys()):
+    if lacking := sorted(sweep.keys() - settings.keys() - own.keys()):
         raise ValueError(
             f"{captions} sweeps over {lacking[0]}, and {name} does not say which it learns from: give it a "
             f"`{lacking[0]}`, or sweep over it, too."
         )
-    chosen = {key: settings.pop(key) for key in sweep}
+    chosen = {key: settings.pop(key) if key in settings else own[key] for key in sweep}
     variant = "/".join([captions, *[",".join(f"{key}={one}" for key, one in chosen.items())] * bool(chosen)])
     if variant not in study.variants(str(stage.section)):
         raise ValueError(unknown(f"variant of {captions} (entry {name})", variant, study.variants(str(stage.section))))
@@ -124,9 +129,8 @@ def starting(
     for entry in known if named is None else named:
         if entry not in known:
             raise ValueError(unknown(f"training (entry {name})", entry, known))
-        some = variants(study, entry)
-        if starts(next(iter(some.values()))):
-            found |= some
-        elif named is not None:
+        some = {variant: one for variant, one in variants(study, entry).items() if starts(one)}
+        found |= some
+        if not some and named is not None:
             raise ValueError(f"{entry} does not {must}.")
     return found

@@ -11,11 +11,11 @@ import pytest
 
 from registry.pins.content import folder_digest, repository
 from registry.pins.fetching import check_registry, pinned_in
-from tests.registry import test_pins
-from tests.registry.test_pins import LATER, refused, run
+from tests.registry import pinned
+from tests.registry.pinned import LATER, refused, run
 
-pytestmark = test_pins.pytestmark
-template, project = test_pins.template, test_pins.project
+pytestmark = pinned.pytestmark
+template, project = pinned.template, pinned.project
 
 
 def test_fetch_gives_what_was_pinned_from_here_and_from_elsewhere(project, tmp_path, monkeypatch):

@@ -202,18 +202,44 @@ def test_a_killed_run_goes_on_where_it_was() -> None:
     assert (link["requests"]["recalled"], link["failed"]) == (2, 0) and found[""]["pope_random_yes"] == 1
 
 
-def test_replies_are_read_where_no_probabilities_are_told_and_what_cannot_be_read_is_a_failed_item() -> None:
+def test_replies_are_read_where_no_probabilities_are_told_and_what_cannot_be_read_is_wrong() -> None:
     _, found = asked(answerer={"chooses": False})
     assert found[""]["pope_popular_yes"] == 1
     checkpoint("mumbling", "hm")
-    with pytest.raises(RuntimeError, match="the model gave no answer: cannot be read: the reply 'hm' names none of"):
-        asked(base="mumbling", answerer={"chooses": False})
+    link, found = asked(base="mumbling", answerer={"chooses": False})
+    assert (found[""]["pope_random_accuracy"], found[""]["pope_unreadable"]) == (0, 1)
+    assert any("the reply 'hm' names none of yes, no" in reason for reason in link["requests"]["reasons"])
 
 
 def test_pictures_that_were_learnt_from_are_not_asked_about() -> None:
     made("pre", config_json=b'"truth"')
     with pytest.raises(ValueError, match="lvlm asks about s0 of others, a picture of others that pre learns from"):
         asked(answerer={"corpora": ["others"]})
+
+
+def test_a_picture_that_was_learnt_from_is_found_wherever_it_lies_and_its_corpus_is_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made("pre", config_json=b'"truth"')
+    some = study()
+    some = some.model_copy(update={"training": dict.fromkeys(("pre", "again", "thrice"), some.training["pre"])})
+    for name in ("again", "thrice"):
+        made(name, config_json=b'"truth"')
+    read, folders = DISK.rows, list[Path]()
+    monkeypatch.setattr(
+        type(DISK), "rows", lambda _, folder, columns=None: folders.append(folder) or read(folder, columns)
+    )
+    list(answer.node(some, "lvlm").plan)
+    assert folders.count(Path("data/prepare/others")) == 1
+    same = encode_png(np.full((4, 4, 3), 10, np.uint8))  # s0 of others, under two names; of one nobody asks
+    rows = [{"sample": f"t{k}", "key": f"t{k}", "image": image(same, ""), "references": [],
+             "annotations": json.dumps({"objects": [{"label": shape} for shape in shapes]})}
+            for k, shapes in enumerate((["ring"], []))]  # fmt: skip
+    more = {"sample": "t2", "key": "t2", "image": image(encode_png(np.zeros((4, 4, 3), np.uint8)), ""),
+            "references": [], "annotations": json.dumps({"objects": [{"label": "star"}]})}  # fmt: skip
+    shard("prepare", "scenes/part-00.parquet", "scenes", [*rows, more])
+    with pytest.raises(ValueError, match="lvlm asks about t0 of scenes, a picture of others that pre learns from"):
+        list(answer.node(study(), "lvlm").plan)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +249,16 @@ def test_pictures_that_were_learnt_from_are_not_asked_about() -> None:
         ({"benchmarks": {}}, "lvlm names no benchmark: name some of pope, counts"),
         ({"benchmarks": {"pope": {"questions": "?"}}}, 'no setting of pope .*"questions"; did you mean "question"'),
         ({"benchmarks": {"prism": {}}}, "prism .entry lvlm. names no language_model"),
+        (
+            {"benchmarks": {"pope": {"question": "Is it there?"}}},
+            '"question" of pope .* should hold {object}, where what',
+        ),
+        ({"benchmarks": {"counts": {"object": "{color"}}}, '"object" of counts .* should name fields of an object in'),
+        ({"benchmarks": {"counts": {"object": "star"}}}, '"object" of counts .* should name fields of an object in'),
+        (
+            {"benchmarks": {"prism": {"language_model": "other", "prompt": "{question}"}}},
+            '"prompt" of prism .* should hold {caption} and {question}, where',
+        ),
         ({"corpora": ["scene"]}, 'no corpus .entry lvlm. "scene"; did you mean "scenes"'),
         ({"trainings": ["pro"]}, 'no training .entry lvlm. "pro"; did you mean "pre"'),
     ],
@@ -232,11 +268,13 @@ def test_bad_entries_are_one_sentence(entry: dict[str, Any], said: str) -> None:
         answer.node(study(entry), "lvlm")
 
 
-def test_a_training_of_another_model_is_refused_where_it_is_named() -> None:
+def test_a_training_of_another_model_is_refused_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint("another", "no")
     assert answer.node(study(base="another"), "lvlm").worker.settings["lvlm"].trainings == {}
     with pytest.raises(ValueError, match="pre does not train the model of lvlm: let both name one model"):
         answer.node(study({"trainings": ["pre"]}, base="another"), "lvlm")
+    monkeypatch.setattr(Eyes, "identity", lambda self: {"checkpoint": "one", "lora": self.settings.chooses})
+    assert answer.node(study({"chooses": False}), "lvlm").worker.settings["lvlm"].trainings == {}, "it has an adapter"
 
 
 def test_a_benchmark_without_questions_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 The table was printed by the plans of earlier versions, over the same toy outputs: what is made (original to caption) at
 commit a0d5f0f, before tasks carried references; what is measured at 7df09c7, before measures declared what they need.
 Drift's version rose to 2 when it learnt entropies of heads, and those keys with it; RICO's, when what a reviser
-says back of its instruction stopped being read as a caption. Prompts, trainings, paintings and answers are those of the
+says back of its instruction stopped being read as a caption; that of benchmarks, when models that read no capital
+letters were asked by probability again. Prompts, trainings, paintings and answers are those of the
 first version that had them.
 Where this test fails, everybody's registry would be computed again. What stands for a checkpoint is made up.
 """

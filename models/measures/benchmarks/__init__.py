@@ -15,11 +15,14 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from string import Formatter
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import field_validator
 
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking, Choose, Failure
@@ -98,8 +101,15 @@ class Benchmark(ABC):
         """The questions by sample."""
 
     def ask(self, picture: Pictured, questions: Sequence[Question]) -> Asking[list[Answer]]:
-        """Ask about a picture. Raises ``ValueError`` where a question got no reply, or no reply can be read."""
+        """Ask about a picture. Raises ``ValueError`` where a question got no reply."""
         return (yield from chosen(ANSWERER, questions, [one.text for one in questions], (picture,)))
+
+    def most(self, questions: Sequence[Question]) -> dict[str, int]:
+        """How many requests these questions about a picture are at most, by role, of a model that tells probabilities:
+        what is asked alike is one. Where an answer begins another one it tells none, and is asked again."""
+        asked = {(one.text, one.choices) for one in questions}
+        again = sum(any(a != b and b.startswith(a) for a in some for b in some) for _, some in asked)
+        return {ANSWERER: len(asked) + again}
 
     @abstractmethod
     def values(self, answers: Sequence[Answer]) -> dict[str, float | None]:
@@ -142,9 +152,8 @@ def chosen(
         ]  # fmt: skip
         for place, reply in zip(left, written, strict=True):
             said[place] = reply
-    failed = [one for one in said if isinstance(one, Failure)]
-    if (lost := next((one for one in failed if not one.answered), None)) or len(failed) == len(said):
-        raise ValueError(f"the model gave no answer: {(lost or failed[0]).reason}")
+    if lost := [one.reason for one in said if isinstance(one, Failure) and not one.answered]:
+        raise ValueError(f"the model gave no answer: {lost[0]}")
     return [
         Answer(one.group, one.text, one.answer, one.usual, None if isinstance(reply, Failure) else reply)
         for one, reply in zip(questions, said, strict=True)
@@ -259,6 +268,15 @@ class OfObjects(roles.Settings):
 
     question: str
     object: str = "{label}"
+
+    @field_validator("object")
+    @classmethod
+    def _names_fields(cls, template: str) -> str:
+        with suppress(ValueError):  # a brace that is not closed
+            names = [name for _, name, *_ in Formatter().parse(template) if name is not None]
+            if names and all(map(str.isidentifier, names)):
+                return template
+        raise ValueError("should name fields of an object in braces, as in {color} {shape}")
 
     def asked(self, name: str) -> str:
         """The question about an object."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from pydantic import field_validator
+
 from models.adapters import roles
 from models.adapters.requests import Ask, Asking
 from models.adapters.roles import Pictured
@@ -74,8 +76,18 @@ class Prism(CaptionQa):
         describe: str = "Describe the image in detail."
         prompt: str = "Answer the question about an image from its caption.\nCaption: {caption}\nQuestion: {question}"
 
+        @field_validator("prompt")
+        @classmethod
+        def _holds_both(cls, text: str) -> str:
+            if not ("{caption}" in text and "{question}" in text):
+                raise ValueError("should hold {caption} and {question}, where these go")
+            return text
+
     def identity(self) -> dict[str, Any]:
         return {"describe": self.settings.describe, "prompt": self.settings.prompt}
+
+    def most(self, questions: Sequence[Question]) -> dict[str, int]:
+        return {ANSWERER: 1, "language_model": super().most(questions)[ANSWERER]}
 
     def ask(self, picture: Pictured, questions: Sequence[Question]) -> Asking[list[Answer]]:
         caption = yield Ask(ANSWERER, self.settings.describe, (picture,))

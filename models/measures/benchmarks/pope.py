@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import field_validator
 
 from models.measures import Metric
 from models.measures.benchmarks import (
@@ -70,6 +71,13 @@ class Pope(Benchmark):
 
     class Settings(OfObjects):
         question: str = "Is there {a} {object} in the image?"
+
+        @field_validator("question")
+        @classmethod
+        def _holds_the_object(cls, text: str) -> str:
+            if "{object}" not in text:
+                raise ValueError("should hold {object}, where what is asked about goes")
+            return text
 
     def _asked(self, pictures: Mapping[str, Annotations]) -> dict[str, list[Question]]:
         released = {sample: of_release(annotations) for sample, annotations in pictures.items()}

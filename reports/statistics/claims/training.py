@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from reports.statistics.claims.judging import Claim, Estimate, Finding, smallest
-from reports.statistics.crossed import crossed_mean
+from reports.statistics.crossed import complete, crossed_mean
 from reports.statistics.surfaces import Contrast, Surface
 
 PRECISION = Claim("More precise captions train better painters", "Precision or Recall?, 3, table 2", ())
@@ -50,5 +50,5 @@ def apart(contrast: Contrast) -> np.ndarray:
 def estimate(values: np.ndarray, level: float = 0.05) -> Estimate:
     """Mean of prompts × seeds with its interval; ``n`` are the prompts."""
     mean, low, high, _ = crossed_mean(values, level)
-    known = values[:, np.isfinite(values).any(axis=0)]
-    return Estimate(mean if known.size else None, low, high, int(np.isfinite(known).all(axis=1).sum()))
+    n = len(complete(values))
+    return Estimate(mean if n else None, low, high, n)

@@ -94,7 +94,7 @@ def test_a_latent_stands_beside_its_own_caption_however_the_order(make_painted):
     known = encoded(made)
     family = SimpleNamespace(DENSITY="uniform", dtype=torch.float32)
     mode = trainer(make_painted, latents="mode")
-    batch = fitting.Batches(mode, LESSONS, known, 3, family)
+    batch = fitting.Batches(mode, LESSONS, known, 3, family, torch.device("cpu"))
     rows = [row for some in fitting.batches(batch.names, 3, 2, 5) for row in some]
     assert [row.lesson for row in rows] != sorted(row.lesson for row in rows) and len(rows) == 20
     whole, pipeline = batch.of(rows, 0.0, 1.0), made.base.read()
@@ -107,6 +107,16 @@ def test_a_latent_stands_beside_its_own_caption_however_the_order(make_painted):
         assert torch.equal(text, by_hand[0])
 
 
+def test_batches_come_to_the_device_of_their_own_process(make_painted, tmp_path, monkeypatch):
+    """And not to the first GPU, where torch takes a thread to be that was told of no other."""
+    made, seen = trainer(make_painted), []
+    init = fitting.Batches.__init__
+    monkeypatch.setattr(fitting.Batches, "__init__", lambda self, *given: seen.append(given[-1]) or init(self, *given))
+    monkeypatch.setattr("accelerate.Accelerator.device", torch.device("cpu", 0))
+    trained(made, tmp_path)
+    assert seen == [torch.device("cpu", 0)] != [torch.device("cpu")]
+
+
 def test_trainings_on_other_captions_meet_the_same_pictures_and_noise(make_painted):
     made = trainer(make_painted, dropout=0.5)
     others = [Lesson(lesson.picture, f"no {lesson.caption}") for lesson in LESSONS]
@@ -114,7 +124,7 @@ def test_trainings_on_other_captions_meet_the_same_pictures_and_noise(make_paint
     known = dict(zip(known, made.encode(list(known)), strict=True)).__getitem__
     family = SimpleNamespace(DENSITY="logit_normal", dtype=torch.float32)
     one, two, other = (
-        fitting.Batches(made, lessons, known, seed, family)
+        fitting.Batches(made, lessons, known, seed, family, torch.device("cpu"))
         for lessons, seed in ((LESSONS, 1), (others, 1), (others, 2))
     )
     plan = fitting.batches(one.names, 1, 2, 4)
@@ -252,6 +262,8 @@ def test_an_adapter_of_another_checkpoint_is_refused(make_painted, tmp_path):
         wide.load()
     with pytest.raises(FileNotFoundError, match="holds no pytorch_lora_weights.safetensors: name a folder with"):
         painter(make_painted, "stable-diffusion", lora=str(tmp_path.parent)).identity()
+    with pytest.raises(FileNotFoundError, match="the adapter 'nowhere' is not there: name a file, or the folder"):
+        painter(make_painted, "stable-diffusion", lora="nowhere").identity()
 
 
 def test_an_adapter_that_is_not_whole_or_of_the_rank_it_says_is_refused(make_painted, tmp_path):

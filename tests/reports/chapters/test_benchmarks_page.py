@@ -12,13 +12,14 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from registry.indexing import Index
 from registry.published import publish
-from reports.asking.answered import MEAN, SHORT, Told, accuracies, lines_of
+from reports.asking.answered import MEAN, OURS, SHORT, Told, accuracies, lines_of, told
 from reports.asking.study import Study
 from reports.chapters import benchmarks
 from reports.report import build
@@ -101,7 +102,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_accuracies_are_means_over_pictures_and_seeds(tables: dict[str, Any]) -> None:
     cells = tables["benchmarks"].set_index(["metric", "training", "size"])
     one = cells.loc[("count_accuracy", "scalecap", 400)]
-    assert [one["n"], one["value"], one["blind"]] == pytest.approx([4, 0.705, 0.3])
+    assert [one["n"], one["value"], one["blind"], one["gain"]] == pytest.approx([4, 0.705, 0.3, 0.405])
     assert one["low"] < 0.705 < one["high"]
     mean = tables["benchmarks"].query("metric == 'all' and training == 'as it is'").iloc[0]
     assert [mean["value"], mean["blind"]] == pytest.approx([0.3, 0.225]), "of counts and of choices"
@@ -130,7 +131,7 @@ def test_a_training_that_answered_one_benchmark_alone_is_no_other_training() -> 
     ).pivot(index="sample", columns=["metric", "training"], values="value")
     metrics = [replace(MEAN, name=f"{name}_accuracy") for name in shares]
     (_, mean, blind), (_, counts, _), (_, choices, _) = accuracies(wide, metrics)
-    assert blind == pytest.approx(0.3), "over the picture of which the mean is"
+    assert blind.tolist() == pytest.approx([0.3, float("nan")], nan_ok=True), "of the picture of which the mean is"
     assert mean["b"].tolist() == pytest.approx([0.8, float("nan")], nan_ok=True)
     learnt = {name: Told(name, SHORT, None, 0) for name in "ab"}
     for table in (mean, counts, choices):
@@ -145,16 +146,45 @@ def test_of_benchmarks_that_no_picture_has_in_common_there_is_no_mean() -> None:
          for (name, sample), value in known.items() for what in ("accuracy", "blind")]
     ).astype({"value": float}).pivot(index="sample", columns=["metric", "training"], values="value")  # fmt: skip
     found = accuracies(wide, [replace(MEAN, name=f"{name}_accuracy") for name in ("count", "choice", "pope")])
-    assert [(metric.name, blind) for metric, _, blind in found] == [("count_accuracy", 0.5), ("choice_accuracy", 0.7)]
+    assert [(metric.name, blind.max()) for metric, _, blind in found] == [
+        ("count_accuracy", 0.5),
+        ("choice_accuracy", 0.7),
+    ]
+
+
+def test_whose_captions_are_learnt_is_asked_of_caption_sets_too() -> None:
+    """A set may hold what a method made of a captioner's captions, or composed ones, of which no claim is made."""
+    sets = {"ours": {"kind": "captions", "captioner": "blip", "recaptioner": "scalecap/budget=2"},
+            "first": {"kind": "captions", "captioner": "blip"}, "made": {"kind": "edits", "precision": 50}}  # fmt: skip
+    training = {name: {"kind": "pretrain", "captions": name} for name in sets}
+    params = {"recaptioners": {"scalecap/budget=2": {"method": "scalecap"}}, "captions": sets, "training": training}
+    assert {name: one.of for name, one in told(params).items()} == {"ours": OURS, "first": SHORT, "made": ""}
 
 
 def test_an_interval_is_for_new_pictures_and_new_seeds() -> None:
     """Of one seed it is that of a t test over pictures."""
     values = pd.Series([0.47, 0.49, 0.51, 0.53]).to_numpy()
-    found = benchmarks.cell(values[:, None], 0.3)
+    found = benchmarks.cell(values[:, None], np.full(4, 0.3))
     assert found and found.beyond
     interval = stats.ttest_1samp(values, 0).confidence_interval()
     assert [found.low, found.high] == pytest.approx([*interval])
+    some = np.stack([values, [np.nan, *values[1:]], np.full(4, np.nan)], axis=1)
+    one = benchmarks.cell(some, np.full(4, 0.3))
+    assert one and (one.mean, one.n) == (pytest.approx(0.51), 3), "of pictures that were asked about with each seed"
+
+
+def test_a_blind_answer_is_held_against_the_same_pictures() -> None:
+    """It hangs on the pictures as answers do. Means and intervals of the answers alone are those of both columns alike,
+    and of the difference a t test over pictures says which of them is more than chance."""
+    answers = np.array([0.2, 0.9, 0.4, 0.7, 0.3, 0.8])
+    together, apart = answers - np.array([0.1, 0.12, 0.1, 0.08, 0.1, 0.1]), answers[::-1] - 0.1
+    paired, unpaired = (benchmarks.cell(answers[:, None], blind) for blind in (together, apart))
+    assert paired and unpaired and paired[:4] == unpaired[:4] and paired.low is not None
+    assert paired.low < together.mean() and paired.beyond, "question by question it is always more"
+    assert not unpaired.beyond
+    for found, blind in ((paired, together), (unpaired, apart)):
+        one = stats.ttest_rel(answers, blind)
+        assert [*found.over] == pytest.approx([(answers - blind).mean(), *one.confidence_interval(), one.pvalue])
 
 
 def test_the_paper_is_asked_and_answered(tables: dict[str, Any]) -> None:
@@ -170,6 +200,7 @@ def test_the_paper_is_asked_and_answered(tables: dict[str, Any]) -> None:
     assert counts.loc["Of as many captions, ScaleCap’s are worth more than a rival’s", "value"] == pytest.approx(0.05)
     page = tables[""]
     assert "best is scalecap (400 pictures) with 0.529" in page and "most frequent answer has 0.225" in page
+    assert 'title="n = 4 pictures; 0.405 [' in page
     assert "ScaleCap, table 1" in page and ">64.7<" in page, "the average after its captions"
 
 

@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -19,10 +20,12 @@ from scipy import stats
 from registry.indexing import Index
 from registry.published import publish
 from reports.asking.study import Study
+from reports.asking.trained import cells
 from reports.chapters import training
 from reports.figures.painted import gallery
 from reports.report import build
 from reports.site.pages import render
+from reports.statistics.surfaces import Contrast
 from tests.reports.conftest import Toy, png
 from tests.reports.declared import declare
 
@@ -162,6 +165,51 @@ def test_sets_say_what_was_learnt_from(tables: dict[str, Any]) -> None:
     one = sets.loc["grid/precision=100,recall=3"]
     assert one[["n", "precision", "recall", "cut_77", "truncated", "loss"]].tolist() == [1, 1, 1, 0.25, 0.25, 0.5]
     assert sets.loc["grid/precision=0,recall=0", ["precision", "recall", "cut_77"]].tolist() == [0, 0.25, 0]
+
+
+def test_a_training_learns_the_variant_of_a_set_that_it_names_by_all_that_the_set_sweeps_over() -> None:
+    swept = {"precision": [0, 100], "recall": [0, 3], "negatives": ["color", "shape"]}
+    learnt = [dict(zip(swept, values, strict=True)) for values in product(*swept.values())]
+    names = [",".join(f"{key}={value}" for key, value in one.items()) for one in learnt]
+    params = {
+        "captions": {f"grid/{name}": {"kind": "edits", **one} for name, one in zip(names, learnt, strict=True)},
+        "training": {f"lora/{name}": {"captions": "grid", **one} for name, one in zip(names, learnt, strict=True)},
+    }
+    found = cells(params)
+    assert [one.captions for one in found.values()] == [f"grid/{name}" for name in names]
+    assert {one.line for one in found.values()} == {"lora/negatives=color", "lora/negatives=shape"}
+    few = {"captions": {f"grid/recall={n}": {"kind": "edits", "precision": 50, "recall": n} for n in (0, 3)},
+           "training": {f"lora/recall={n}": {"captions": "grid", "recall": n} for n in (0, 3)}}  # fmt: skip
+    assert [one[1:3] for one in cells(few).values()] == [(50, 0), (50, 3)], "where recall alone varies"
+    said = {"captions": {"set": {"kind": "captions", "captioner": "blip"}}, "training": {"lora": {"captions": "set"}}}
+    assert cells(said) == {}
+
+
+def test_what_stands_on_both_sides_of_an_effect_is_of_the_prompts_that_it_is_of() -> None:
+    """One prompt was judged with one seed of two alone, and lies far from the others."""
+    before = np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.9, np.nan]])
+    found = training.effect(Contrast("", before, before + 0.05))
+    assert found and found[:4] == pytest.approx((0.2, 0.25, 3, 0.05))
+
+
+def test_where_recall_alone_varies_it_alone_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {f"grid/recall={n}": {"kind": "edits", "precision": 100, "recall": n} for n in (0, 3)}
+    swept = {f"lora/recall={n},seed={seed}": {"captions": "grid", "recall": n, "seed": seed, "precision": 100}
+             for n, seed in product((0, 3), (0, 1))}  # fmt: skip
+    monkeypatch.setitem(PARAMS, "captions", sets)
+    monkeypatch.setitem(PARAMS, "training", swept)
+    toy = Trained(tmp_path)
+    toy.fill()
+    for one in swept.values():
+        del one["precision"]  # which the set says
+    toy.index()
+    monkeypatch.chdir(tmp_path)
+    with toy.engine.connect() as connection:
+        [page] = training.pages(Study(connection, toy.objects, "toy"))
+    [section] = page.given["sections"]
+    assert [title for title, _ in section.heats[0].effects] == ["recall 0 → 3"] and not page.given["interactions"]
+    assert section.heats[0].effects[0][1].effect == pytest.approx(-0.05)
+    assert [name for name, *_ in page.given["claims"]] == ["Captions that say more train better painters"]
 
 
 def test_paintings_stand_by_cell(made: Trained, tables: dict[str, Any]) -> None:

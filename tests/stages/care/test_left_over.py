@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from registry.store import places
-from stages.care.needed import LEFT_OVER, left_over
+from stages.care.needed import LEFT_OVER, given_up, left_over
 from stages.engine.provenance import FOLDER
 from stages.engine.study import Study
+from stages.train import folder_of
 from tests.conftest import SMALL
 
 
@@ -48,3 +52,17 @@ def test_removed_it_leaves_nothing_and_the_study_keeps_its_own():
         "data/runs/prepare@scenes.json",
     }
     assert left_over(Study.model_validate(SMALL), remove=True).items == 0
+
+
+def test_checkpoints_of_trainings_that_nobody_goes_on_with_are_removed(here):
+    """One that failed a month ago, and one that wrote its checkpoint just now into a folder as old."""
+    (here / "dvc.yaml").touch()
+    old = time.time() - timedelta(days=30).total_seconds()
+    for key, ages in {"failed": (old, old), "running": (old, None)}.items():
+        folder_of(key).mkdir(parents=True)
+        (folder_of(key) / "checkpoint.pt").write_bytes(bytes(10))
+        for path, age in zip((folder_of(key), folder_of(key) / "checkpoint.pt"), ages, strict=True):
+            os.utime(path, None if age is None else (age, age))
+    assert given_up(timedelta(days=7), remove=False)[1:] == given_up(timedelta(days=7), remove=True)[1:] == (1, 1, 10)
+    assert [path.name for path in folder_of("").iterdir()] == ["running"]
+    assert given_up(timedelta(days=7), remove=True).items == 0

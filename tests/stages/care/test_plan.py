@@ -1,13 +1,17 @@
 """What a forecast makes of past runs and of a few pictures."""
 
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from registry.store.dag import STAGES
 from registry.tracking.asking import Past
+from stages.care.counting import asked_about
 from stages.care.plan import Asked, Forecast, Size, estimated, listing, mean_size
 from stages.care.rates import appendix, at_rates, read_rates, requests
+from stages.engine.answering import variants
 from stages.engine.node import Node
 from stages.engine.study import read_study
 
@@ -88,3 +92,28 @@ def test_requests_of_methods_are_counted_beforehand():
     assert found["recaption@scalecap"]["models/pocket/weights/qwen2"] is None, (
         "as many as its first caption has sentences"
     )
+
+
+def test_requests_of_benchmarks_are_counted_beforehand():
+    """Against what the benchmarks do ask of two pictures, of which each question is a request of its own once."""
+    study = read_study(Path("params.yaml"))
+    pope = {"question": "Is there a {object}?", "object": "{color} {shape}"}
+    prism = {"language_model": "language"}
+    entry = {"model": "llava", "corpora": ["scenes"], "benchmarks": {"pope": pope, "caption-qa": {}, "prism": prism}}
+    corpora = {"scenes": {**study.corpora["scenes"], "count": 2}}
+    study = study.model_copy(update={"corpora": corpora, "answerers": {"lvlm": entry}})
+    [one] = variants(study, "lvlm").values()
+    asked = set()
+    for sample, own in asked_about(study, one, "scenes").items():
+        for kind, questions in own.items():
+            ask, reply = one.benchmarks[kind].ask(None, questions), None
+            with suppress(StopIteration):
+                while True:
+                    some = ask.send(reply)
+                    several = some if isinstance(some, list) else [some]
+                    asked |= {(sample, kind, each.role, each.text) for each in several}
+                    reply = [[0.5] * len(each.choices) for each in some] if isinstance(some, list) else "a ring"
+    models = {"answerer": "models/pocket/weights/llava-onevision", "language_model": "models/pocket/weights/qwen2"}
+    forecast = Forecast("answer@lvlm", 3, 0, 3, 0, None, 0)
+    assert requests(study, [forecast]) == {"answer@lvlm": Counter(models[role] for *_, role, _ in asked)}
+    assert requests(study, [forecast._replace(missing=0)]) == {}

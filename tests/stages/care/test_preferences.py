@@ -85,6 +85,17 @@ def test_records_are_those_of_ricos_training(rewritten, tmp_path):
     assert about["ranking"] and about["columns"]["messages"] == "conversations"
 
 
+def test_a_caption_that_nobody_had_written_before_is_no_pair(rewritten, tmp_path):
+    """As of a method that describes a picture without captions: nothing would be rejected."""
+    said = {"picture": digest(PNG), "method": {"first_prompt": "Describe it."}}
+    own = row("new", "new", recaptioner="share", caption="a cat", parents=["p"], parts=json.dumps(said),
+              value=json.dumps({"first": ""}))  # fmt: skip
+    fields = [*((axis, TEXT) for axis in AXES), ("caption", TEXT)]
+    write_shard(Path("data/recaption/share/cats/part-00.parquet"), [own], fields)
+    count, reasons = export_pairs(Path("data/recaption/share"), tmp_path / "trl", "trl")
+    assert (count, reasons) == (0, {"there was no first caption": 1})
+
+
 def test_what_has_no_pairs_is_refused(rewritten, tmp_path):
     for arguments, message in [
         (

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stages.corpora import CATALOGUE, Sample, open_corpus
+from tests.stages.corpora.folders import paint
 from tests.stages.corpora.test_dci import release as dci  # noqa: F401
 from tests.stages.corpora.test_flickr30k_entities import release as flickr30k_entities  # noqa: F401
-from tests.stages.corpora.test_folder import paint
 from tests.stages.corpora.test_gtzan import SMALL, clips
 from tests.stages.corpora.test_indiana import release as indiana  # noqa: F401
 from tests.stages.corpora.test_judged_corpora import (
