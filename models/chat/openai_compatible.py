@@ -6,7 +6,7 @@ import difflib
 import logging
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -28,6 +28,7 @@ from models.chat.completions import (
     response_format,
     written_scores,
 )
+from models.chat.in_flight import in_flight
 from models.chat.messages import content, named
 
 if TYPE_CHECKING:
@@ -302,18 +303,12 @@ class OpenAICompatible:
         asked: dict[str, Future[list[T]]] = {name: self._asked.pop(name) for name in given if name in self._asked}
         missing = {name: given[name] for name in sorted(given.keys() - asked.keys())}
 
-        def do(complete: Complete, bodies: list[Body]) -> list[T]:
-            return [ask(complete, body) for body in bodies]
-
-        with self.settings.client() as client, ThreadPoolExecutor(self.settings.concurrency) as pool:
+        with self.settings.client() as client:
             complete: Complete = partial(self.settings.complete, client)
             if self.settings.batch and missing:
                 complete = self._batches.answers(client, [body for bodies in missing.values() for body in bodies])
-            try:
-                asked |= {name: pool.submit(do, complete, bodies) for name, bodies in missing.items()}
-                wait(asked.values())
-            finally:
-                pool.shutdown(cancel_futures=True)  # when interrupted, what has not begun never does
+            works = {name: partial(asked_in_turn, ask, complete, bodies) for name, bodies in missing.items()}
+            asked |= in_flight(works, self.settings.concurrency)
         if len(jobs) > 1:
             self._asked = asked if any(future.exception() for future in asked.values()) else {}
         return [asked[name].result() for name in names]
@@ -348,6 +343,11 @@ class OpenAICompatible:
             return checked(response.json())
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ValueError(f"the endpoint's reply is no chat completion: {self.settings.quoted(response)}") from None
+
+
+def asked_in_turn(ask: Callable[[Complete, Body], T], complete: Complete, bodies: list[Body]) -> list[T]:
+    """The results of the requests of one job."""
+    return [ask(complete, body) for body in bodies]
 
 
 ONE_TOKEN = Decoding(beams=1, candidates=1, max_tokens=1)
