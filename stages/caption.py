@@ -115,7 +115,7 @@ class Describer:
     """Captions pictures with the variants of one entry."""
 
     def __init__(self, models: Variants) -> None:
-        self.models = models
+        self.models, self.served = models, models.served
 
     @property
     def prepares(self) -> bool:

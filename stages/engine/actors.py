@@ -12,7 +12,8 @@ variable                    meaning                                         defa
 
 The execution that plans is the only one that touches registry and MLflow. An actor gets a worker and batches of tasks,
 which carry references; it reads pictures itself, catches what one item does to a model, and returns values, bytes and
-reasons. So every node needs the checkout, at the same path, and its ``data/`` (masks and captions lie in shards).
+reasons. So every node needs the checkout, at the same path, and its ``data/`` (masks and captions lie in shards). What
+a server computes is no work for an actor, and is asked for here (:class:`~stages.engine.tasks.Worker`).
 
 These are plain actors, and not ``ray.data``'s ``map_batches``, which is as quick once it runs and begins ten times
 later (``tests/bench/bench_ray.py``): there an exception outside of our hands ends the job or drops its block without a
@@ -38,7 +39,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from models.adapters import metering
 from models.adapters.settings import unknown
 from registry.store import places
 from registry.store.ending import SIGNALS
@@ -104,16 +104,14 @@ class Host:
         self.worker = worker
         return device, card(device)
 
-    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> tuple[list[Outcome], metering.Spent]:
-        """The outcomes of a batch, with what their files hold: no other node may see the files themselves; and what
-        endpoints took for them."""
+    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+        """The outcomes of a batch, with what their files hold: no other node may see the files themselves."""
         assert self.worker
         outcomes = attempted(self.worker, tasks, seeds)
-        whole = [
+        return [
             replace(one, files={n: f if isinstance(f, bytes) else f.read_bytes() for n, f in one.files.items()})
             for one in outcomes
         ]
-        return whole, metering.taken()
 
 
 @contextmanager
@@ -262,10 +260,7 @@ class Actors:
                         actor.worker, fallen = worker, 0
                         begin(*found)
                     else:
-                        outcomes, spent = found
-                        for model, amounts in spent.items():
-                            metering.count(model, amounts)
-                        yield its.batch, outcomes
+                        yield its.batch, found
         finally:
             for actor in [*loading.values(), *(actor for actor, _ in busy.values())]:
                 self.ray.kill(actor.handle)

@@ -141,7 +141,7 @@ class Memory:
         if (first := next(drawn := iter(batches), None)) is None:
             return
         batches = chain([first], drawn)
-        if self.engine == "ray":
+        if self.engine == "ray" and not getattr(worker, "served", False):
             self._actors = self._actors or Actors()
             for batch, outcomes in self._actors.attempt(worker, batches, self.begin, self.tracker.curve):
                 yield batch, [self._entry(one) for one in outcomes]

@@ -89,7 +89,9 @@ def _floats(value: Any) -> Iterator[float]:
 class Worker(Protocol):
     """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan.
 
-    One whose adapter prepares ahead of the device says so as ``prepares``, there after ``load``.
+    One whose adapter prepares ahead of the device says so as ``prepares``, there after ``load``; one that asks a server
+    as ``served``: no actor computes what needs no device, and who plans keeps to limits, counts what is spent, and
+    knows what is under way.
     """
 
     def load(self) -> str:

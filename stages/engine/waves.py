@@ -21,7 +21,7 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation, Failure, Request, text_of
 from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
-from stages.engine.handling import loaded, prepares
+from stages.engine.handling import loaded, prepares, served
 from stages.engine.memory import Entry, Memory
 from stages.engine.node import Together
 from stages.engine.pictures import Picture
@@ -60,7 +60,7 @@ class Answerer:
     def __init__(self, player: Player) -> None:
         self.player = player
         self.adapter = catalogue.build(player.role, player.name, player.entry)
-        self.prepares = prepares(self.adapter)
+        self.prepares, self.served = prepares(self.adapter), served(self.adapter)
 
     def load(self) -> str:
         with self.player.described() as entry:

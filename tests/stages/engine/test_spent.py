@@ -19,14 +19,17 @@ from models.adapters.requests import Ask
 from models.chat.openai_compatible import OpenAICompatible
 from registry.store.dag import STAGES
 from registry.tracking.asking import Past, past
+from stages.caption import Describer
 from stages.care.plan import Asked, Size, estimated, listing
 from stages.care.prices import money, prices
+from stages.engine import memory
+from stages.engine.entries import Variants
 from stages.engine.handling import loaded
 from stages.engine.loop import execute
 from stages.engine.node import Gathered, Node
 from stages.engine.players import Player
 from stages.engine.tasks import Outcome, Task
-from stages.engine.waves import batches
+from stages.engine.waves import Answerer, batches
 
 PRICE = {"prompt": 2, "cached": 1, "completion": 10}
 ENTRY = {"adapter": "openai-compatible", "endpoint": "http://there/v1", "model": "gpt", "revision": "1", "price": PRICE}
@@ -136,6 +139,22 @@ def test_an_endpoint_is_asked_about_one_picture_at_a_time():
     here = Player("qwen", {"adapter": "qwen2.5-vl", "checkpoint": "there"}, "chat")
     orders = [list(batches(asked, lambda key, by=by: by.alike(asked[key]), 2)) for by in (served, here)]
     assert orders == [[["p1", "p2"], ["q1", "q2"]], [["p1", "q1"], ["p2", "q2"]]]
+
+
+def test_no_actor_asks_an_endpoint(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    """It would take a GPU for that, have limits of its own, and take what it has spent and what it has under way with
+    it when it dies."""
+    monkeypatch.setenv("PALIMPSEST_ENGINE", "ray")
+    monkeypatch.setattr(memory, "Actors", lambda: pytest.fail("an actor was started for an endpoint"))
+
+    class Served(Asking):
+        served = True
+
+    link = execute(replace(node("abc", ENTRY), worker=Served(spends=True)))
+    assert link["spent"]["gpt"]["requests"] == 3
+    for name, entry in (("gpt", ENTRY), ("qwen", {"adapter": "qwen2.5-vl", "checkpoint": "there"})):
+        workers = Answerer(Player(name, entry, "chat")), Describer(Variants(name, entry, "captioners"))
+        assert [worker.served for worker in workers] == [name == "gpt"] * 2
 
 
 @pytest.mark.parametrize("role", ["chat", "captioners"])
