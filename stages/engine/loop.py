@@ -39,7 +39,7 @@ from registry.store.keys import canonical, item_key
 from registry.tracking.asking import stages_of
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Node, Plan, Together
+from stages.engine.node import REASONS, Node, Plan, Together, portions, requests_of, summed
 from stages.engine.provenance import write_provenance
 from stages.engine.shards import DISK, digest_of, files_of, image, shard_count, shard_of, write_shard
 from stages.engine.tasks import Task, with_requests
@@ -51,8 +51,6 @@ EXAMPLES_A_CELL = 4
 PROBLEMS = "problems.jsonl"
 """The list of what is wrong with a corpus, beside its shards."""
 SHOWN_PROBLEMS = 5
-REASONS = 10
-"""Number of reasons of failures in a run link, the most frequent first."""
 REQUESTS = "requests"
 """The folder of what a method asked for, in its stage's output."""
 REQUEST_FIELDS = (("kind", pa.string()), ("image", IMAGE))
@@ -121,8 +119,8 @@ class Execution:
         """Items that failed and have no value at all."""
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
-        self.answered: dict[str, Entry] = {}
-        """What a method has found, before it is written."""
+        self.answered: dict[str, Entry | None] = {}
+        """What a method has found, before it is written; None for what is remembered."""
         self.requests: list[str] = []
         self.asked: dict[str, Any] = {}
         self.runs: dict[str, str] = {}
@@ -159,31 +157,43 @@ class Execution:
         """The rows of one shard, each item recalled or computed."""
         node = self.node
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
-        entries = self.memory.recall({key for key, _ in keyed} - self.answered.keys())
+        found = dict(keyed).keys() & self.answered.keys()
+        entries = {key: entry for key in found if (entry := self.answered[key])}
+        entries |= self.memory.recall(dict(keyed).keys() - entries.keys())
         missing = list({key: task for key, task in keyed if key not in entries}.items())
-        self.progress.update(len(keyed) - len(missing))
+        self.progress.update(len(keyed) - len(found.union(key for key, _ in missing)))
         if isinstance(node.worker, Together):
-            entries |= {key: self.answered[key] for key, _ in missing}
+            entries |= node.worker.answer(self.memory, node.kind, missing, self.progress)[0]  # lost since it was found
         else:
             batches = [missing[start : start + node.batch_size] for start in range(0, len(missing), node.batch_size)]
             for some in self.memory.compute(node.kind, node.worker, batches):
                 entries |= some
                 self.progress.update(len(some))
-        own = [task for key, task in missing if entries[key].run == self.tracker.id]
+        found.update(key for key, _ in missing)
+        own = [task for key, task in dict(keyed).items() if key in found and entries[key].run == self.tracker.id]
         self.computed.update((task.corpus, task.sample) for task in own)
         self.counts.update(items=len(keyed), recalled=len(keyed) - len(own), computed=len(own))
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))
 
     def answer(self, worker: Together, plan: Plan) -> Plan:
-        """Compute what is missing in all shards together, and return the plan, held."""
+        """Compute what is missing in all shards together, so much at a time, and return the plan, held."""
         shards = [(path, list(tasks)) for path, tasks in plan]
         keyed = {item_key(self.node.kind, task.parts): task for _, tasks in shards for task in tasks}
-        known = self.memory.recall(keyed, data=False)
-        missing = [(key, task) for key, task in keyed.items() if key not in known]
-        self.answered, self.asked = worker.answer(self.memory, self.node.kind, missing, self.progress)
-        entries = (*known.values(), *self.answered.values())
-        self.requests = sorted({key for entry in entries for key in entry.value.get("requests", ())})
+        requests: set[str] = set()
+        missing: list[tuple[str, Task]] = []
+        for some in portions(keyed.items()):
+            known = self.memory.recall(dict(some), data=False)
+            requests.update(requests_of(known.values()))
+            missing += [one for one in some if one[0] not in known]
+        asked: list[Mapping[str, Any]] = []
+        for some in portions(missing):
+            found, counts = worker.answer(self.memory, self.node.kind, some, self.progress)
+            requests.update(requests_of(found.values()))
+            self.answered |= {key: entry if entry.reason else None for key, entry in found.items()}
+            asked.append(counts)
+        self.asked = summed(asked)
+        self.requests = sorted(requests)
         return shards
 
     def write_requests(self, half: Path) -> None:

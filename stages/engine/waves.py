@@ -23,16 +23,12 @@ from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
 from stages.engine.handling import loaded, prepares, served
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Together
+from stages.engine.node import REASONS, Together
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
 from stages.engine.tasks import Outcome, Task, Worker, fault, with_requests
 
 log = logging.getLogger(__name__)
-
-
-REASONS = 10
-"""Number of reasons of missing replies in a run link, the most frequent first."""
 
 
 @dataclass(frozen=True)

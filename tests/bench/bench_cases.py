@@ -1,11 +1,11 @@
 """Peak memory of a stage that rewrites captions, as its corpus grows.
 
-    python -m tests.bench.bench_cases [--cases 1000 10000]
+    python -m tests.bench.bench_cases [--cases 1000 10000] [--portion 1000]
 
 Pictures of 4 × 4 with a caption of 60 words each, rewritten by RICO in two rounds: four requests a case, asked of
 models without weights, a painter of plain colours and a reviser that answers in 120 words. SQLite, objects on disk.
 Each size runs in a process of its own and is measured there (``ru_maxrss``). Prints megabytes beyond what the imports
-take, and how much a case adds from one size to the next.
+take, and how much a case adds from one size to the next: with a small ``--portion`` what stays of a case that is done.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from models.adapters.roles import Reply, Turn
 from models.media.images import encode_png
 from registry.store.dag import SECTIONS, STAGES
 from stages import recaption
+from stages.engine import node
 from stages.engine.loop import execute
 from stages.engine.shards import image, shard_count, shard_of, write_shard
 from stages.engine.study import Study
@@ -76,8 +77,8 @@ def write_captions(cases: int) -> None:
                 | {"caption": f"{number} {WORDS * 4}", "candidates": []}
             )
         for folder, rows in (("prepare", pictured), ("caption/one", captioned)):
-            node = STAGES[folder.partition("/")[0]]
-            fields = [*((axis, pa.string()) for axis in node.axes), *node.fields]
+            stage = STAGES[folder.partition("/")[0]]
+            fields = [*((axis, pa.string()) for axis in stage.axes), *stage.fields]
             write_shard(Path("data", folder, "some", name), rows, fields)
 
 
@@ -86,12 +87,13 @@ def most() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def rewritten(folder: Path, cases: int) -> int:
+def rewritten(folder: Path, cases: int, portion: int) -> int:
     """Bytes beyond the imports of a stage with so many cases."""
     os.chdir(folder / str(cases))
     for name in ("PALIMPSEST_REGISTRY", "PALIMPSEST_OBJECTS", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)
     Path("dvc.yaml").touch()
+    node.PORTION = portion
     toys.register()
     STAGES["recaption"] = recaption.STAGE
     catalogue.CATALOGUE["chat"]["toy-reviser"] = "tests.bench.bench_cases:Reviser"
@@ -112,11 +114,13 @@ def main(arguments: list[str] | None = None) -> dict[int, int]:
     """Print the figures and return bytes by number of cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--portion", type=int, default=node.PORTION, help="cases that advance together")
+    given = parser.parse_args(arguments)
     found: dict[int, int] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for cases in parser.parse_args(arguments).cases:
+        for cases in given.cases:
             apart(laid_out, Path(temporary), cases)
-            found[cases] = apart(rewritten, Path(temporary), cases)
+            found[cases] = apart(rewritten, Path(temporary), cases, given.portion)
             line = f"{cases:9,} cases: {found[cases] / 1e6:7.0f} MB"
             if len(found) > 1:
                 (less, at_first), (more, then) = list(found.items())[-2:]
