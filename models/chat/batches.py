@@ -69,15 +69,24 @@ class Batches:
         self._read: list[Callable[[], None]] = []
         """Forget what was read already; it has been remembered when there is more to ask."""
 
-    def answers(self, client: Client, bodies: Sequence[Fields]) -> Callable[[Fields], Response]:
-        """Wait for the answers to some requests, and return who gives them.
+    def begin(self, client: Client, bodies: Sequence[Fields]) -> None:
+        """Let batches of those requests be under way that no note knows; why a provider takes none, the wait for the
+        answers tells."""
+        noted = {one for _, note in self._notes() for one in note["requests"]}
+        with suppress(Exception):
+            for file in filed(body for body in bodies if self.kept and id_of(body) not in noted):
+                self._begun(client, file)
+
+    def answers(self, client: Client, bodies: Sequence[Fields], goes_on: bool = False) -> Callable[[Fields], Response]:
+        """Wait for the answers to some requests, and return who gives them; ``goes_on``: nothing has been remembered
+        since the last ones.
 
         That one raises as :meth:`~models.chat.client.Endpoint.held` does, and ConnectionError for what the provider
         left unanswered, or all where it took no file: nothing is sent one by one instead.
         """
-        for forget in self._read:
+        for forget in self._read if not goes_on else ():
             forget()
-        self._read = []
+        self._read = self._read if goes_on else []
         wanted = {id_of(body) for body in bodies}
         found, why = Results(), ""
         try:
@@ -103,12 +112,8 @@ class Batches:
         """Batches under way that hold something wanted; and what was answered by those that ended meanwhile."""
         begun: list[Begun] = []
         found: Results = {}
-        for path in sorted(self.kept.glob("*.json")) if self.kept else ():
-            try:
-                note = json.loads(path.read_text())
-            except FileNotFoundError:  # another driver has it remembered
-                continue
-            if note["endpoint"] != self.settings.endpoint or not wanted.intersection(note["requests"]):
+        for path, note in self._notes():
+            if not wanted.intersection(note["requests"]):
                 continue
             known = note["id"] and self._asked(client, "GET", f"batches/{note['id']}", missing=True)
             each = Begun(note, known or self._listed(client, path.stem) or {}, path)
@@ -123,6 +128,14 @@ class Batches:
                 each.forget(wanted if each.batch else note["requests"])
             found |= said
         return begun, found
+
+    def _notes(self) -> Iterator[tuple[Path, Fields]]:
+        """The notes of batches at this endpoint."""
+        for path in sorted(self.kept.glob("*.json")) if self.kept else ():
+            with suppress(FileNotFoundError):  # another driver has it remembered
+                note = json.loads(path.read_text())
+                if note["endpoint"] == self.settings.endpoint:
+                    yield path, note
 
     def _begun(self, client: Client, file: bytes) -> Begun:
         """A new batch, of which there is a note before it begins."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from pydantic import BaseModel, Field
 
+from models.adapters.ahead import UnderWayError, only_begins
 from models.adapters.decoding import Decoding, candidate_seeds
 from models.adapters.roles import Conversation, Logits, Reply, Scores, Turn
 from models.adapters.settings import unknown
@@ -323,8 +324,12 @@ class OpenAICompatible:
 
         with self.settings.client() as client:
             complete: Complete = partial(self.settings.complete, client)
+            bodies = [body for some in missing.values() for body in some]
+            if self.settings.batch and only_begins():
+                self._batches.begin(client, bodies)
+                raise UnderWayError
             if self.settings.batch and missing:
-                complete = self._batches.answers(client, [body for bodies in missing.values() for body in bodies])
+                complete = self._batches.answers(client, bodies, goes_on)
             works = {name: partial(asked_in_turn, ask, complete, bodies) for name, bodies in missing.items()}
             asked |= in_flight(works, self.settings.concurrency)
         if self._several:

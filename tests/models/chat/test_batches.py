@@ -31,6 +31,9 @@ def said(body: dict) -> dict:
     text = body["messages"][-1]["content"][::-1]
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 6}}
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    if body.get("logprobs"):
+        likely = [{"token": "yes", "logprob": -0.1}, {"token": "no", "logprob": -2.5}]
+        choice["logprobs"] = {"content": [{"top_logprobs": likely}]}
     return {"status_code": 200, "body": {"choices": [choice], "usage": usage}}
 
 
@@ -235,6 +238,14 @@ def test_what_was_remembered_is_not_noted_for_ever(provider, driver, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1, "it may not be remembered yet"
     ask(model, "x")
     assert [json.loads(note.read_text())["id"] for note in tmp_path.iterdir()] == ["batch-1"]
+
+
+def test_what_a_call_has_read_stays_noted_while_it_goes_on_asking(provider, driver, tmp_path):
+    """First tokens are read, and not remembered, while what is not among them is asked about for another day."""
+    model = driver()
+    with pytest.raises(ValueError, match="ignored `prompt_logprobs`"):
+        model.choose([[Turn("user", "a?")]], [["yes", "maybe"]])
+    assert (provider.paid, len(list(tmp_path.iterdir()))) == (4, 2)
 
 
 def test_a_provider_that_began_a_batch_and_did_not_say_so_is_not_paid_twice(provider, driver):
