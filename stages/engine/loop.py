@@ -177,24 +177,26 @@ class Execution:
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))
 
     def answer(self, worker: Together, plan: Plan) -> Plan:
-        """Compute what is missing in all shards together, so much at a time, and return the plan, held."""
-        shards = [(path, list(tasks)) for path, tasks in plan]
-        keyed = {item_key(self.node.kind, task.parts): task for _, tasks in shards for task in tasks}
+        """Compute what is missing in all shards together, so much at a time, and return a plan to go through again."""
+        plan = [(path, list(tasks)) for path, tasks in plan] if isinstance(plan, Iterator) else plan
         requests: set[str] = set()
-        missing: list[tuple[str, Task]] = []
-        for some in portions(keyed.items()):
-            known = self.memory.recall(dict(some), data=False)
-            requests.update(requests_of(known.values()))
-            missing += [one for one in some if one[0] not in known]
         asked: list[Mapping[str, Any]] = []
-        for some in portions(missing):
+        for some in portions(self.missing(plan, requests)):
             found, counts = worker.answer(self.memory, self.node.kind, some, self.progress)
             requests.update(requests_of(found.values()))
             self.answered |= {key: entry if entry.reason else None for key, entry in found.items()}
             asked.append(counts)
         self.asked = summed(asked)
         self.requests = sorted(requests)
-        return shards
+        return plan
+
+    def missing(self, plan: Plan, requests: set[str]) -> Iterator[tuple[str, Task]]:
+        """The tasks that nobody has computed, with their keys; ``requests`` gets what was asked for the others."""
+        for _, tasks in plan:
+            keyed = {item_key(self.node.kind, task.parts): task for task in tasks}
+            known = self.memory.recall(keyed.keys() - self.answered.keys(), data=False)
+            requests.update(requests_of(known.values()))
+            yield from ((key, keyed[key]) for key in keyed if key not in known and key not in self.answered)
 
     def write_requests(self, half: Path) -> None:
         """Write the requests behind the items, beside their shards: of these too the registry can be rebuilt."""

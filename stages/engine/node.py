@@ -41,9 +41,9 @@ class Together(ABC):
 def portions(items: Iterable[tuple[str, Task]]) -> Iterator[list[tuple[str, Task]]]:
     """Tasks with their keys, so many at a time as are worth a load of each model; one portion where there are none."""
     left = iter(items)
-    yield list(islice(left, PORTION))
-    while some := list(islice(left, PORTION)):
-        yield some
+    yield list(dict(islice(left, PORTION)).items())
+    while some := dict(islice(left, PORTION)):
+        yield list(some.items())
 
 
 def requests_of(entries: Iterable[Entry]) -> Iterator[str]:
@@ -100,6 +100,16 @@ class Gathered(Together):
 
 Plan = Iterable[tuple[str, Sequence[Task]]]
 """Shards: their path below the stage's output, and their tasks."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A plan that is made anew each time that it is gone through, so that nobody holds its tasks."""
+
+    plan: Callable[[], Iterator[tuple[str, Sequence[Task]]]]
+
+    def __iter__(self) -> Iterator[tuple[str, Sequence[Task]]]:
+        return self.plan()
 
 
 @dataclass(frozen=True, kw_only=True)
