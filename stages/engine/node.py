@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 PORTION = 20_000
-"""Cases that a method advances together, some 15 kB of memory each: a model that is loaded for a wave of them computes
+"""Cases that a method advances together, some 18 kB of memory each: a model that is loaded for a wave of them computes
 for an hour."""
 REASONS = 10
 """Number of reasons of failures in a run link, the most frequent first."""
