@@ -156,6 +156,11 @@ class OpenAICompatible:
                 f"Endpoint {endpoint} answered {answer.status_code}: set the environment variable "
                 f"{settings.api_key_variable} to an API key that it accepts."
             )
+        if answer.status_code == 402:
+            raise ConnectionError(
+                f"Endpoint {endpoint} answered {settings.quoted(answer)}: see to the account of the API key in "
+                f"{settings.api_key_variable}."
+            )
         if served and self._name not in served:
             nearest = difflib.get_close_matches(self._name, served, n=20, cutoff=0)  # hosts list hundreds
             raise ValueError(unknown(f"model at {endpoint}", self._name, nearest))
