@@ -336,7 +336,9 @@ def execute(node: Node) -> dict[str, Any]:
 def command(main: Callable[..., None]) -> None:
     """Run a stage from the command line, or for the entry that DVC's name of the stage ends in.
 
-    What goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where).
+    What goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where). Where this process is told to end, and all
+    is closed, it waits for no thread, which may try for minutes to reach a bucket, and says so by the signal's code,
+    which Ray takes out of ``SystemExit``.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(faults.Discreet("%(message)s"))
@@ -350,3 +352,8 @@ def command(main: Callable[..., None]) -> None:
     except Exception as error:
         log.debug("", exc_info=True)
         sys.exit(faults.told(error))
+    finally:
+        if ending.told:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(ending.told)
