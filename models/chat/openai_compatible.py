@@ -321,7 +321,7 @@ class OpenAICompatible:
         of them may fail and all be asked again, one by one. ``goes_on``: with what the last call was about.
         """
         if not goes_on:
-            self._several = len(jobs) > 1
+            self._several, self._asked = len(jobs) > 1, {} if len(jobs) > 1 else self._asked
         names = [named(bodies) for bodies in jobs]
         given = dict(zip(names, jobs, strict=True))
         asked: dict[str, Future[list[T]]] = {name: self._asked.pop(name) for name in given if name in self._asked}
@@ -338,7 +338,7 @@ class OpenAICompatible:
             works = {name: partial(asked_in_turn, ask, complete, bodies) for name, bodies in missing.items()}
             asked |= in_flight(works, self.settings.concurrency)
         if self._several:
-            self._asked = {**(self._asked if goes_on else {}), **asked}
+            self._asked |= asked
         return [asked[name].result() for name in names]
 
     def _replies(

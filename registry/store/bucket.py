@@ -118,7 +118,7 @@ class Bucket:
     def pipe_file(self, path: str, data: bytes) -> None:
         """Write an object, whole or not at all; one that is there stays as it is, where the server knows of that.
 
-        One that does not is written to without the condition: what it overwrites has the same name, and so the same bytes.
+        One that does not is written to without the condition: what is overwritten has the same name, so the same bytes.
         """
         from obstore.exceptions import AlreadyExistsError, BaseError
 
