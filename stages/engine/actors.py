@@ -37,6 +37,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,7 +261,8 @@ class Actors:
                     self.idle.remove(actor)
                     elsewhere = [one.following for one, _ in busy.values()]
                     free = [job for job in todo if job not in elsewhere]
-                    job = actor.following if actor.following in todo else [*free, *todo][0]
+                    own = (one for one in todo if one is actor.following)
+                    job = next(chain(own, free, todo))
                     todo.remove(job)
                     comes = (one for one in free if one is not job and not (one.alone or job.alone))
                     actor.following = next(comes, None) if actor.prepares else None
