@@ -2,7 +2,8 @@
 
 Before a file is sent, a note says which requests it holds, and then the id of its batch. Whoever asks for any of them
 after a kill finds the batch under way and pays for no second one; where the kill came between the provider's yes and
-our note of it, the batch is known by the file's digest in its metadata.
+our note of it, the batch is known by the note's name in its metadata. Of equal files each batch has a name of its own:
+what one left unanswered is asked in the next.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from uuid import uuid4
 
 from models.chat import messages
 from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, RefusedKeyError, said_within
@@ -32,12 +34,10 @@ LARGEST_ANSWERS = 2**30
 WITHIN = "24h"
 """When a provider shall be done. What it has not answered by then has failed, and is asked again by the next run."""
 UNDER_WAY = {"validating", "in_progress", "finalizing", "cancelling"}
-LOST = {"failed", "expired", "cancelled"}
-"""Over, with some answers at most."""
 PAGES = 10
 """How many pages of 100 batches are looked through for one whose id was not noted."""
 OURS = "palimpsest"
-"""The name of the file's digest in a batch's metadata."""
+"""Under what the name of its note stands in a batch's metadata."""
 
 Fields = dict[str, Any]
 Results = dict[str, "Response | str"]
@@ -139,51 +139,48 @@ class Batches:
 
     def _begun(self, client: Client, file: bytes) -> Begun:
         """A new batch, of which there is a note before it begins."""
-        digest = sha256(file).hexdigest()
+        name = uuid4().hex
         requests = [json.loads(line)["custom_id"] for line in file.splitlines()]
         note = {"endpoint": self.settings.endpoint, "id": None, "requests": requests}
-        path = self.kept / f"{digest}.json" if self.kept else None
+        path = self.kept / f"{name}.json" if self.kept else None
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, note)
-        batch = self._created(client, digest, file)
+        batch = self._created(client, name, file)
         if path:
             write(path, note | {"id": batch["id"]})
         return Begun(note | {"id": batch["id"]}, batch, path)
 
-    def _created(self, client: Client, digest: str, file: bytes) -> Fields:
+    def _created(self, client: Client, name: str, file: bytes) -> Fields:
         """A new batch; a request for one that was not answered may have been heard, so its batch is looked for."""
-        upload = (f"{digest}.jsonl", file, "application/jsonl")
+        upload = (f"{name}.jsonl", file, "application/jsonl")
         sent = self._asked(client, "POST", "files", files={"file": upload}, data={"purpose": "batch"})
         asked = {"input_file_id": sent["id"], "endpoint": "/v1/chat/completions", "completion_window": WITHIN}
         attempt = 0
         while True:
             try:
-                return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: digest}}, retries=0)
+                return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: name}}, retries=0)
             except ConnectionError:
-                if (batch := self._listed(client, digest)) and batch.get("status") not in LOST:
+                if batch := self._listed(client, name):
                     return batch
                 if attempt == self.settings.retries:
                     raise
             time.sleep(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))
             attempt += 1
 
-    def _listed(self, client: Client, digest: str) -> Fields | None:
-        """The batch of a file, among those that the provider lists; a lost one where there is no other."""
+    def _listed(self, client: Client, name: str) -> Fields | None:
+        """The batch of a name, among those that the provider lists."""
         after = ""
-        lost: Fields | None = None
         for _ in range(PAGES):
             page = self._asked(client, "GET", f"batches?limit=100{after}", missing=True) or {}
             some = page.get("data") or []
             for batch in some:
-                if (batch.get("metadata") or {}).get(OURS) == digest:
-                    if batch.get("status") not in LOST:
-                        return batch
-                    lost = lost or batch
+                if (batch.get("metadata") or {}).get(OURS) == name:
+                    return cast(Fields, batch)
             if not (some and page.get("has_more")):
                 break
             after = f"&after={some[-1]['id']}"
-        return lost
+        return None
 
     def _ended(self, client: Client, batch: Fields) -> Fields:
         """A batch when it is over, though the provider, or the way to it, may be away meanwhile.
