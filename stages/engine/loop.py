@@ -163,7 +163,8 @@ class Execution:
         missing = list({key: task for key, task in keyed if key not in entries}.items())
         self.progress.update(len(keyed) - len(found.union(key for key, _ in missing)))
         if isinstance(node.worker, Together):
-            entries |= node.worker.answer(self.memory, node.kind, missing, self.progress)[0]  # lost since it was found
+            if missing:  # lost since it was found
+                entries |= node.worker.answer(self.memory, node.kind, missing, self.progress)[0]
         else:
             batches = [missing[start : start + node.batch_size] for start in range(0, len(missing), node.batch_size)]
             for some in self.memory.compute(node.kind, node.worker, batches):
