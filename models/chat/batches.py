@@ -219,9 +219,10 @@ class Batches:
         return found
 
     def _asked(self, client: Client, method: str, path: str, missing: bool = False, **said: Any) -> Any:
-        """The fields of an answer; none where what is asked for may be ``missing``, and is."""
+        """The fields of an answer; none where what is asked for may be ``missing``, and is: who may not look (403) does
+        not know that."""
         response = self.settings.send(client, method, path, **said)
-        if missing and not response.is_success and response.status_code not in TRANSIENT | UNPAID:
+        if missing and not response.is_success and response.status_code not in TRANSIENT | UNPAID | {403}:
             return None
         fields = self.settings.held(response).json()
         if not (isinstance(fields, dict) and fields.keys() & {"id", "data"}):

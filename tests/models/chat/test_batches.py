@@ -59,6 +59,8 @@ class Provider(ThreadingHTTPServer):
         """Whether the connection breaks when a batch has begun."""
         self.refuses = False
         """Whether it refuses the key to who looks at a batch, the second time."""
+        self.forbids = False
+        """Whether nobody may look at batches."""
         self.busy = 0
         """How many times it has no time to begin a batch."""
         self.odd: tuple[bytes, int] | None = None
@@ -87,6 +89,8 @@ class Handler(BaseHTTPRequestHandler):
         here, path = self.server, self.path.removeprefix("/v1/")
         if found := re.fullmatch(r"files/(.+)/content", path):
             self.reply(here.files[found[1]])
+        elif here.forbids:
+            self.reply({"error": "not yours"}, 403)
         elif path.startswith("batches?"):
             self.reply({"data": list(here.batches.values()), "has_more": False})
         elif here.refuses and any(batch["looks"] for batch in here.batches.values()):
@@ -229,6 +233,16 @@ def test_a_key_that_is_refused_while_a_batch_is_under_way_is_told(killed, provid
     assert ask(driver(), "ab") == ['the batch left this unanswered: the endpoint answered 401: {"error": "no key"}'] * 2
     provider.refuses = False
     assert ask(driver(), "ab") == ["?a", "?b"]
+    assert provider.paid == 4
+
+
+def test_who_may_not_look_for_a_batch_does_not_take_it_for_lost(killed, provider, driver):
+    """As with the key of another project."""
+    provider.forbids = True
+    said = 'the batch left this unanswered: the endpoint answered 403: {"error": "not yours"}'
+    assert ask(driver()) == [said] * 4
+    provider.forbids = False
+    assert ask(driver()) == [f"?{name}" for name in NAMES]
     assert provider.paid == 4
 
 
