@@ -115,7 +115,7 @@ class Describer:
     """Captions pictures with the variants of one entry."""
 
     def __init__(self, models: Variants) -> None:
-        self.models = models
+        self.models, self.served, self.batched = models, models.served, models.batched
 
     @property
     def prepares(self) -> bool:
@@ -161,7 +161,7 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
         study=study.study,
         total=len(models.names) * outputs.count(shards),
         plan=models.plan(lambda model: plan(model, corpora, inpainters, outputs)),
-        worker=Gathered(Describer(models), models.batch_size, "captioner") if entry.get("batch") else Describer(models),
+        worker=Gathered(Describer(models), models.batch_size, "captioner") if models.batched else Describer(models),
         batch_size=models.batch_size,
         sheet=sheet,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,7 +21,7 @@ from models.recaptioners import Case, Recaptioner, plain
 from registry.store.dag import STAGES
 from stages.engine.handling import identity_of
 from stages.engine.loop import command, execute
-from stages.engine.node import Node
+from stages.engine.node import Again, Node
 from stages.engine.pictures import Picture, fetch, picture_of
 from stages.engine.players import identities, player
 from stages.engine.shards import DISK, Outputs
@@ -227,18 +227,20 @@ def node(study: Study, name: str, outputs: Outputs = DISK) -> Node:
     def run(shown: Shown, settings: None) -> Conversation:
         return some[shown.variant].run(shown.case)
 
-    shards = list(plan(some, study, outputs))
-    samples = {task.sample for _, tasks in shards for task in tasks}
-    named = {sample for one in some.values() for sample in one.method.samples or ()}
+    planned, total = Again(partial(plan, some, study, outputs)), 0
+    strays = {sample for one in some.values() for sample in one.method.samples or ()}
+    for _, tasks in planned:
+        total += len(tasks)
+        strays -= {task.sample for task in tasks}
     return Node(
         stage=STAGE,
         entry=name,
         settings={**study.entry("recaptioners", name), **{role: one.entry for role, one in first.players.items()}},
         study=study.study,
-        total=sum(len(tasks) for _, tasks in shards),
-        plan=shards,
+        total=total,
+        plan=planned,
         worker=Method(run, None, first.players),
-        problems=[Stray(sample) for sample in sorted(named - samples)],
+        problems=[Stray(sample) for sample in sorted(strays)],
         sheet=sheet,
     )
 

@@ -34,8 +34,13 @@ class AbandonedError(Exception):
     """Nobody asks for the results of this work any more."""
 
 
+class UnderWayError(Exception):
+    """What was asked for is under way, and nobody waits for it yet."""
+
+
 class _Current(threading.local):
     begun: Begun | None = None
+    only_begins = False
 
 
 _current = _Current()
@@ -57,6 +62,25 @@ def prepared(prepare: Callable[[S], T], items: Iterable[S]) -> list[T]:
 def on_device(work: Callable[[], T]) -> T:
     """Do what needs the model, where the result of the whole is asked for."""
     return _current.begun.hand_over(work) if _current.begun else work()
+
+
+def begin(work: Callable[[], object]) -> None:
+    """Let whoever is asked by files, and answers within a day, begin with what ``work`` asks for, and wait for nothing.
+
+    It has to be done once more for its result, which is there sooner then.
+    """
+    _current.only_begins = True
+    try:
+        work()
+    except UnderWayError:
+        pass
+    finally:
+        _current.only_begins = False
+
+
+def only_begins() -> bool:
+    """Whether what is asked for now is only to be begun; who has begun it raises ``UnderWayError``."""
+    return _current.only_begins
 
 
 def moved(batch: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:

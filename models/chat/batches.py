@@ -2,7 +2,8 @@
 
 Before a file is sent, a note says which requests it holds, and then the id of its batch. Whoever asks for any of them
 after a kill finds the batch under way and pays for no second one; where the kill came between the provider's yes and
-our note of it, the batch is known by the file's digest in its metadata.
+our note of it, the batch is known by the note's name in its metadata. Of equal files each batch has a name of its own:
+what one left unanswered is asked in the next.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from uuid import uuid4
 
 from models.chat import messages
 from models.chat.client import FIRST_PAUSE, LONGEST_PAUSE, TRANSIENT, UNPAID, Endpoint, RefusedKeyError, said_within
@@ -32,12 +34,10 @@ LARGEST_ANSWERS = 2**30
 WITHIN = "24h"
 """When a provider shall be done. What it has not answered by then has failed, and is asked again by the next run."""
 UNDER_WAY = {"validating", "in_progress", "finalizing", "cancelling"}
-LOST = {"failed", "expired", "cancelled"}
-"""Over, with some answers at most."""
 PAGES = 10
 """How many pages of 100 batches are looked through for one whose id was not noted."""
 OURS = "palimpsest"
-"""The name of the file's digest in a batch's metadata."""
+"""Under what the name of its note stands in a batch's metadata."""
 
 Fields = dict[str, Any]
 Results = dict[str, "Response | str"]
@@ -69,15 +69,24 @@ class Batches:
         self._read: list[Callable[[], None]] = []
         """Forget what was read already; it has been remembered when there is more to ask."""
 
-    def answers(self, client: Client, bodies: Sequence[Fields]) -> Callable[[Fields], Response]:
-        """Wait for the answers to some requests, and return who gives them.
+    def begin(self, client: Client, bodies: Sequence[Fields]) -> None:
+        """Let batches of those requests be under way that no note knows; why a provider takes none, the wait for the
+        answers tells."""
+        noted = {one for _, note in self._notes() for one in note["requests"]}
+        with suppress(Exception):
+            for file in filed(body for body in bodies if self.kept and id_of(body) not in noted):
+                self._begun(client, file)
+
+    def answers(self, client: Client, bodies: Sequence[Fields], goes_on: bool = False) -> Callable[[Fields], Response]:
+        """Wait for the answers to some requests, and return who gives them; ``goes_on``: nothing has been remembered
+        since the last ones.
 
         That one raises as :meth:`~models.chat.client.Endpoint.held` does, and ConnectionError for what the provider
         left unanswered, or all where it took no file: nothing is sent one by one instead.
         """
-        for forget in self._read:
+        for forget in self._read if not goes_on else ():
             forget()
-        self._read = []
+        self._read = self._read if goes_on else []
         wanted = {id_of(body) for body in bodies}
         found, why = Results(), ""
         try:
@@ -103,12 +112,8 @@ class Batches:
         """Batches under way that hold something wanted; and what was answered by those that ended meanwhile."""
         begun: list[Begun] = []
         found: Results = {}
-        for path in sorted(self.kept.glob("*.json")) if self.kept else ():
-            try:
-                note = json.loads(path.read_text())
-            except FileNotFoundError:  # another driver has it remembered
-                continue
-            if note["endpoint"] != self.settings.endpoint or not wanted.intersection(note["requests"]):
+        for path, note in self._notes():
+            if not wanted.intersection(note["requests"]):
                 continue
             known = note["id"] and self._asked(client, "GET", f"batches/{note['id']}", missing=True)
             each = Begun(note, known or self._listed(client, path.stem) or {}, path)
@@ -124,53 +129,58 @@ class Batches:
             found |= said
         return begun, found
 
+    def _notes(self) -> Iterator[tuple[Path, Fields]]:
+        """The notes of batches at this endpoint."""
+        for path in sorted(self.kept.glob("*.json")) if self.kept else ():
+            with suppress(FileNotFoundError):  # another driver has it remembered
+                note = json.loads(path.read_text())
+                if note["endpoint"] == self.settings.endpoint:
+                    yield path, note
+
     def _begun(self, client: Client, file: bytes) -> Begun:
         """A new batch, of which there is a note before it begins."""
-        digest = sha256(file).hexdigest()
+        name = uuid4().hex
         requests = [json.loads(line)["custom_id"] for line in file.splitlines()]
         note = {"endpoint": self.settings.endpoint, "id": None, "requests": requests}
-        path = self.kept / f"{digest}.json" if self.kept else None
+        path = self.kept / f"{name}.json" if self.kept else None
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, note)
-        batch = self._created(client, digest, file)
+        batch = self._created(client, name, file)
         if path:
             write(path, note | {"id": batch["id"]})
         return Begun(note | {"id": batch["id"]}, batch, path)
 
-    def _created(self, client: Client, digest: str, file: bytes) -> Fields:
+    def _created(self, client: Client, name: str, file: bytes) -> Fields:
         """A new batch; a request for one that was not answered may have been heard, so its batch is looked for."""
-        upload = (f"{digest}.jsonl", file, "application/jsonl")
+        upload = (f"{name}.jsonl", file, "application/jsonl")
         sent = self._asked(client, "POST", "files", files={"file": upload}, data={"purpose": "batch"})
         asked = {"input_file_id": sent["id"], "endpoint": "/v1/chat/completions", "completion_window": WITHIN}
         attempt = 0
         while True:
             try:
-                return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: digest}}, retries=0)
+                return self._asked(client, "POST", "batches", body=asked | {"metadata": {OURS: name}}, retries=0)
             except ConnectionError:
-                if (batch := self._listed(client, digest)) and batch.get("status") not in LOST:
+                if batch := self._listed(client, name):
                     return batch
                 if attempt == self.settings.retries:
                     raise
             time.sleep(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))
             attempt += 1
 
-    def _listed(self, client: Client, digest: str) -> Fields | None:
-        """The batch of a file, among those that the provider lists; a lost one where there is no other."""
+    def _listed(self, client: Client, name: str) -> Fields | None:
+        """The batch of a name, among those that the provider lists."""
         after = ""
-        lost: Fields | None = None
         for _ in range(PAGES):
             page = self._asked(client, "GET", f"batches?limit=100{after}", missing=True) or {}
             some = page.get("data") or []
             for batch in some:
-                if (batch.get("metadata") or {}).get(OURS) == digest:
-                    if batch.get("status") not in LOST:
-                        return batch
-                    lost = lost or batch
+                if (batch.get("metadata") or {}).get(OURS) == name:
+                    return cast(Fields, batch)
             if not (some and page.get("has_more")):
                 break
             after = f"&after={some[-1]['id']}"
-        return lost
+        return None
 
     def _ended(self, client: Client, batch: Fields) -> Fields:
         """A batch when it is over, though the provider, or the way to it, may be away meanwhile.
@@ -209,9 +219,10 @@ class Batches:
         return found
 
     def _asked(self, client: Client, method: str, path: str, missing: bool = False, **said: Any) -> Any:
-        """The fields of an answer; none where what is asked for may be ``missing``, and is."""
+        """The fields of an answer; none where what is asked for may be ``missing``, and is: who may not look (403) does
+        not know that."""
         response = self.settings.send(client, method, path, **said)
-        if missing and not response.is_success and response.status_code not in TRANSIENT | UNPAID:
+        if missing and not response.is_success and response.status_code not in TRANSIENT | UNPAID | {403}:
             return None
         fields = self.settings.held(response).json()
         if not (isinstance(fields, dict) and fields.keys() & {"id", "data"}):

@@ -30,6 +30,8 @@ BUSY = 429
 """The status that is said to all who ask, and not of one request."""
 UNPAID = {401, 402}
 """HTTP statuses that are about the API key, or its account, and not about what is asked."""
+SPENT = "insufficient_quota"
+"""How OpenAI says 402, under the status of who asks too often: no pause helps."""
 LARGEST = 64 * 2**20
 """Bytes of a reply that are read; probabilities of a long prompt's tokens take some."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
@@ -248,14 +250,19 @@ def said_within(response: Response) -> int:
     >>> from httpx2 import Response
     >>> said_within(Response(200, json={"error": {"code": 429, "message": "busy"}}))
     429
+    >>> said_within(Response(429, json={"error": {"code": "insufficient_quota", "message": "top up"}}))
+    402
     """
-    if not response.is_success or b'"error"' not in response.content or b'"choices"' in response.content:
+    if b'"error"' not in response.content or b'"choices"' in response.content:
         return response.status_code
     try:
         code = response.json()["error"]["code"]
     except (ValueError, LookupError, TypeError):
         return response.status_code
-    return code if isinstance(code, int) and 400 <= code < 600 else response.status_code
+    if code == SPENT:
+        return 402
+    said = isinstance(code, int) and 400 <= code < 600 and response.is_success
+    return code if said else response.status_code
 
 
 def used(response: Response) -> dict[str, int] | None:
@@ -278,10 +285,10 @@ def used(response: Response) -> dict[str, int] | None:
 def guess(body: Mapping[str, Any]) -> int:
     """About how many tokens a chat completion may take, before the server has counted them.
 
-    >>> guess({"max_tokens": 10, "messages": [{"role": "user", "content": "what is this?..."}]})
-    14
+    >>> guess({"max_tokens": 10, "n": 2, "messages": [{"role": "user", "content": "what is this?..."}]})
+    24
     """
-    guessed = body.get("max_tokens") or 0
+    guessed = (body.get("max_tokens") or 0) * (body.get("n") or 1)
     for message in body.get("messages", ()):
         content = message["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content

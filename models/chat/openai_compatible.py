@@ -6,7 +6,7 @@ import difflib
 import logging
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from pydantic import BaseModel, Field
 
+from models.adapters.ahead import UnderWayError, only_begins
 from models.adapters.decoding import Decoding, candidate_seeds
 from models.adapters.roles import Conversation, Logits, Reply, Scores, Turn
 from models.adapters.settings import unknown
@@ -28,6 +29,7 @@ from models.chat.completions import (
     response_format,
     written_scores,
 )
+from models.chat.in_flight import in_flight
 from models.chat.messages import content, named
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ class OpenAICompatible:
         self._name = settings.served_as or settings.model
         self._listed = LISTED
         self._asked: dict[str, Future[Any]] = {}
+        self._several = False
         self._batches = Batches(settings, None)
 
     def keep_in(self, folder: Path) -> None:
@@ -152,6 +155,11 @@ class OpenAICompatible:
             raise ConnectionError(
                 f"Endpoint {endpoint} answered {answer.status_code}: set the environment variable "
                 f"{settings.api_key_variable} to an API key that it accepts."
+            )
+        if answer.status_code == 402:
+            raise ConnectionError(
+                f"Endpoint {endpoint} answered {settings.quoted(answer)}: see to the account of the API key in "
+                f"{settings.api_key_variable}."
             )
         if served and self._name not in served:
             nearest = difflib.get_close_matches(self._name, served, n=20, cutoff=0)  # hosts list hundreds
@@ -236,13 +244,18 @@ class OpenAICompatible:
         ConnectionError, ValueError
             As :meth:`answer` does.
         """
+        return self._scores(conversations, continuations)
+
+    def _scores(
+        self, conversations: Sequence[Conversation], continuations: Sequence[str], goes_on: bool = False
+    ) -> list[Scores]:
         jobs = []
         for conversation, text in zip(conversations, continuations, strict=True):
             begun = conversation[-1].text if conversation[-1].role == "assistant" else ""
             before = conversation[:-1] if conversation[-1].role == "assistant" else conversation
             whole = [*before, Turn("assistant", begun + text)]
             jobs.append([self._body(conversation, ONE_TOKEN), self._body(whole, ONE_TOKEN, prompt_logprobs=0)])
-        pairs = self._all(jobs, self._fields)
+        pairs = self._all(jobs, self._fields, goes_on)
         return [
             continuation_scores(before, after, text) for (before, after), text in zip(pairs, continuations, strict=True)
         ]
@@ -260,21 +273,28 @@ class OpenAICompatible:
         """
         for some in choices:
             apart(some, some)
-        first = self._first(conversations)
-        found = []
-        for conversation, some, (fields,) in zip(conversations, choices, first, strict=True):
-            likely = first_tokens(fields)
-            if missing := [choice for choice in some if choice not in likely]:
-                try:
-                    scores = self.log_probabilities([conversation] * len(some), some)
-                except ValueError as error:
-                    raise ValueError(
-                        f"{missing[0]!r} is not among the {len(likely)} likeliest first tokens, and {error}"
-                    ) from None
-                found.append(normalised([float(one.log_probabilities.sum()) for one in scores]))
-            else:
-                found.append(normalised([likely[choice] for choice in some]))
-        return found
+        likely = [first_tokens(fields) for (fields,) in self._first(conversations)]
+        asked = list(zip(conversations, choices, likely, strict=True))
+        whole = [(conversation, some) for conversation, some, known in asked if not known.keys() >= set(some)]
+        try:
+            scored = iter(
+                self._scores(
+                    [conversation for conversation, some in whole for _ in some],
+                    [choice for _, some in whole for choice in some],
+                    goes_on=True,
+                )
+            )
+        except ValueError as error:
+            missing, known = next((one, known) for _, some, known in asked for one in some if one not in known)
+            raise ValueError(f"{missing!r} is not among the {len(known)} likeliest first tokens, and {error}") from None
+        return [
+            normalised(
+                [known[choice] for choice in some]
+                if known.keys() >= set(some)
+                else [float(next(scored).log_probabilities.sum()) for _ in some]
+            )
+            for _, some, known in asked
+        ]
 
     def _first(self, conversations: Sequence[Conversation]) -> list[list[Body]]:
         """Answers of one token, with the likeliest; of fewer from now on where the endpoint refuses so many."""
@@ -291,31 +311,34 @@ class OpenAICompatible:
         self._listed = LISTED_ELSEWHERE
         return self._first(conversations)
 
-    def _all(self, jobs: Sequence[list[Body]], ask: Callable[[Complete, Body], T]) -> list[list[T]]:
+    def _all(
+        self, jobs: Sequence[list[Body]], ask: Callable[[Complete, Body], T], goes_on: bool = False
+    ) -> list[list[T]]:
         """Results of each job's requests; equal jobs are sent once, and several at a time.
 
         Those that begin alike, as with one picture, go one behind the other: a server that keeps what it has read of
-        prompts has it then. Where one fails, what the others were answered is kept for when they are asked again.
+        prompts has it then. What several items were answered is kept until the next several are asked about, since one
+        of them may fail and all be asked again, one by one. ``goes_on``: with what the last call was about.
         """
+        if not goes_on:
+            self._several, self._asked = len(jobs) > 1, {} if len(jobs) > 1 else self._asked
         names = [named(bodies) for bodies in jobs]
         given = dict(zip(names, jobs, strict=True))
         asked: dict[str, Future[list[T]]] = {name: self._asked.pop(name) for name in given if name in self._asked}
         missing = {name: given[name] for name in sorted(given.keys() - asked.keys())}
 
-        def do(complete: Complete, bodies: list[Body]) -> list[T]:
-            return [ask(complete, body) for body in bodies]
-
-        with self.settings.client() as client, ThreadPoolExecutor(self.settings.concurrency) as pool:
+        with self.settings.client() as client:
             complete: Complete = partial(self.settings.complete, client)
+            bodies = [body for some in missing.values() for body in some]
+            if self.settings.batch and only_begins():
+                self._batches.begin(client, bodies)
+                raise UnderWayError
             if self.settings.batch and missing:
-                complete = self._batches.answers(client, [body for bodies in missing.values() for body in bodies])
-            try:
-                asked |= {name: pool.submit(do, complete, bodies) for name, bodies in missing.items()}
-                wait(asked.values())
-            finally:
-                pool.shutdown(cancel_futures=True)  # when interrupted, what has not begun never does
-        if len(jobs) > 1:
-            self._asked = asked if any(future.exception() for future in asked.values()) else {}
+                complete = self._batches.answers(client, bodies, goes_on)
+            works = {name: partial(asked_in_turn, ask, complete, bodies) for name, bodies in missing.items()}
+            asked |= in_flight(works, self.settings.concurrency)
+        if self._several:
+            self._asked |= asked
         return [asked[name].result() for name in names]
 
     def _replies(
@@ -348,6 +371,11 @@ class OpenAICompatible:
             return checked(response.json())
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ValueError(f"the endpoint's reply is no chat completion: {self.settings.quoted(response)}") from None
+
+
+def asked_in_turn(ask: Callable[[Complete, Body], T], complete: Complete, bodies: list[Body]) -> list[T]:
+    """The results of the requests of one job."""
+    return [ask(complete, body) for body in bodies]
 
 
 ONE_TOKEN = Decoding(beams=1, candidates=1, max_tokens=1)

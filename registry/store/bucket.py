@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ LARGE = 16 * 2**20
 """Bytes from which on an object is sent in parts, none of which takes as long as a request may."""
 NEEDED = "s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject"
 KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+UNKNOWN = "<Code>NotImplemented</Code>"
 STATUS = re.compile(r"status code: (\d+)")
 AWAY = ("429", "500", "502", "503", "504")
 CODE = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
@@ -55,6 +56,7 @@ class Bucket:
                 "pip install -e '.[s3]'."
             ) from None
         self.url, self.prefix = f"{SCHEME}{where.netloc}", where.path.strip("/")
+        self._creates = True
 
     @cached_property
     def store(self) -> S3Store:
@@ -114,15 +116,25 @@ class Bucket:
             return bytes(store.get(self._key(path)).bytes())
 
     def pipe_file(self, path: str, data: bytes) -> None:
-        """Write an object, whole or not at all; one that is there stays as it is."""
-        from obstore.exceptions import AlreadyExistsError
+        """Write an object, whole or not at all; one that is there stays as it is, where the server knows of that.
+
+        One that does not is written to without the condition: what is overwritten has the same name, so the same bytes.
+        """
+        from obstore.exceptions import AlreadyExistsError, BaseError
 
         with self.asked(path) as store:
-            if len(data) < LARGE:
-                with suppress(AlreadyExistsError):
+            if self._creates and len(data) < LARGE:
+                try:
                     store.put(self._key(path), data, mode="create", use_multipart=False)
-            else:
-                store.put(self._key(path), data)
+                except AlreadyExistsError:
+                    return
+                except BaseError as error:
+                    if UNKNOWN not in str(error):
+                        raise
+                    self._creates = False
+                else:
+                    return
+            store.put(self._key(path), data, use_multipart=len(data) >= LARGE)
 
     def rm_file(self, *paths: str) -> None:
         """Remove objects, a thousand a request; one that is not there is no error to S3."""

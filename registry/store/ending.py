@@ -20,6 +20,9 @@ SECONDS = 30
 POLL = 0.1
 """After how many seconds what was started meanwhile is looked for."""
 
+told = 0
+"""The exit code of this process, once it was told to end."""
+
 PARENT_DIED = 1
 """The option of prctl that asks for a signal when the parent ends (Linux)."""
 
@@ -38,9 +41,11 @@ def on_signals() -> None:
 
 def leave(number: int, _frame: FrameType | None) -> NoReturn:
     """End orderly; a second signal does not cut that off."""
+    global told
+    told = 128 + number
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+    raise SystemExit(told)
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:

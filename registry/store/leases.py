@@ -12,6 +12,7 @@ import socket
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 from threading import Event, Thread
 
 import psutil
@@ -26,6 +27,9 @@ SECONDS = 120
 """How long a lease lasts that is not renewed."""
 RENEWED = 30
 """Seconds between two renewals."""
+STEP = 60
+"""Seconds by which the time at which a process began seems to change while it runs: it is told by the machine's clock,
+which is set. A process that began later than that has another's number."""
 NOW = extract("epoch", func.current_timestamp())
 """The clock of the database, which all share, in seconds."""
 
@@ -50,7 +54,7 @@ class Leases:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         process = psutil.Process()
-        self.owner = f"{socket.gethostname()} {process.pid} {process.create_time():.2f} {uuid.uuid4().hex}"
+        self.owner = f"{machine()} {process.pid} {process.create_time():.2f} {uuid.uuid4().hex}"
         self._renewing: Thread | None = None
         self._ended = Event()
 
@@ -116,16 +120,24 @@ class Leases:
                 log.debug("Leases were not renewed: %s", error)  # they last longer than a server restarts
 
 
-def is_gone(owner: str) -> bool:
-    """Whether an owner was a process of this machine, and is no more.
+def machine() -> str:
+    """Names what sees the same processes as this one: a machine since it was started, or a container on it. A host name
+    does not: many machines have a usual one, and containers that of their host."""
+    booted, seen = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    inside = seen.readlink() if seen.is_symlink() else ""
+    return f"{socket.gethostname()} {booted.read_text().strip() if booted.is_file() else uuid.getnode()} {inside}"
 
-    >>> is_gone(f"{socket.gethostname()} 1 0.00 x"), is_gone("elsewhere 1 0.00 x")  # that process 1 began later
+
+def is_gone(owner: str) -> bool:
+    """Whether an owner was a process that could be seen from here, and is no more.
+
+    >>> is_gone(f"{machine()} 1 0.00 x"), is_gone(f"{socket.gethostname()} 1 0.00 x")  # that process 1 began later
     (True, False)
     """
-    host, process, created, _ = owner.rsplit(" ", 3)
-    if host != socket.gethostname():
+    where, process, created, _ = owner.rsplit(" ", 3)
+    if where != machine():
         return False
     try:
-        return f"{psutil.Process(int(process)).create_time():.2f}" != created
+        return psutil.Process(int(process)).create_time() > float(created) + STEP
     except psutil.NoSuchProcess:
         return True

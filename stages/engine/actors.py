@@ -12,7 +12,8 @@ variable                    meaning                                         defa
 
 The execution that plans is the only one that touches registry and MLflow. An actor gets a worker and batches of tasks,
 which carry references; it reads pictures itself, catches what one item does to a model, and returns values, bytes and
-reasons. So every node needs the checkout, at the same path, and its ``data/`` (masks and captions lie in shards).
+reasons. So every node needs the checkout, at the same path, and its ``data/`` (masks and captions lie in shards). What
+a server computes is no work for an actor, and is asked for here (:class:`~stages.engine.tasks.Worker`).
 
 These are plain actors, and not ``ray.data``'s ``map_batches``, which is as quick once it runs and begins ten times
 later (``tests/bench/bench_ray.py``): there an exception outside of our hands ends the job or drops its block without a
@@ -20,7 +21,8 @@ word, a batch that kills its process is tried again for ever or ends all, and ro
 which waves and trainings have of their own.
 
 Here a batch whose actor died is given to another one. If that dies too, the batch is halved, and so on, until the item
-that kills is alone: it has failed.
+that kills is alone: it has failed. An actor prepares the batch that comes next while it is at one, as is done here
+without Ray; where it dies, either may be to blame, so none is, and each is computed without company.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from models.adapters import metering
+from models.adapters.ahead import Begun
 from models.adapters.settings import unknown
 from registry.store import places
 from registry.store.ending import SIGNALS
@@ -87,33 +90,57 @@ class Host:
         self.root = root
         os.environ |= settings
         self.worker: Worker | None = None
+        self.following: tuple[Sequence[int], Begun] | None = None
 
-    def load(self, worker: Worker, told: Queue | None) -> tuple[str, str]:
-        """Make a worker ready; returns the device, and the name of its card."""
+    def load(self, worker: Worker, told: Queue | None) -> tuple[str, str, bool]:
+        """Make a worker ready; returns the device, the name of its card, and whether the worker prepares ahead."""
         if not Path(self.root, "dvc.yaml").is_file():
             raise FileNotFoundError(
                 f"{socket.gethostname()} has no checkout at {self.root}: let every node of the Ray cluster see this "
                 "one at the same path."
             )
         os.chdir(self.root)
-        self.worker = None
+        if self.following:
+            self.following[1].abandon()
+        self.worker = self.following = None
         gc.collect()  # a pipeline whose forward was replaced refers to itself
         if told is not None and isinstance(worker, Telling):
             worker.curve = partial(telling, told)
         device = worker.load()
         self.worker = worker
-        return device, card(device)
+        return device, card(device), getattr(worker, "prepares", False)
 
-    def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> tuple[list[Outcome], metering.Spent]:
-        """The outcomes of a batch, with what their files hold: no other node may see the files themselves; and what
-        endpoints took for them."""
+    def compute(
+        self, tasks: Sequence[Task], seeds: Sequence[int], following: tuple[Sequence[Task], Sequence[int]] | None = None
+    ) -> list[Outcome]:
+        """The outcomes of a batch, with what their files hold: no other node may see the files themselves.
+
+        The tasks and seeds of a batch that is ``following`` are prepared while this one is on the device.
+        """
         assert self.worker
-        outcomes = attempted(self.worker, tasks, seeds)
-        whole = [
+        begun = None
+        if getattr(self.worker, "prepares", False):
+            begun = partial(self._prepared(tasks, seeds).result, partial(self._prepare, following))
+        outcomes = attempted(self.worker, tasks, seeds, begun)
+        return [
             replace(one, files={n: f if isinstance(f, bytes) else f.read_bytes() for n, f in one.files.items()})
             for one in outcomes
         ]
-        return whole, metering.taken()
+
+    def _prepared(self, tasks: Sequence[Task], seeds: Sequence[int]) -> Begun:
+        """A batch that has begun: that which was following, or a new one in its place."""
+        assert self.worker
+        if self.following:
+            known, begun = self.following
+            self.following = None
+            if known == seeds:
+                return begun
+            begun.abandon()
+        return Begun(partial(self.worker.compute, tasks, seeds))
+
+    def _prepare(self, following: tuple[Sequence[Task], Sequence[int]] | None) -> None:
+        if following and not self.following:
+            self.following = following[1], self._prepared(*following)
 
 
 @contextmanager
@@ -167,22 +194,32 @@ class Actor:
 
     handle: Any
     worker: Worker | None = None
-    """That it has loaded."""
+    """That it has loaded, and which ``prepares`` the next batch ahead of the device or not."""
+    prepares: bool = False
+    following: Job | None = None
+    """What it prepares."""
 
 
-class Job(NamedTuple):
+@dataclass(eq=False)
+class Job:
     """A batch, and how many actors have died of it or of what it is a half of."""
 
     batch: Batch
     deaths: int = 0
+    alone: bool = False
+    """Whether nothing is prepared beside it."""
+
+    @property
+    def asked(self) -> tuple[list[Task], list[int]]:
+        return [task for _, task in self.batch], seeds_of(self.batch)
 
     def again(self) -> Iterator[Job]:
         """The job once more, or its halves where it has killed too often."""
         if self.deaths + 1 < DEATHS:
-            yield Job(self.batch, self.deaths + 1)
+            yield Job(self.batch, self.deaths + 1, alone=True)
         else:
             middle = len(self.batch) // 2
-            yield from (Job(half, DEATHS - 1) for half in (self.batch[:middle], self.batch[middle:]))
+            yield from (Job(half, DEATHS - 1, alone=True) for half in (self.batch[:middle], self.batch[middle:]))
 
 
 class Actors:
@@ -216,13 +253,21 @@ class Actors:
         sent, curves, fallen = self.ray.put(worker), self._curves(worker, curve), 0
         try:
             while True:
-                while len(todo) + len(busy) < self.most and (batch := next(drawn, None)) is not None:
+                ready = [actor for actor in [*self.idle, *(one for one, _ in busy.values())] if actor.worker is worker]
+                most = self.most * (2 if any(actor.prepares for actor in ready) else 1)
+                while len(todo) + len(busy) < most and (batch := next(drawn, None)) is not None:
                     todo.append(Job(batch))
                 for actor in [one for one in self.idle if one.worker is worker][: len(todo)]:
                     self.idle.remove(actor)
-                    job = todo.popleft()
-                    tasks = [task for _, task in job.batch]
-                    busy[actor.handle.compute.remote(tasks, seeds_of(job.batch))] = actor, job
+                    elsewhere = [one.following for one, _ in busy.values()]
+                    free = [job for job in todo if job not in elsewhere]
+                    own = (one for one in todo if one is actor.following)
+                    job = next(chain(own, free, todo))
+                    todo.remove(job)
+                    comes = (one for one in free if one is not job and not (one.alone or job.alone))
+                    actor.following = next(comes, None) if actor.prepares else None
+                    following = actor.following.asked if actor.following else None
+                    busy[actor.handle.compute.remote(*job.asked, following)] = actor, job
                 while len(loading) < min(len(todo), self.most - len(busy)):
                     actor = self.idle.pop() if self.idle else self._made()
                     loading[actor.handle.load.remote(sent, self.told)] = actor
@@ -245,6 +290,9 @@ class Actors:
                         self.ray.kill(actor.handle)
                         if its is None:
                             fallen += 1
+                        elif actor.following:
+                            its.alone = actor.following.alone = True
+                            todo.append(its)
                         elif its.deaths + 1 >= DEATHS and len(its.batch) == 1:
                             yield its.batch, [Outcome(reason=KILLER)]
                         else:
@@ -260,12 +308,10 @@ class Actors:
                     self.idle.append(actor)
                     if its is None:
                         actor.worker, fallen = worker, 0
-                        begin(*found)
+                        device, name, actor.prepares = found
+                        begin(device, name)
                     else:
-                        outcomes, spent = found
-                        for model, amounts in spent.items():
-                            metering.count(model, amounts)
-                        yield its.batch, outcomes
+                        yield its.batch, found
         finally:
             for actor in [*loading.values(), *(actor for actor, _ in busy.values())]:
                 self.ray.kill(actor.handle)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from models.adapters import catalogue
 from models.adapters.settings import unknown
 from registry.store.dag import SECTIONS
-from stages.engine.handling import handling, identity_of, loaded, prepares
+from stages.engine.handling import batched, handling, identity_of, loaded, prepares, served
 from stages.engine.players import cast, identities
 from stages.engine.shards import Outputs
 from stages.engine.study import swept
@@ -95,7 +95,9 @@ class Variants:
     ) -> None:
         self.name, self.section, self.entries = name, section, swept(name, entry, models)
         self.names = list(self.entries)
-        self.batch_size = self._made(self.names[0]).batch_size
+        first = self._made(self.names[0])
+        self.batch_size = first.batch_size
+        self.served, self.batched = served(first.adapter), batched(first.adapter)
         self._ready: Adapted | None = None
         self._device = ""
 

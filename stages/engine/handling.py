@@ -52,6 +52,16 @@ def prepares(adapter: Any) -> bool:
     return getattr(adapter, "PREPARES", False)
 
 
+def served(adapter: Any) -> bool:
+    """Whether an adapter asks a server, and needs no device of its own."""
+    return getattr(adapter, "device", "") == "endpoint"
+
+
+def batched(adapter: Any) -> bool:
+    """Whether an adapter asks by files, for which a provider may take a day."""
+    return served(adapter) and adapter.settings.batch
+
+
 def loaded(adapter: Any) -> str:
     """Load an adapter's model and say on which device it is."""
     if hasattr(adapter, "keep_in"):  # notes of what is asked for and paid, but not answered yet

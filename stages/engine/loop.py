@@ -39,7 +39,7 @@ from registry.store.keys import canonical, item_key
 from registry.tracking.asking import stages_of
 from registry.tracking.runs import CellLog, Tracker
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Node, Plan, Together
+from stages.engine.node import REASONS, Node, Plan, Together, portions, requests_of, summed
 from stages.engine.provenance import write_provenance
 from stages.engine.shards import DISK, digest_of, files_of, image, shard_count, shard_of, write_shard
 from stages.engine.tasks import Task, with_requests
@@ -51,8 +51,6 @@ EXAMPLES_A_CELL = 4
 PROBLEMS = "problems.jsonl"
 """The list of what is wrong with a corpus, beside its shards."""
 SHOWN_PROBLEMS = 5
-REASONS = 10
-"""Number of reasons of failures in a run link, the most frequent first."""
 REQUESTS = "requests"
 """The folder of what a method asked for, in its stage's output."""
 REQUEST_FIELDS = (("kind", pa.string()), ("image", IMAGE))
@@ -121,8 +119,8 @@ class Execution:
         """Items that failed and have no value at all."""
         self.reasons: Counter[str] = Counter()
         self.cells: dict[tuple[str, ...], Tally] = {}
-        self.answered: dict[str, Entry] = {}
-        """What a method has found, before it is written."""
+        self.answered: dict[str, Entry | None] = {}
+        """What a method has found, before it is written; None for what is remembered."""
         self.requests: list[str] = []
         self.asked: dict[str, Any] = {}
         self.runs: dict[str, str] = {}
@@ -159,32 +157,47 @@ class Execution:
         """The rows of one shard, each item recalled or computed."""
         node = self.node
         keyed = [(item_key(node.kind, task.parts), task) for task in tasks]
-        entries = self.memory.recall({key for key, _ in keyed} - self.answered.keys())
+        found = dict(keyed).keys() & self.answered.keys()
+        entries = {key: entry for key in found if (entry := self.answered[key])}
+        entries |= self.memory.recall(dict(keyed).keys() - entries.keys())
         missing = list({key: task for key, task in keyed if key not in entries}.items())
-        self.progress.update(len(keyed) - len(missing))
+        self.progress.update(len(keyed) - len(found.union(key for key, _ in missing)))
         if isinstance(node.worker, Together):
-            entries |= {key: self.answered[key] for key, _ in missing}
+            if missing:  # lost since it was found
+                entries |= node.worker.answer(self.memory, node.kind, missing, self.progress)[0]
         else:
             batches = [missing[start : start + node.batch_size] for start in range(0, len(missing), node.batch_size)]
             for some in self.memory.compute(node.kind, node.worker, batches):
                 entries |= some
                 self.progress.update(len(some))
-        own = [task for key, task in missing if entries[key].run == self.tracker.id]
+        found.update(key for key, _ in missing)
+        own = [task for key, task in dict(keyed).items() if key in found and entries[key].run == self.tracker.id]
         self.computed.update((task.corpus, task.sample) for task in own)
         self.counts.update(items=len(keyed), recalled=len(keyed) - len(own), computed=len(own))
         rows = [self.row(key, task, entries[key]) for key, task in keyed]
         return sorted(rows, key=lambda row: (row["sample"], *(row[axis] or "" for axis in node.axes)))
 
     def answer(self, worker: Together, plan: Plan) -> Plan:
-        """Compute what is missing in all shards together, and return the plan, held."""
-        shards = [(path, list(tasks)) for path, tasks in plan]
-        keyed = {item_key(self.node.kind, task.parts): task for _, tasks in shards for task in tasks}
-        known = self.memory.recall(keyed, data=False)
-        missing = [(key, task) for key, task in keyed.items() if key not in known]
-        self.answered, self.asked = worker.answer(self.memory, self.node.kind, missing, self.progress)
-        entries = (*known.values(), *self.answered.values())
-        self.requests = sorted({key for entry in entries for key in entry.value.get("requests", ())})
-        return shards
+        """Compute what is missing in all shards together, so much at a time, and return a plan to go through again."""
+        plan = [(path, list(tasks)) for path, tasks in plan] if isinstance(plan, Iterator) else plan
+        requests: set[str] = set()
+        asked: list[Mapping[str, Any]] = []
+        for some in portions(self.missing(plan, requests)):
+            found, counts = worker.answer(self.memory, self.node.kind, some, self.progress)
+            requests.update(requests_of(found.values()))
+            self.answered |= {key: entry if entry.reason else None for key, entry in found.items()}
+            asked.append(counts)
+        self.asked = summed(asked)
+        self.requests = sorted(requests)
+        return plan
+
+    def missing(self, plan: Plan, requests: set[str]) -> Iterator[tuple[str, Task]]:
+        """The tasks that nobody has computed, with their keys; ``requests`` gets what was asked for the others."""
+        for _, tasks in plan:
+            keyed = {item_key(self.node.kind, task.parts): task for task in tasks}
+            known = self.memory.recall(keyed.keys() - self.answered.keys(), data=False)
+            requests.update(requests_of(known.values()))
+            yield from ((key, keyed[key]) for key in keyed if key not in known and key not in self.answered)
 
     def write_requests(self, half: Path) -> None:
         """Write the requests behind the items, beside their shards: of these too the registry can be rebuilt."""
@@ -324,7 +337,9 @@ def execute(node: Node) -> dict[str, Any]:
 def command(main: Callable[..., None]) -> None:
     """Run a stage from the command line, or for the entry that DVC's name of the stage ends in.
 
-    What goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where).
+    What goes wrong is one sentence (``PALIMPSEST_LOG=DEBUG`` shows where). Where this process is told to end, and all
+    is closed, it waits for no thread, which may try for minutes to reach a bucket, and says so by the signal's code,
+    which Ray takes out of ``SystemExit``.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(faults.Discreet("%(message)s"))
@@ -338,3 +353,8 @@ def command(main: Callable[..., None]) -> None:
     except Exception as error:
         log.debug("", exc_info=True)
         sys.exit(faults.told(error))
+    finally:
+        if ending.told:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(ending.told)

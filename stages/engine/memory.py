@@ -24,7 +24,7 @@ from registry.tracking.runs import Tracker
 from stages.engine.actors import Actors, Batch, engine, seeds_of
 from stages.engine.handling import card
 from stages.engine.shards import files_of
-from stages.engine.tasks import Outcome, Task, Telling, Worker, attempted, fault
+from stages.engine.tasks import Outcome, Task, Telling, Worker, attempted, begun, fault
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +101,12 @@ class Memory:
             self.store.lose(known, why)
         return entries
 
-    def compute(self, kind: str, worker: Worker, batches: Iterable[Batch]) -> Iterator[dict[str, Entry]]:
+    def compute(
+        self, kind: str | Mapping[str, str], worker: Worker, batches: Iterable[Batch]
+    ) -> Iterator[dict[str, Entry]]:
         """Compute the items of some batches, and remember each batch as soon as it is finished.
+
+        ``kind``: of all items, or by key; in a batch there is one.
 
         A batch is drawn when there is room for it, and on actors the quicker one is finished first. What another
         execution computes at the same time is left to it, and waited for behind all else.
@@ -112,7 +116,8 @@ class Memory:
             settled: list[dict[str, Entry]] = []
             theirs: list[Batch] = []
             for batch, found in self._attempts(worker, self._mine(batches, settled, theirs)):
-                entries = self.remember(kind, batch, dict(zip((key for key, _ in batch), found, strict=True)))
+                its = kind if isinstance(kind, str) else kind[batch[0][0]]
+                entries = self.remember(its, batch, dict(zip((key for key, _ in batch), found, strict=True)))
                 self.leases.release(entries.keys())
                 yield entries
             yield from settled
@@ -141,7 +146,7 @@ class Memory:
         if (first := next(drawn := iter(batches), None)) is None:
             return
         batches = chain([first], drawn)
-        if self.engine == "ray":
+        if self.engine == "ray" and not getattr(worker, "served", False):
             self._actors = self._actors or Actors()
             for batch, outcomes in self._actors.attempt(worker, batches, self.begin, self.tracker.curve):
                 yield batch, [self._entry(one) for one in outcomes]
@@ -153,16 +158,20 @@ class Memory:
         """Compute batches with a worker that is ready; one that ``prepares`` begins the next batch while this one is on
         the device."""
         drawn = deque[Batch]()
+        if getattr(worker, "batched", False):
+            batches = list(batches)
+            for batch in batches:
+                begun(worker, [task for _, task in batch], seeds_of(batch))
 
         def works() -> Iterator[Callable[[], Sequence[Outcome]]]:
             for batch in batches:
                 drawn.append(batch)
                 yield partial(worker.compute, [task for _, task in batch], seeds_of(batch))
 
-        begun: AbstractContextManager[Iterable[Callable[[], Sequence[Outcome]]]] = (
+        asked: AbstractContextManager[Iterable[Callable[[], Sequence[Outcome]]]] = (
             closing(ahead(works())) if getattr(worker, "prepares", False) else nullcontext(works())
         )
-        with begun as results:
+        with asked as results:
             for result in results:
                 batch = drawn.popleft()
                 yield batch, self._attempt(worker, batch, result)
@@ -199,10 +208,10 @@ class Memory:
             self._worker = worker
 
     def _attempt(
-        self, worker: Worker, batch: Batch, begun: Callable[[], Sequence[Outcome]] | None = None
+        self, worker: Worker, batch: Batch, result: Callable[[], Sequence[Outcome]] | None = None
     ) -> list[Entry]:
         """Compute an entry for each item, in order."""
-        outcomes = attempted(worker, [task for _, task in batch], seeds_of(batch), begun)
+        outcomes = attempted(worker, [task for _, task in batch], seeds_of(batch), result)
         return [self._entry(one) for one in outcomes]
 
     def _entry(self, outcome: Outcome) -> Entry:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
+PORTION = 20_000
+"""Cases that a method advances together, some 18 kB of memory each: a model that is loaded for a wave of them computes
+for an hour."""
+REASONS = 10
+"""Number of reasons of failures in a run link, the most frequent first."""
+
+
 class Together(ABC):
     """Computes all tasks of a stage together, by asking several models (:mod:`stages.engine.waves`)."""
 
@@ -28,6 +36,34 @@ class Together(ABC):
         self, memory: Memory, kind: str, tasks: Sequence[tuple[str, Task]], progress: tqdm
     ) -> tuple[dict[str, Entry], dict[str, Any]]:
         """Compute and remember the items of some tasks; and count the requests for them, for the run link."""
+
+
+def portions(items: Iterable[tuple[str, Task]]) -> Iterator[list[tuple[str, Task]]]:
+    """Tasks with their keys, so many at a time as are worth a load of each model; one portion where there are none."""
+    left = iter(items)
+    yield list(dict(islice(left, PORTION)).items())
+    while some := dict(islice(left, PORTION)):
+        yield list(some.items())
+
+
+def requests_of(entries: Iterable[Entry]) -> Iterator[str]:
+    """The keys of what was asked for these items."""
+    return (key for entry in entries for key in entry.value.get("requests", ()))
+
+
+def summed(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts of several portions together, reasons among them.
+
+    >>> summed([{"asked": 2, "reasons": {"busy": 1}}, {"asked": 1, "reasons": {"busy": 2, "odd": 1}}])
+    {'asked': 3, 'reasons': {'busy': 3, 'odd': 1}}
+    """
+    whole: dict[str, Any] = {}
+    for name in dict.fromkeys(name for one in counts for name in one):
+        some = [one[name] for one in counts]
+        whole[name] = (
+            sum(some) if isinstance(some[0], int) else dict(sum(map(Counter, some), Counter()).most_common(REASONS))
+        )
+    return whole
 
 
 class Fault(Protocol):
@@ -64,6 +100,16 @@ class Gathered(Together):
 
 Plan = Iterable[tuple[str, Sequence[Task]]]
 """Shards: their path below the stage's output, and their tasks."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A plan that is made anew each time that it is gone through, so that nobody holds its tasks."""
+
+    plan: Callable[[], Iterator[tuple[str, Sequence[Task]]]]
+
+    def __iter__(self) -> Iterator[tuple[str, Sequence[Task]]]:
+        return self.plan()
 
 
 @dataclass(frozen=True, kw_only=True)

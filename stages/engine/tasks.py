@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from models.adapters.ahead import begin
 from models.adapters.finite import OVERFLOW
 from models.adapters.thinking import CLOSE, OPEN
 from registry.store import faults, places
@@ -89,7 +91,9 @@ def _floats(value: Any) -> Iterator[float]:
 class Worker(Protocol):
     """Computes tasks, here or in another process: it can be pickled before ``load``, and knows no study and no plan.
 
-    One whose adapter prepares ahead of the device says so as ``prepares``, there after ``load``.
+    One whose adapter prepares ahead of the device says so as ``prepares``, there after ``load``; one that asks a server
+    as ``served``: no actor computes what needs no device, and who plans keeps to limits, counts what is spent, and
+    knows what is under way. One that asks by files is ``batched``: all are under way before one is waited for.
     """
 
     def load(self) -> str:
@@ -125,6 +129,16 @@ def attempted(
             return [attempted(worker, [task], [seed])[0] for task, seed in zip(tasks, seeds, strict=True)]
         log.debug("%s of %s failed", tasks[0].sample or "a whole", tasks[0].corpus, exc_info=True)
         return [Outcome(reason=places.hidden(f"{type(error).__name__}: {error}"), passes=faults.passes(error))]
+
+
+def begun(worker: Worker, tasks: Sequence[Task], seeds: Sequence[int]) -> None:
+    """Let what a ``batched`` worker asks for these tasks be under way, without an item that cannot be asked about."""
+    try:
+        begin(partial(worker.compute, tasks, seeds))
+    except Exception:
+        if len(tasks) > 1:
+            for task, seed in zip(tasks, seeds, strict=True):
+                begun(worker, [task], [seed])
 
 
 def by_shard(tasks: Sequence[Task]) -> Iterator[tuple[str, list[Task]]]:

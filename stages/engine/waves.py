@@ -21,18 +21,14 @@ from models.adapters import catalogue
 from models.adapters.requests import Ask, Conversation, Failure, Request, text_of
 from models.adapters.settings import unknown
 from registry.store.keys import canonical, item_key
-from stages.engine.handling import loaded, prepares
+from stages.engine.handling import batched, loaded, prepares, served
 from stages.engine.memory import Entry, Memory
-from stages.engine.node import Together
+from stages.engine.node import REASONS, Together
 from stages.engine.pictures import Picture
 from stages.engine.players import Player
 from stages.engine.tasks import Outcome, Task, Worker, fault, with_requests
 
 log = logging.getLogger(__name__)
-
-
-REASONS = 10
-"""Number of reasons of missing replies in a run link, the most frequent first."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class Answerer:
     def __init__(self, player: Player) -> None:
         self.player = player
         self.adapter = catalogue.build(player.role, player.name, player.entry)
-        self.prepares = prepares(self.adapter)
+        self.prepares, self.served, self.batched = (look(self.adapter) for look in (prepares, served, batched))
 
     def load(self) -> str:
         with self.player.described() as entry:
@@ -181,25 +177,26 @@ class Waves:
         recalled = self.memory.recall(gathered, data=False)
         self.counts["recalled"] += len(recalled)
         self._known |= recalled
-        missing: dict[tuple[str, str, str], list[str]] = {}
+        missing: dict[str, dict[tuple[str, str], list[str]]] = {}
         for key in gathered.keys() - recalled.keys():
             player, request = gathered[key]
             model, decoding = canonical([player.role, player.identity]), canonical(player.decoding.decided())
-            missing.setdefault((model, request.KIND, decoding), []).append(key)
-        for (model, kind, _), keys in sorted(missing.items(), key=lambda one: (one[0][0] != self._loaded, one[0])):
-            player = gathered[keys[0]][0]
-            if model != self._loaded:
-                self._worker, self._loaded = Answerer(player), model
+            missing.setdefault(model, {}).setdefault((request.KIND, decoding), []).append(key)
+        for model, groups in sorted(missing.items(), key=lambda one: (one[0] != self._loaded, one[0])):
+            tasks = []
+            for _, keys in sorted(groups.items()):
+                player = gathered[keys[0]][0]
+                if model != self._loaded:
+                    self._worker, self._loaded = Answerer(player), model
+                for some in batches(keys, lambda key: gathered[key][0].alike(gathered[key][1]), player.batch_size):
+                    tasks.append([(key, self._task(*gathered[key])) for key in some])
+            kinds = {key: kind for (kind, _), keys in groups.items() for key in keys}
             done = 0
-            tasks = [
-                [(key, self._task(*gathered[key])) for key in some]
-                for some in batches(keys, lambda key: gathered[key][0].alike(gathered[key][1]), player.batch_size)
-            ]
-            self.progress.set_postfix_str(f"{player.name}: 0/{len(keys)}")
+            self.progress.set_postfix_str(f"{player.name}: 0/{len(kinds)}")
             assert self._worker
-            for entries in self.memory.compute(kind, self._worker, tasks):
+            for entries in self.memory.compute(kinds, self._worker, tasks):
                 done += len(entries)
-                self.progress.set_postfix_str(f"{player.name}: {done}/{len(keys)}")
+                self.progress.set_postfix_str(f"{player.name}: {done}/{len(kinds)}")
                 for key, entry in entries.items():
                     self._known[key] = replace(entry, data=None)
                     self.counts["computed" if entry.run == self.memory.tracker.id else "recalled"] += 1

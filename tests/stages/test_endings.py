@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import psutil
 import pytest
 
-from tests.conftest import SMALL, Checkout
+from tests.conftest import ROOT, SMALL, Checkout
 from tests.stages.test_repro import items
 
 SAMPLES = 90
@@ -104,3 +107,26 @@ def test_the_page_of_runs_ends_with_its_command(checkout):
     assert started.wait(60) == 128 + signal.SIGTERM
     psutil.wait_procs(of_checkout(one), 30)
     assert of_checkout(one) == []
+
+
+ENDING = """
+import os, signal, threading, time
+from stages.engine.loop import command
+
+def main():
+    threading.Thread(target=time.sleep, args=(300,)).start()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    except SystemExit:
+        raise SystemExit(1) from None
+
+command(main)
+"""
+
+
+def test_a_stage_that_is_told_to_end_waits_for_no_thread_and_says_by_what(tmp_path):
+    """Threads may be at a bucket that does not answer; Ray raises another ``SystemExit`` in place of ours."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", ENDING], cwd=tmp_path, env=environment, timeout=120, check=False)
+    assert ended.returncode == 128 + signal.SIGTERM

@@ -194,11 +194,17 @@ def test_a_key_that_comes_back_is_in_no_caption(server, pictures, monkeypatch):
 
 
 def test_an_account_that_is_used_up_fails_no_item_for_good(server, pictures):
-    """402 and 401 are about the account, and not about what was asked: the next run asks again."""
-    broke = server(lambda *_: (402, "top up"))
-    with pytest.raises(ConnectionError, match="the endpoint answered 402: top up"):
-        say(captioner(broke.endpoint, **GREEDY), pictures(1))
-    assert len(broke.requests) == 1
+    """402 and 401 are about the account, and not about what was asked: the next run asks again. OpenAI says 429 of it,
+    which is said of who asks too often, too: no pause helps, and none is made."""
+    spent = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "param": None,
+                       "code": "insufficient_quota"}}  # fmt: skip
+    for said, told in (((402, "top up"), "402: top up"), ((429, spent, {"retry-after": "20"}), "402: .*your current")):
+        broke = server(lambda *_, said=said: said)
+        with pytest.raises(ConnectionError, match=f"the endpoint answered {told}"):
+            say(captioner(broke.endpoint, **GREEDY), pictures(1))
+        assert len(broke.requests) == 1
+        with pytest.raises(ConnectionError, match=f"answered {told}.*: see to the account of the API key in OPENAI"):
+            captioner(broke.endpoint, **GREEDY).load()
 
 
 def test_what_will_not_pass_is_told_at_once(server, pictures):

@@ -31,6 +31,9 @@ def said(body: dict) -> dict:
     text = body["messages"][-1]["content"][::-1]
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 6}}
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    if body.get("logprobs"):
+        likely = [{"token": "yes", "logprob": -0.1}, {"token": "no", "logprob": -2.5}]
+        choice["logprobs"] = {"content": [{"top_logprobs": likely}]}
     return {"status_code": 200, "body": {"choices": [choice], "usage": usage}}
 
 
@@ -56,6 +59,8 @@ class Provider(ThreadingHTTPServer):
         """Whether the connection breaks when a batch has begun."""
         self.refuses = False
         """Whether it refuses the key to who looks at a batch, the second time."""
+        self.forbids = False
+        """Whether nobody may look at batches."""
         self.busy = 0
         """How many times it has no time to begin a batch."""
         self.odd: tuple[bytes, int] | None = None
@@ -84,6 +89,8 @@ class Handler(BaseHTTPRequestHandler):
         here, path = self.server, self.path.removeprefix("/v1/")
         if found := re.fullmatch(r"files/(.+)/content", path):
             self.reply(here.files[found[1]])
+        elif here.forbids:
+            self.reply({"error": "not yours"}, 403)
         elif path.startswith("batches?"):
             self.reply({"data": list(here.batches.values()), "has_more": False})
         elif here.refuses and any(batch["looks"] for batch in here.batches.values()):
@@ -229,6 +236,16 @@ def test_a_key_that_is_refused_while_a_batch_is_under_way_is_told(killed, provid
     assert provider.paid == 4
 
 
+def test_who_may_not_look_for_a_batch_does_not_take_it_for_lost(killed, provider, driver):
+    """As with the key of another project."""
+    provider.forbids = True
+    said = 'the batch left this unanswered: the endpoint answered 403: {"error": "not yours"}'
+    assert ask(driver()) == [said] * 4
+    provider.forbids = False
+    assert ask(driver()) == [f"?{name}" for name in NAMES]
+    assert provider.paid == 4
+
+
 def test_what_was_remembered_is_not_noted_for_ever(provider, driver, tmp_path):
     model = driver()
     ask(model)
@@ -237,17 +254,27 @@ def test_what_was_remembered_is_not_noted_for_ever(provider, driver, tmp_path):
     assert [json.loads(note.read_text())["id"] for note in tmp_path.iterdir()] == ["batch-1"]
 
 
+def test_what_a_call_has_read_stays_noted_while_it_goes_on_asking(provider, driver, tmp_path):
+    """First tokens are read, and not remembered, while what is not among them is asked about for another day."""
+    model = driver()
+    with pytest.raises(ValueError, match="ignored `prompt_logprobs`"):
+        model.choose([[Turn("user", "a?")]], [["yes", "maybe"]])
+    assert (provider.paid, len(list(tmp_path.iterdir()))) == (4, 2)
+
+
 def test_a_provider_that_began_a_batch_and_did_not_say_so_is_not_paid_twice(provider, driver):
     provider.deaf = True
     assert ask(driver()) == [f"?{name}" for name in NAMES]
     assert provider.paid == 4
 
 
-def test_a_batch_that_failed_is_not_taken_for_the_next_one_of_the_same_requests(provider, driver, tmp_path):
-    """Both hold the same file, by which a batch is known that was not noted: here the first, while the second is not
-    begun yet; and when it is under way."""
-    provider.finish = lambda asked: ("failed", [], [])
-    assert ask(driver(), "a") == ["the batch left this unanswered: failed"]
+@pytest.mark.parametrize("status", ["failed", "completed"])
+def test_a_batch_that_left_things_out_is_not_taken_for_the_next_one_of_the_same_requests(
+    provider, driver, tmp_path, status
+):
+    """Both hold the same file, and the second was not noted: while it is not begun yet, and when it is under way."""
+    provider.finish = lambda asked: (status, [], [])
+    assert ask(driver(), "a") == [f"the batch left this unanswered: {status}"]
     provider.finish, provider.busy = answered, 1
     assert ask(driver(), "a") == ["?a"]
     (note,) = tmp_path.iterdir()
@@ -305,7 +332,7 @@ def test_batches_are_those_that_openai_describes():
     """Witness: the types of OpenAI's own client."""
     openai = pytest.importorskip("openai.types")
     statuses = set(get_args(openai.Batch.model_fields["status"].annotation))
-    assert statuses == batches.UNDER_WAY | batches.LOST | {"completed"}
+    assert statuses == batches.UNDER_WAY | {"completed", "failed", "expired", "cancelled"}
     fields = get_type_hints(openai.BatchCreateParams)
     assert {"input_file_id", "endpoint", "completion_window", "metadata"} <= fields.keys()
     assert {"output_file_id", "error_file_id", "errors", "metadata"} <= openai.Batch.model_fields.keys()

@@ -229,6 +229,28 @@ def test_one_failure_costs_no_neighbour_a_second_request(server):
     assert len(picky.requests) == 3
 
 
+def test_one_failure_among_choices_costs_no_neighbour_a_second_request(server):
+    """Of three items two have a choice that is not among the likeliest first tokens, and one of these is not scored:
+    their first tokens and what was scored are known when they are asked one by one."""
+
+    def in_part(body: dict, n: int) -> tuple[int, dict]:
+        scored = body["messages"][-1]["content"] != "unheard of"
+        return like_vllm(body if scored else body | {"continue_final_message": False}, n)
+
+    vllm = server(in_part)
+    model = chat(vllm.endpoint)
+    turns = [[Turn("user", f"is there a star, {name}?")] for name in "abc"]
+    choices = [["yes", "no"], ["yes", "red star"], ["yes", "unheard of"]]
+    with pytest.raises(ValueError, match="the endpoint ignored `prompt_logprobs`"):
+        model.choose(turns, choices)
+    asked = len(vllm.requests)
+    alone = [model.choose([turn], [some])[0] for turn, some in zip(turns[:2], choices, strict=False)]
+    assert alone[0] == pytest.approx([0.75, 0.25]) and alone[1] == pytest.approx(np.array([0.6, 0.125]) / 0.725)
+    with pytest.raises(ValueError, match="'unheard of' is not among the 3 likeliest first tokens, and the endpoint"):
+        model.choose(turns[2:], choices[2:])
+    assert len(vllm.requests) == asked == 3 + 2 * 4
+
+
 def test_nothing_asked_nothing_said():
     assert chat().answer([], GREEDY, []) == chat().choose([], []) == chat().log_probabilities([], []) == []
 

@@ -220,6 +220,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ObjectStore]:
     return served
 
 
+def test_a_server_that_does_not_know_conditions_is_written_to_without(served):
+    """S3 says NotImplemented, with 501 or 400, of headers that are unknown. It is asked so once, and never again."""
+    unknown, missing = (400, "NotImplemented"), 404
+    with misbehaving((200, EMPTY), missing, unknown, 200, missing, 200, 500) as address:
+        store = served(address)
+        assert [store.put(data) for data in (b"a page", b"another")] == [digest(b"a page"), digest(b"another")]
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.adapters.ahead import on_device
 from models.media.images import encode_png
 from registry.store import places
 from registry.store.dag import STAGES
@@ -26,24 +27,28 @@ BATCH = 2
 class Inverter:
     """Inverts pictures, and writes down where.
 
-    Of one sample it says that it is bad, of ``killer`` it dies: always or, with ``once``, the first time.
+    Of one sample it says that it is bad, of ``killer`` it dies: always or, with ``once``, the first time. One that
+    ``prepares`` dies while the batch before is on the device.
     """
 
-    def __init__(self, pause: float = 0.0, killer: str = "", once: bool = False) -> None:
-        self.pause, self.killer, self.once = pause, killer, once
+    def __init__(self, pause: float = 0.0, killer: str = "", once: bool = False, prepares: bool = False) -> None:
+        self.pause, self.killer, self.once, self.prepares = pause, killer, once, prepares
 
     def load(self) -> str:
         return "cpu"
 
     def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
         note(f"{os.environ.get('PALIMPSEST_TEST_NODE', 'head')} begins")
-        time.sleep(self.pause)
+        if not self.prepares:
+            time.sleep(self.pause)
         samples = [task.sample for task in tasks]
         if self.killer in samples and not (self.once and "dies" in JOURNAL.read_text()):
             note("dies")
             os._exit(1)
         if "s03" in samples:
             raise ValueError("a bad picture" if len(tasks) == 1 else "one of several")
+        if self.prepares:
+            on_device(lambda: time.sleep(self.pause))
         return [Outcome(data=encode_png(255 - task.inputs.pixels())) for task in tasks]
 
 

@@ -157,6 +157,14 @@ def test_an_item_that_kills_fails_alone():
 
 
 @pytest.mark.usefixtures("two")
+def test_an_item_that_kills_while_it_is_prepared_takes_no_batch_with_it_that_is_on_the_device():
+    link = run("kills ahead", killer="s05", pause=0.5, prepares=True)
+    failed = {name: row["reason"] for name, row in rows("kills ahead").items() if row["status"] != "ok"}
+    assert failed == {"s03": "ValueError: a bad picture", "s05": KILLER} and link["failed"] == 2
+    assert Counter(journal())["dies"] in (3, 4), "with another batch, if it was beside one; twice with its own; alone"
+
+
+@pytest.mark.usefixtures("two")
 def test_a_node_is_lost(cluster, monkeypatch):
     """Each of two nodes has a GPU, as Ray believes, and so an actor; of the one that is lost no other can be made."""
     for name in ("PALIMPSEST_ACTORS", "PALIMPSEST_GPUS"):

@@ -20,6 +20,7 @@ from registry.store.keys import item_key
 from registry.store.leases import Leases
 from registry.store.objects import ObjectStore
 from stages.engine import memory
+from stages.engine.actors import Host
 from stages.engine.loop import execute
 from stages.engine.node import Gathered, Node
 from stages.engine.tasks import Outcome, Task, Worker
@@ -88,6 +89,38 @@ def test_a_registry_that_is_lost_while_the_next_batch_is_drawn_is_no_fault_of_th
     assert worker.on_device == [["A", "B"]], "computed once, and remembered"
     assert {row["sample"] for row in in_study(worker, "abde", batch_size=2)} == set("abde")
     assert worker.on_device == [["A", "B"], ["D", "E"]]
+
+
+def test_an_actor_prepares_the_next_batch_while_one_is_on_the_device(tmp_path, monkeypatch):
+    """Ray's actors call it so, one batch after the other, with what may come next; it may be another batch, too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    prepares, ready = [], threading.Event()
+
+    class Watched(Preparing):
+        def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+            prepares.append("".join(task.sample for task in tasks))
+            if len(prepares) > 1:
+                ready.set()
+            return super().compute(tasks, seeds)
+
+        def named(self, names: list[str]) -> list[str]:
+            assert ready.wait(30), "the next one has begun"
+            return super().named(names)
+
+    def batch(names: str) -> tuple[list[Task], list[int]]:
+        return [Task("toys", name, {}, {}) for name in names], [ord(name) for name in names]
+
+    def said(outcomes: list[Outcome]) -> list[str]:
+        return [one.value.get("caption") or one.reason for one in outcomes]
+
+    host = Host(str(tmp_path), {})
+    assert host.load(Watched(), None) == ("cpu", "cpu", True)
+    assert said(host.compute(*batch("ab"), batch("cd"))) == ["A", "B"] and prepares == ["ab", "cd"]
+    assert said(host.compute(*batch("cd"), batch("ef"))) == ["RuntimeError: no C", "D"]
+    assert prepares == ["ab", "cd", "ef", "c", "d"], "what fails goes item by item"
+    assert said(host.compute(*batch("gh"))) == ["G", "H"], "another one was quicker with that"
+    assert prepares[5:] == ["gh"]
 
 
 def test_where_nothing_is_missing_no_actor_is_started(in_study, monkeypatch):

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from models.adapters import metering
 from models.adapters.catalogue import build
-from models.adapters.requests import Ask
+from models.adapters.requests import Ask, Choose, Conversation
+from models.chat import batches as batch_files
 from models.chat.openai_compatible import OpenAICompatible
 from registry.store.dag import STAGES
 from registry.tracking.asking import Past, past
+from stages.caption import Describer
 from stages.care.plan import Asked, Size, estimated, listing
 from stages.care.prices import money, prices
+from stages.engine import memory
+from stages.engine.entries import Variants
 from stages.engine.handling import loaded
 from stages.engine.loop import execute
 from stages.engine.node import Gathered, Node
 from stages.engine.players import Player
 from stages.engine.tasks import Outcome, Task
-from stages.engine.waves import batches
+from stages.engine.waves import Answerer, Method, batches
+from tests.models.chat.test_batches import Provider, answered
 
 PRICE = {"prompt": 2, "cached": 1, "completion": 10}
 ENTRY = {"adapter": "openai-compatible", "endpoint": "http://there/v1", "model": "gpt", "revision": "1", "price": PRICE}
@@ -138,6 +145,22 @@ def test_an_endpoint_is_asked_about_one_picture_at_a_time():
     assert orders == [[["p1", "p2"], ["q1", "q2"]], [["p1", "q1"], ["p2", "q2"]]]
 
 
+def test_no_actor_asks_an_endpoint(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    """It would take a GPU for that, have limits of its own, and take what it has spent and what it has under way with
+    it when it dies."""
+    monkeypatch.setenv("PALIMPSEST_ENGINE", "ray")
+    monkeypatch.setattr(memory, "Actors", lambda: pytest.fail("an actor was started for an endpoint"))
+
+    class Served(Asking):
+        served = True
+
+    link = execute(replace(node("abc", ENTRY), worker=Served(spends=True)))
+    assert link["spent"]["gpt"]["requests"] == 3
+    for name, entry in (("gpt", ENTRY), ("qwen", {"adapter": "qwen2.5-vl", "checkpoint": "there"})):
+        workers = Answerer(Player(name, entry, "chat")), Describer(Variants(name, entry, "captioners"))
+        assert [worker.served for worker in workers] == [name == "gpt"] * 2
+
+
 @pytest.mark.parametrize("role", ["chat", "captioners"])
 def test_batches_under_way_are_noted_beside_the_registry(role: str, checkout: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(OpenAICompatible, "probe", lambda *_: None)
@@ -145,6 +168,37 @@ def test_batches_under_way_are_noted_beside_the_registry(role: str, checkout: Pa
     assert loaded(adapter) == "endpoint"
     model = adapter if role == "chat" else adapter.chat
     assert model._batches.kept == checkout / ".palimpsest/batches"
+
+
+def test_all_that_a_wave_asks_by_files_is_under_way_before_one_is_waited_for(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Questions and choices, in files of two: a provider may take a day for each, and takes it for all at once."""
+    monkeypatch.setattr(OpenAICompatible, "probe", lambda *_: None)
+    monkeypatch.setattr(batch_files, "FIRST_PAUSE", 0.01)
+    seen: list[int] = []
+
+    def finish(asked: list[dict]) -> tuple[str, list[dict], list[dict]]:
+        seen.append(len(provider.batches))
+        return answered(asked)
+
+    def method(name: str, settings: None) -> Conversation:
+        said, (yes, _) = yield [Ask("judge", f"{name}?"), Choose("judge", f"{name}?", choices=("yes", "no"))]
+        return {"caption": f"{said} {yes:.2f}"}
+
+    with Provider() as provider:
+        threading.Thread(target=provider.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        provider.finish = finish
+        judge = Player("judge", {**ENTRY, "endpoint": provider.endpoint, "batch": True, "batch_size": 2}, "chat")
+        columns = dict.fromkeys(STAGES["caption"].axes)
+        tasks = [Task("toys", name, columns, {"sample": name}, (), name) for name in "pqr"]
+        worker = Method(method, None, {"judge": judge})
+        link = execute(replace(node("", ENTRY), plan=[("0.parquet", tasks)], total=3, worker=worker))
+        provider.shutdown()
+    assert (link["computed"], link["failed"], link["requests"]["computed"]) == (3, 0, 6)
+    assert (seen, provider.paid, provider.chats) == ([4, 4, 4, 4], 6, 0)
+    rows = pq.read_table("data/caption/gpt/0.parquet").to_pylist()
+    assert [row["caption"] for row in rows] == [f"?{name} 0.92" for name in "pqr"]
 
 
 def test_one_file_holds_what_is_missing_in_all_shards():

@@ -32,6 +32,7 @@ from registry.store.database import connect
 from registry.store.items import ItemStore
 from registry.store.keys import canonical, item_seed
 from registry.store.objects import ObjectStore
+from stages.engine import node as stages_node
 from stages.engine.loop import execute
 from stages.engine.memory import Entry, Memory
 from stages.engine.tasks import Task, Worker
@@ -122,6 +123,30 @@ def test_models_are_loaded_one_after_the_other_once_a_wave():
     assert loads == ["toy-painter load", "toy-scribe load"] * 2
     calls = Counter(line.split()[0] for line in lines if not line.endswith("load"))
     assert calls == {"toy-painter": 4, "toy-scribe": 4}
+
+
+def test_a_large_corpus_goes_in_portions_and_comes_to_the_same(here, monkeypatch):
+    """Not all cases are in memory together, and each model is loaded once a wave of a portion."""
+    link = run()
+    whole = {path: path.read_bytes() for path in sorted(Path("data/recaption").rglob("*.parquet"))}
+    shutil.rmtree(here / ".palimpsest")
+    shutil.rmtree(here / "data")
+    JOURNAL.unlink()
+    monkeypatch.setattr(stages_node, "PORTION", 2)
+    begun: list[int] = []
+    advance = Waves._wave
+
+    def counted(waves: Waves, cases: Sequence[Case]) -> dict[str, Any]:
+        begun.append(len(cases))
+        return advance(waves, cases)
+
+    monkeypatch.setattr(Waves, "_wave", counted)
+    again = run()
+    assert {path: path.read_bytes() for path in whole} == whole
+    same = ("items", "computed", "recalled", "failed", "requests")
+    assert [again[name] for name in same] == [link[name] for name in same]
+    loads = [line for line in JOURNAL.read_text().splitlines() if line.endswith("load")]
+    assert max(begun) == 2 and loads == ["toy-painter load", "toy-scribe load"] * 2 * 3
 
 
 def test_a_kill_between_waves_loses_a_batch_at_most(here):
