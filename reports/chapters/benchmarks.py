@@ -246,16 +246,16 @@ def point(values: np.ndarray) -> Sequence[float]:
 
 
 def answer(part: Section) -> str:
-    """Who is best by the first metric, beside a blind answer."""
+    """The model as it is and the best of its trainings by the first metric, beside a blind answer."""
     metric, blind = part.metrics[0], part.blind[0]
     known = [(row, row.cells[0]) for row in part.rows if row.cells[0]]
-    row, best = max(known, key=lambda one: one[1].mean)
-    size = f" ({row.size:,} pictures)" if row.size else ""
-    name = f"best is {row.name}{size} with " if len(known) > 1 else ""
-    return (
-        f"{metric.title} of {part.answerer} on {part.corpus}: {name}{best.text(metric)} {best.interval(metric)}; "
-        f"always giving the most frequent answer has {blind.text(metric) if blind else '–'}."
-    )
+    found = [f"as it is {one.text(metric)} {one.interval(metric)}" for row, one in known if row.name == AS_IT_IS]
+    if trained := [(row, one) for row, one in known if row.name != AS_IT_IS]:
+        row, best = max(trained, key=lambda one: one[1].mean)
+        size = f" ({row.size:,} pictures)" if row.size else ""
+        found.append(f"best of its trainings is {row.name}{size} with {best.text(metric)} {best.interval(metric)}")
+    found.append(f"always giving the most frequent answer has {blind.text(metric) if blind else '–'}.")
+    return f"{metric.title} of {part.answerer} on {part.corpus}: {'; '.join(found)}"
 
 
 def of_study(study: Study) -> list[Finding]:
