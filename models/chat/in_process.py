@@ -150,11 +150,14 @@ class InProcess(ABC):
     def _generated(
         self, prompts: Sequence[Prompt], decoding: Decoding, seeds: Sequence[int], watched: bool
     ) -> list[list[tuple[Reply, Scores | None]]]:
+        from models.chat.growing import cached
+
         prompts, count = self._seen(prompts), decoding.candidates
 
         def reply(rows: list[int]) -> list[list[tuple[Reply, Scores | None]]]:
             kept = Kept() if watched else None
             batch = self._batch([prompts[i].inputs for i in rows])
+            batch |= cached(self._model)
             watching = [kept] if kept else []
             ids = generated(self._model.generate, decoding, [seeds[i] for i in rows], *watching, **batch)
             ids = ids[:, self._begins(batch) :]

@@ -73,6 +73,7 @@ class Memory:
         if self._actors:
             self._actors.close()
         self.leases.close()
+        gc.unfreeze()
 
     def recall(self, keys: Iterable[str], data: bool = True) -> dict[str, Entry]:
         """The known items; one that is no result, or whose image is missing or damaged, counts as unknown.
@@ -201,6 +202,7 @@ class Memory:
         if self._worker is not worker:
             self._worker = None
             gc.collect()  # a pipeline whose forward was replaced refers to itself
+            gc.freeze()  # all else stays: to look through it again with every model took a fifth of a second
             if isinstance(worker, Telling):
                 worker.curve = self.tracker.curve
             device = worker.load()

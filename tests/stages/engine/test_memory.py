@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -163,3 +164,15 @@ def test_the_value_that_the_store_keeps_is_the_one_that_is_written(in_study):
     }
     runs = pq.read_table("data/provenance/caption@blip.parquet").to_pylist()
     assert {row["id"] for row in runs} > {OTHER.id}, "provenance names who computed it"
+
+
+def test_what_is_looked_through_no_more_while_a_stage_computes_is_so_again_behind_it(in_study):
+    frozen = []
+
+    class Watching(Slow):
+        def compute(self, tasks: Sequence[Task], seeds: Sequence[int]) -> list[Outcome]:
+            frozen.append(gc.get_freeze_count())
+            return [Outcome({"caption": "mine"}) for _ in tasks]
+
+    in_study(Watching(), "a")
+    assert frozen[0] > 0 == gc.get_freeze_count()
