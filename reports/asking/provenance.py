@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -61,18 +61,20 @@ def commits(runs: pd.DataFrame) -> list[str]:
 
 
 def seeds(params: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every seed that the parameters set, by dotted name.
+    """Every seed that the parameters set, by dotted name, those of the variants of an entry together.
 
-    >>> seeds({"corpora": {"scenes": {"seed": 3}}, "inpainters": {"sd": {"sweep": {"seed": [0, 1]}}}})
-    [('corpora.scenes.seed', '3'), ('inpainters.sd.sweep.seed', '[0,1]')]
+    >>> seeds({"corpora": {"scenes": {"seed": 3}}, "training": {"t/seed=0": {"seed": 0}, "t/seed=1": {"seed": 1}}})
+    [('corpora.scenes.seed', '3'), ('training.t.seed', '0, 1')]
     """
+    found: dict[str, dict[str, None]] = {}
 
-    def walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    def walk(value: Any, path: str) -> None:
         if isinstance(value, Mapping):
             for name, inner in value.items():
                 if name == "seed":
-                    yield f"{path}seed", canonical(inner)
+                    found.setdefault(f"{path}seed", {})[canonical(inner)] = None
                 else:
-                    yield from walk(inner, f"{path}{name}.")
+                    walk(inner, f"{path}{name.partition('/')[0]}.")
 
-    return list(walk(params, ""))
+    walk(params, "")
+    return [(name, ", ".join(values)) for name, values in found.items()]

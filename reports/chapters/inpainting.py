@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -72,10 +73,12 @@ class Failure(NamedTuple):
 def pages(study: Study) -> list[Page]:
     """The first page."""
     found, failures = study.once(of_study), columns(study.failures)
+    named = parts(study)
     given = {
         "params": study.params,
         "counts": counts(study),
-        "parts": parts(study),
+        "parts": named,
+        "entries": {section: by_entry(some) for section, some in named.items()},
         "controls": study.controls,
         "notes": notes(study),
         "failures": [Failure.of(row) for row in failures.head(FAILURES_SHOWN).itertuples()],
@@ -91,6 +94,7 @@ def pages(study: Study) -> list[Page]:
         "judge": study.judge,
         "similarities": similarities(study),
         "corpora": study.once(corpora.pages),
+        "glanced": any(one.glances or any(link.pairs for link in one.links) for one in study.once(corpora.sections)),
         "definitions": (*study.fidelity, *study.quality, *study.grounding),
         "data": study.data,
         "models": study.models,
@@ -225,6 +229,15 @@ def parts(study: Study) -> dict[str, list[Part]]:
             adapter = entry.pop("adapter", None) or entry.pop("kind", "")
             found[section].append(Part(name, adapter, entry, facts))
     return found
+
+
+def by_entry(some: Sequence[Part]) -> list[tuple[str, list[Part]]]:
+    """The names of each entry together: an entry that sweeps has a name for each of its variants.
+
+    >>> [(name, len(own)) for name, own in by_entry([Part(name, "", {}, []) for name in ("a", "b/x=1", "b/x=2")])]
+    [('a', 1), ('b', 2)]
+    """
+    return [(name, list(own)) for name, own in groupby(some, lambda part: part.name.partition("/")[0])]
 
 
 def judgements(study: Study) -> list[Judgements]:
