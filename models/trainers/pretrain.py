@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,12 @@ SCHEDULES: dict[str, dict[str, float]] = {
     "instruction": {"rate": 2e-5, "batch": 128},
 }
 """Those of appendix C, stage by stage; it does not say how many epochs, and ShareGPT4V, which it follows, has one."""
+
+
+def nothing(stage: str) -> str:
+    """What is wrong where a stage has nothing to learn from, and what to do."""
+    source = {"initial": "initial_captions", "further": "captions", "instruction": "instructions"}[stage]
+    return f"the stage `{stage}` has nothing to learn from: name its `{source}`, or give it 0 epochs"
 
 
 class Stage(NamedTuple):
@@ -88,6 +94,16 @@ class Pretrain:
             whole = {name: {**SCHEDULES[name], **one} for name, one in said.items() if isinstance(one, Mapping)}
             return {**given, **whole}
 
+        @model_validator(mode="after")
+        def _learns_from_something(self) -> Self:
+            sources = {"initial": self.initial_captions, "further": "captions", "instruction": self.instructions}
+            begun = [name for name in SCHEDULES if getattr(self, name).epochs]
+            if not begun:
+                raise ValueError("no stage has any epochs: give one of them to `further`")
+            if empty := [name for name in begun if not sources[name]]:
+                raise ValueError(nothing(empty[0]))
+            return self
+
     def __init__(self, settings: Settings, base: Any) -> None:
         from models.chat.learning import Connected
 
@@ -132,20 +148,15 @@ class Pretrain:
             return [{FEATURES: features(chat, one)} for one in asked]
 
     def stages(self, lessons: Sequence[Lesson]) -> list[Stage]:
-        """The stages that have epochs; raises ``ValueError`` where there are none, or one has nothing to learn from."""
+        """The stages that have epochs; raises ``ValueError`` where one has nothing to learn from."""
         about: dict[str, dict[Any, list[Lesson]]] = {name: {} for name in SCHEDULES}
         for number, lesson in enumerate(lessons):
             key = lesson.picture.digest if lesson.stage == "instruction" else number
             about[lesson.stage or "further"].setdefault(key, []).append(lesson)
         found = [Stage(name, getattr(self.settings, name), list(some.values())) for name, some in about.items()]
         found = [stage for stage in found if stage.schedule.epochs]
-        if not found:
-            raise ValueError("no stage has any epochs: give one of them to `further`")
         if empty := [stage.name for stage in found if not stage.conversations]:
-            source = {"initial": "`initial_captions`", "further": "`captions`", "instruction": "`instructions`"}
-            raise ValueError(
-                f"the stage `{empty[0]}` has nothing to learn from: name its {source[empty[0]]}, or give it 0 epochs"
-            )
+            raise ValueError(nothing(empty[0]))
         return found
 
     def train(

@@ -49,10 +49,13 @@ def base(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"adapter": request.param, "checkpoint": request.getfixturevalue(name)}
 
 
+SOURCES = {"initial_captions": "short", "instructions": "asked"}
+
+
 def pretrain(base: dict[str, Any], **settings: Any) -> Pretrain:
     small = {"rate": 1e-2, "batch": 2}
     stages = {name: small | settings.pop(name, {}) for name in ("initial", "further", "instruction")}
-    made = Pretrain(Pretrain.Settings(**settings, **stages), build("chat", "mine", base))
+    made = Pretrain(Pretrain.Settings(**SOURCES | settings, **stages), build("chat", "mine", base))
     made.load()
     return made
 
@@ -184,7 +187,7 @@ def test_all_cells_see_the_same_pictures_in_the_same_order(llava_checkpoint, tmp
 
 def test_what_is_open_is_the_papers():
     """ScaleCap, appendix C: rates and batches."""
-    paper = Pretrain.Settings(further={"epochs": 2})
+    paper = Pretrain.Settings(**SOURCES, further={"epochs": 2})
     assert [(one.rate, one.batch, one.epochs) for one in (paper.initial, paper.further, paper.instruction)] == [
         (1e-3, 256, 1), (4e-5, 256, 2), (2e-5, 128, 1),
     ]  # fmt: skip
@@ -197,7 +200,10 @@ def test_what_cannot_be_learnt_is_refused(llava_checkpoint, qwen_checkpoint, tmp
         with pytest.raises(ValueError, match=f"the stage `{stage}` has nothing to learn from: name its `"):
             pretrain(base).pieces(lessons)
     with pytest.raises(ValueError, match="no stage has any epochs"):
-        pretrain(base, initial=OFF, further=OFF, instruction=OFF).pieces(LESSONS)
+        pretrain(base, initial=OFF, further=OFF, instruction=OFF)
+    for stage, source in (("initial", "initial_captions"), ("instruction", "instructions")):
+        with pytest.raises(ValueError, match=f"the stage `{stage}` has nothing to learn from: name its `{source}`"):
+            pretrain(base, **{source: None})
     with pytest.raises(ValueError, match=r"4 captions in 1 epochs fill no batch of 8: lower `batch`"):
         trained(pretrain(base, further={"batch": 8}), tmp_path)
     with pytest.raises(ValueError, match="which leaves no words below the cutoff of 20: raise it"):
