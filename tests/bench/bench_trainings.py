@@ -4,12 +4,14 @@
     python -m tests.bench.bench_trainings --tiny      the same script with toy models, for a CPU
 
 Every recipe is what a study would run: the trainer encodes twelve noisy pictures with their captions, and trains for
-three steps. Nothing is read from a disk, and none is written but the adapter: where an adapter would read a checkpoint,
-its parts are built on the device in bfloat16, the ones that it asks for, when it does (shapes are those of the
-published ``config.json`` files, see tests/test_benches.py; tokenizers are toys). So the largest, FLUX.1-dev, takes
-24 GB before its activations, and its text encoder has gone by then.
+three steps; of a pretraining the first stage, which learns the projector, and the second, which learns the language
+model too, each alone. Nothing is read from a disk, and none is written but adapters: where an adapter would read a
+checkpoint, its parts are built on the device in bfloat16, the ones that it asks for, when it does (shapes are those of
+the published ``config.json`` files, see tests/test_benches.py; tokenizers are toys). So the largest adapter's,
+FLUX.1-dev, takes 24 GB before its activations, and its text encoder has gone by then. What a pretraining learns is
+float32: 7.6 billion parameters with gradients and AdamW's moments are 122 GB.
 
-Prints one row each: parameters of what is trained, and of its adapter; seconds to encode a caption or picture; the most
+Prints one row each: parameters of the network, and those that learn; seconds to encode a caption or picture; the most
 memory that torch held while encoding and while training; seconds of the second step; and the share of the third, which
 is profiled, in which the GPU worked on no kernel and copied nothing. A recipe that does not fit, or whose loss is no
 number, says so in its row.
@@ -33,12 +35,13 @@ import numpy as np
 from models.adapters.catalogue import build, target
 from models.adapters.roles import Lesson
 from models.adapters.settings import validated
+from models.trainers.pretrain import SCHEDULES
 from tests.bench.architectures import ARCHITECTURES, PROMPT
 from tests.bench.bench_adapters import covered
 from tests.bench.painters import PAINTERS, Parts
 
 STEPS = 3
-HEAD = f"{'recipe':24} {'network':>9} {'adapter':>8} {'encoding':>9} {'memory':>8} {'training':>9} {'step':>9} waiting"
+HEAD = f"{'recipe':24} {'network':>9} {'learning':>9} {'encoding':>9} {'memory':>8} {'training':>9} {'step':>9} waiting"
 
 
 class Recipe(NamedTuple):
@@ -49,6 +52,8 @@ class Recipe(NamedTuple):
     adapter: str
     micro_batch: int
     side: int = 512
+    stage: str = ""
+    """The stage of a pretraining."""
 
 
 RECIPES = {
@@ -56,6 +61,9 @@ RECIPES = {
 } | {
     "dpo qwen2.5-vl": Recipe("dpo", "captioners", "qwen2.5-vl", 1),
     "dpo llava-onevision": Recipe("dpo", "captioners", "llava-onevision", 1, 384),  # of 512 pixels it makes five tiles
+} | {
+    f"{stage} llava-onevision": Recipe("pretrain", "chat", "llava-onevision", 1, 384, stage)
+    for stage in ("initial", "further")
 }  # fmt: skip
 
 
@@ -178,7 +186,12 @@ def made(recipe: Recipe, folder: str, given: argparse.Namespace) -> Any:
         said |= {"resolution": 32 if given.tiny else recipe.side}
     base = build(recipe.role, "base", said)
     kind = target("trainers", recipe.kind)
-    how = {"epochs": 1, "batch": given.batch, "micro_batch": micro}
+    schedule = {"epochs": 1, "batch": given.batch}
+    if recipe.stage:
+        schedules = {stage: {"epochs": 0} for stage in SCHEDULES} | {recipe.stage: schedule}
+        how = schedules | {"initial_captions": "made here", "micro_batch": micro}
+    else:
+        how = schedule | {"micro_batch": micro}
     return kind(validated(recipe.kind, kind.Settings, how), base)
 
 
@@ -189,9 +202,10 @@ def report(name: str, given: argparse.Namespace) -> str:
     recipe, clock = RECIPES[name], Clock()
     side = 32 if given.tiny else recipe.side
     lessons = [
-        Lesson(Noisy(k, side), f"{PROMPT} {k}", f"a blue disc {k}" * (recipe.kind == "dpo"))
+        Lesson(Noisy(k, side), f"{PROMPT} {k}", f"a blue disc {k}" * (recipe.kind == "dpo"),
+               stage="initial" if recipe.stage == "initial" else "")
         for k in range(STEPS * given.batch)
-    ]
+    ]  # fmt: skip
     with unwritten(recipe, given.tiny) as folder, tempfile.TemporaryDirectory() as out:
         trainer = made(recipe, folder, given)
         trainer.load()
@@ -210,7 +224,7 @@ def report(name: str, given: argparse.Namespace) -> str:
             hook.remove()
         peak = most()
     return (
-        f"{name:24} {counted['network'] / 1e6:7.0f} M {counted['adapter'] / 1e6:6.2f} M {encoding:7.3f} s "
+        f"{name:24} {counted['network'] / 1e6:7.0f} M {counted['learning'] / 1e6:7.2f} M {encoding:7.3f} s "
         f"{held:5.1f} GB {peak:6.1f} GB {clock.ends[1] - clock.ends[0]:7.3f} s {clock.waiting:6.0%}"
     )
 
@@ -227,22 +241,29 @@ def encoded(trainer: Any, pieces: Sequence[Any]) -> list[Mapping[str, Any]]:
 
 @contextmanager
 def counting(counted: dict[str, int]) -> Iterator[None]:
-    """Counts the parameters of the network that gets an adapter, and those of the adapter."""
+    """Counts the parameters of the network and those that learn; a whole model that has learnt is not written."""
     from models.adapters import lora as painters
     from models.chat import lora as chats
+    from models.chat.learning import Connected
 
     def wrapped(insert: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(network: Any, *given: Any, **how: Any) -> Any:
             counted["network"] = sum(one.numel() for one in network.parameters())
             done = insert(network, *given, **how)
-            counted["adapter"] = sum(one.numel() for one in network.parameters() if one.requires_grad)
+            counted["learning"] = sum(one.numel() for one in network.parameters() if one.requires_grad)
             return done
 
         return wrapper
 
+    def unsaved(learner: Connected, folder: Path) -> None:
+        folder.mkdir()
+        counted["network"] = sum(one.numel() for one in learner.model.parameters())
+        counted["learning"] = sum(one.numel() for one in learner.model.parameters() if one.requires_grad)
+
     with (
         patch.object(painters, "insert", wrapped(painters.insert)),
         patch.object(chats, "begun", wrapped(chats.begun)),
+        patch.object(Connected, "save", unsaved),
     ):
         yield
 
