@@ -47,8 +47,10 @@ def behind(some: Tensor, more: Tensor) -> Tensor:
 
 
 def cached(model: Any) -> dict[str, Any]:
-    """Arguments of ``generate`` by which a model's layers grow so; none where some keep something else."""
-    if model.config.is_encoder_decoder or not model._supports_default_dynamic_cache():
+    """Arguments of ``generate`` by which a model's layers grow so; none where some keep something else, or its checkpoint
+    says what keeps them."""
+    said = model.generation_config.cache_implementation or model.generation_config.use_cache is False
+    if said or model.config.is_encoder_decoder or not model._supports_default_dynamic_cache():
         return {}
     cache = DynamicCache(config=model.config)
     if any(type(layer) is not DynamicLayer for layer in cache.layers):

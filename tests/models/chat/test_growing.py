@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import torch
 from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from transformers.cache_utils import DynamicLayer
@@ -28,7 +30,11 @@ def test_a_new_token_moves_no_other():
     assert len(places) == 1
 
 
-def test_a_model_that_keeps_a_window_of_tokens_has_its_own():
+def test_a_model_that_keeps_a_window_of_tokens_or_says_how_it_keeps_them_has_its_own():
     sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     assert cached(MistralForCausalLM(MistralConfig(**sizes, num_key_value_heads=1, sliding_window=4))) == {}
-    assert cached(Qwen2ForCausalLM(Qwen2Config(**sizes, num_key_value_heads=1)))["past_key_values"].layers
+    model = Qwen2ForCausalLM(Qwen2Config(**sizes, num_key_value_heads=1))
+    assert cached(model)["past_key_values"].layers
+    for said in ({"cache_implementation": "static"}, {"use_cache": False}):
+        with patch.multiple(model.generation_config, **said):
+            assert cached(model) == {}
