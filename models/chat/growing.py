@@ -47,8 +47,8 @@ def behind(some: Tensor, more: Tensor) -> Tensor:
 
 
 def cached(model: Any) -> dict[str, Any]:
-    """Arguments of ``generate`` by which a model's layers grow so; none where some keep something else, or its checkpoint
-    says what keeps them."""
+    """Arguments of ``generate`` by which a model's layers grow so; none where some keep something else, or where its
+    checkpoint says what keeps them."""
     said = model.generation_config.cache_implementation or model.generation_config.use_cache is False
     if said or model.config.is_encoder_decoder or not model._supports_default_dynamic_cache():
         return {}

@@ -257,7 +257,7 @@ def true_size(name: str, given: argparse.Namespace) -> None:
                     adapter.load()
                 if title.endswith("static"):
                     model = adapter.chat._model
-                    model.generate = partial(model.generate, cache_implementation="static")
+                    model.generation_config.cache_implementation = "static"
                 work, pngs = work_of(architecture.role, adapter), photographs(count, side, varied)
                 run(work, pngs[: given.micro_batch], given.micro_batch, now)
                 known = getattr(getattr(adapter, "chat", None), "_features", {})
