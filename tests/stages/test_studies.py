@@ -1,7 +1,7 @@
 """Every study file that is shipped: DVC reads it as we do, and the check of `palimpsest plan` passes it.
 
 Checkpoints that a study's comments tell one to fetch or to convert (``./checkpoints/…``) are stood in for by empty
-files, which the check digests, and the folders of corpora by empty ones.
+files, which the check digests, the folders of corpora by empty ones, and files of prompts by one prompt.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ def test_every_model_can_be_made_and_is_pinned(file, tmp_path, monkeypatch):
             there.touch()
     for corpus in study["corpora"].values():
         Path(corpus["path"]).mkdir(parents=True, exist_ok=True)
+    for entry in (study.get("prompts") or {}).values():
+        for category in entry.get("categories", ()):
+            Path(entry["path"]).mkdir(exist_ok=True)
+            Path(entry["path"], f"{category}_val.txt").write_text("a red ring to the left of a blue star\n")
     check(read_study(file))
 
 

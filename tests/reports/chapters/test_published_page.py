@@ -14,7 +14,7 @@ from registry.published import Number, publish, shipped
 from registry.published.checks import captions as caption_columns
 from registry.published.checks import certain_sign, fidelity
 from reports.asking.axes import TEXT, UNSAID, WHERE
-from reports.asking.counterparts import beside, flat, named
+from reports.asking.counterparts import CATEGORIES, beside, flat, named
 from reports.asking.grids import Grid
 from reports.asking.metrics import Metric
 from reports.asking.sources import Correlated, correlated
@@ -77,6 +77,16 @@ def test_the_papers_study_has_the_published_names() -> None:
     for axis, section in (("corpus", "corpora"), ("degradation", "degradations"), ("inpainter", "inpainters"),
                           ("captioner", "captioners")):  # fmt: skip
         assert {getattr(one, axis) for one in NUMBERS} - {None} <= set(params[section])
+
+
+def test_the_study_of_precision_and_recall_has_the_published_names() -> None:
+    params = yaml.safe_load((ROOT / "studies" / "precision-recall-dci.yaml").read_text())
+    numbers = [one for one in shipped() if (one.paper, one.table) == ("precision-recall", "2") and one.training]
+    swept = params["training"]["lora"]["sweep"]
+    cells = {f"lora/precision={p},recall={r}" for p in swept["precision"] for r in swept["recall"]}
+    assert {one.training for one in numbers} == cells and list(swept) == ["precision", "recall"]
+    assert {one.painter for one in numbers} == set(params["painters"])
+    assert {f"t2i-compbench-{category}" for category, _ in CATEGORIES.values()} == set(params["prompts"])
 
 
 def test_every_number_finds_its_counterpart_and_bleu_of_no_order_finds_none() -> None:

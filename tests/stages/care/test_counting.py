@@ -14,9 +14,10 @@ from models.adapters import catalogue
 from models.adapters.roles import Reply, Turn
 from registry.store.dag import STAGES
 from stages import recaption
+from stages.care.counting import paintings
 from stages.care.plan import forecast
 from stages.engine.loop import execute
-from stages.engine.study import Study
+from stages.engine.study import Study, read_study
 from tests.conftest import ROOT, SMALL
 from tests.stages.engine import toys
 
@@ -87,3 +88,13 @@ def test_what_is_foretold_is_what_is_there(name: str) -> None:
         held[link["stage"]] = link["items"]
     assert {one.stage: one.items for one in before} == held
     assert [(one.stage, one.known) for one in forecast(study)] == list(held.items())
+
+
+def test_paintings_of_the_prompts_that_a_measure_concerns_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    study = read_study(Path("studies/precision-recall-small.yaml"))
+    study.prompts["more"] = {"adapter": "scenes", "path": "models/worlds", "seed": 4, "count": 7}
+    models = 1 + len(study.variants("training"))
+    study.quality["truth"]["corpora"] = ["more"]
+    assert paintings(study, STAGES["quality"], "truth") == 7 * models
+    assert paintings(study, STAGES["paint"], *study.entries("painters")) == 107 * models
