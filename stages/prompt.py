@@ -8,7 +8,7 @@ from models.measures.prompted import Prompt
 from registry.store.dag import STAGES
 from registry.store.keys import canonical
 from stages.corpora import Problem
-from stages.corpora.prompts import open_prompts
+from stages.corpora.prompts import PromptCorpus, open_prompts
 from stages.engine.loop import command, execute
 from stages.engine.node import Node
 from stages.engine.shards import DISK, Outputs
@@ -18,13 +18,18 @@ from stages.engine.tasks import Outcome, Task, by_shard
 STAGE = STAGES["prompt"]
 
 
+def opened(study: Study, name: str) -> PromptCorpus:
+    """A corpus of prompts, not read yet; raises as :func:`~stages.corpora.prompts.open_prompts` does."""
+    settings = dict(study.entry("prompts", name))
+    return open_prompts(settings.pop("adapter", None), settings)
+
+
 def read(study: Study, name: str) -> tuple[list[Prompt], list[Problem]]:
     """Read a corpus of prompts, and the problems of its files.
 
-    Raises ``ValueError`` where it holds no prompt, or as :func:`~stages.corpora.prompts.open_prompts` does.
+    Raises ``ValueError`` where it holds no prompt, or as :func:`opened` does.
     """
-    settings = dict(study.entry("prompts", name))
-    found = list(open_prompts(settings.pop("adapter", None), settings).samples())
+    found = list(opened(study, name).samples())
     prompts = [one for one in found if isinstance(one, Prompt)]
     problems = [one for one in found if isinstance(one, Problem)]
     if not prompts:

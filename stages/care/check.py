@@ -15,7 +15,7 @@ from stages.engine.entries import ROLES, Adapted
 from stages.engine.study import PARAMS, Study, absent, completed, make_empty_folders
 from stages.engine.trainings import variants as trainings_of
 from stages.paint import variants as painters_of
-from stages.prompt import read
+from stages.prompt import opened, read
 from stages.recaption import variants
 
 
@@ -34,8 +34,7 @@ def check(study: Study) -> None:
         _ = [one.identity for one in variants(study, name).values()]
     for name in study.entries("captions"):
         sets(study, name)
-    for name in study.entries("prompts"):
-        _ = read(study, name)
+    prompts = {name: opened(study, name) for name in study.entries("prompts")}
     for name in study.entries("training"):
         _ = [one.identity for one in trainings_of(study, name).values()]
     for name in study.entries("painters"):
@@ -51,6 +50,12 @@ def check(study: Study) -> None:
                 study.entry("prompts" if adapted.role == "prompted" else "corpora", corpus)
     for name, path in paths.items():  # a mistake in writing is told first
         check_watched(path, f"corpora.{name} in {study.file}", study.entry("corpora", name)["adapter"])
+    for name, asked in prompts.items():
+        where, path, source = f"prompts.{name} in {study.file}", Path(asked.settings.path), asked.SOURCE.where
+        if not path.exists():
+            raise FileNotFoundError(f"There is no folder {path} for {where}. Correct its path; its files: {source}.")
+        check_watched(path, where, "prompts")
+        _ = read(study, name)
 
 
 def fill_in(study: Study) -> list[str]:

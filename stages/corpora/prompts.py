@@ -35,6 +35,10 @@ class PromptCorpus(Protocol):
     def Settings(self) -> type[settings.Settings]:
         """Settings that ``params.yaml`` can give it."""
 
+    @property
+    def settings(self) -> Any:
+        """Those that it was made with; ``path`` holds its files."""
+
     def samples(self) -> Iterator[Prompt | Problem]:
         """Prompts in an order that depends on the settings and files alone, problems where they were met.
 

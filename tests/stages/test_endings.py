@@ -16,17 +16,17 @@ import pytest
 from tests.conftest import ROOT, SMALL, Checkout
 from tests.stages.test_repro import items
 
-SAMPLES = 90
+SAMPLES = 120
 COMMAND, DVC, STAGE = 0, 1, -1
 
 
 @pytest.fixture
 def slow(checkout: Callable[..., Checkout]) -> Checkout:
-    """A checkout whose stage takes a while, in batches of two."""
+    """A checkout whose stage takes a while, one by one."""
     params = copy.deepcopy(SMALL)
     params["corpora"]["scenes"]["count"] = SAMPLES
     params["degradations"] = {"centre-mask": {"kind": "zero"}}
-    params["inpainters"] = {"biharmonic": {"adapter": "biharmonic", "batch_size": 2}}
+    params["inpainters"] = {"biharmonic": {"adapter": "biharmonic", "batch_size": 1}}
     one = checkout(params)
     one.repro("degrade")
     return one

@@ -62,6 +62,12 @@ def test_a_whole_study_passes(checkout):
     check(read_study())
 
 
+def test_prompts_that_are_not_there_are_told_with_where_to_get_them(checkout):
+    prompts = "quality: {}\nprompts: {colours: {adapter: t2i-compbench, path: nowhere}}\n"
+    said = "There is no folder nowhere for prompts.colours in studies/mine.yaml. Correct its path; its files: https://"
+    assert refused("quality: {}\n", prompts).startswith(said)
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
