@@ -153,10 +153,9 @@ class Chat(Adapter, Protocol):
     def choose(self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each choice as the beginning of a reply, given that it is one of them: (choices,), sum 1.
 
-        That is exp of the sum of its ln P (:meth:`log_probabilities`), divided by its sum over the choices; choices
-        that the model spells alike ("yes" and "Yes", where it knows no capital letters) share that of their one
-        spelling. Raises ValueError where a choice is the beginning of another one, since both would count the same
-        replies.
+        That is exp of the sum of its ln P (:meth:`log_probabilities`), divided by its sum over the choices; of those
+        that the model spells alike ("yes" and "Yes", where it knows no capital letters) the first has it all. Raises
+        ValueError where a choice is the beginning of another one, since both would count the same replies.
         """
 
 

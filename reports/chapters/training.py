@@ -192,15 +192,11 @@ def text_of(found: Found, metric: Metric) -> str:
 def effect(one: Contrast) -> Change | None:
     """What is between the sides of a contrast, over prompts and seeds; None where a side has no value."""
     apart = one.after - one.before
-    known = np.isfinite(apart)
-    if not known.any():
+    if not (n := len(complete(apart))):
         return None
-    units = known.any(axis=0)
-    items = known[:, units].all(axis=1)
-    if not items.any():
-        return None
-    before, after = (float(side[np.ix_(items, units)].mean()) for side in (one.before, one.after))
-    return Change(before, after, int(items.sum()), *crossed_mean(apart))
+    sides = (np.where(np.isfinite(apart), side, np.nan) for side in (one.before, one.after))
+    before, after = (float(complete(side).mean()) for side in sides)
+    return Change(before, after, n, *crossed_mean(apart))
 
 
 QUESTIONS = {

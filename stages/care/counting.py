@@ -74,7 +74,7 @@ def paintings(study: Study, stage: Stage, entry: str) -> int:
     """Number of paintings that a stage makes or looks at, if no training fails."""
     looked_at = {"paint": [entry], "quality": study.entries("painters")}
     painters = [one for name in looked_at.get(stage.name, ()) for one in painters_of(study, name).values()]
-    prompts = {corpus: len(read(study, corpus)[0]) for one in painters for corpus in one.prompts}
+    prompts = {corpus: len(read(study, corpus)[0]) for corpus in {corpus for one in painters for corpus in one.prompts}}
     concerned = concerned_by(study, stage, entry, prompts) if prompts else {}
     return sum(concerned.get(corpus, 0) * (1 + len(one.trainings)) for one in painters for corpus in one.prompts)
 
